@@ -1,0 +1,1 @@
+//! Performs what calls decide: carries between call, sip, media and store.

@@ -1,0 +1,441 @@
+//! What goes into a call and what comes out. Everything outside the call core is told or asked in these words.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use segue_mailbox::{ClipInfo, RecordingManifest, RenditionProfile, StopCause};
+use segue_policy::{Plan, Profile};
+use segue_records::{CallRecord, UnixMs};
+use segue_sdp::{Kind, Stream};
+use segue_sip_wire::Uri;
+
+/// The moment of an input, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic: all timers.
+    pub mono: Instant,
+    /// Wall clock: only for what is written down.
+    pub wall: UnixMs,
+}
+
+/// A leg of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u32);
+
+impl LegId {
+    /// The caller's leg.
+    pub const A: LegId = LegId(0);
+}
+
+/// Settings that hold for all calls (`record.*`, caps).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallConfig {
+    /// Recordings shorter than this are dropped, milliseconds (`record.min_ms`).
+    pub record_min_ms: u64,
+    /// The longest recording, milliseconds (`record.max_ms`).
+    pub record_max_ms: u64,
+    /// Silence that ends an audio recording, milliseconds (`record.silence_ms`).
+    pub record_silence_ms: u64,
+    /// The whole early phase stays under this, milliseconds (170 s).
+    pub early_max_ms: u64,
+    /// SIP T1, for what waits 64·T1.
+    pub t1_ms: u64,
+}
+
+/// A new INVITE from A, admitted by `profile`.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// Call-ID of A's leg.
+    pub sip_call_id: String,
+    /// A's From URI, without parameters of the header.
+    pub from: Uri,
+    /// A's display name.
+    pub from_name: Option<String>,
+    /// The Request-URI.
+    pub request_uri: Uri,
+    /// The body when its type is application/sdp; `None` for a delayed offer.
+    pub offer: Option<Arc<[u8]>>,
+    /// A said `Supported: 100rel`.
+    pub supports_100rel: bool,
+    /// A said `Require: 100rel`.
+    pub requires_100rel: bool,
+    /// Max-Forwards that B's INVITE will carry (already lowered).
+    pub max_forwards: u8,
+    /// The profile that admitted it.
+    pub profile: Arc<Profile>,
+}
+
+/// Everything that can happen to a call. Failures are inputs too.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Something on a SIP leg.
+    Leg(LegId, LegEvent),
+    /// Something on the packet path.
+    Media(MediaEvent),
+    /// An answer from the store.
+    Store(StoreReply),
+    /// `poll_timeout` is due.
+    Timeout,
+    /// A command from outside the call.
+    Operator(Operator),
+}
+
+/// Commands from outside the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// End the call in order (a recording is kept).
+    HangUp,
+}
+
+/// What happens on a SIP leg. `sip` has done what the RFCs demand unasked before it says so.
+#[derive(Debug, Clone)]
+pub enum LegEvent {
+    /// A's PRACK for our reliable provisional response arrived (it has its 200).
+    Prack,
+    /// No PRACK within 64·T1 (RFC 3262 §3); the INVITE is still to be refused.
+    PrackTimeout,
+    /// A's CANCEL; the 200 and the 487 have been sent.
+    Cancelled,
+    /// The ACK for our 2xx arrived.
+    Acked,
+    /// No ACK within 64·T1; the BYE has been sent (RFC 3261 §13.3.1.4).
+    AckTimeout,
+    /// The peer's BYE; its 200 has been sent.
+    Bye {
+        /// Its Reason header, if any.
+        reason: Option<String>,
+    },
+    /// A re-INVITE or UPDATE with (or for a re-INVITE maybe without) an offer; wants `AcceptOffer` or `RefuseOffer`.
+    Offer {
+        /// The offer; `None`: a re-INVITE that asks for ours.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// A 1xx of B above 100. A reliable one has its PRACK already.
+    Provisional {
+        /// 101 to 199.
+        status: u16,
+        /// Its body when application/sdp.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// B's first 2xx (its ACK is sent). Later 2xx of other forks get ACK and BYE unasked.
+    Answered {
+        /// Its body when application/sdp, or that of this fork's last reliable 1xx.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// B's final refusal, or our own: 408 after a time-out, 503 when the transport failed.
+    Failed {
+        /// 300 to 699.
+        status: u16,
+        /// Reason phrase.
+        phrase: String,
+        /// No response came from the peer: the status is ours.
+        local: bool,
+    },
+    /// Nothing is left of this leg in `sip`. Always the last event of a leg, exactly once.
+    Terminated,
+}
+
+/// What a SIP leg shall say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegAction {
+    /// A: a 1xx.
+    Progress {
+        /// 101 to 199.
+        status: u16,
+        /// With `Require: 100rel` and RSeq.
+        reliable: bool,
+        /// The SDP answer.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// A: 200 to the INVITE. `sip` holds it while a reliable 1xx with SDP waits for its PRACK.
+    Answer {
+        /// The identical answer, or none after a reliable one.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// A: a final refusal.
+    Refuse(RefuseInfo),
+    /// Make this leg: INVITE to B.
+    Invite {
+        /// B's URI.
+        target: Uri,
+        /// A's identity as B shall see it (From).
+        from: Uri,
+        /// A's display name.
+        from_name: Option<String>,
+        /// The offer.
+        sdp: Arc<[u8]>,
+        /// Max-Forwards.
+        max_forwards: u8,
+    },
+    /// B: CANCEL, held back until B has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE unasked,
+    /// and the leg then says only `Terminated`.
+    Cancel {
+        /// Reason header value, e.g. `SIP;cause=200;text="Call completed elsewhere"` (RFC 3326).
+        reason: Option<String>,
+    },
+    /// End a confirmed dialog. For A before its ACK: sent after the ACK or at the ACK's time-out (RFC 3261 §15).
+    Bye {
+        /// Reason header value.
+        reason: Option<String>,
+    },
+    /// Answer the pending `Offer` with 200.
+    AcceptOffer {
+        /// Our answer (or our offer, when theirs was empty).
+        sdp: Arc<[u8]>,
+    },
+    /// Refuse the pending `Offer`; the session stays as it was.
+    RefuseOffer {
+        /// 488, 491 or 500.
+        status: u16,
+    },
+    /// INFO with media_control picture_fast_update (RFC 5168), where RTCP feedback was not negotiated.
+    AskKeyFrame,
+}
+
+/// A final refusal of A's INVITE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefuseInfo {
+    /// 400 to 699.
+    pub status: u16,
+    /// Reason header value (RFC 3326), if any.
+    pub reason: Option<String>,
+    /// Warning header value (RFC 3261 §20.43), if any.
+    pub warning: Option<String>,
+}
+
+/// The RTP ports of one leg. RTCP is on the next port up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// Address that the SDP shall say.
+    pub address: IpAddr,
+    /// RTP port for audio.
+    pub audio: u16,
+    /// RTP port for video.
+    pub video: u16,
+}
+
+/// What A hears and sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The callee's clip.
+    Clip,
+    /// The greeting.
+    Greeting,
+    /// The beep, with its picture that stays while recording.
+    Beep,
+    /// The callee.
+    Callee,
+}
+
+/// A clip in the renditions chosen for A.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipUse {
+    /// Row id of the clip.
+    pub clip: i64,
+    /// What to send on A's audio stream.
+    pub audio: Option<RenditionProfile>,
+    /// What to send on A's video stream.
+    pub video: Option<RenditionProfile>,
+}
+
+/// What the packet path shall do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaAction {
+    /// Lease ports for a leg: `Opened` or `OpenFailed` follows.
+    Open {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// What was negotiated on a leg; again after each re-negotiation.
+    Configure {
+        /// Which leg.
+        leg: LegId,
+        /// Its audio stream.
+        audio: Option<Stream>,
+        /// Its video stream.
+        video: Option<Stream>,
+    },
+    /// Play to A from the clip's start; `FirstPacket`, then at its end `Played` unless looping. After the end the last
+    /// picture stays and audio is silence.
+    Play {
+        /// What it is to A.
+        source: Source,
+        /// Which clip.
+        clip: ClipUse,
+        /// Start again at the end.
+        looping: bool,
+    },
+    /// Connect A and B: audio at once, video at B's first key frame (PLI until it comes).
+    Bridge {
+        /// B's leg.
+        leg: LegId,
+    },
+    /// Record what A sends.
+    Record {
+        /// First record of the spool.
+        manifest: RecordingManifest,
+        /// End after this long (`RecordingStopped`), milliseconds.
+        longest_ms: u64,
+        /// End after this much silence; `None` with video.
+        silence_ms: Option<u64>,
+    },
+    /// End the recording: `Recorded` follows when the spool is synced.
+    StopRecording {
+        /// Why.
+        cause: StopCause,
+    },
+    /// Give back a leg's ports.
+    CloseLeg {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Give back everything of this call.
+    Close,
+}
+
+/// What happened on the packet path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// Ports of a leg.
+    Opened {
+        /// Which leg.
+        leg: LegId,
+        /// The ports.
+        ports: Ports,
+    },
+    /// No ports.
+    OpenFailed {
+        /// Which leg.
+        leg: LegId,
+        /// Why, for the record.
+        why: String,
+    },
+    /// The first packet of a source has left for A (once per `Play`).
+    FirstPacket {
+        /// Which source.
+        source: Source,
+    },
+    /// A source that does not loop has come to its end.
+    Played {
+        /// Which source.
+        source: Source,
+    },
+    /// A could not be played to (clip gone, its cache broken).
+    PlayFailed {
+        /// Which source.
+        source: Source,
+        /// Why, for the record.
+        why: String,
+    },
+    /// What A hears or sees has changed.
+    Switched {
+        /// The new source.
+        to: Source,
+        /// Which stream.
+        kind: Kind,
+        /// From the last packet of the old source to the first of the new; `None` for the first source.
+        gap_ms: Option<u64>,
+    },
+    /// A telephone-event began on a leg (RFC 4733), once per key press.
+    Dtmf {
+        /// Which leg.
+        leg: LegId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+    },
+    /// No RTP from a leg that should send (holds excluded).
+    RtpGone {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The recorder met its own end: longest, silence or RTP gone. Wants `StopRecording`.
+    RecordingStopped {
+        /// Which.
+        cause: StopCause,
+    },
+    /// The spool is synced to disk: the recording is recoverable.
+    Recorded {
+        /// From the first recorded packet to the last, milliseconds.
+        duration_ms: u64,
+    },
+    /// The recording could not be kept.
+    RecordFailed {
+        /// Why.
+        why: String,
+    },
+    /// A video picture is needed from A and RTCP feedback was not negotiated.
+    KeyFrameWanted {
+        /// From which leg.
+        leg: LegId,
+    },
+}
+
+/// What the store shall do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreAction {
+    /// Who is this, and what do their callers meet?
+    Lookup {
+        /// User part of the Request-URI.
+        user: String,
+    },
+    /// Make the synced recording a message: `Deposited` or `DepositFailed` follows.
+    Deposit {
+        /// Its id.
+        message_id: String,
+    },
+    /// Drop the synced recording (too short). No reply.
+    Discard {
+        /// Its id.
+        message_id: String,
+    },
+}
+
+/// What was found for a callee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The plan for this call.
+    pub plan: Plan,
+    /// The plan's clip, when it exists.
+    pub clip: Option<ClipInfo>,
+    /// The plan's greeting, when it exists.
+    pub greeting: Option<ClipInfo>,
+    /// The beep.
+    pub beep: Option<ClipInfo>,
+}
+
+/// What the store answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreReply {
+    /// The callee is a subscriber.
+    Found(Box<Lookup>),
+    /// No such subscriber.
+    NotFound,
+    /// The store could not answer.
+    LookupFailed {
+        /// Why.
+        why: String,
+    },
+    /// The message is acknowledged: committed with its media.
+    Deposited {
+        /// Its id.
+        message_id: String,
+    },
+    /// The message could not be stored; its spool is kept for the next start.
+    DepositFailed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a call wants done, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// On a SIP leg.
+    Leg(LegId, LegAction),
+    /// On the packet path.
+    Media(MediaAction),
+    /// In the store.
+    Store(StoreAction),
+    /// Everything has ended: legs, media, saving. Always the last output. Ladders and Call-IDs of B's legs are filled in
+    /// by the one who performs.
+    Ended(Box<CallRecord>),
+}

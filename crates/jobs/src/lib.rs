@@ -1,0 +1,1 @@
+//! What may wait: finalising recordings, salvage, clips.

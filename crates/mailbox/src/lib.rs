@@ -1,0 +1,13 @@
+//! What a message, a clip and a greeting is, and how long it lives. Pure.
+//!
+//! Times are wall-clock milliseconds since 1970 (`i64`), as arguments.
+
+mod clip;
+mod message;
+mod recording;
+mod retention;
+
+pub use clip::{ClipInfo, RenditionInfo, RenditionProfile};
+pub use message::{Kind, MediaState, Message, State};
+pub use recording::{RecordingEnd, RecordingManifest, StopCause, StreamInfo};
+pub use retention::Retention;

@@ -1,0 +1,71 @@
+//! A stored message.
+
+use serde::{Deserialize, Serialize};
+
+/// Video or audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Picture and sound.
+    Video,
+    /// Sound alone.
+    Audio,
+}
+
+/// Consumed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody has played it.
+    Unheard,
+    /// Played past 80 % or marked.
+    Heard,
+}
+
+/// Whether the media is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaState {
+    /// MP4 that browsers play.
+    Ready,
+    /// The raw spool; finalising is tried again at start.
+    Raw,
+}
+
+/// One message, without its media.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// ULID, 26 characters; sorts by arrival.
+    pub id: String,
+    /// The subscriber who owns it.
+    pub mailbox: String,
+    /// Our call's id.
+    pub call_id: String,
+    /// Call-ID of the caller's leg.
+    pub sip_call_id: String,
+    /// The caller's URI.
+    pub from: String,
+    /// The caller's display name.
+    pub from_name: Option<String>,
+    /// When the recording began, Unix milliseconds.
+    pub received_at_ms: i64,
+    /// When it was heard, Unix milliseconds.
+    pub heard_at_ms: Option<i64>,
+    /// Playing time.
+    pub duration_ms: u64,
+    /// Video or audio.
+    pub kind: Kind,
+    /// Whether its media is final.
+    pub media_state: MediaState,
+    /// Size of its media and poster in bytes.
+    pub bytes: u64,
+    /// The recording was cut by a crash and salvaged.
+    pub interrupted: bool,
+}
+
+impl Message {
+    /// Heard or unheard.
+    pub fn state(&self) -> State {
+        if self.heard_at_ms.is_some() { State::Heard } else { State::Unheard }
+    }
+}

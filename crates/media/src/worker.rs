@@ -1,0 +1,102 @@
+//! The words between the server and a `segue media-worker` process: one JSON object a line, jobs on its standard input, replies on
+//! its standard output. A worker does one job at a time and lives long.
+
+use serde::{Deserialize, Serialize};
+
+/// One line to the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Comes back with every reply.
+    pub id: u64,
+    /// What to do.
+    #[serde(flatten)]
+    pub job: Job,
+}
+
+/// What a worker can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Turn any file GStreamer reads into packet caches (`OUT_DIR/<rendition profile>.cache`).
+    PrepareClip {
+        /// The file.
+        input: String,
+        /// An existing empty folder.
+        out_dir: String,
+        /// Longest clip, milliseconds; a longer one is refused.
+        longest_ms: u64,
+    },
+    /// Make the built-in beep (a card that says recording, a short tone) as packet caches.
+    PrepareBeep {
+        /// An existing empty folder.
+        out_dir: String,
+    },
+    /// Turn a spool into a file that browsers play, and a poster (JPEG) when it has video.
+    Finalise {
+        /// The spool file.
+        spool: String,
+        /// An existing empty folder; the reply names the files made in it.
+        out_dir: String,
+    },
+}
+
+/// One line from the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's id.
+    pub id: u64,
+    /// How far, or how it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// How far a job is, or how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Not done yet.
+    Progress {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// A clip is prepared.
+    Clip {
+        /// Playing time, milliseconds.
+        duration_ms: u64,
+        /// The renditions made: `(profile, file name in out_dir)`, profile as in `RenditionProfile`'s serde names.
+        renditions: Vec<Rendition>,
+        /// Poster file name in out_dir (JPEG), when it has video.
+        poster: Option<String>,
+    },
+    /// A recording is final.
+    Recording {
+        /// Media file name in out_dir (MP4).
+        file: String,
+        /// Its media type: `video/mp4` or `audio/mp4`.
+        media_type: String,
+        /// Poster file name in out_dir (JPEG).
+        poster: Option<String>,
+        /// Playing time, milliseconds.
+        duration_ms: u64,
+        /// Whether a picture is in it.
+        has_video: bool,
+    },
+    /// The job could not be done; the input is at fault (`refused`) or the machine is.
+    Failed {
+        /// The input is no audio or video, too long, empty: trying again will not help.
+        refused: bool,
+        /// One sentence.
+        why: String,
+    },
+}
+
+/// One prepared elementary stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Serde name of the rendition profile, e.g. `h264-360-1`.
+    pub profile: String,
+    /// File name in out_dir.
+    pub file: String,
+    /// H.264 only.
+    pub profile_level_id: Option<[u8; 3]>,
+}

@@ -1,0 +1,9 @@
+//! A subscriber's facts and a profile's rules to the plan for one call. Pure.
+
+mod plan;
+mod profile;
+mod subscriber;
+
+pub use plan::Plan;
+pub use profile::{AnswerAt, Profile, Reliable};
+pub use subscriber::Subscriber;

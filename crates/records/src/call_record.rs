@@ -1,0 +1,150 @@
+//! What remains of a call: one record per call, written when its last leg has ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnixMs;
+
+/// One call, as `segue call show` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// Our own identifier (ULID, 26 characters; sorts by start).
+    pub id: String,
+    /// Call-ID of the caller's leg.
+    pub sip_call_id: String,
+    /// The caller's From URI without parameters.
+    pub from: String,
+    /// The Request-URI the caller asked for.
+    pub to: String,
+    /// When the INVITE arrived.
+    pub started_at: UnixMs,
+    /// When our first clip packet left.
+    pub first_media_at: Option<UnixMs>,
+    /// When the INVITE to the callee left.
+    pub invited_at: Option<UnixMs>,
+    /// When A got a 200, from B or from the mailbox.
+    pub answered_at: Option<UnixMs>,
+    /// When the last leg had ended.
+    pub ended_at: Option<UnixMs>,
+    /// The hold asked for, milliseconds.
+    pub hold_asked_ms: Option<u64>,
+    /// The hold kept: first clip packet to the INVITE to B, milliseconds.
+    pub hold_ms: Option<u64>,
+    /// The furthest phase the call came to.
+    pub phase_reached: PhaseName,
+    /// How it ended.
+    pub result: CallResult,
+    /// SIP status that decided the end, when one did.
+    pub cause: Option<u16>,
+    /// The caller's leg first, then the callee's, in the order they were made.
+    pub legs: Vec<LegRecord>,
+    /// Each change of what A hears or sees.
+    pub switches: Vec<SwitchRecord>,
+    /// The message that the call left.
+    pub message_id: Option<String>,
+    /// One sentence: why it ended so.
+    pub why: String,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallResult {
+    /// B answered and was bridged.
+    Answered,
+    /// A message was kept.
+    Message,
+    /// The greeting began (or a beep), and the caller hung up before a message was kept.
+    Greeted,
+    /// A recording shorter than the shortest message was dropped.
+    TooShort,
+    /// A hung up before B was invited.
+    AbandonedWhileHeld,
+    /// A hung up after B was invited, before an answer.
+    Abandoned,
+    /// We refused the call.
+    Rejected,
+    /// A fault of a peer, the network or ours.
+    Failed,
+}
+
+/// The phases of a call (architecture.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseName {
+    /// The callee's plan is being read.
+    LookingUp,
+    /// A watches the clip; B knows nothing.
+    Holding,
+    /// B is invited.
+    Ringing,
+    /// A and B talk.
+    Bridged,
+    /// The personal greeting plays.
+    Greeting,
+    /// The recorder runs.
+    Recording,
+    /// The recording is being made a message.
+    Saving,
+    /// The legs are being ended.
+    Ending,
+}
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaKind {
+    /// An `m=audio` stream.
+    Audio,
+    /// An `m=video` stream.
+    Video,
+}
+
+/// One SIP leg.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegRecord {
+    /// Call-ID of this leg.
+    pub sip_call_id: String,
+    /// Request-URI of the leg's INVITE.
+    pub target: String,
+    /// The final status of its INVITE.
+    pub status: Option<u16>,
+    /// The reason phrase or Reason header that came with the end.
+    pub reason: Option<String>,
+    /// What went over the wire, in order.
+    #[serde(default)]
+    pub ladder: Vec<LadderStep>,
+}
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sent {
+    /// From us to the peer.
+    Out,
+    /// From the peer to us.
+    In,
+}
+
+/// One message of a leg's ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LadderStep {
+    /// When.
+    pub at: UnixMs,
+    /// Which way.
+    pub sent: Sent,
+    /// Start line in short, e.g. `183 Session Progress (SDP)`.
+    pub summary: String,
+}
+
+/// One change of the source that A hears or sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SwitchRecord {
+    /// The new source: `clip`, `callee`, `greeting`, `beep`.
+    pub to: String,
+    /// Which stream.
+    pub kind: MediaKind,
+    /// Last packet of the old source to the first of the new one, milliseconds; absent for the first source.
+    pub gap_ms: Option<u64>,
+    /// When the new source's first packet left.
+    pub at: UnixMs,
+}

@@ -1,0 +1,95 @@
+//! A negotiated stream: what both sides agreed on for one m-line, as the packet path needs it.
+
+use std::net::SocketAddr;
+
+/// Audio or video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `m=audio`.
+    Audio,
+    /// `m=video`.
+    Video,
+}
+
+/// A codec we can play, relay and record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 µ-law, 8000 Hz.
+    Pcmu,
+    /// G.711 A-law, 8000 Hz.
+    Pcma,
+    /// H.264, 90000 Hz (RFC 6184).
+    H264 {
+        /// `packetization-mode`: 0 or 1.
+        packetization_mode: u8,
+        /// `profile-level-id`.
+        profile_level_id: [u8; 3],
+    },
+}
+
+impl Codec {
+    /// RTP clock rate in Hz.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::H264 { .. } => 90_000,
+        }
+    }
+}
+
+/// A codec under its payload type on one leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format {
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The codec.
+    pub codec: Codec,
+    /// The peer's `a=fmtp` value, if any (its sprop-parameter-sets start a recording).
+    pub fmtp: Option<String>,
+}
+
+/// Who may send, seen from us (RFC 3264 §6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Both.
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether we may send.
+    pub fn sends(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    /// Whether we expect packets.
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+}
+
+/// One agreed m-line of one leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Audio or video.
+    pub kind: Kind,
+    /// Where the peer receives RTP; `None` when its connection address is 0.0.0.0 (RFC 3264 §8.4) .
+    pub remote: Option<SocketAddr>,
+    /// Where the peer receives RTCP: `a=rtcp` or the RTP port plus one.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// The codec in use.
+    pub format: Format,
+    /// Payload type of telephone-event/8000 (RFC 4733), if agreed.
+    pub dtmf_payload_type: Option<u8>,
+    /// Who may send, seen from us.
+    pub direction: Direction,
+    /// The peer said `a=rtcp-fb:* nack pli` (RFC 4585 §4.2).
+    pub pli: bool,
+    /// The peer said `a=rtcp-fb:* ccm fir` (RFC 5104 §7.1).
+    pub fir: bool,
+}

@@ -1,0 +1,150 @@
+//! What goes into an [`Endpoint`](crate::Endpoint) and what comes out.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use segue_sip_wire::Message;
+
+/// Transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+}
+
+/// One accepted or opened stream connection. `None` on UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u64);
+
+/// Where a message came from, or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// Our listening socket.
+    pub local: SocketAddr,
+    /// The other side.
+    pub remote: SocketAddr,
+    /// The connection it came by (or must go by, if still open), for TCP.
+    pub flow: Option<FlowId>,
+}
+
+/// Bytes to send.
+#[derive(Debug, Clone)]
+pub struct Transmit {
+    /// Where to. For TCP without a (living) flow: connect to `remote`.
+    pub peer: Peer,
+    /// One whole message.
+    pub bytes: Bytes,
+    /// Given back with `handle_transport_error` if it could not be sent.
+    pub id: u64,
+}
+
+/// A session: one INVITE and the dialog(s) it makes; one leg of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// A provisional response to send on a UAS session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// 101 to 199.
+    pub status: u16,
+    /// With `Require: 100rel`, RSeq, and retransmission until the PRACK.
+    pub reliable: bool,
+    /// application/sdp body.
+    pub sdp: Option<Arc<[u8]>>,
+}
+
+/// What happened. Every session ends with exactly one `Terminated`.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A new INVITE (100 sent, retransmissions absorbed, merged ones answered 482, unknown Require 420, bad body 415/400).
+    Incoming {
+        /// The new UAS session.
+        session: SessionId,
+        /// The INVITE.
+        invite: Arc<Message>,
+        /// Where it came from.
+        peer: Peer,
+    },
+    /// UAS: PRACK for our reliable provisional response (200 sent).
+    Prack {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAS: no PRACK within 64·T1. The INVITE is still unanswered.
+    PrackTimeout {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAS: CANCEL; 200 and 487 have been sent.
+    Cancelled {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAS: ACK for our 2xx.
+    Acked {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAS: no ACK for our 2xx within 64·T1; BYE has been sent.
+    AckTimeout {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAC: a provisional response above 100 (PRACK sent when reliable; duplicates and out-of-order RSeq absorbed).
+    Provisional {
+        /// Which.
+        session: SessionId,
+        /// The response.
+        response: Arc<Message>,
+    },
+    /// UAC: the first 2xx (ACK sent, the losing forks get ACK and BYE).
+    Answered {
+        /// Which.
+        session: SessionId,
+        /// The response.
+        response: Arc<Message>,
+        /// The answer: its body, or that of this fork's last reliable 1xx with SDP.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// UAC: a final refusal (ACK sent), or our own 408 or 503.
+    Failed {
+        /// Which.
+        session: SessionId,
+        /// 300 to 699.
+        status: u16,
+        /// Reason phrase.
+        phrase: String,
+        /// The response; `None` when nothing came and the status is ours.
+        response: Option<Arc<Message>>,
+    },
+    /// A re-INVITE or UPDATE with an offer (or a re-INVITE without); answer with `accept_offer` or `refuse_offer`.
+    Offer {
+        /// Which.
+        session: SessionId,
+        /// The offer.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// The peer's BYE (200 sent).
+    Bye {
+        /// Which.
+        session: SessionId,
+        /// Reason header value.
+        reason: Option<String>,
+    },
+    /// An INFO within the dialog (200 sent).
+    Info {
+        /// Which.
+        session: SessionId,
+        /// The request.
+        request: Arc<Message>,
+    },
+    /// Nothing is left of this session.
+    Terminated {
+        /// Which.
+        session: SessionId,
+    },
+}

@@ -1,0 +1,8 @@
+//! SIP transactions and dialogs as pure cores, and the transports that carry their bytes.
+//!
+//! [`Endpoint`] is sans-IO: bytes and moments in, bytes and events out. It does what the RFCs demand unasked (retransmission,
+//! 100, ACK, BYE of late and losing 2xx, RAck matching, merged requests, 481/405/420/501) and knows no call.
+
+mod api;
+
+pub use api::{Event, FlowId, Peer, Progress, Protocol, SessionId, Transmit};
