@@ -6,8 +6,10 @@
 //! call.poll_output() -> Option<Output>    call.poll_timeout() -> Option<Instant>
 //! ```
 
+mod call;
 mod io;
 
+pub use call::Call;
 pub use io::{
     CallConfig, ClipUse, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
     Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
