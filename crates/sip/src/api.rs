@@ -1,9 +1,13 @@
 //! What goes into an [`Endpoint`](crate::Endpoint) and what comes out.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use segue_sip_wire::Message;
+use segue_sip_wire::{Message, Uri};
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +50,101 @@ pub struct Transmit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+/// Settings of an [`Endpoint`](crate::Endpoint).
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// Round-trip estimate T1 (RFC 3261 §17.1.1.1), normally 500 ms. All other timers follow from it.
+    pub t1: Duration,
+    /// Seed of all tags, branches and Call-IDs. Unguessable in production, fixed in tests.
+    pub seed: u64,
+    /// Server and User-Agent header value.
+    pub user_agent: String,
+    /// Our listening sockets.
+    pub sockets: Vec<Local>,
+    /// More sessions than this: a new INVITE gets 503 with Retry-After.
+    pub sessions_max: usize,
+}
+
+impl Default for EndpointConfig {
+    /// T1 of 500 ms, no socket, 20,000 sessions.
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            seed: 0,
+            user_agent: concat!("Segue/", env!("CARGO_PKG_VERSION")).to_owned(),
+            sockets: Vec::new(),
+            sessions_max: 20_000,
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// The bound address, as [`Peer::local`] says it.
+    pub bind: SocketAddr,
+    /// `host[:port]` for our Via and Contact.
+    pub advertise: String,
+}
+
+/// An INVITE to send.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Request-URI and To.
+    pub target: Uri,
+    /// From.
+    pub from: Uri,
+    /// Display name of From.
+    pub from_name: Option<String>,
+    /// The offer, application/sdp.
+    pub sdp: Arc<[u8]>,
+    /// Max-Forwards.
+    pub max_forwards: u8,
+    /// More headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// Which of our sockets it leaves from (its address also finds the TCP one beside it).
+    pub local: SocketAddr,
+    /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a local 503.
+    pub destination: Option<SocketAddr>,
+    /// Say `Supported: 100rel`.
+    pub reliable: bool,
+}
+
+/// A command that could not be carried out; nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It never was, or its `Terminated` has been polled.
+    #[error("no such session")]
+    NoSuchSession,
+    /// The session is past, or not yet at, the point where this can be said.
+    #[error("{command} is not possible: {state}")]
+    WrongState {
+        /// What was asked.
+        command: &'static str,
+        /// Where the session is.
+        state: &'static str,
+    },
+    /// Nothing to answer: the offer was withdrawn (its CANCEL or BYE came) or there was none.
+    #[error("no offer is pending")]
+    NoOffer,
+    /// Too many provisional responses wait for a PRACK.
+    #[error("too many provisional responses are waiting")]
+    QueueFull,
+}
+
+/// One message of a session, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LadderEntry {
+    /// When.
+    pub at: Instant,
+    /// We sent it.
+    pub out: bool,
+    /// E.g. `183 Session Progress (SDP)`, `PRACK`, `200 OK for PRACK`; a retransmission ends in `, again`.
+    pub summary: String,
+}
+
 /// A provisional response to send on a UAS session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -73,6 +172,8 @@ pub enum Event {
     Prack {
         /// Which.
         session: SessionId,
+        /// Its body when it carries the answer to our offer (delayed offer). A new offer in it comes as `Offer`.
+        sdp: Option<Arc<[u8]>>,
     },
     /// UAS: no PRACK within 64·T1. The INVITE is still unanswered.
     PrackTimeout {
@@ -88,6 +189,8 @@ pub enum Event {
     Acked {
         /// Which.
         session: SessionId,
+        /// Its body when it carries the answer to our offer (delayed offer).
+        sdp: Option<Arc<[u8]>>,
     },
     /// UAS: no ACK for our 2xx within 64·T1; BYE has been sent.
     AckTimeout {

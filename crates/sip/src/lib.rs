@@ -4,5 +4,9 @@
 //! 100, ACK, BYE of late and losing 2xx, RAck matching, merged requests, 481/405/420/501) and knows no call.
 
 mod api;
+mod endpoint;
 
-pub use api::{Event, FlowId, Peer, Progress, Protocol, SessionId, Transmit};
+pub use api::{
+    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId, Transmit,
+};
+pub use endpoint::Endpoint;
