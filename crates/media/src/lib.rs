@@ -1,6 +1,13 @@
 //! The packet path: ports, player, relay, recorder, DTMF. Knows no call: a *session* is an anchor with a caller's side A and
 //! callee sides, a *source* is a number the owner chose.
 
+mod api;
 pub mod cache;
+mod media;
 pub mod spool;
 pub mod worker;
+
+pub use api::{
+    Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo,
+};
+pub use media::{Events, Media, Stats};

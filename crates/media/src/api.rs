@@ -1,0 +1,230 @@
+//! What the owner of the packet path says to it and hears from it.
+
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf};
+
+use segue_sdp::{Kind, Stream};
+
+use crate::cache::Cache;
+
+/// A session, numbered by its owner: one per call.
+pub type SessionKey = u64;
+
+/// A leg of a session, numbered by its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegKey(pub u32);
+
+impl LegKey {
+    /// The caller's leg: what is played goes to it, what is recorded comes from it.
+    pub const A: LegKey = LegKey(0);
+}
+
+/// How the packet path is set up.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// Where RTP sockets are bound.
+    pub address: IpAddr,
+    /// What the SDP shall say instead, e.g. behind a 1:1 NAT.
+    pub advertise: IpAddr,
+    /// Where RTP and RTCP ports come from.
+    pub ports: RangeInclusive<u16>,
+    /// Media threads, at least 1.
+    pub threads: usize,
+    /// Ask for real-time priority; a refusal is a warning.
+    pub realtime: bool,
+    /// Where recordings are written; created when missing.
+    pub spool_dir: PathBuf,
+    /// Fixes SSRCs, sequence starts and ports (tests).
+    pub seed: Option<u64>,
+    /// RTP gone after this long without a packet, milliseconds.
+    pub rtp_gone_ms: u64,
+}
+
+impl Default for MediaConfig {
+    fn default() -> MediaConfig {
+        let localhost = IpAddr::from([127, 0, 0, 1]);
+        MediaConfig {
+            address: localhost,
+            advertise: localhost,
+            ports: 20_000..=39_999,
+            threads: 1,
+            realtime: true,
+            spool_dir: PathBuf::from("segue-data/spool"),
+            seed: None,
+            rtp_gone_ms: 30_000,
+        }
+    }
+}
+
+/// The RTP ports of one leg, as its SDP shall say them. RTCP is on the next port up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// The advertised address.
+    pub address: IpAddr,
+    /// RTP port for audio, even.
+    pub audio: u16,
+    /// RTP port for video, even.
+    pub video: u16,
+}
+
+/// What a session shall do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// What was negotiated on a leg; again after each re-negotiation. A changed remote address moves the latch, an unchanged one
+    /// leaves it.
+    Configure {
+        /// Which leg.
+        leg: LegKey,
+        /// Its audio stream; `None`: there is none.
+        audio: Option<Stream>,
+        /// Its video stream; `None`: there is none.
+        video: Option<Stream>,
+    },
+    /// Play to A from the start, instead of what it got so far. A kind without a cache stays: silence, the last picture.
+    Play {
+        /// The owner's number for it, comes back in events.
+        source: u32,
+        /// What to send on A's audio stream.
+        audio: Option<Cache>,
+        /// What to send on A's video stream.
+        video: Option<Cache>,
+        /// Start again at the end, without `Played`.
+        looping: bool,
+    },
+    /// Connect A and this leg: audio at once, video at each side's first key frame.
+    Bridge {
+        /// The callee's leg.
+        leg: LegKey,
+    },
+    /// Record what A sends into a new file. One recording at a time.
+    Record {
+        /// The spool file; must not exist.
+        path: PathBuf,
+        /// Its first record, at most 65,535 bytes. Streams are numbered [`crate::spool::AUDIO_STREAM`] and
+        /// [`crate::spool::VIDEO_STREAM`].
+        manifest_json: Vec<u8>,
+        /// `RecordingStopped` after this long, milliseconds.
+        longest_ms: u64,
+        /// `RecordingStopped` after this much silence, milliseconds; `None`: never (video).
+        silence_ms: Option<u64>,
+    },
+    /// End the recording; `Recorded` or `RecordFailed` follows.
+    StopRecording {
+        /// Why, as it shall stand in the spool's last record: `{"duration_ms":..,"cause":".."}`.
+        cause: String,
+    },
+    /// Give back a leg's ports.
+    CloseLeg {
+        /// Which leg.
+        leg: LegKey,
+    },
+    /// Give back everything. A recording that still runs is ended with cause `stopped`.
+    Close,
+}
+
+/// To what A was switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchTo {
+    /// A source of a `Play`.
+    Source(u32),
+    /// The bridged leg.
+    Callee,
+}
+
+/// Why a recorder ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingStop {
+    /// The longest length was reached.
+    Longest,
+    /// A sent no RTP for `rtp_gone_ms`.
+    RtpGone,
+    /// Nothing but silence.
+    Silence,
+}
+
+/// What happened in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first packet of a `Play` has left for A, of whichever kind; once per `Play`.
+    FirstPacket {
+        /// Which source.
+        source: u32,
+    },
+    /// A `Play` that does not loop has come to its end; its last picture stays, with silence.
+    Played {
+        /// Which source.
+        source: u32,
+    },
+    /// A's stream carries a new source: its first packet has just left.
+    Switched {
+        /// The new source.
+        to: SwitchTo,
+        /// Which stream.
+        kind: Kind,
+        /// Since the packet before it, milliseconds; `None` for the first of the call.
+        gap_ms: Option<u64>,
+    },
+    /// A telephone-event began (RFC 4733), once per key press.
+    Dtmf {
+        /// On which leg.
+        leg: LegKey,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+    },
+    /// While bridged: no RTP from a leg that should send. Once, until it sends again.
+    RtpGone {
+        /// Which leg.
+        leg: LegKey,
+    },
+    /// The recorder met its own end; it records no more and wants `StopRecording`.
+    RecordingStopped {
+        /// Which end.
+        cause: RecordingStop,
+    },
+    /// The spool and its directory entry are synced to disk.
+    Recorded {
+        /// The file.
+        path: PathBuf,
+        /// From the first recorded packet to the last, milliseconds.
+        duration_ms: u64,
+    },
+    /// The recording could not be kept. What reached the disk before stays there.
+    RecordFailed {
+        /// Why, one sentence.
+        why: String,
+    },
+    /// A picture is needed from a leg that negotiated neither PLI nor FIR.
+    KeyFrameWanted {
+        /// From which leg.
+        leg: LegKey,
+    },
+}
+
+/// Why the packet path cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// Every port of the range is taken.
+    #[error("no free RTP port pair in {first}-{last}; widen media.ports")]
+    NoPorts {
+        /// First port of the range.
+        first: u16,
+        /// Last port of the range.
+        last: u16,
+    },
+    /// The media thread has not kept up.
+    #[error("the media thread's command queue is full")]
+    Busy,
+    /// The packet path has been shut down, or its thread has died.
+    #[error("the media thread is gone")]
+    Gone,
+    /// The configuration cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's word.
+        source: std::io::Error,
+    },
+}
