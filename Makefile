@@ -1,0 +1,39 @@
+# Segue. `make` alone prints what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup samples build demo run test lint fmt deny clean
+
+help: ## What can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Check for the packages that building and testing need (as root: install them)
+	@tests/setup.sh
+
+samples: setup ## Make the sample clips and prompts in media/out
+	@media/make-samples.sh >/dev/null
+
+build: setup ## Build the binary target/debug/segue
+	@cargo build --locked --bin segue
+
+demo: build samples ## See the main call happen: clip, hold, switch; a video message; the heard threshold
+	@cargo run --locked -q -p segue-tests --bin demo
+
+run: build ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
+	@target/debug/segue run
+
+test: ## Everything that must be green, with a clear last line
+	@tests/all.sh
+
+lint: setup ## Formatting and clippy, warnings are errors
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -q -- -D warnings
+
+fmt: ## Format the sources
+	@cargo fmt --all
+
+deny: setup ## Licences, bans, sources and advisories of dependencies (installs cargo-deny once; needs the network)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	@cargo deny check
+
+clean: ## Remove what was built, samples too
+	@cargo clean
+	@rm -rf media/out
