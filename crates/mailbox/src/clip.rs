@@ -1,6 +1,37 @@
 //! Clips (ring-back tones, greetings, prompts) and their prepared renditions.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The clip played before a recording. Ours: no subscriber names it and no list shows it.
+pub const BEEP_CLIP: &str = "beep";
+
+/// Longest clip name, bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Why a clip name is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NameError {
+    /// Empty, too long, or a character that is not a letter, digit, `.`, `_` or `-`.
+    #[error("a clip name is 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit")]
+    Form,
+    /// `none` clears an option, `beep` is ours.
+    #[error("the clip names 'none' and 'beep' are reserved")]
+    Reserved,
+}
+
+/// Whether a user may give a clip this name. Names appear in commands, logs and records as they are.
+pub fn check_clip_name(name: &str) -> Result<(), NameError> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !plain || !begins || name.len() > NAME_BYTES_MAX {
+        return Err(NameError::Form);
+    }
+    if name == "none" || name == BEEP_CLIP {
+        return Err(NameError::Reserved);
+    }
+    Ok(())
+}
 
 /// A prepared elementary stream of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,6 +56,40 @@ pub enum RenditionProfile {
     H264W320Mode0,
 }
 
+impl RenditionProfile {
+    /// Every profile.
+    pub const ALL: [RenditionProfile; 6] = [
+        RenditionProfile::Pcmu,
+        RenditionProfile::Pcma,
+        RenditionProfile::H264W640Mode1,
+        RenditionProfile::H264W640Mode0,
+        RenditionProfile::H264W320Mode1,
+        RenditionProfile::H264W320Mode0,
+    ];
+
+    /// Its name in files, tables and output; the same as its serde form.
+    pub fn name(self) -> &'static str {
+        match self {
+            RenditionProfile::Pcmu => "pcmu",
+            RenditionProfile::Pcma => "pcma",
+            RenditionProfile::H264W640Mode1 => "h264-360-1",
+            RenditionProfile::H264W640Mode0 => "h264-360-0",
+            RenditionProfile::H264W320Mode1 => "h264-180-1",
+            RenditionProfile::H264W320Mode0 => "h264-180-0",
+        }
+    }
+
+    /// The profile of this name.
+    pub fn from_name(name: &str) -> Option<RenditionProfile> {
+        RenditionProfile::ALL.into_iter().find(|p| p.name() == name)
+    }
+
+    /// A picture, not sound.
+    pub fn is_video(self) -> bool {
+        !matches!(self, RenditionProfile::Pcmu | RenditionProfile::Pcma)
+    }
+}
+
 /// What one rendition is, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenditionInfo {
@@ -47,4 +112,30 @@ pub struct ClipInfo {
     pub duration_ms: u64,
     /// What was prepared.
     pub renditions: Vec<RenditionInfo>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_a_shell_a_log_and_a_file_take_as_they_are() {
+        for good in ["a", "ring-back", "Clip_2.v1", "7"] {
+            assert_eq!(check_clip_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "-x", ".hidden", "a b", "a/b", "ä", &"x".repeat(65)] {
+            assert_eq!(check_clip_name(bad), Err(NameError::Form), "{bad}");
+        }
+        for ours in ["none", "beep"] {
+            assert_eq!(check_clip_name(ours), Err(NameError::Reserved), "{ours}");
+        }
+    }
+
+    #[test]
+    fn each_profile_is_found_by_its_name() {
+        for profile in RenditionProfile::ALL {
+            assert_eq!(RenditionProfile::from_name(profile.name()), Some(profile));
+        }
+        assert_eq!(RenditionProfile::from_name("vp8"), None);
+    }
 }

@@ -7,7 +7,7 @@ mod message;
 mod recording;
 mod retention;
 
-pub use clip::{ClipInfo, RenditionInfo, RenditionProfile};
+pub use clip::{BEEP_CLIP, ClipInfo, NameError, RenditionInfo, RenditionProfile, check_clip_name};
 pub use message::{Kind, MediaState, Message, State};
 pub use recording::{RecordingEnd, RecordingManifest, StopCause, StreamInfo};
-pub use retention::Retention;
+pub use retention::{Heard, Retention};

@@ -1,1 +1,206 @@
-//! The only SQL: SQLite.
+//! The only SQL: SQLite. One file, `<data>/segue.db`, is the whole state.
+//!
+//! - [`Store`] is a handle: cheap to clone, usable from any thread. Writes go through one thread that shares syncs
+//!   ([`writer`](self)); a write that returned `Ok` is on the disk. Reads see one snapshot each.
+//! - Several processes work on one file: the server ([`Store::open_server`]) and commands ([`Store::open`]). What a
+//!   command has committed, the server's next read sees.
+//! - Bytes of media are brought in ahead in small transactions; the transaction that stores a message links them, the
+//!   row and its notice at once ([`Store::deposit`]). A crash before it leaves no message, one after it a whole one.
+//! - Adding a table: the numbered list in `schema.rs`, which also describes every table.
+
+mod blobs;
+mod calls;
+mod clips;
+mod deposit;
+mod error;
+mod messages;
+mod readers;
+mod retention;
+mod schema;
+mod subscribers;
+mod writer;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use rusqlite::{Connection, params};
+
+pub use clips::{NewClip, NewRendition};
+pub use deposit::{Deposit, Deposited, MediaSource};
+pub use error::StoreError;
+pub use messages::Exported;
+pub use retention::MarkOutcome;
+pub use schema::{VERSION, version};
+pub use subscribers::Found;
+
+use blobs::{Blobs, SqliteBlobs, Stager};
+use readers::Readers;
+use writer::Writer;
+
+/// Held by the server that works on a data directory.
+const LOCK_FILE: &str = "server.lock";
+
+/// Ids of deleted messages are remembered this long, so that a spool found later does not bring one back.
+const GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Handle of the store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    // Dropped in this order: the writer empties its queue before the lock is given back.
+    writer: Writer,
+    readers: Readers,
+    blobs: Arc<dyn Blobs>,
+    stager: Stager,
+    data_dir: PathBuf,
+    _lock: Option<fs::File>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("data_dir", &self.inner.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// How much is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Subscribers.
+    pub subscribers: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Those of them that nobody has heard.
+    pub unheard: u64,
+    /// Those whose media is a raw spool.
+    pub raw: u64,
+    /// Bytes of all messages.
+    pub message_bytes: u64,
+    /// Ended calls.
+    pub calls: u64,
+}
+
+impl Store {
+    /// Opens the store of a data directory for a command, and makes it if there is none. Works beside a server.
+    ///
+    /// Errors: [`StoreError::OtherVersion`], [`StoreError::NotSegue`] (both leave the directory as it was),
+    /// [`StoreError::Path`].
+    pub fn open(data_dir: &Path) -> Result<Store, StoreError> {
+        Store::open_as(data_dir, Stager::Command, None)
+    }
+
+    /// Opens the store for the server: only one at a time, and what a crash left half brought in is swept.
+    ///
+    /// Errors: as [`Store::open`], and [`StoreError::InUse`].
+    pub fn open_server(data_dir: &Path) -> Result<Store, StoreError> {
+        schema::ensure(data_dir)?;
+        let lock = lock_file(data_dir)?;
+        lock.try_lock().map_err(|_| StoreError::InUse { path: data_dir.to_owned() })?;
+        let store = Store::open_as(data_dir, Stager::Server, Some(lock))?;
+        let blobs = store.inner.blobs.clone();
+        let swept = store.write(move |tx| {
+            let now_ms = now_ms();
+            tx.execute("DELETE FROM gone WHERE at < ?", [now_ms.saturating_sub(GONE_MS)])?;
+            blobs.sweep(tx, now_ms)
+        })?;
+        if swept > 0 {
+            tracing::info!(swept, "bytes that were brought in but never became part of anything are gone");
+        }
+        Ok(store)
+    }
+
+    fn open_as(data_dir: &Path, stager: Stager, lock: Option<fs::File>) -> Result<Store, StoreError> {
+        let path = schema::ensure(data_dir)?;
+        let writer = Writer::start(schema::connect(&path)?)?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                writer,
+                readers: Readers::new(path),
+                blobs: Arc::new(SqliteBlobs),
+                stager,
+                data_dir: data_dir.to_owned(),
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Whether a server works on this data directory now.
+    pub fn server_runs(data_dir: &Path) -> bool {
+        // A shared lock: two who ask at once do not take each other for the server.
+        match fs::File::open(data_dir.join(LOCK_FILE)) {
+            Ok(file) => matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)),
+            Err(_) => false,
+        }
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.data_dir
+    }
+
+    /// How much is stored.
+    pub fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(|db| {
+            let totals = db.query_row(
+                "SELECT (SELECT count(*) FROM subscriber), count(*), count(*) FILTER (WHERE heard_at IS NULL),
+                        count(*) FILTER (WHERE media_state = 'raw'), coalesce(sum(bytes), 0),
+                        (SELECT count(*) FROM call)
+                 FROM message",
+                params![],
+                |row| {
+                    Ok(Totals {
+                        subscribers: row.get(0)?,
+                        messages: row.get(1)?,
+                        unheard: row.get(2)?,
+                        raw: row.get(3)?,
+                        message_bytes: row.get(4)?,
+                        calls: row.get(5)?,
+                    })
+                },
+            )?;
+            Ok(totals)
+        })
+    }
+
+    /// Waits until everything queued so far is on the disk.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok(()))
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.inner.readers.read(f)
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.writer.write(f)
+    }
+}
+
+fn lock_file(data_dir: &Path) -> Result<fs::File, StoreError> {
+    let path = data_dir.join(LOCK_FILE);
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| StoreError::Path { path, why: e.to_string() })
+}
+
+/// Wall clock, Unix milliseconds. Only for what is written down.
+fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}

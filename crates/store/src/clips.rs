@@ -1,0 +1,210 @@
+//! Prepared clips and their packet caches.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
+
+use crate::{
+    Store, StoreError,
+    blobs::{BlobId, Blobs, Staged, read_all},
+};
+
+/// A clip as the worker prepared it.
+#[derive(Debug, Clone)]
+pub struct NewClip {
+    /// Its name; one of that name is replaced.
+    pub name: String,
+    /// Playing time, milliseconds.
+    pub duration_ms: u64,
+    /// What was prepared, each profile once.
+    pub renditions: Vec<NewRendition>,
+    /// A still picture (JPEG).
+    pub poster: Option<Vec<u8>>,
+}
+
+/// One packet cache of a new clip.
+#[derive(Debug, Clone)]
+pub struct NewRendition {
+    /// Which codec and form.
+    pub profile: RenditionProfile,
+    /// Value for `profile-level-id` (RFC 6184 §8.1); H.264 only.
+    pub profile_level_id: Option<[u8; 3]>,
+    /// The packet cache.
+    pub cache: Vec<u8>,
+}
+
+impl Store {
+    /// Stores a clip in one transaction, replacing the one of that name; subscribers who name it get the new one. A
+    /// call that plays the former one has its bytes already.
+    ///
+    /// Error: [`StoreError::Refused`] without a rendition.
+    pub fn put_clip(&self, clip: NewClip) -> Result<ClipInfo, StoreError> {
+        if clip.renditions.is_empty() {
+            return Err(StoreError::Refused {
+                why: format!("clip '{}' has nothing to play", clip.name),
+                fix: "give a file with audio or video".to_owned(),
+            });
+        }
+        let mut caches = Vec::new();
+        let staged = self.stage_clip(&clip, &mut caches);
+        let blobs = self.inner.blobs.clone();
+        let for_commit = caches.clone();
+        let stored = staged.and_then(|poster| {
+            self.write(move |tx| {
+                let all = for_commit.iter().map(|(_, staged)| *staged);
+                for bytes in all.chain(poster) {
+                    blobs.link(tx, bytes)?;
+                }
+                replace(tx, blobs.as_ref(), &clip, &for_commit, poster)
+            })
+        });
+        if stored.is_err() {
+            let blobs = self.inner.blobs.clone();
+            let _ = self.write(move |tx| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id)));
+        }
+        stored
+    }
+
+    /// Brings in a clip's bytes: caches into `caches` (also those before an error), the poster as the result.
+    fn stage_clip(
+        &self,
+        clip: &NewClip,
+        caches: &mut Vec<(RenditionInfo, Staged)>,
+    ) -> Result<Option<Staged>, StoreError> {
+        for rendition in &clip.renditions {
+            let staged = self.stage(&mut rendition.cache.as_slice())?;
+            let info = RenditionInfo {
+                profile: rendition.profile,
+                bytes: staged.bytes,
+                profile_level_id: rendition.profile_level_id,
+            };
+            caches.push((info, staged));
+        }
+        clip.poster.as_ref().map(|poster| self.stage(&mut poster.as_slice())).transpose()
+    }
+
+    /// One clip. Error: [`StoreError::NotFound`].
+    pub fn clip(&self, name: &str) -> Result<ClipInfo, StoreError> {
+        self.read(|db| by_name(db, name)?.ok_or_else(|| StoreError::not_found("clip", name)))
+    }
+
+    /// All clips by name, the beep among them.
+    pub fn clips(&self) -> Result<Vec<ClipInfo>, StoreError> {
+        self.read(|db| {
+            let names = db
+                .prepare_cached("SELECT name FROM clip ORDER BY name")?
+                .query_map([], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut clips = Vec::new();
+            for name in names {
+                clips.extend(by_name(db, &name)?);
+            }
+            Ok(clips)
+        })
+    }
+
+    /// Removes a clip. Errors: [`StoreError::NotFound`]; [`StoreError::Refused`] while a subscriber names it.
+    pub fn remove_clip(&self, name: &str) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        let blobs = self.inner.blobs.clone();
+        self.write(move |tx| {
+            let clip = by_name(tx, &name)?.ok_or_else(|| StoreError::not_found("clip", &name))?;
+            let users = tx
+                .prepare_cached("SELECT user FROM subscriber WHERE clip = ?1 OR greeting = ?1 ORDER BY user LIMIT 5")?
+                .query_map([&name], |row| row.get::<_, String>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
+            if let Some(user) = users.first() {
+                return Err(StoreError::Refused {
+                    why: format!("clip '{name}' is used by {}", users.join(", ")),
+                    fix: format!("give them another first, e.g. 'segue subscriber set {user} --clip none'"),
+                });
+            }
+            delete_clip(tx, blobs.as_ref(), clip.id)?;
+            Ok(())
+        })
+    }
+
+    /// The packet cache of a clip, by the clip's row id; `None` when the clip has been replaced or removed, or has no
+    /// such rendition.
+    pub fn rendition(&self, clip: i64, profile: RenditionProfile) -> Result<Option<Vec<u8>>, StoreError> {
+        let blobs = self.inner.blobs.clone();
+        self.read(|db| {
+            let cache: Option<i64> = db
+                .prepare_cached("SELECT cache FROM rendition WHERE clip = ? AND profile = ?")?
+                .query_row(params![clip, profile.name()], |row| row.get(0))
+                .optional()?;
+            cache.map(|cache| read_all(blobs.as_ref(), db, BlobId(cache))).transpose()
+        })
+    }
+}
+
+/// A clip and its renditions.
+pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<ClipInfo>, StoreError> {
+    let row: Option<(i64, u64)> = db
+        .prepare_cached("SELECT id, duration_ms FROM clip WHERE name = ?")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, duration_ms)) = row else {
+        return Ok(None);
+    };
+    let rows = db
+        .prepare_cached(
+            "SELECT profile, profile_level_id, bytes FROM rendition JOIN blob ON blob.id = cache WHERE clip = ?",
+        )?
+        .query_map([id], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, u64>(2)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    // A profile this build does not know was written by a later one: not for us.
+    let mut renditions: Vec<RenditionInfo> = rows
+        .into_iter()
+        .filter_map(|(profile, level, bytes)| {
+            Some(RenditionInfo {
+                profile: RenditionProfile::from_name(&profile)?,
+                bytes,
+                profile_level_id: level.and_then(|level| level.try_into().ok()),
+            })
+        })
+        .collect();
+    renditions.sort_by_key(|r| r.profile);
+    Ok(Some(ClipInfo { id, name: name.to_owned(), duration_ms, renditions }))
+}
+
+fn replace(
+    tx: &Connection,
+    blobs: &dyn Blobs,
+    clip: &NewClip,
+    caches: &[(RenditionInfo, Staged)],
+    poster: Option<Staged>,
+) -> Result<ClipInfo, StoreError> {
+    if let Some(former) = by_name(tx, &clip.name)? {
+        delete_clip(tx, blobs, former.id)?;
+    }
+    tx.prepare_cached("INSERT INTO clip (name, duration_ms, poster) VALUES (?, ?, ?)")?.execute(params![
+        clip.name,
+        clip.duration_ms,
+        poster.map(|p| p.id.0)
+    ])?;
+    let id = tx.last_insert_rowid();
+    for (info, staged) in caches {
+        tx.prepare_cached("INSERT INTO rendition (clip, profile, profile_level_id, cache) VALUES (?, ?, ?, ?)")?
+            .execute(params![id, info.profile.name(), info.profile_level_id.as_ref().map(<[u8; 3]>::as_slice), staged.id.0])?;
+    }
+    by_name(tx, &clip.name)?.ok_or(StoreError::Stopped)
+}
+
+/// Deletes a clip's row, its renditions and all their bytes.
+fn delete_clip(tx: &Connection, blobs: &dyn Blobs, clip: i64) -> Result<(), StoreError> {
+    let mut bytes = tx
+        .prepare_cached("SELECT cache FROM rendition WHERE clip = ?")?
+        .query_map([clip], |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let poster: Option<i64> =
+        tx.prepare_cached("SELECT poster FROM clip WHERE id = ?")?.query_row([clip], |row| row.get(0))?;
+    bytes.extend(poster);
+    tx.prepare_cached("DELETE FROM rendition WHERE clip = ?")?.execute([clip])?;
+    tx.prepare_cached("DELETE FROM clip WHERE id = ?")?.execute([clip])?;
+    for blob in bytes {
+        blobs.drop_bytes(tx, BlobId(blob))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Who may be called.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use segue_mailbox::ClipInfo;
+use segue_policy::Subscriber;
+
+use crate::{Store, StoreError, clips};
+
+const COLUMNS: &str = "user, target, clip, hold_ms, no_answer_ms, greeting";
+
+/// Everything a new call needs to know about its callee, from one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The callee.
+    pub subscriber: Subscriber,
+    /// Their clip.
+    pub clip: Option<ClipInfo>,
+    /// Their greeting.
+    pub greeting: Option<ClipInfo>,
+    /// The beep, when it has been prepared.
+    pub beep: Option<ClipInfo>,
+}
+
+impl Store {
+    /// What a call to `user` meets; `None` when nobody of that name is a subscriber. Sees every committed change.
+    pub fn lookup(&self, user: &str) -> Result<Option<Found>, StoreError> {
+        self.read(|db| {
+            let Some(subscriber) = one(db, user)? else {
+                return Ok(None);
+            };
+            let named = |name: &Option<String>| match name {
+                Some(name) => clips::by_name(db, name),
+                None => Ok(None),
+            };
+            let clip = named(&subscriber.clip)?;
+            let greeting = named(&subscriber.greeting)?;
+            let beep = clips::by_name(db, segue_mailbox::BEEP_CLIP)?;
+            Ok(Some(Found { subscriber, clip, greeting, beep }))
+        })
+    }
+
+    /// One subscriber. Error: [`StoreError::NotFound`].
+    pub fn subscriber(&self, user: &str) -> Result<Subscriber, StoreError> {
+        self.read(|db| one(db, user)?.ok_or_else(|| StoreError::not_found("subscriber", user)))
+    }
+
+    /// All subscribers, by name.
+    pub fn subscribers(&self) -> Result<Vec<Subscriber>, StoreError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM subscriber ORDER BY user"))?
+                .query_map([], subscriber)?
+                .collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
+    /// Adds a subscriber. Errors: [`StoreError::Refused`] when the name is taken, [`StoreError::NotFound`] when the
+    /// clip or greeting is not there.
+    pub fn add_subscriber(&self, new: Subscriber) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            if one(tx, &new.user)?.is_some() {
+                return Err(StoreError::Refused {
+                    why: format!("subscriber '{}' exists already", new.user),
+                    fix: format!("change it with 'segue subscriber set {} ...'", new.user),
+                });
+            }
+            put(tx, &new)
+        })
+    }
+
+    /// Adds or replaces a subscriber. Error: [`StoreError::NotFound`] when the clip or greeting is not there.
+    pub fn put_subscriber(&self, subscriber: Subscriber) -> Result<(), StoreError> {
+        self.write(move |tx| put(tx, &subscriber))
+    }
+
+    /// Changes a subscriber in one transaction and returns the new facts; `change` cannot rename them.
+    /// Error: [`StoreError::NotFound`] for the subscriber, or for the clip or greeting it names.
+    pub fn change_subscriber(
+        &self,
+        user: &str,
+        change: impl FnOnce(&mut Subscriber) + Send + 'static,
+    ) -> Result<Subscriber, StoreError> {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            let mut subscriber = one(tx, &user)?.ok_or_else(|| StoreError::not_found("subscriber", &user))?;
+            change(&mut subscriber);
+            subscriber.user = user;
+            put(tx, &subscriber)?;
+            Ok(subscriber)
+        })
+    }
+
+    /// Removes a subscriber and their rules. Their messages stay, listed under their name until deleted.
+    /// Error: [`StoreError::NotFound`].
+    pub fn remove_subscriber(&self, user: &str) -> Result<(), StoreError> {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            let removed = tx.prepare_cached("DELETE FROM subscriber WHERE user = ?")?.execute([&user])?;
+            tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?.execute([&user])?;
+            if removed == 1 { Ok(()) } else { Err(StoreError::not_found("subscriber", &user)) }
+        })
+    }
+}
+
+fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {
+    Ok(db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM subscriber WHERE user = ?"))?
+        .query_row([user], subscriber)
+        .optional()?)
+}
+
+fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
+    for clip in [&subscriber.clip, &subscriber.greeting].into_iter().flatten() {
+        if clips::by_name(tx, clip)?.is_none() {
+            return Err(StoreError::not_found("clip", clip));
+        }
+    }
+    tx.prepare_cached(
+        "INSERT INTO subscriber (user, target, clip, hold_ms, no_answer_ms, greeting) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (user) DO UPDATE SET target = excluded.target, clip = excluded.clip, hold_ms = excluded.hold_ms,
+             no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting",
+    )?
+    .execute(params![
+        subscriber.user,
+        subscriber.target,
+        subscriber.clip,
+        subscriber.hold_ms,
+        subscriber.no_answer_ms,
+        subscriber.greeting
+    ])?;
+    Ok(())
+}
+
+fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
+    Ok(Subscriber {
+        user: row.get(0)?,
+        target: row.get(1)?,
+        clip: row.get(2)?,
+        hold_ms: row.get(3)?,
+        no_answer_ms: row.get(4)?,
+        greeting: row.get(5)?,
+    })
+}

@@ -1,0 +1,259 @@
+//! The one writer: a thread that lets several queued writes share one transaction, and so one sync to disk.
+//!
+//! Each write runs inside its own savepoint and gets its own result, but only after the COMMIT that carries it: a write
+//! that was answered `Ok` is on the disk.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tracing::{error, warn};
+
+use crate::StoreError;
+
+/// Writes that may wait. A caller beyond that waits for a place ([`Writer::write`]) or is refused ([`Writer::submit`]).
+const QUEUE_MAX: usize = 256;
+
+/// Writes in one transaction.
+const BATCH_MAX: usize = 64;
+
+/// Bytes of media in one transaction.
+pub(crate) const TRANSACTION_BYTES_MAX: usize = 1024 * 1024;
+
+/// Free pages that stay in the file for reuse (4 MiB).
+const FREE_PAGES_KEPT: i64 = 512;
+
+/// The file is given back in steps of this many pages, so that a write never waits long for it.
+const VACUUM_PAGES: i64 = 256;
+
+/// How long the writer must have been idle before it gives back space.
+const VACUUM_IDLE: Duration = Duration::from_secs(1);
+
+/// One queued write.
+trait Work: Send {
+    /// Bytes of media that it brings.
+    fn weight(&self) -> usize;
+    /// Does it, inside a transaction.
+    fn run(&mut self, conn: &Connection) -> Result<(), StoreError>;
+    /// Answers whoever asked, after the transaction.
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Task<F, T, D> {
+    weight: usize,
+    work: Option<F>,
+    value: Option<T>,
+    done: D,
+}
+
+impl<F, T, D> Work for Task<F, T, D>
+where
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    T: Send,
+    D: FnOnce(Result<T, StoreError>) + Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn run(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        let work = self.work.take().ok_or(StoreError::Stopped)?;
+        self.value = Some(work(conn)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Task { value, done, .. } = *self;
+        done(committed.and_then(|()| value.ok_or(StoreError::Stopped)));
+    }
+}
+
+/// Handle of the writer thread. Dropping it lets the queue run empty, then ends the thread.
+pub(crate) struct Writer {
+    queue: Option<SyncSender<Box<dyn Work>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread on its own connection.
+    pub(crate) fn start(conn: Connection) -> Result<Writer, StoreError> {
+        let (queue, inbox) = sync_channel(QUEUE_MAX);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || serve(&conn, &inbox))
+            .map_err(|e| StoreError::Io(e.to_string()))?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Does one write and waits until it is committed.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_bytes(0, work)
+    }
+
+    /// The same for a write that brings `weight` bytes of media.
+    pub(crate) fn write_bytes<T: Send + 'static>(
+        &self,
+        weight: usize,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = sync_channel(1);
+        let done = move |result| {
+            let _ = reply.send(result);
+        };
+        let task = Task { weight, work: Some(work), value: None, done };
+        self.queue.as_ref().ok_or(StoreError::Stopped)?.send(Box::new(task)).map_err(|_| StoreError::Stopped)?;
+        answer.recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Queues one write and returns at once; `done` runs on the writer thread after the commit.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let task = Task { weight: 0, work: Some(work), value: None, done };
+        self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(Box::new(task)).map_err(|e| match e {
+            TrySendError::Full(_) => StoreError::QueueFull,
+            TrySendError::Disconnected(_) => StoreError::Stopped,
+        })
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A `done` may hold the last handle of the store: the thread cannot wait for itself.
+            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+                error!("the store's writer thread had panicked");
+            }
+        }
+    }
+}
+
+fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>) {
+    let mut carried = None;
+    let mut tidy = false;
+    loop {
+        let first = match carried.take() {
+            Some(work) => work,
+            None if tidy => match inbox.recv_timeout(VACUUM_IDLE) {
+                Ok(work) => work,
+                Err(RecvTimeoutError::Timeout) => {
+                    tidy = give_back_space(conn, inbox, &mut carried);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            },
+            None => match inbox.recv() {
+                Ok(work) => work,
+                Err(_) => return,
+            },
+        };
+        transaction(conn, first, inbox, &mut carried);
+        tidy = true;
+    }
+}
+
+/// One transaction: `first`, then whatever waits, within the bounds. What does not fit is carried to the next.
+fn transaction(
+    conn: &Connection,
+    first: Box<dyn Work>,
+    inbox: &Receiver<Box<dyn Work>>,
+    carried: &mut Option<Box<dyn Work>>,
+) {
+    if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
+        first.finish(Err(StoreError::from(&e)));
+        return;
+    }
+    let mut weight = 0_usize;
+    let mut finished: Vec<(Box<dyn Work>, Result<(), StoreError>)> = Vec::new();
+    let mut next = Some(first);
+    while let Some(mut work) = next.take() {
+        weight = weight.saturating_add(work.weight());
+        let result = in_savepoint(conn, work.as_mut());
+        // After a full disk or an I/O error SQLite may have rolled back everything, not only the savepoint.
+        let lost = conn.is_autocommit();
+        if lost {
+            let why = result.as_ref().err().cloned().unwrap_or(StoreError::Stopped);
+            for (_, earlier) in &mut finished {
+                *earlier = earlier.clone().and(Err(why.clone()));
+            }
+            finished.push((work, Err(why)));
+            break;
+        }
+        finished.push((work, result));
+        if finished.len() < BATCH_MAX {
+            match inbox.try_recv() {
+                Ok(work) if weight.saturating_add(work.weight()) <= TRANSACTION_BYTES_MAX => next = Some(work),
+                Ok(work) => *carried = Some(work),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+            }
+        }
+    }
+    let committed = if conn.is_autocommit() { Ok(()) } else { commit(conn) };
+    for (work, result) in finished {
+        work.finish(result.and(committed.clone()));
+    }
+}
+
+fn in_savepoint(conn: &Connection, work: &mut dyn Work) -> Result<(), StoreError> {
+    conn.execute_batch("SAVEPOINT one")?;
+    let result = catch_unwind(AssertUnwindSafe(|| work.run(conn))).unwrap_or_else(|_| {
+        error!("a write to the store panicked; it is rolled back");
+        Err(StoreError::Sql("the write panicked".to_owned()))
+    });
+    match result {
+        Ok(()) => conn.execute_batch("RELEASE one").map_err(StoreError::from),
+        Err(e) => {
+            if !conn.is_autocommit() {
+                conn.execute_batch("ROLLBACK TO one; RELEASE one")?;
+            }
+            Err(e)
+        }
+    }
+}
+
+fn commit(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute_batch("COMMIT").map_err(|e| {
+        error!(error = %e, "a transaction could not be committed; everything in it failed");
+        if !conn.is_autocommit() && conn.execute_batch("ROLLBACK").is_err() {
+            warn!("the rollback after it failed too");
+        }
+        StoreError::from(e)
+    })
+}
+
+/// Shrinks the file by a step when nothing waits. Whether there is more to do.
+fn give_back_space(
+    conn: &Connection,
+    inbox: &Receiver<Box<dyn Work>>,
+    carried: &mut Option<Box<dyn Work>>,
+) -> bool {
+    loop {
+        match inbox.try_recv() {
+            Ok(work) => {
+                *carried = Some(work);
+                return true;
+            }
+            Err(TryRecvError::Disconnected) => return false,
+            Err(TryRecvError::Empty) => {}
+        }
+        let free: i64 = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap_or(0);
+        if free <= FREE_PAGES_KEPT {
+            return false;
+        }
+        let pages = VACUUM_PAGES.min(free.saturating_sub(FREE_PAGES_KEPT));
+        if let Err(e) = conn.execute_batch(&format!("PRAGMA incremental_vacuum({pages})")) {
+            warn!(error = %e, "free space of the database was not given back; tried again later");
+            return false;
+        }
+    }
+}
