@@ -22,7 +22,9 @@ pub enum NameError {
 
 /// Whether a user may give a clip this name. Names appear in commands, logs and records as they are.
 pub fn check_clip_name(name: &str) -> Result<(), NameError> {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if !plain || !begins || name.len() > NAME_BYTES_MAX {
         return Err(NameError::Form);

@@ -66,6 +66,10 @@ pub struct Message {
 impl Message {
     /// Heard or unheard.
     pub fn state(&self) -> State {
-        if self.heard_at_ms.is_some() { State::Heard } else { State::Unheard }
+        if self.heard_at_ms.is_some() {
+            State::Heard
+        } else {
+            State::Unheard
+        }
     }
 }

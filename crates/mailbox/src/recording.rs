@@ -72,3 +72,17 @@ pub enum StopCause {
     /// The server stopped or the call failed.
     Stopped,
 }
+
+impl StopCause {
+    /// Its word in spools and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StopCause::Bye => "bye",
+            StopCause::Key => "key",
+            StopCause::Longest => "longest",
+            StopCause::RtpGone => "rtp_gone",
+            StopCause::Silence => "silence",
+            StopCause::Stopped => "stopped",
+        }
+    }
+}

@@ -38,7 +38,12 @@ mod tests {
     use super::*;
 
     fn heard(list: &[(i64, &str)]) -> Vec<Heard> {
-        list.iter().map(|(at, id)| Heard { heard_at_ms: *at, id: (*id).to_owned() }).collect()
+        list.iter()
+            .map(|(at, id)| Heard {
+                heard_at_ms: *at,
+                id: (*id).to_owned(),
+            })
+            .collect()
     }
 
     #[test]

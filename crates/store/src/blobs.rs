@@ -92,11 +92,16 @@ impl Blobs for SqliteBlobs {
         let linked = tx
             .prepare_cached("UPDATE blob SET staged = 0 WHERE id = ? AND staged = 1 AND bytes = ?")?
             .execute(params![staged.id.0, staged.bytes])?;
-        if linked == 1 { Ok(()) } else { Err(StoreError::Sql("the staged bytes are gone".to_owned())) }
+        if linked == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Sql("the staged bytes are gone".to_owned()))
+        }
     }
 
     fn drop_bytes(&self, tx: &Connection, id: BlobId) -> Result<(), StoreError> {
-        tx.prepare_cached("DELETE FROM blob_chunk WHERE blob = ?")?.execute([id.0])?;
+        tx.prepare_cached("DELETE FROM blob_chunk WHERE blob = ?")?
+            .execute([id.0])?;
         tx.prepare_cached("DELETE FROM blob WHERE id = ?")?.execute([id.0])?;
         Ok(())
     }
@@ -111,7 +116,10 @@ impl Blobs for SqliteBlobs {
         let mut rows = statement.query([id.0])?;
         let mut total = 0_u64;
         while let Some(row) = rows.next()? {
-            let data = row.get_ref(0)?.as_blob().map_err(|e| StoreError::Corrupt(e.to_string()))?;
+            let data = row
+                .get_ref(0)?
+                .as_blob()
+                .map_err(|e| StoreError::Corrupt(e.to_string()))?;
             to(data)?;
             total = total.saturating_add(data.len() as u64);
         }
@@ -119,7 +127,10 @@ impl Blobs for SqliteBlobs {
         if total == expected {
             Ok(total)
         } else {
-            Err(StoreError::Corrupt(format!("blob {} has {total} of its {expected} bytes", id.0)))
+            Err(StoreError::Corrupt(format!(
+                "blob {} has {total} of its {expected} bytes",
+                id.0
+            )))
         }
     }
 
@@ -154,7 +165,10 @@ fn fill(writer: &Writer, id: BlobId, from: &mut dyn Read) -> Result<u64, StoreEr
         let mut bytes = 0_usize;
         while bytes < TRANSACTION_BYTES_MAX {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            (&mut *from).take(CHUNK_BYTES as u64).read_to_end(&mut chunk).map_err(|e| StoreError::Io(e.to_string()))?;
+            (&mut *from)
+                .take(CHUNK_BYTES as u64)
+                .read_to_end(&mut chunk)
+                .map_err(|e| StoreError::Io(e.to_string()))?;
             if chunk.is_empty() {
                 break;
             }

@@ -26,7 +26,10 @@ impl Store {
     /// One call. Error: [`StoreError::NotFound`].
     pub fn call(&self, id: &str) -> Result<CallRecord, StoreError> {
         self.read(|db| {
-            many(db, "id = ?", params![id])?.into_iter().next().ok_or_else(|| StoreError::not_found("call", id))
+            many(db, "id = ?", params![id])?
+                .into_iter()
+                .next()
+                .ok_or_else(|| StoreError::not_found("call", id))
         })
     }
 
@@ -38,7 +41,11 @@ impl Store {
     /// The ended call whose caller's leg had this Call-ID; the newest if there are several.
     pub fn call_by_sip_call_id(&self, sip_call_id: &str) -> Result<Option<CallRecord>, StoreError> {
         self.read(|db| {
-            let found = many(db, "sip_call_id = ? ORDER BY started_at DESC, id DESC LIMIT 1", params![sip_call_id])?;
+            let found = many(
+                db,
+                "sip_call_id = ? ORDER BY started_at DESC, id DESC LIMIT 1",
+                params![sip_call_id],
+            )?;
             Ok(found.into_iter().next())
         })
     }
@@ -73,5 +80,7 @@ fn many(db: &Connection, condition: &str, values: impl rusqlite::Params) -> Resu
         .prepare_cached(&format!("SELECT record FROM call WHERE {condition}"))?
         .query_map(values, |row| row.get::<_, String>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    rows.iter().map(|json| serde_json::from_str(json).map_err(|e| StoreError::Corrupt(e.to_string()))).collect()
+    rows.iter()
+        .map(|json| serde_json::from_str(json).map_err(|e| StoreError::Corrupt(e.to_string())))
+        .collect()
 }

@@ -79,7 +79,10 @@ impl Store {
             };
             caches.push((info, staged));
         }
-        clip.poster.as_ref().map(|poster| self.stage(&mut poster.as_slice())).transpose()
+        clip.poster
+            .as_ref()
+            .map(|poster| self.stage(&mut poster.as_slice()))
+            .transpose()
     }
 
     /// One clip. Error: [`StoreError::NotFound`].
@@ -132,7 +135,9 @@ impl Store {
                 .prepare_cached("SELECT cache FROM rendition WHERE clip = ? AND profile = ?")?
                 .query_row(params![clip, profile.name()], |row| row.get(0))
                 .optional()?;
-            cache.map(|cache| read_all(blobs.as_ref(), db, BlobId(cache))).transpose()
+            cache
+                .map(|cache| read_all(blobs.as_ref(), db, BlobId(cache)))
+                .transpose()
         })
     }
 }
@@ -151,7 +156,11 @@ pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<ClipInfo>, S
             "SELECT profile, profile_level_id, bytes FROM rendition JOIN blob ON blob.id = cache WHERE clip = ?",
         )?
         .query_map([id], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, row.get::<_, u64>(2)?))
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, Option<Vec<u8>>>(1)?,
+                row.get::<_, u64>(2)?,
+            ))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     // A profile this build does not know was written by a later one: not for us.
@@ -166,7 +175,12 @@ pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<ClipInfo>, S
         })
         .collect();
     renditions.sort_by_key(|r| r.profile);
-    Ok(Some(ClipInfo { id, name: name.to_owned(), duration_ms, renditions }))
+    Ok(Some(ClipInfo {
+        id,
+        name: name.to_owned(),
+        duration_ms,
+        renditions,
+    }))
 }
 
 fn replace(
@@ -179,15 +193,17 @@ fn replace(
     if let Some(former) = by_name(tx, &clip.name)? {
         delete_clip(tx, blobs, former.id)?;
     }
-    tx.prepare_cached("INSERT INTO clip (name, duration_ms, poster) VALUES (?, ?, ?)")?.execute(params![
-        clip.name,
-        clip.duration_ms,
-        poster.map(|p| p.id.0)
-    ])?;
+    tx.prepare_cached("INSERT INTO clip (name, duration_ms, poster) VALUES (?, ?, ?)")?
+        .execute(params![clip.name, clip.duration_ms, poster.map(|p| p.id.0)])?;
     let id = tx.last_insert_rowid();
     for (info, staged) in caches {
         tx.prepare_cached("INSERT INTO rendition (clip, profile, profile_level_id, cache) VALUES (?, ?, ?, ?)")?
-            .execute(params![id, info.profile.name(), info.profile_level_id.as_ref().map(<[u8; 3]>::as_slice), staged.id.0])?;
+            .execute(params![
+                id,
+                info.profile.name(),
+                info.profile_level_id.as_ref().map(<[u8; 3]>::as_slice),
+                staged.id.0
+            ])?;
     }
     by_name(tx, &clip.name)?.ok_or(StoreError::Stopped)
 }
@@ -198,10 +214,12 @@ fn delete_clip(tx: &Connection, blobs: &dyn Blobs, clip: i64) -> Result<(), Stor
         .prepare_cached("SELECT cache FROM rendition WHERE clip = ?")?
         .query_map([clip], |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    let poster: Option<i64> =
-        tx.prepare_cached("SELECT poster FROM clip WHERE id = ?")?.query_row([clip], |row| row.get(0))?;
+    let poster: Option<i64> = tx
+        .prepare_cached("SELECT poster FROM clip WHERE id = ?")?
+        .query_row([clip], |row| row.get(0))?;
     bytes.extend(poster);
-    tx.prepare_cached("DELETE FROM rendition WHERE clip = ?")?.execute([clip])?;
+    tx.prepare_cached("DELETE FROM rendition WHERE clip = ?")?
+        .execute([clip])?;
     tx.prepare_cached("DELETE FROM clip WHERE id = ?")?.execute([clip])?;
     for blob in bytes {
         blobs.drop_bytes(tx, BlobId(blob))?;

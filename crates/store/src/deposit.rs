@@ -61,7 +61,12 @@ impl Store {
     /// Errors: [`StoreError::Refused`] without a byte of media, [`StoreError::Full`], [`StoreError::Io`]; after an
     /// error nothing of the message is there.
     pub fn deposit(&self, deposit: Deposit) -> Result<Deposited, StoreError> {
-        let Deposit { message, media, media_type, poster } = deposit;
+        let Deposit {
+            message,
+            media,
+            media_type,
+            poster,
+        } = deposit;
         let id = message.id.clone();
         if let Some(known) = self.read(|db| known(db, &id))? {
             return Ok(known);
@@ -138,8 +143,10 @@ impl Store {
     fn stage_media(&self, media: &MediaSource, poster: Option<Vec<u8>>) -> Result<StagedMedia, StoreError> {
         let media = match media {
             MediaSource::File(path) => {
-                let mut file = fs::File::open(path)
-                    .map_err(|e| StoreError::Path { path: path.clone(), why: e.to_string() })?;
+                let mut file = fs::File::open(path).map_err(|e| StoreError::Path {
+                    path: path.clone(),
+                    why: e.to_string(),
+                })?;
                 self.stage(&mut file)?
             }
             MediaSource::Bytes(bytes) => self.stage(&mut bytes.as_slice())?,

@@ -107,7 +107,10 @@ impl StoreError {
                 format!("move {} away, or name another directory with --data", path.display())
             }
             StoreError::Path { path, .. } => {
-                format!("make {} writable for this user, or name another directory with --data", path.display())
+                format!(
+                    "make {} writable for this user, or name another directory with --data",
+                    path.display()
+                )
             }
             StoreError::InUse { .. } => "stop that server, or name another directory with --data".to_owned(),
             StoreError::NotFound { what, .. } => match *what {
@@ -131,7 +134,10 @@ impl StoreError {
 
     /// Shorthand for [`StoreError::NotFound`].
     pub(crate) fn not_found(what: &'static str, name: &str) -> StoreError {
-        StoreError::NotFound { what, name: name.to_owned() }
+        StoreError::NotFound {
+            what,
+            name: name.to_owned(),
+        }
     }
 }
 

@@ -65,7 +65,9 @@ struct Inner {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("data_dir", &self.inner.data_dir).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("data_dir", &self.inner.data_dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +103,9 @@ impl Store {
     pub fn open_server(data_dir: &Path) -> Result<Store, StoreError> {
         schema::ensure(data_dir)?;
         let lock = lock_file(data_dir)?;
-        lock.try_lock().map_err(|_| StoreError::InUse { path: data_dir.to_owned() })?;
+        lock.try_lock().map_err(|_| StoreError::InUse {
+            path: data_dir.to_owned(),
+        })?;
         let store = Store::open_as(data_dir, Stager::Server, Some(lock))?;
         let blobs = store.inner.blobs.clone();
         let swept = store.write(move |tx| {
@@ -110,7 +114,10 @@ impl Store {
             blobs.sweep(tx, now_ms)
         })?;
         if swept > 0 {
-            tracing::info!(swept, "bytes that were brought in but never became part of anything are gone");
+            tracing::info!(
+                swept,
+                "bytes that were brought in but never became part of anything are gone"
+            );
         }
         Ok(store)
     }
@@ -193,7 +200,10 @@ fn lock_file(data_dir: &Path) -> Result<fs::File, StoreError> {
         .create(true)
         .truncate(false)
         .open(&path)
-        .map_err(|e| StoreError::Path { path, why: e.to_string() })
+        .map_err(|e| StoreError::Path {
+            path,
+            why: e.to_string(),
+        })
 }
 
 /// Wall clock, Unix milliseconds. Only for what is written down.
@@ -203,4 +213,95 @@ fn now_ms() -> i64 {
         .ok()
         .and_then(|since| i64::try_from(since.as_millis()).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_mailbox::{Kind, MediaState, Message};
+
+    use super::*;
+
+    fn deposit(id: &str, media: Vec<u8>) -> Deposit {
+        Deposit {
+            message: Message {
+                id: id.to_owned(),
+                mailbox: "bob".to_owned(),
+                call_id: String::new(),
+                sip_call_id: String::new(),
+                from: String::new(),
+                from_name: None,
+                received_at_ms: 0,
+                heard_at_ms: None,
+                duration_ms: 1,
+                kind: Kind::Audio,
+                media_state: MediaState::Ready,
+                bytes: 0,
+                interrupted: false,
+            },
+            media: MediaSource::Bytes(media),
+            media_type: "audio/ogg".to_owned(),
+            poster: None,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_fails_loudly_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        // The database may grow by no more than this: to SQLite that is a full disk.
+        let limit = |more: i64| {
+            store
+                .write(move |tx| {
+                    let pages: i64 = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+                    let max = pages.saturating_add(more);
+                    Ok(tx.query_row(&format!("PRAGMA max_page_count = {max}"), [], |row| {
+                        row.get::<_, i64>(0)
+                    })?)
+                })
+                .unwrap();
+        };
+        limit(150);
+        assert_eq!(store.deposit(deposit("01A", vec![7; 3_000_000])), Err(StoreError::Full));
+        assert!(store.messages("bob").unwrap().is_empty());
+        let blobs = store.read(|db| Ok(db.query_row("SELECT count(*) FROM blob", [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(blobs, Ok(0));
+        assert_eq!(store.deposit(deposit("01B", vec![7; 100_000])), Ok(Deposited::New));
+    }
+
+    #[test]
+    fn a_write_that_panics_harms_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let panicked: Result<(), _> = store.write(|tx| {
+            tx.execute("INSERT INTO retention (mailbox) VALUES ('bob')", [])?;
+            panic!("a bug");
+        });
+        assert!(matches!(panicked, Err(StoreError::Sql(_))));
+        assert_eq!(store.deposit(deposit("01B", vec![7; 10])), Ok(Deposited::New));
+        let left = store.read(|db| Ok(db.query_row("SELECT count(*) FROM retention", [], |row| row.get::<_, i64>(0))?));
+        assert_eq!(left, Ok(0));
+    }
+
+    #[test]
+    fn space_of_deleted_messages_is_given_back_when_idle() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.deposit(deposit("01A", vec![7; 12_000_000])).unwrap();
+        store.delete_message("01A").unwrap();
+        let pages = || {
+            store
+                .read(|db| Ok(db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?))
+                .unwrap()
+        };
+        let before = pages();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while pages() > before / 2 {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{before} pages, still {}",
+                pages()
+            );
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
 }

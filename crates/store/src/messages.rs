@@ -72,7 +72,9 @@ impl Store {
                 .query_row([id], |row| row.get(0))
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", id))?;
-            poster.map(|poster| read_all(blobs.as_ref(), db, BlobId(poster))).transpose()
+            poster
+                .map(|poster| read_all(blobs.as_ref(), db, BlobId(poster)))
+                .transpose()
         })
     }
 
@@ -81,7 +83,11 @@ impl Store {
         let id = id.to_owned();
         let blobs = self.inner.blobs.clone();
         self.write(move |tx| {
-            if delete(tx, blobs.as_ref(), &id)? { Ok(()) } else { Err(StoreError::not_found("message", &id)) }
+            if delete(tx, blobs.as_ref(), &id)? {
+                Ok(())
+            } else {
+                Err(StoreError::not_found("message", &id))
+            }
         })
     }
 }
@@ -99,7 +105,8 @@ pub(crate) fn delete(tx: &Connection, blobs: &dyn Blobs, id: &str) -> Result<boo
     for blob in [Some(media), poster].into_iter().flatten() {
         blobs.drop_bytes(tx, BlobId(blob))?;
     }
-    tx.prepare_cached("INSERT OR REPLACE INTO gone (id, at) VALUES (?, ?)")?.execute(params![id, crate::now_ms()])?;
+    tx.prepare_cached("INSERT OR REPLACE INTO gone (id, at) VALUES (?, ?)")?
+        .execute(params![id, crate::now_ms()])?;
     Ok(true)
 }
 
@@ -130,8 +137,16 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         received_at_ms: row.get(6)?,
         heard_at_ms: row.get(7)?,
         duration_ms: row.get(8)?,
-        kind: if kind == kind_name(Kind::Video) { Kind::Video } else { Kind::Audio },
-        media_state: if media_state == media_state_name(MediaState::Raw) { MediaState::Raw } else { MediaState::Ready },
+        kind: if kind == kind_name(Kind::Video) {
+            Kind::Video
+        } else {
+            Kind::Audio
+        },
+        media_state: if media_state == media_state_name(MediaState::Raw) {
+            MediaState::Raw
+        } else {
+            MediaState::Ready
+        },
         bytes: row.get(11)?,
         interrupted: row.get(12)?,
     })

@@ -44,7 +44,11 @@ impl Drop for Lent<'_> {
 
 impl Readers {
     pub(crate) fn new(path: PathBuf) -> Readers {
-        Readers { path, state: Mutex::default(), free: Condvar::new() }
+        Readers {
+            path,
+            state: Mutex::default(),
+            free: Condvar::new(),
+        }
     }
 
     /// Runs `f` on one snapshot of the database.
@@ -61,13 +65,19 @@ impl Readers {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(conn) = state.idle.pop() {
-                return Ok(Lent { readers: self, conn: Some(conn) });
+                return Ok(Lent {
+                    readers: self,
+                    conn: Some(conn),
+                });
             }
             if state.open < READERS_MAX {
                 state.open = state.open.saturating_add(1);
                 drop(state);
                 // From here the loan's drop gives the place back, also when connecting fails.
-                let mut lent = Lent { readers: self, conn: None };
+                let mut lent = Lent {
+                    readers: self,
+                    conn: None,
+                };
                 let conn = schema::connect(&self.path)?;
                 conn.execute_batch("PRAGMA query_only = ON")?;
                 lent.conn = Some(conn);

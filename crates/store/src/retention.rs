@@ -47,7 +47,10 @@ impl Store {
             if changed == 0 {
                 exists(tx, &id)?;
             }
-            Ok(MarkOutcome { changed: changed > 0, evicted: Vec::new() })
+            Ok(MarkOutcome {
+                changed: changed > 0,
+                evicted: Vec::new(),
+            })
         })
     }
 
@@ -81,7 +84,12 @@ fn enforce(tx: &Connection, blobs: &dyn Blobs, mailbox: &str) -> Result<Vec<Stri
     }
     let heard = tx
         .prepare_cached("SELECT heard_at, id FROM message WHERE mailbox = ? AND heard_at IS NOT NULL")?
-        .query_map([mailbox], |row| Ok(Heard { heard_at_ms: row.get(0)?, id: row.get(1)? }))?
+        .query_map([mailbox], |row| {
+            Ok(Heard {
+                heard_at_ms: row.get(0)?,
+                id: row.get(1)?,
+            })
+        })?
         .collect::<Result<Vec<_>, _>>()?;
     let evicted = rules.evict(heard);
     for id in &evicted {
@@ -95,7 +103,9 @@ fn rules(db: &Connection, mailbox: &str) -> Result<Retention, StoreError> {
         .prepare_cached("SELECT heard_max FROM retention WHERE mailbox = ?")?
         .query_row([mailbox], |row| row.get(0))
         .optional()?;
-    Ok(Retention { heard_max: heard_max.flatten() })
+    Ok(Retention {
+        heard_max: heard_max.flatten(),
+    })
 }
 
 fn exists(db: &Connection, id: &str) -> Result<(), StoreError> {

@@ -148,10 +148,18 @@ pub fn version(data_dir: &Path) -> Result<Option<u32>, StoreError> {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Err(StoreError::NotSegue { path }),
-        Err(e) => return Err(StoreError::Path { path, why: e.to_string() }),
+        Err(e) => {
+            return Err(StoreError::Path {
+                path,
+                why: e.to_string(),
+            });
+        }
     }
     let word = |at: usize| {
-        header.get(at..).and_then(|rest| rest.first_chunk::<4>()).map(|bytes| u32::from_be_bytes(*bytes))
+        header
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<4>())
+            .map(|bytes| u32::from_be_bytes(*bytes))
     };
     if !header.starts_with(b"SQLite format 3\0") || word(68) != Some(APPLICATION_ID) {
         return Err(StoreError::NotSegue { path });
@@ -164,7 +172,11 @@ pub(crate) fn ensure(data_dir: &Path) -> Result<PathBuf, StoreError> {
     let path = file(data_dir);
     match version(data_dir)? {
         Some(VERSION) => Ok(path),
-        Some(found) => Err(StoreError::OtherVersion { path, found, ours: VERSION }),
+        Some(found) => Err(StoreError::OtherVersion {
+            path,
+            found,
+            ours: VERSION,
+        }),
         None => {
             fs::create_dir_all(data_dir).map_err(|e| unusable(data_dir, &e))?;
             create(data_dir, &path)?;
@@ -200,16 +212,24 @@ fn create(data_dir: &Path, path: &Path) -> Result<(), StoreError> {
     });
     let _ = fs::remove_file(&making);
     linked?;
-    fs::File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(|e| unusable(data_dir, &e))
+    fs::File::open(data_dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|e| unusable(data_dir, &e))
 }
 
 fn unusable(path: &Path, why: &io::Error) -> StoreError {
-    StoreError::Path { path: path.to_owned(), why: why.to_string() }
+    StoreError::Path {
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 fn creation(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
     match StoreError::from(error) {
-        StoreError::Io(why) => StoreError::Path { path: data_dir.to_owned(), why },
+        StoreError::Io(why) => StoreError::Path {
+            path: data_dir.to_owned(),
+            why,
+        },
         other => other,
     }
 }
@@ -228,7 +248,11 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     conn.set_prepared_statement_cache_capacity(64);
     let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found != VERSION {
-        return Err(StoreError::OtherVersion { path: path.to_owned(), found, ours: VERSION });
+        return Err(StoreError::OtherVersion {
+            path: path.to_owned(),
+            found,
+            ours: VERSION,
+        });
     }
     Ok(conn)
 }

@@ -35,7 +35,12 @@ impl Store {
             let clip = named(&subscriber.clip)?;
             let greeting = named(&subscriber.greeting)?;
             let beep = clips::by_name(db, segue_mailbox::BEEP_CLIP)?;
-            Ok(Some(Found { subscriber, clip, greeting, beep }))
+            Ok(Some(Found {
+                subscriber,
+                clip,
+                greeting,
+                beep,
+            }))
         })
     }
 
@@ -95,9 +100,16 @@ impl Store {
     pub fn remove_subscriber(&self, user: &str) -> Result<(), StoreError> {
         let user = user.to_owned();
         self.write(move |tx| {
-            let removed = tx.prepare_cached("DELETE FROM subscriber WHERE user = ?")?.execute([&user])?;
-            tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?.execute([&user])?;
-            if removed == 1 { Ok(()) } else { Err(StoreError::not_found("subscriber", &user)) }
+            let removed = tx
+                .prepare_cached("DELETE FROM subscriber WHERE user = ?")?
+                .execute([&user])?;
+            tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
+                .execute([&user])?;
+            if removed == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::not_found("subscriber", &user))
+            }
         })
     }
 }

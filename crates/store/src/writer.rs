@@ -86,7 +86,10 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || serve(&conn, &inbox))
             .map_err(|e| StoreError::Io(e.to_string()))?;
-        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+        Ok(Writer {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
     }
 
     /// Does one write and waits until it is committed.
@@ -107,8 +110,17 @@ impl Writer {
         let done = move |result| {
             let _ = reply.send(result);
         };
-        let task = Task { weight, work: Some(work), value: None, done };
-        self.queue.as_ref().ok_or(StoreError::Stopped)?.send(Box::new(task)).map_err(|_| StoreError::Stopped)?;
+        let task = Task {
+            weight,
+            work: Some(work),
+            value: None,
+            done,
+        };
+        self.queue
+            .as_ref()
+            .ok_or(StoreError::Stopped)?
+            .send(Box::new(task))
+            .map_err(|_| StoreError::Stopped)?;
         answer.recv().map_err(|_| StoreError::Stopped)?
     }
 
@@ -118,11 +130,20 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) -> Result<(), StoreError> {
-        let task = Task { weight: 0, work: Some(work), value: None, done };
-        self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(Box::new(task)).map_err(|e| match e {
-            TrySendError::Full(_) => StoreError::QueueFull,
-            TrySendError::Disconnected(_) => StoreError::Stopped,
-        })
+        let task = Task {
+            weight: 0,
+            work: Some(work),
+            value: None,
+            done,
+        };
+        self.queue
+            .as_ref()
+            .ok_or(StoreError::Stopped)?
+            .try_send(Box::new(task))
+            .map_err(|e| match e {
+                TrySendError::Full(_) => StoreError::QueueFull,
+                TrySendError::Disconnected(_) => StoreError::Stopped,
+            })
     }
 }
 
@@ -232,11 +253,7 @@ fn commit(conn: &Connection) -> Result<(), StoreError> {
 }
 
 /// Shrinks the file by a step when nothing waits. Whether there is more to do.
-fn give_back_space(
-    conn: &Connection,
-    inbox: &Receiver<Box<dyn Work>>,
-    carried: &mut Option<Box<dyn Work>>,
-) -> bool {
+fn give_back_space(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, carried: &mut Option<Box<dyn Work>>) -> bool {
     loop {
         match inbox.try_recv() {
             Ok(work) => {
@@ -246,7 +263,9 @@ fn give_back_space(
             Err(TryRecvError::Disconnected) => return false,
             Err(TryRecvError::Empty) => {}
         }
-        let free: i64 = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0)).unwrap_or(0);
+        let free: i64 = conn
+            .query_row("PRAGMA freelist_count", [], |row| row.get(0))
+            .unwrap_or(0);
         if free <= FREE_PAGES_KEPT {
             return false;
         }

@@ -1,0 +1,187 @@
+//! Clips, subscribers and call records.
+
+mod fixture;
+
+use fixture::{count, pattern, subscriber};
+use segue_mailbox::RenditionProfile;
+use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord, UnixMs};
+use segue_store::{NewClip, NewRendition, Store, StoreError};
+
+fn clip(name: &str, fill: u8) -> NewClip {
+    NewClip {
+        name: name.to_owned(),
+        duration_ms: 10_000,
+        renditions: vec![
+            NewRendition {
+                profile: RenditionProfile::H264W640Mode1,
+                profile_level_id: Some([0x42, 0xe0, 0x1e]),
+                cache: vec![fill; 600_000],
+            },
+            NewRendition {
+                profile: RenditionProfile::Pcmu,
+                profile_level_id: None,
+                cache: pattern(80_000),
+            },
+        ],
+        poster: Some(vec![fill; 100]),
+    }
+}
+
+#[test]
+fn a_clip_is_kept_with_its_renditions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let stored = store.put_clip(clip("ring", 1)).unwrap();
+    assert_eq!(store.clip("ring").unwrap(), stored);
+    assert_eq!(stored.renditions.len(), 2);
+    assert_eq!(stored.renditions[0].profile, RenditionProfile::Pcmu);
+    assert_eq!(stored.renditions[1].profile_level_id, Some([0x42, 0xe0, 0x1e]));
+    assert_eq!(
+        store.rendition(stored.id, RenditionProfile::Pcmu).unwrap(),
+        Some(pattern(80_000))
+    );
+    assert_eq!(store.rendition(stored.id, RenditionProfile::Pcma).unwrap(), None);
+}
+
+#[test]
+fn a_replaced_clip_has_another_id_and_leaves_no_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let first = store.put_clip(clip("ring", 1)).unwrap();
+    let mut bob = subscriber("bob");
+    bob.clip = Some("ring".to_owned());
+    store.add_subscriber(bob).unwrap();
+    let second = store.put_clip(clip("ring", 2)).unwrap();
+    assert_ne!(first.id, second.id);
+    assert_eq!(store.rendition(first.id, RenditionProfile::Pcmu).unwrap(), None);
+    assert_eq!(store.lookup("bob").unwrap().unwrap().clip, Some(second));
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 3);
+}
+
+#[test]
+fn a_clip_in_use_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.put_clip(clip("ring", 1)).unwrap();
+    let mut bob = subscriber("bob");
+    bob.greeting = Some("ring".to_owned());
+    store.add_subscriber(bob).unwrap();
+    let refused = store.remove_clip("ring").unwrap_err();
+    assert!(refused.to_string().contains("bob"), "{refused}");
+    store.change_subscriber("bob", |bob| bob.greeting = None).unwrap();
+    store.remove_clip("ring").unwrap();
+    assert!(matches!(
+        store.remove_clip("ring"),
+        Err(StoreError::NotFound { what: "clip", .. })
+    ));
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob_chunk"), 0);
+}
+
+#[test]
+fn a_subscriber_cannot_name_a_clip_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut bob = subscriber("bob");
+    bob.clip = Some("ring".to_owned());
+    assert_eq!(
+        store.add_subscriber(bob),
+        Err(StoreError::NotFound {
+            what: "clip",
+            name: "ring".to_owned()
+        })
+    );
+    store.add_subscriber(subscriber("bob")).unwrap();
+    assert!(
+        store
+            .change_subscriber("bob", |bob| bob.clip = Some("ring".to_owned()))
+            .is_err()
+    );
+    assert_eq!(store.subscriber("bob").unwrap(), subscriber("bob"));
+    assert!(matches!(
+        store.add_subscriber(subscriber("bob")),
+        Err(StoreError::Refused { .. })
+    ));
+}
+
+#[test]
+fn who_is_no_subscriber_is_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.lookup("eve").unwrap(), None);
+    assert!(matches!(store.subscriber("eve"), Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.remove_subscriber("eve"),
+        Err(StoreError::NotFound { .. })
+    ));
+}
+
+fn call(id: &str, at: i64) -> CallRecord {
+    CallRecord {
+        id: id.to_owned(),
+        sip_call_id: format!("sip-{id}"),
+        from: "sip:a@127.0.0.1".to_owned(),
+        to: "sip:bob@127.0.0.1".to_owned(),
+        started_at: UnixMs(at),
+        first_media_at: Some(UnixMs(at + 30)),
+        invited_at: None,
+        answered_at: None,
+        ended_at: Some(UnixMs(at + 1_000)),
+        hold_asked_ms: Some(6_000),
+        hold_ms: None,
+        phase_reached: PhaseName::Holding,
+        result: CallResult::AbandonedWhileHeld,
+        cause: Some(487),
+        legs: vec![LegRecord {
+            sip_call_id: format!("sip-{id}"),
+            target: "sip:bob@127.0.0.1".to_owned(),
+            status: Some(487),
+            reason: None,
+            ladder: vec![LadderStep {
+                at: UnixMs(at),
+                sent: Sent::In,
+                summary: "INVITE (SDP)".to_owned(),
+            }],
+        }],
+        switches: vec![SwitchRecord {
+            to: "clip".to_owned(),
+            kind: MediaKind::Video,
+            gap_ms: None,
+            at: UnixMs(at + 30),
+        }],
+        message_id: None,
+        why: "the caller hung up while held".to_owned(),
+    }
+}
+
+#[test]
+fn a_call_record_comes_back_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.save_call(&call("1", 1_000)).unwrap();
+    store
+        .save_call_later(&call("2", 2_000), |saved| saved.unwrap())
+        .unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.call("1").unwrap(), call("1", 1_000));
+    assert_eq!(store.calls(1_500).unwrap(), [call("2", 2_000)]);
+    assert_eq!(store.calls(0).unwrap().len(), 2);
+    assert_eq!(store.call_by_sip_call_id("sip-2").unwrap(), Some(call("2", 2_000)));
+    assert_eq!(store.call_by_sip_call_id("sip-3").unwrap(), None);
+    assert!(matches!(
+        store.call("3"),
+        Err(StoreError::NotFound { what: "call", .. })
+    ));
+}
+
+#[test]
+fn what_is_queued_is_written_before_the_store_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for n in 0..50 {
+        store
+            .save_call_later(&call(&n.to_string(), n), |saved| saved.unwrap())
+            .unwrap();
+    }
+    drop(store);
+    assert_eq!(Store::open(dir.path()).unwrap().totals().unwrap().calls, 50);
+}
