@@ -116,13 +116,7 @@ impl Cache {
         );
         out.extend_from_slice(MAGIC);
         let (count, payload_len) = (self.entries.len() as u32, self.payload.len() as u32);
-        for word in [
-            self.clock_rate,
-            self.loop_us,
-            self.loop_rtp,
-            count,
-            payload_len,
-        ] {
+        for word in [self.clock_rate, self.loop_us, self.loop_rtp, count, payload_len] {
             out.extend_from_slice(&word.to_le_bytes());
         }
         for entry in self.entries.iter() {
@@ -184,17 +178,9 @@ impl CacheBuilder {
     ///
     /// # Errors
     /// [`CacheError::Damaged`] for a payload beyond 65,535 bytes or a cache beyond 4 GiB.
-    pub fn push(
-        &mut self,
-        time_us: u32,
-        rtp_time: u32,
-        payload: &[u8],
-        flags: u16,
-    ) -> Result<(), CacheError> {
-        let len = u16::try_from(payload.len())
-            .map_err(|_| CacheError::Damaged("a packet beyond 65,535 bytes"))?;
-        let offset = u32::try_from(self.payload.len())
-            .map_err(|_| CacheError::Damaged("a cache beyond 4 GiB"))?;
+    pub fn push(&mut self, time_us: u32, rtp_time: u32, payload: &[u8], flags: u16) -> Result<(), CacheError> {
+        let len = u16::try_from(payload.len()).map_err(|_| CacheError::Damaged("a packet beyond 65,535 bytes"))?;
+        let offset = u32::try_from(self.payload.len()).map_err(|_| CacheError::Damaged("a cache beyond 4 GiB"))?;
         self.payload.extend_from_slice(payload);
         self.entries.push(Entry {
             time_us,
@@ -211,8 +197,7 @@ impl CacheBuilder {
     /// # Errors
     /// [`CacheError::Damaged`] when it is empty, out of order, or longer than its loop.
     pub fn finish(self, clock_rate: u32, loop_us: u32, loop_rtp: u32) -> Result<Cache, CacheError> {
-        u32::try_from(self.payload.len())
-            .map_err(|_| CacheError::Damaged("a cache beyond 4 GiB"))?;
+        u32::try_from(self.payload.len()).map_err(|_| CacheError::Damaged("a cache beyond 4 GiB"))?;
         Cache {
             clock_rate,
             loop_us,

@@ -4,10 +4,9 @@
 mod api;
 pub mod cache;
 mod media;
+mod path;
 pub mod spool;
 pub mod worker;
 
-pub use api::{
-    Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo,
-};
+pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo};
 pub use media::{Events, Media, Stats};

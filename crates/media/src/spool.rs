@@ -78,13 +78,7 @@ pub(crate) fn head(kind: RecordKind, stream: u8, arrival_ns: u64, len: u16) -> [
 ///
 /// # Errors
 /// [`TooLong`] for a packet beyond 65,535 bytes; `out` is unchanged.
-pub fn append(
-    out: &mut Vec<u8>,
-    kind: RecordKind,
-    stream: u8,
-    arrival_ns: u64,
-    packet: &[u8],
-) -> Result<(), TooLong> {
+pub fn append(out: &mut Vec<u8>, kind: RecordKind, stream: u8, arrival_ns: u64, packet: &[u8]) -> Result<(), TooLong> {
     let head = head(
         kind,
         stream,
@@ -124,10 +118,7 @@ impl SpoolReader<BufReader<File>> {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(path: &Path) -> io::Result<SpoolReader<BufReader<File>>> {
-        Ok(SpoolReader::new(BufReader::with_capacity(
-            1 << 16,
-            File::open(path)?,
-        )))
+        Ok(SpoolReader::new(BufReader::with_capacity(1 << 16, File::open(path)?)))
     }
 }
 
@@ -161,18 +152,14 @@ impl<R: Read> SpoolReader<R> {
         let [l0, l1, kind, stream, arrival @ ..] = head;
         let mut packet = vec![0; u16::from_le_bytes([l0, l1]).into()];
         let mut crc = [0; CRC_LEN];
-        if fill(&mut self.from, &mut packet)? != packet.len()
-            || fill(&mut self.from, &mut crc)? != CRC_LEN
-        {
+        if fill(&mut self.from, &mut packet)? != packet.len() || fill(&mut self.from, &mut crc)? != CRC_LEN {
             return Err(End::BadRecord);
         }
         if u32::from_le_bytes(crc) != crc32c::crc32c_append(crc32c::crc32c(&head), &packet) {
             return Err(End::BadRecord);
         }
         let kind = RecordKind::from_byte(kind).ok_or(End::BadRecord)?;
-        let len = HEAD_LEN
-            .saturating_add(packet.len())
-            .saturating_add(CRC_LEN);
+        let len = HEAD_LEN.saturating_add(packet.len()).saturating_add(CRC_LEN);
         self.good_bytes = self.good_bytes.saturating_add(len as u64);
         Ok(Record {
             kind,
@@ -221,22 +208,8 @@ mod tests {
     fn spool() -> Vec<u8> {
         let mut out = Vec::new();
         append(&mut out, RecordKind::Meta, 0, 0, b"{}").unwrap();
-        append(
-            &mut out,
-            RecordKind::Rtp,
-            AUDIO_STREAM,
-            20_000_000,
-            &[0x80, 0, 0, 1],
-        )
-        .unwrap();
-        append(
-            &mut out,
-            RecordKind::Rtcp,
-            VIDEO_STREAM,
-            21_000_000,
-            &[0x81; 8],
-        )
-        .unwrap();
+        append(&mut out, RecordKind::Rtp, AUDIO_STREAM, 20_000_000, &[0x80, 0, 0, 1]).unwrap();
+        append(&mut out, RecordKind::Rtcp, VIDEO_STREAM, 21_000_000, &[0x81; 8]).unwrap();
         out
     }
 
@@ -295,10 +268,7 @@ mod tests {
     #[test]
     fn a_packet_beyond_the_length_field_is_refused() {
         let mut out = Vec::new();
-        assert_eq!(
-            append(&mut out, RecordKind::Rtp, 0, 0, &vec![0; 65_536]),
-            Err(TooLong)
-        );
+        assert_eq!(append(&mut out, RecordKind::Rtp, 0, 0, &vec![0; 65_536]), Err(TooLong));
         assert!(out.is_empty());
     }
 }

@@ -1,0 +1,13 @@
+//! The pure pieces of the packet path: no socket, no clock, no thread.
+
+pub mod dtmf;
+pub mod g711;
+pub mod h264;
+pub mod keyframe;
+pub mod latch;
+pub mod out;
+pub mod player;
+pub mod reception;
+pub mod relay;
+pub mod rtcp;
+pub mod rtp;

@@ -1,0 +1,221 @@
+//! Walks through a packet cache: which packet is due when, over the loop's end, and where the last key frame lies.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use crate::cache::{Cache, Entry};
+
+/// Plays one kind of a source.
+#[derive(Debug, Clone)]
+pub struct Player {
+    cache: Cache,
+    looping: bool,
+    /// When this lap began.
+    lap_start: Instant,
+    /// RTP timestamp of this lap's beginning.
+    lap_rtp: u32,
+    index: usize,
+    /// Entries of the key frame that was begun last.
+    key_frame: Range<usize>,
+    /// The picture was repeated: what follows up to the next key frame would not fit it.
+    wait_for_key_frame: bool,
+}
+
+/// A packet whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Which packet.
+    pub entry: Entry,
+    /// When it was due.
+    pub at: Instant,
+    /// Its RTP timestamp.
+    pub rtp: u32,
+}
+
+impl Player {
+    /// Begins `start`, at the RTP timestamp `rtp`.
+    pub fn new(cache: Cache, start: Instant, rtp: u32, looping: bool) -> Player {
+        let key_frame = key_frame_at(&cache, 0);
+        Player {
+            cache,
+            looping,
+            lap_start: start,
+            lap_rtp: rtp,
+            index: 0,
+            key_frame,
+            wait_for_key_frame: false,
+        }
+    }
+
+    /// When the next packet is due; `None` at the end.
+    pub fn due(&self) -> Option<Instant> {
+        let entry = self.cache.entries.get(self.index)?;
+        Some(self.lap_start + Duration::from_micros(entry.time_us.into()))
+    }
+
+    /// When the present lap ends.
+    pub fn lap_end(&self) -> Instant {
+        self.lap_start + Duration::from_micros(self.cache.loop_us.into())
+    }
+
+    /// The next packet, when it is due.
+    pub fn take_due(&mut self, now: Instant) -> Option<Due> {
+        // Each turn leaves an entry behind, and a lap has a key frame or nothing is waited for: two laps are enough.
+        for _ in 0..self.cache.entries.len().saturating_mul(2) {
+            let entry = *self.cache.entries.get(self.index)?;
+            let at = self.due().filter(|at| *at <= now)?;
+            let due = Due {
+                entry,
+                at,
+                rtp: self.lap_rtp.wrapping_add(entry.rtp_time),
+            };
+            if entry.starts_key_frame() {
+                self.key_frame = key_frame_at(&self.cache, self.index);
+                self.wait_for_key_frame = false;
+            }
+            self.advance();
+            if !self.wait_for_key_frame {
+                return Some(due);
+            }
+        }
+        None
+    }
+
+    /// The payload of a packet of this player's cache.
+    pub fn payload(&self, entry: &Entry) -> &[u8] {
+        self.cache.payload_of(entry)
+    }
+
+    /// The last key frame is being sent again: skip to the next one, whose pictures fit.
+    pub fn skip_to_key_frame(&mut self) {
+        // In the middle of a key frame its rest still comes.
+        self.wait_for_key_frame =
+            !self.key_frame.contains(&self.index) && self.cache.entries.iter().any(Entry::starts_key_frame);
+    }
+
+    /// The picture that stays.
+    pub fn still(&self) -> Still {
+        Still {
+            cache: self.cache.clone(),
+            key_frame: self.key_frame.clone(),
+        }
+    }
+
+    fn advance(&mut self) {
+        self.index = self.index.saturating_add(1);
+        if self.looping && self.index >= self.cache.entries.len() {
+            self.index = 0;
+            self.lap_start = self.lap_end();
+            self.lap_rtp = self.lap_rtp.wrapping_add(self.cache.loop_rtp);
+        }
+    }
+}
+
+/// A key frame of a cache, for sending again.
+#[derive(Debug, Clone)]
+pub struct Still {
+    cache: Cache,
+    key_frame: Range<usize>,
+}
+
+impl Still {
+    /// Its packets: payload, and whether it is the frame's last.
+    pub fn packets(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        self.cache
+            .entries
+            .get(self.key_frame.clone())
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| (self.cache.payload_of(entry), entry.ends_frame()))
+    }
+}
+
+/// The entries of the frame that begins at `start`.
+fn key_frame_at(cache: &Cache, start: usize) -> Range<usize> {
+    let rest = cache.entries.get(start..).unwrap_or_default();
+    let len = rest
+        .iter()
+        .position(Entry::ends_frame)
+        .map_or(rest.len(), |last| last.saturating_add(1));
+    start..start.saturating_add(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{CacheBuilder, END_OF_FRAME, KEY_FRAME};
+
+    /// Ten frames of 40 ms, a key frame of two packets every five.
+    fn video() -> Cache {
+        let mut builder = CacheBuilder::new();
+        for n in 0..10_u32 {
+            let (us, rtp) = (n * 40_000, n * 3_600);
+            if n % 5 == 0 {
+                builder.push(us, rtp, &[0x67, n as u8], KEY_FRAME).unwrap();
+                builder.push(us, rtp, &[0x65, n as u8], END_OF_FRAME).unwrap();
+            } else {
+                builder.push(us, rtp, &[0x41, n as u8], END_OF_FRAME).unwrap();
+            }
+        }
+        builder.finish(90_000, 400_000, 36_000).unwrap()
+    }
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn packets_come_at_their_time_and_not_before() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 1_000, false);
+        assert_eq!(player.take_due(start).unwrap().rtp, 1_000);
+        assert!(player.take_due(start).unwrap().entry.ends_frame());
+        assert_eq!(player.take_due(start + ms(39)), None);
+        assert_eq!(player.due(), Some(start + ms(40)));
+        assert_eq!(player.take_due(start + ms(40)).unwrap().rtp, 4_600);
+    }
+
+    #[test]
+    fn time_and_timestamps_go_on_over_the_loop() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 0, true);
+        let all: Vec<Due> = std::iter::from_fn(|| player.take_due(start + ms(1_000))).collect();
+        assert_eq!(all.len(), 12 + 12 + 8);
+        assert_eq!((all[12].at, all[12].rtp), (start + ms(400), 36_000));
+        assert!(
+            all.windows(2)
+                .all(|two| two[0].rtp <= two[1].rtp && two[0].at <= two[1].at)
+        );
+    }
+
+    #[test]
+    fn without_looping_it_ends() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 0, false);
+        assert_eq!(std::iter::from_fn(|| player.take_due(start + ms(9_000))).count(), 12);
+        assert_eq!(player.due(), None);
+        assert_eq!(player.lap_end(), start + ms(400));
+    }
+
+    #[test]
+    fn a_repeated_picture_holds_until_the_next_key_frame() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 0, false);
+        while player.take_due(start + ms(80)).is_some() {}
+        player.skip_to_key_frame();
+        let next = player.take_due(start + ms(1_000)).unwrap();
+        assert_eq!((next.entry.starts_key_frame(), next.at), (true, start + ms(200)));
+    }
+
+    #[test]
+    fn the_picture_that_stays_is_the_last_key_frame() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 0, false);
+        while player.take_due(start + ms(9_000)).is_some() {}
+        let still = player.still();
+        let packets: Vec<_> = still.packets().collect();
+        assert_eq!(packets, [(&[0x67, 5][..], false), (&[0x65, 5][..], true)]);
+    }
+}
