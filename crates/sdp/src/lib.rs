@@ -1,5 +1,16 @@
 //! Session descriptions: offers in, answers out (RFC 8866, RFC 3264). Pure.
+//!
+//! [`Description::parse`] reads what a peer sent, [`Side`] makes what we say and turns both into [`Stream`]s for the packet path.
 
+mod description;
+mod error;
+mod h264;
+mod side;
 mod stream;
+mod write;
 
+pub use description::Description;
+pub use error::{SdpError, WarnCode, Warning};
+pub use h264::{H264Need, h264_receives};
+pub use side::{Agreed, Choice, Side};
 pub use stream::{Codec, Direction, Format, Kind, Stream};

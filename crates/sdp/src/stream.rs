@@ -62,6 +62,15 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// The same stream seen from the other side.
+    pub fn reversed(self) -> Direction {
+        match self {
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            both => both,
+        }
+    }
+
     /// Whether we may send.
     pub fn sends(self) -> bool {
         matches!(self, Direction::SendRecv | Direction::SendOnly)
@@ -78,7 +87,7 @@ impl Direction {
 pub struct Stream {
     /// Audio or video.
     pub kind: Kind,
-    /// Where the peer receives RTP; `None` when its connection address is 0.0.0.0 (RFC 3264 §8.4) .
+    /// Where the peer receives RTP; `None` when its connection address is 0.0.0.0 (RFC 3264 §8.4)
     pub remote: Option<SocketAddr>,
     /// Where the peer receives RTCP: `a=rtcp` or the RTP port plus one.
     pub remote_rtcp: Option<SocketAddr>,

@@ -1,0 +1,296 @@
+//! A session description as received, reduced to what an offer or answer is judged by (RFC 8866).
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::net::{IpAddr, SocketAddr};
+
+use sdp_types::Session;
+
+use crate::{Codec, Direction, Format, Kind, SdpError, h264};
+
+/// Most m-lines of a description.
+const MEDIA_LINES_MAX: usize = 10;
+/// Most formats of an m-line that are looked at.
+const FORMATS_MAX: usize = 64;
+/// Most bytes of a description.
+const BYTES_MAX: usize = 65_536;
+
+/// A session description of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Value of the first `t=` line: an answer repeats it (RFC 3264 §6).
+    pub(crate) time: String,
+    pub(crate) lines: Vec<MediaLine>,
+}
+
+/// One m-line of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MediaLine {
+    pub media: String,
+    pub port: u16,
+    pub proto: String,
+    /// The format list as written, for the m-line of a rejection.
+    pub formats_text: String,
+    pub address: Address,
+    /// `a=rtcp` (RFC 3605): port and, if it says so, address.
+    pub rtcp: Option<(u16, Option<IpAddr>)>,
+    /// As the peer says it.
+    pub direction: Direction,
+    /// Formats of codecs that we know, in the peer's order.
+    pub formats: Vec<Format>,
+    /// Payload type of telephone-event/8000.
+    pub telephone_event: Option<u8>,
+    pub feedback: Vec<Feedback>,
+}
+
+/// Where a peer wants its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address {
+    Ip(IpAddr),
+    /// 0.0.0.0: nothing is to be sent (RFC 3264 §8.4).
+    Held,
+    Multicast,
+    /// Absent, a host name, or not of the Internet.
+    Unknown,
+}
+
+/// An `a=rtcp-fb` line that we honour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Feedback {
+    /// `None`: `*`.
+    pub payload_type: Option<u8>,
+    pub what: FeedbackKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FeedbackKind {
+    /// `nack pli` (RFC 4585 §4.2).
+    Pli,
+    /// `ccm fir` (RFC 5104 §7.1).
+    Fir,
+}
+
+impl Description {
+    /// Read what a peer sent. Lines that decide nothing are ignored, however broken they are.
+    pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
+        if bytes.len() > BYTES_MAX {
+            return Err(SdpError::Malformed("more than 64 KiB".into()));
+        }
+        let cleaned = cleaned(bytes);
+        let session = Session::parse(cleaned.as_bytes()).map_err(|e| SdpError::Malformed(e.to_string()))?;
+        if session.medias.len() > MEDIA_LINES_MAX {
+            return Err(SdpError::Malformed(format!("more than {MEDIA_LINES_MAX} m-lines")));
+        }
+        let time = session
+            .times
+            .first()
+            .map_or_else(|| "0 0".to_owned(), |t| format!("{} {}", t.start_time, t.stop_time));
+        let lines = session
+            .medias
+            .iter()
+            .map(|media| MediaLine::read(&session, media))
+            .collect();
+        Ok(Description { time, lines })
+    }
+}
+
+/// Only the lines that decide something, one CRLF form, no control characters: some phones put spaces in the `o=` user name, leave
+/// out `s=` or `t=`, or say `c=` twice.
+fn cleaned(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::with_capacity(text.len());
+    let mut in_media = false;
+    let mut session_address = false;
+    for line in text.split(['\r', '\n']) {
+        let line = line.trim_end();
+        let Some((key, value)) = line.trim_start().split_once('=') else {
+            continue;
+        };
+        let keep = match key {
+            "v" => !in_media && out.is_empty(),
+            "t" => !in_media && two_numbers(value),
+            "c" => {
+                value.split_whitespace().count() == 3 && (in_media || !std::mem::replace(&mut session_address, true))
+            }
+            "m" => {
+                in_media = true;
+                true
+            }
+            "a" => !value.is_empty(),
+            _ => false,
+        };
+        if keep {
+            out.push_str(key);
+            out.push('=');
+            let value = value.trim();
+            if key == "m" {
+                // Runs of spaces separate as one.
+                out.push_str(&value.split_whitespace().collect::<Vec<_>>().join(" "));
+            } else {
+                out.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+            }
+            out.push_str("\r\n");
+        }
+    }
+    out
+}
+
+fn two_numbers(value: &str) -> bool {
+    let mut parts = value.split_whitespace();
+    let number = |part: Option<&str>| part.is_some_and(|p| p.parse::<u64>().is_ok());
+    number(parts.next()) && number(parts.next()) && parts.next().is_none()
+}
+
+impl MediaLine {
+    fn read(session: &Session, media: &sdp_types::Media) -> MediaLine {
+        let connection = media.connections.first().or(session.connection.as_ref());
+        let address = connection.map_or(Address::Unknown, |c| match c.try_address() {
+            Ok(address) if address.ip.is_unspecified() => Address::Held,
+            Ok(address) if address.ip.is_multicast() => Address::Multicast,
+            Ok(address) => Address::Ip(address.ip),
+            Err(_) => Address::Unknown,
+        });
+        let direction = media
+            .attributes
+            .iter()
+            .find_map(|a| direction_named(&a.attribute))
+            .or_else(|| session.attributes.iter().find_map(|a| direction_named(&a.attribute)))
+            .unwrap_or(Direction::SendRecv);
+
+        let values = |name: &'static str| {
+            media
+                .attributes
+                .iter()
+                .filter(move |a| a.attribute == name)
+                .filter_map(|a| a.value.as_deref())
+        };
+        let mut formats = Vec::new();
+        let mut telephone_event = None;
+        for payload_type in media.fmt.split_whitespace().take(FORMATS_MAX).filter_map(payload_type) {
+            let of_this = |value: &'static str| {
+                values(value).find_map(|v| {
+                    let (pt, rest) = v.trim_start().split_once(char::is_whitespace)?;
+                    (pt.parse() == Ok(payload_type)).then(|| rest.trim())
+                })
+            };
+            let fmtp = of_this("fmtp");
+            match encoding(of_this("rtpmap"), payload_type, fmtp) {
+                Some(Encoding::Codec(codec)) => {
+                    formats.push(Format {
+                        payload_type,
+                        codec,
+                        fmtp: fmtp.map(str::to_owned),
+                    });
+                }
+                Some(Encoding::TelephoneEvent) => telephone_event = telephone_event.or(Some(payload_type)),
+                None => {}
+            }
+        }
+        MediaLine {
+            media: media.media.clone(),
+            port: media.port,
+            proto: media.proto.clone(),
+            formats_text: media.fmt.clone(),
+            address,
+            rtcp: values("rtcp").find_map(rtcp),
+            direction,
+            formats,
+            telephone_event,
+            feedback: values("rtcp-fb").filter_map(feedback).take(FORMATS_MAX).collect(),
+        }
+    }
+
+    pub fn kind(&self) -> Option<Kind> {
+        match self.media.as_str() {
+            "audio" => Some(Kind::Audio),
+            "video" => Some(Kind::Video),
+            _ => None,
+        }
+    }
+
+    /// Plain RTP; SRTP is refused until we have it (an answer to SAVP may not fall back to plain).
+    pub fn is_plain_rtp(&self) -> bool {
+        matches!(self.proto.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
+    /// Where the peer receives RTP and RTCP; `None` while it is held.
+    pub fn remotes(&self) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        let Address::Ip(ip) = self.address else { return None };
+        let rtcp = match self.rtcp {
+            Some((port, address)) => Some(SocketAddr::new(address.unwrap_or(ip), port)),
+            None => self.port.checked_add(1).map(|port| SocketAddr::new(ip, port)),
+        };
+        Some((SocketAddr::new(ip, self.port), rtcp))
+    }
+
+    /// Whether the peer takes this kind of feedback for a payload type.
+    pub fn takes(&self, what: FeedbackKind, payload_type: u8) -> Option<Feedback> {
+        self.feedback
+            .iter()
+            .copied()
+            .find(|f| f.what == what && f.payload_type.is_none_or(|pt| pt == payload_type))
+    }
+}
+
+enum Encoding {
+    Codec(Codec),
+    TelephoneEvent,
+}
+
+/// What a payload type is: by its rtpmap, or one of the static types (RFC 3551 §6).
+fn encoding(rtpmap: Option<&str>, payload_type: u8, fmtp: Option<&str>) -> Option<Encoding> {
+    let codec = match rtpmap {
+        None => match payload_type {
+            0 => Codec::Pcmu,
+            8 => Codec::Pcma,
+            _ => return None,
+        },
+        Some(map) => {
+            let mut parts = map.split('/').map(str::trim);
+            let name = parts.next()?.to_ascii_uppercase();
+            let clock_rate = parts.next()?;
+            let channels = parts.next().unwrap_or("1");
+            match (name.as_str(), clock_rate, channels) {
+                ("PCMU", "8000", "1") => Codec::Pcmu,
+                ("PCMA", "8000", "1") => Codec::Pcma,
+                ("H264", "90000", _) => h264::codec(fmtp)?,
+                ("TELEPHONE-EVENT", "8000", _) => return Some(Encoding::TelephoneEvent),
+                _ => return None,
+            }
+        }
+    };
+    Some(Encoding::Codec(codec))
+}
+
+fn payload_type(text: &str) -> Option<u8> {
+    text.parse::<u8>().ok().filter(|pt| *pt < 128)
+}
+
+fn direction_named(name: &str) -> Option<Direction> {
+    match name.trim() {
+        "sendrecv" => Some(Direction::SendRecv),
+        "sendonly" => Some(Direction::SendOnly),
+        "recvonly" => Some(Direction::RecvOnly),
+        "inactive" => Some(Direction::Inactive),
+        _ => None,
+    }
+}
+
+fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
+    let mut parts = value.split_whitespace();
+    let port = parts.next()?.parse::<u16>().ok().filter(|p| *p != 0)?;
+    Some((port, parts.nth(2).and_then(|a| a.parse().ok())))
+}
+
+fn feedback(value: &str) -> Option<Feedback> {
+    let mut parts = value.split_whitespace();
+    let payload_type = match parts.next()? {
+        "*" => None,
+        pt => Some(payload_type(pt)?),
+    };
+    let what = match (parts.next()?, parts.next()?) {
+        ("nack", "pli") => FeedbackKind::Pli,
+        ("ccm", "fir") => FeedbackKind::Fir,
+        _ => return None,
+    };
+    Some(Feedback { payload_type, what })
+}

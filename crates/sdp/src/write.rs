@@ -1,0 +1,133 @@
+//! Writing descriptions.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use crate::{
+    Codec, Direction, Kind,
+    description::{Feedback, FeedbackKind, MediaLine},
+};
+
+/// One m-line of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Line {
+    Live(LiveLine),
+    /// Rejected: port 0, the rest as offered.
+    Rejected {
+        media: String,
+        proto: String,
+        formats: String,
+    },
+}
+
+impl Line {
+    pub fn rejected(line: &MediaLine) -> Line {
+        Line::Rejected {
+            media: line.media.clone(),
+            proto: line.proto.clone(),
+            formats: line
+                .formats_text
+                .chars()
+                .take(256)
+                .collect::<String>()
+                .trim_end()
+                .to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LiveLine {
+    pub kind: Kind,
+    pub proto: String,
+
+    pub payload_type: u8,
+    pub codec: Codec,
+    pub level_asymmetry: bool,
+    pub telephone_event: Option<u8>,
+    pub direction: Direction,
+    pub feedback: Vec<Feedback>,
+}
+
+/// The description as text.
+pub(crate) fn render(
+    session_id: u64,
+    version: u64,
+    address: IpAddr,
+    time: &str,
+    lines: &[Line],
+    port: impl Fn(Kind) -> u16,
+) -> String {
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let mut out = format!(
+        "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt={time}\r\n"
+    );
+    for line in lines {
+        match line {
+            Line::Rejected { media, proto, formats } => put(&mut out, format_args!("m={media} 0 {proto} {formats}")),
+            Line::Live(live) => live.write(port(live.kind), &mut out),
+        }
+    }
+    out
+}
+
+fn put(out: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{line}\r\n");
+}
+
+impl LiveLine {
+    fn write(&self, port: u16, out: &mut String) {
+        let media = match self.kind {
+            Kind::Audio => "audio",
+            Kind::Video => "video",
+        };
+        let (proto, pt) = (&self.proto, self.payload_type);
+        match self.telephone_event {
+            Some(event) => put(out, format_args!("m={media} {port} {proto} {pt} {event}")),
+            None => put(out, format_args!("m={media} {port} {proto} {pt}")),
+        }
+        match self.codec {
+            Codec::Pcmu => put(out, format_args!("a=rtpmap:{pt} PCMU/8000")),
+            Codec::Pcma => put(out, format_args!("a=rtpmap:{pt} PCMA/8000")),
+            Codec::H264 {
+                packetization_mode,
+                profile_level_id: [profile, constraints, level],
+            } => {
+                put(out, format_args!("a=rtpmap:{pt} H264/90000"));
+                let asymmetry = if self.level_asymmetry {
+                    ";level-asymmetry-allowed=1"
+                } else {
+                    ""
+                };
+                put(
+                    out,
+                    format_args!(
+                        "a=fmtp:{pt} profile-level-id={profile:02x}{constraints:02x}{level:02x};\
+                         packetization-mode={packetization_mode}{asymmetry}"
+                    ),
+                );
+            }
+        }
+        if let Some(event) = self.telephone_event {
+            put(out, format_args!("a=rtpmap:{event} telephone-event/8000"));
+            put(out, format_args!("a=fmtp:{event} 0-15"));
+        }
+        for feedback in &self.feedback {
+            let what = match feedback.what {
+                FeedbackKind::Pli => "nack pli",
+                FeedbackKind::Fir => "ccm fir",
+            };
+            match feedback.payload_type {
+                None => put(out, format_args!("a=rtcp-fb:* {what}")),
+                Some(pt) => put(out, format_args!("a=rtcp-fb:{pt} {what}")),
+            }
+        }
+        let direction = match self.direction {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        };
+        put(out, format_args!("a={direction}"));
+    }
+}
