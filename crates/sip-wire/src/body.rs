@@ -33,14 +33,22 @@ fn media_type(value: &str) -> (&str, &str) {
 
 /// RFC 3261 §20.11: application/sdp without a disposition is `session`; `early-session` (RFC 3959) is another matter.
 fn is_session(disposition: Option<&str>) -> bool {
-    disposition.is_none_or(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("session")))
+    disposition.is_none_or(|value| {
+        value
+            .split(';')
+            .next()
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("session"))
+    })
 }
 
 /// The parts between the boundaries, heads included; at most [`PARTS_MAX`], never nested.
 fn parts<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = &'a [u8]> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     let usable = !boundary.is_empty() && boundary.len() <= 70;
-    let mut rest = usable.then_some(body).and_then(|body| after_delimiter(body, &delimiter, true)).map(|(_, rest)| rest);
+    let mut rest = usable
+        .then_some(body)
+        .and_then(|body| after_delimiter(body, &delimiter, true))
+        .map(|(_, rest)| rest);
     std::iter::from_fn(move || {
         let (part, after) = after_delimiter(rest?, &delimiter, false)?;
         rest = Some(after);
@@ -65,7 +73,9 @@ fn after_delimiter<'a>(body: &'a [u8], delimiter: &[u8], first: bool) -> Option<
         };
         if starts_line && ends_line {
             let part = before.strip_suffix(b"\r\n").unwrap_or(before);
-            let rest = line_end.and_then(|at| rest.get(at.checked_add(2)?..)).filter(|_| !rest.starts_with(b"--"));
+            let rest = line_end
+                .and_then(|at| rest.get(at.checked_add(2)?..))
+                .filter(|_| !rest.starts_with(b"--"));
             return Some((part, rest.unwrap_or_default()));
         }
         from = end;

@@ -26,12 +26,20 @@ impl MessageBuilder {
     /// A request. `?headers` of the URI are left out (RFC 3261 §19.1.1).
     pub fn request(method: &Method, uri: &Uri) -> MessageBuilder {
         let start = format!("{method} {} SIP/2.0", uri.without_headers());
-        MessageBuilder { start, headers: Vec::with_capacity(20), body: Bytes::new() }
+        MessageBuilder {
+            start,
+            headers: Vec::with_capacity(20),
+            body: Bytes::new(),
+        }
     }
 
     /// A response with its default phrase.
     pub fn response(status: u16) -> MessageBuilder {
-        let builder = MessageBuilder { start: String::new(), headers: Vec::with_capacity(20), body: Bytes::new() };
+        let builder = MessageBuilder {
+            start: String::new(),
+            headers: Vec::with_capacity(20),
+            body: Bytes::new(),
+        };
         builder.status_line(status, phrase(status))
     }
 
@@ -73,7 +81,11 @@ impl MessageBuilder {
         let mut top = head.top_via.clone();
         top.stamp(source);
         for (at, via) in head.vias.iter().enumerate() {
-            let value = if at == 0 { replace_first_value(via, &top) } else { via.clone() };
+            let value = if at == 0 {
+                replace_first_value(via, &top)
+            } else {
+                via.clone()
+            };
             builder = builder.raw("Via", value);
         }
         builder = builder.raw_all("From", head.from.clone());
@@ -81,7 +93,9 @@ impl MessageBuilder {
             let tagged = std::str::from_utf8(to).is_ok_and(|to| to.to_ascii_lowercase().contains("tag"));
             builder = builder.raw("To", if tagged { to.clone() } else { with_tag(to, to_tag) });
         }
-        builder.raw_all("Call-ID", head.call_id.clone()).raw_all("CSeq", head.cseq.clone())
+        builder
+            .raw_all("Call-ID", head.call_id.clone())
+            .raw_all("CSeq", head.cseq.clone())
     }
 
     /// Another reason phrase (responses).
@@ -146,8 +160,18 @@ impl MessageBuilder {
 
     /// The message.
     pub fn build(self) -> Message {
-        let head: usize = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(4)).sum();
-        let mut out = BytesMut::with_capacity(self.start.len().saturating_add(head).saturating_add(self.body.len()).saturating_add(40));
+        let head: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(4))
+            .sum();
+        let mut out = BytesMut::with_capacity(
+            self.start
+                .len()
+                .saturating_add(head)
+                .saturating_add(self.body.len())
+                .saturating_add(40),
+        );
         out.extend_from_slice(self.start.as_bytes());
         out.extend_from_slice(b"\r\n");
         for (name, value) in &self.headers {
@@ -164,12 +188,21 @@ impl MessageBuilder {
 
 /// Text that stays on its line.
 fn one_line(text: &str) -> Cow<'_, str> {
-    if text.contains(['\r', '\n', '\0']) { text.replace(['\r', '\n', '\0'], " ").into() } else { text.into() }
+    if text.contains(['\r', '\n', '\0']) {
+        text.replace(['\r', '\n', '\0'], " ").into()
+    } else {
+        text.into()
+    }
 }
 
 fn field(name: &str, value: &str) -> Option<(Cow<'static, str>, Bytes)> {
     let proper = !name.is_empty() && name.bytes().all(is_token) && !crate::name::same(name, "Content-Length");
-    proper.then(|| (Cow::Owned(name.to_owned()), Bytes::copy_from_slice(one_line(value).trim().as_bytes())))
+    proper.then(|| {
+        (
+            Cow::Owned(name.to_owned()),
+            Bytes::copy_from_slice(one_line(value).trim().as_bytes()),
+        )
+    })
 }
 
 fn with_tag(to: &Bytes, tag: &str) -> Bytes {

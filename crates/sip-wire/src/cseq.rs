@@ -17,7 +17,10 @@ impl CSeq {
     pub(crate) fn parse(text: &str) -> Result<CSeq, &'static str> {
         let mut words = text.split_ascii_whitespace();
         let number = words.next().and_then(parse_u32).ok_or("CSeq has no proper number")?;
-        let method = words.next().and_then(|word| word.parse().ok()).ok_or("CSeq has no proper method")?;
+        let method = words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .ok_or("CSeq has no proper method")?;
         match words.next() {
             None => Ok(CSeq { number, method }),
             Some(_) => Err("CSeq has more than a number and a method"),
@@ -59,5 +62,8 @@ impl fmt::Display for RAck {
 
 /// Digits only (no sign), leading zeros allowed.
 pub(crate) fn parse_u32(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }

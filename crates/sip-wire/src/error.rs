@@ -47,15 +47,25 @@ pub struct Head {
 impl ParseError {
     /// For values that are asked for after the edge.
     pub(crate) fn bad_request(why: impl Into<String>) -> ParseError {
-        ParseError { verdict: Verdict::Answer(400), why: why.into(), head: None }
+        ParseError {
+            verdict: Verdict::Answer(400),
+            why: why.into(),
+            head: None,
+        }
     }
 
     /// The answer that the verdict asks for, its top Via stamped with the request's source (RFC 3261 §18.2.1).
     /// `None`: send nothing.
     pub fn response(&self, source: std::net::SocketAddr, to_tag: &str) -> Option<Message> {
-        let Verdict::Answer(status) = self.verdict else { return None };
+        let Verdict::Answer(status) = self.verdict else {
+            return None;
+        };
         let head = self.head.as_deref()?;
-        Some(MessageBuilder::response_to_head(head, status, source, to_tag).header("Warning", warning(&self.why)).build())
+        Some(
+            MessageBuilder::response_to_head(head, status, source, to_tag)
+                .header("Warning", warning(&self.why))
+                .build(),
+        )
     }
 }
 

@@ -2,13 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::{
-    Message,
-    body::find,
-    error::ParseError,
-    index::Fault,
-    limits::MESSAGE_MAX,
-};
+use crate::{Message, body::find, error::ParseError, index::Fault, limits::MESSAGE_MAX};
 
 /// What a stream held next.
 #[derive(Debug, Clone)]
@@ -43,7 +37,11 @@ impl StreamFramer {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         if self.buffer.len().saturating_add(bytes.len()) > MESSAGE_MAX.saturating_mul(2) {
             self.broken = true;
-            return Err(ParseError { verdict: crate::Verdict::Drop, why: "the stream's buffer is full".into(), head: None });
+            return Err(ParseError {
+                verdict: crate::Verdict::Drop,
+                why: "the stream's buffer is full".into(),
+                head: None,
+            });
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())
@@ -85,7 +83,9 @@ impl StreamFramer {
             }
             self.wanted = self.find_length()?;
         }
-        let Some(wanted) = self.wanted.filter(|wanted| *wanted <= self.buffer.len()) else { return Ok(None) };
+        let Some(wanted) = self.wanted.filter(|wanted| *wanted <= self.buffer.len()) else {
+            return Ok(None);
+        };
         self.wanted = None;
         self.searched = 0;
         let bytes = self.buffer.split_to(wanted).freeze();

@@ -18,7 +18,10 @@ pub(crate) struct Span {
 impl Span {
     fn new(start: usize, end: usize) -> Span {
         let clip = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Span { start: clip(start), end: clip(end) }
+        Span {
+            start: clip(start),
+            end: clip(end),
+        }
     }
 
     pub(crate) fn range(self) -> std::ops::Range<usize> {
@@ -48,10 +51,19 @@ pub(crate) struct Field {
 /// The start line.
 #[derive(Debug, Clone)]
 pub(crate) enum Start {
-    Request { method: Method, uri: Uri },
-    Response { status: u16, phrase: Span },
+    Request {
+        method: Method,
+        uri: Uri,
+    },
+    Response {
+        status: u16,
+        phrase: Span,
+    },
     /// Unreadable; the method if at least that could be read.
-    Broken { method: Option<Method>, response: bool },
+    Broken {
+        method: Option<Method>,
+        response: bool,
+    },
 }
 
 /// What is wrong, and the status code that says so.
@@ -63,7 +75,10 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(status: u16, why: impl Into<String>) -> Fault {
-        Fault { status, why: why.into() }
+        Fault {
+            status,
+            why: why.into(),
+        }
     }
 }
 
@@ -88,7 +103,10 @@ pub(crate) fn index(bytes: &[u8]) -> Index {
         Some(line) => start_line(bytes, line, &mut note),
         None => {
             note(400, "the start line does not end in CRLF");
-            Start::Broken { method: None, response: bytes.starts_with(b"SIP/") }
+            Start::Broken {
+                method: None,
+                response: bytes.starts_with(b"SIP/"),
+            }
         }
     };
     let mut fields: Vec<Field> = Vec::with_capacity(24);
@@ -145,7 +163,12 @@ pub(crate) fn index(bytes: &[u8]) -> Index {
         }
         finish(bytes, field);
     }
-    Index { start, fields, body_at, fault }
+    Index {
+        start,
+        fields,
+        body_at,
+        fault,
+    }
 }
 
 /// Trim the value and unfold it.
@@ -177,7 +200,11 @@ fn unfold(text: &str) -> String {
             }
             out.push(' ');
         }
-        out.push_str(if out.is_empty() { line } else { line.trim_start_matches([' ', '\t']) });
+        out.push_str(if out.is_empty() {
+            line
+        } else {
+            line.trim_start_matches([' ', '\t'])
+        });
     }
     out
 }
@@ -187,7 +214,10 @@ fn start_line(bytes: &[u8], line: Span, note: &mut impl FnMut(u16, &str)) -> Sta
     if raw.starts_with(b"SIP/") {
         return status_line(bytes, line, note);
     }
-    let broken = |method| Start::Broken { method, response: false };
+    let broken = |method| Start::Broken {
+        method,
+        response: false,
+    };
     if raw.len() > START_LINE_MAX {
         note(414, "the start line is too long");
         return broken(None);
@@ -210,7 +240,10 @@ fn start_line(bytes: &[u8], line: Span, note: &mut impl FnMut(u16, &str)) -> Sta
     };
     if !version.eq_ignore_ascii_case("SIP/2.0") {
         let other = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
-            && version.bytes().skip(4).all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && version
+                .bytes()
+                .skip(4)
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
             && version.len() > 4;
         match other {
             true => note(505, "only SIP/2.0 is spoken here"),
@@ -234,14 +267,19 @@ fn start_line(bytes: &[u8], line: Span, note: &mut impl FnMut(u16, &str)) -> Sta
 
 fn status_line(bytes: &[u8], line: Span, note: &mut impl FnMut(u16, &str)) -> Start {
     const VERSION: &[u8] = b"SIP/2.0 ";
-    let broken = Start::Broken { method: None, response: true };
+    let broken = Start::Broken {
+        method: None,
+        response: true,
+    };
     let Some(rest) = line.of(bytes).strip_prefix(VERSION) else {
         note(505, "only SIP/2.0 is spoken here");
         return broken;
     };
     let (code, after) = rest.split_at_checked(3).unwrap_or((rest, b""));
     let code = std::str::from_utf8(code).ok().and_then(crate::cseq::parse_u32);
-    let status = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (100..=699).contains(code));
+    let status = code
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| (100..=699).contains(code));
     let Some(status) = status.filter(|_| after.is_empty() || after.starts_with(b" ")) else {
         note(400, "no proper status code");
         return broken;
@@ -249,7 +287,10 @@ fn status_line(bytes: &[u8], line: Span, note: &mut impl FnMut(u16, &str)) -> St
     let phrase = after.trim_ascii();
     let end = line.range().end;
     let start = end.saturating_sub(after.trim_ascii_start().len());
-    Start::Response { status, phrase: Span::new(start, start.saturating_add(phrase.len())) }
+    Start::Response {
+        status,
+        phrase: Span::new(start, start.saturating_add(phrase.len())),
+    }
 }
 
 /// Lines that end in CRLF.
@@ -263,7 +304,11 @@ impl Lines<'_> {
         let rest = self.bytes.get(self.at..)?;
         let mut from = 0usize;
         loop {
-            let found = rest.get(from..)?.iter().position(|byte| *byte == b'\n')?.checked_add(from)?;
+            let found = rest
+                .get(from..)?
+                .iter()
+                .position(|byte| *byte == b'\n')?
+                .checked_add(from)?;
             if let Some(end) = found.checked_sub(1).filter(|end| rest.get(*end) == Some(&b'\r')) {
                 let line = Span::new(self.at, self.at.checked_add(end)?);
                 self.at = self.at.checked_add(found)?.checked_add(1)?;

@@ -38,7 +38,11 @@ impl Message {
         let skip = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let bytes = bytes.get(skip..).unwrap_or_default();
         if bytes.is_empty() {
-            return Err(ParseError { verdict: Verdict::Drop, why: "a keep-alive".into(), head: None });
+            return Err(ParseError {
+                verdict: Verdict::Drop,
+                why: "a keep-alive".into(),
+                head: None,
+            });
         }
         Self::parse(Bytes::copy_from_slice(bytes), false)
     }
@@ -69,32 +73,64 @@ impl Message {
 
     /// Index without judging.
     pub(crate) fn indexed(bytes: Bytes) -> (Message, Option<Fault>) {
-        let Index { start, fields, body_at, fault } = index(&bytes);
+        let Index {
+            start,
+            fields,
+            body_at,
+            fault,
+        } = index(&bytes);
         let body = body_at..bytes.len();
-        (Message { bytes, start, fields, body }, fault)
+        (
+            Message {
+                bytes,
+                start,
+                fields,
+                body,
+            },
+            fault,
+        )
     }
 
     /// The verdict about this broken message.
     pub(crate) fn refusal(&self, Fault { status, why }: Fault) -> ParseError {
-        let response = matches!(self.start, Start::Response { .. } | Start::Broken { response: true, .. });
+        let response = matches!(
+            self.start,
+            Start::Response { .. } | Start::Broken { response: true, .. }
+        );
         let method = match &self.start {
             Start::Request { method, .. } => Some(method.clone()),
             Start::Broken { method, .. } => method.clone(),
             Start::Response { .. } => None,
         };
         let first = |name| self.values(name).next();
-        let top_via = self.top_via().ok().filter(|_| !response && method != Some(Method::Ack));
-        let Some(top_via) = top_via else { return ParseError { verdict: Verdict::Drop, why, head: None } };
+        let top = self.header("Via").filter(|_| !response && method != Some(Method::Ack));
+        let Some(top_via) = top.and_then(Via::salvage) else {
+            return ParseError {
+                verdict: Verdict::Drop,
+                why,
+                head: None,
+            };
+        };
+        // A broken Via must not go into the answer; without the others it still finds its way to the last hop.
+        let vias = if self.vias().is_ok() {
+            self.values("Via").collect()
+        } else {
+            vec![Bytes::from(top_via.to_string())]
+        };
         let head = Head {
             method,
             top_via,
-            vias: self.values("Via").collect(),
+            vias,
             from: first("From"),
             to: first("To"),
             call_id: first("Call-ID"),
             cseq: first("CSeq"),
         };
-        ParseError { verdict: Verdict::Answer(status), why, head: Some(Box::new(head)) }
+        ParseError {
+            verdict: Verdict::Answer(status),
+            why,
+            head: Some(Box::new(head)),
+        }
     }
 
     /// Whether it is a request.
@@ -140,7 +176,9 @@ impl Message {
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Field> {
         let name = expand(name);
-        self.fields.iter().filter(move |field| same(field.name.text(&self.bytes), name))
+        self.fields
+            .iter()
+            .filter(move |field| same(field.name.text(&self.bytes), name))
     }
 
     /// Values with their exact bytes, so that tags and branches are given back as they came; unfolded.
@@ -160,7 +198,10 @@ impl Message {
     /// The first value of a header field, unfolded. Names compare without case, compact forms are the same name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let name = expand(name);
-        let field = self.fields.iter().find(|field| same(field.name.text(&self.bytes), name))?;
+        let field = self
+            .fields
+            .iter()
+            .find(|field| same(field.name.text(&self.bytes), name))?;
         Some(self.text(field))
     }
 
@@ -173,18 +214,29 @@ impl Message {
     /// [`LIST_MAX`].
     pub fn list(&self, name: &str) -> Vec<String> {
         let values = self.headers(name).flat_map(|value| split_outside(value, b','));
-        values.filter(|value| !value.is_empty()).take(LIST_MAX).map(Into::into).collect()
+        values
+            .filter(|value| !value.is_empty())
+            .take(LIST_MAX)
+            .map(Into::into)
+            .collect()
     }
 
     /// Whether a comma list names a token (`("Supported", "100rel")`), without case and whatever its parameters.
     pub fn has_token(&self, header: &str, token: &str) -> bool {
-        let names = |value: &str| value.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(token));
+        let names = |value: &str| {
+            value
+                .split(';')
+                .next()
+                .is_some_and(|name| name.trim().eq_ignore_ascii_case(token))
+        };
         self.headers(header).any(|value| split_outside(value, b',').any(names))
     }
 
     /// All header fields in order, with the names as written.
     pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|field| (field.name.text(&self.bytes), self.text(field)))
+        self.fields
+            .iter()
+            .map(|field| (field.name.text(&self.bytes), self.text(field)))
     }
 
     /// Call-ID.
@@ -197,12 +249,16 @@ impl Message {
     /// # Errors
     /// 400 if absent or malformed.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        let value = self.header("CSeq").ok_or_else(|| ParseError::bad_request("CSeq is missing"))?;
+        let value = self
+            .header("CSeq")
+            .ok_or_else(|| ParseError::bad_request("CSeq is missing"))?;
         CSeq::parse(value).map_err(ParseError::bad_request)
     }
 
     fn one_name_addr(&self, name: &str) -> Result<NameAddr, ParseError> {
-        let value = self.header(name).ok_or_else(|| ParseError::bad_request(format!("{name} is missing")))?;
+        let value = self
+            .header(name)
+            .ok_or_else(|| ParseError::bad_request(format!("{name} is missing")))?;
         NameAddr::parse(value).map_err(|why| ParseError::bad_request(format!("{name}: {why}")))
     }
 
@@ -253,11 +309,18 @@ impl Message {
     /// # Errors
     /// 400 if malformed.
     pub fn contact(&self) -> Result<Option<NameAddr>, ParseError> {
-        let Some(value) = self.header("Contact").and_then(|value| split_outside(value, b',').next()) else { return Ok(None) };
+        let Some(value) = self
+            .header("Contact")
+            .and_then(|value| split_outside(value, b',').next())
+        else {
+            return Ok(None);
+        };
         if value == "*" {
             return Ok(None);
         }
-        NameAddr::parse(value).map(Some).map_err(|why| ParseError::bad_request(format!("Contact: {why}")))
+        NameAddr::parse(value)
+            .map(Some)
+            .map_err(|why| ParseError::bad_request(format!("Contact: {why}")))
     }
 
     /// All Contact values (3xx responses, REGISTER), without `*`.
@@ -266,7 +329,11 @@ impl Message {
     /// 400 if one is malformed.
     pub fn contacts(&self) -> Result<Vec<NameAddr>, ParseError> {
         let star = self.header("Contact") == Some("*");
-        if star { Ok(Vec::new()) } else { self.typed("Contact", NameAddr::parse) }
+        if star {
+            Ok(Vec::new())
+        } else {
+            self.typed("Contact", NameAddr::parse)
+        }
     }
 
     /// Max-Forwards.
@@ -274,9 +341,13 @@ impl Message {
     /// # Errors
     /// 400 if it is no number up to 255.
     pub fn max_forwards(&self) -> Result<Option<u8>, ParseError> {
-        let Some(value) = self.header("Max-Forwards") else { return Ok(None) };
+        let Some(value) = self.header("Max-Forwards") else {
+            return Ok(None);
+        };
         let number = parse_u32(value).and_then(|number| u8::try_from(number).ok());
-        number.map(Some).ok_or_else(|| ParseError::bad_request("Max-Forwards is no number up to 255"))
+        number
+            .map(Some)
+            .ok_or_else(|| ParseError::bad_request("Max-Forwards is no number up to 255"))
     }
 
     /// The values of `Route` or `Record-Route` (or another list of name-addrs).
@@ -325,10 +396,14 @@ impl Message {
 
     /// The request as it stands after the top Via has noted its source (RFC 3261 §18.2.1, RFC 3581 §4).
     pub fn with_received(&self, source: SocketAddr) -> Message {
-        let (Ok(mut via), Some(field)) = (self.top_via(), self.named("Via").next()) else { return self.clone() };
+        let (Ok(mut via), Some(field)) = (self.top_via(), self.named("Via").next()) else {
+            return self.clone();
+        };
         via.stamp(source);
         let value = self.text(field);
-        let others = find_outside(value, |byte| byte == b',').and_then(|at| value.get(at..)).unwrap_or_default();
+        let others = find_outside(value, |byte| byte == b',')
+            .and_then(|at| value.get(at..))
+            .unwrap_or_default();
         let range = field.value.range();
         let mut bytes = BytesMut::with_capacity(self.bytes.len().saturating_add(64));
         bytes.extend_from_slice(self.bytes.get(..range.start).unwrap_or_default());

@@ -102,7 +102,9 @@ impl FromStr for Method {
         }
         // rsip ignores case, SIP does not (§7.1): `invite` is an unknown method, not INVITE.
         let known = name.parse::<rsip::Method>().ok().map(Method::from);
-        Ok(known.filter(|method| method.as_str() == name).unwrap_or_else(|| Method::Other(name.into())))
+        Ok(known
+            .filter(|method| method.as_str() == name)
+            .unwrap_or_else(|| Method::Other(name.into())))
     }
 }
 

@@ -25,7 +25,10 @@ const COMPACT: [(u8, &str); 18] = [
 pub(crate) fn expand(name: &str) -> &str {
     let &[letter] = name.as_bytes() else { return name };
     let letter = letter.to_ascii_lowercase();
-    COMPACT.iter().find(|(compact, _)| *compact == letter).map_or(name, |(_, full)| full)
+    COMPACT
+        .iter()
+        .find(|(compact, _)| *compact == letter)
+        .map_or(name, |(_, full)| full)
 }
 
 /// Whether two names mean the same header field.

@@ -22,7 +22,11 @@ pub struct NameAddr {
 impl NameAddr {
     /// Of a URI alone.
     pub fn new(uri: Uri) -> NameAddr {
-        NameAddr { display: None, uri, params: Params::default() }
+        NameAddr {
+            display: None,
+            uri,
+            params: Params::default(),
+        }
     }
 
     /// The `tag` parameter.
@@ -41,13 +45,19 @@ impl NameAddr {
         let text = text.trim();
         if text.starts_with('"') {
             let (inner, rest) = take_quoted(text).ok_or("a display name misses its closing quote")?;
-            let rest = rest.trim_start().strip_prefix('<').ok_or("'<' must follow a quoted display name")?;
+            let rest = rest
+                .trim_start()
+                .strip_prefix('<')
+                .ok_or("'<' must follow a quoted display name")?;
             return Self::angled(Some(unescape_quoted(inner)), rest);
         }
         if let Some((name, rest)) = text.split_once('<') {
             let name = name.trim();
             // Tokens only, says the grammar; phones also send dots, brackets and UTF-8 unquoted, which mislead nobody.
-            if name.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t' || b"\",;:\\>@".contains(&byte)) {
+            if name
+                .bytes()
+                .any(|byte| byte.is_ascii_control() && byte != b'\t' || b"\",;:\\>@".contains(&byte))
+            {
                 return Err("an unquoted display name holds what needs quotes");
             }
             return Self::angled((!name.is_empty()).then(|| name.into()), rest);
@@ -59,14 +69,22 @@ impl NameAddr {
             return Err("a URI with '?' or ',' must stand in '<>'");
         }
         let uri = uri.trim_end().parse().map_err(|crate::uri::UriError(why)| why)?;
-        Ok(NameAddr { display: None, uri, params: Params::parse(params, true)? })
+        Ok(NameAddr {
+            display: None,
+            uri,
+            params: Params::parse(params, true)?,
+        })
     }
 
     fn angled(display: Option<String>, rest: &str) -> Result<NameAddr, &'static str> {
         let at = rest.find('>').ok_or("'<' misses its '>'")?;
         let (uri, params) = cut(rest, at);
         let uri = uri.parse().map_err(|crate::uri::UriError(why)| why)?;
-        Ok(NameAddr { display, uri, params: Params::parse(params, true)? })
+        Ok(NameAddr {
+            display,
+            uri,
+            params: Params::parse(params, true)?,
+        })
     }
 }
 

@@ -11,7 +11,10 @@ pub struct Params(Vec<(Box<str>, Option<Box<str>>)>);
 impl Params {
     /// The value of a parameter; `""` when it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_deref().unwrap_or(""))
+        self.0
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_deref().unwrap_or(""))
     }
 
     /// Whether the parameter is there.
@@ -53,7 +56,9 @@ impl Params {
         if text.is_empty() {
             return Ok(Params::default());
         }
-        let Some(list) = text.strip_prefix(';') else { return Err("parameters must start with ';'") };
+        let Some(list) = text.strip_prefix(';') else {
+            return Err("parameters must start with ';'");
+        };
         let mut params = Vec::new();
         for piece in split_outside(list, b';') {
             if params.len() >= PARAMS_MAX {
@@ -83,7 +88,9 @@ fn is_param_value(value: &str) -> bool {
     if let Some((_, rest)) = crate::split::take_quoted(value) {
         return rest.is_empty();
     }
-    value.bytes().all(|byte| byte > b' ' && byte != 0x7f && !b"\"<>;,".contains(&byte))
+    value
+        .bytes()
+        .all(|byte| byte > b' ' && byte != 0x7f && !b"\"<>;,".contains(&byte))
 }
 
 impl fmt::Display for Params {

@@ -33,7 +33,10 @@ pub(crate) fn find_outside(value: &str, wanted: impl Fn(u8) -> bool) -> Option<u
 
 /// The text before and after the byte at `at`.
 pub(crate) fn cut(value: &str, at: usize) -> (&str, &str) {
-    (value.get(..at).unwrap_or_default(), value.get(at.saturating_add(1)..).unwrap_or_default())
+    (
+        value.get(..at).unwrap_or_default(),
+        value.get(at.saturating_add(1)..).unwrap_or_default(),
+    )
 }
 
 /// The pieces between separators outside quotes and angle brackets, trimmed. Empty pieces are given too.

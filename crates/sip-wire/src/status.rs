@@ -125,7 +125,10 @@ mod tests {
         assert_eq!(phrase(481), "Call/Transaction Does Not Exist");
         assert_eq!(phrase(487), "Request Terminated");
         assert_eq!(phrase(499), "Request Failure");
-        assert_eq!(StatusCode::new(486).map(|code| code.to_string()), Some("486 Busy Here".into()));
+        assert_eq!(
+            StatusCode::new(486).map(|code| code.to_string()),
+            Some("486 Busy Here".into())
+        );
         assert_eq!(StatusCode::new(700), None);
     }
 }

@@ -78,8 +78,13 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, UriError> {
         if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or(UriError("an IPv6 address misses its ']'"))?;
-            return inner.parse().map(Host::V6).map_err(|_| UriError("no IPv6 address in the brackets"));
+            let inner = inner
+                .strip_suffix(']')
+                .ok_or(UriError("an IPv6 address misses its ']'"))?;
+            return inner
+                .parse()
+                .map(Host::V6)
+                .map_err(|_| UriError("no IPv6 address in the brackets"));
         }
         if let Ok(ip) = text.parse() {
             return Ok(Host::V4(ip));
@@ -105,12 +110,21 @@ impl fmt::Display for Host {
 /// `host` or `host:port`, with spaces around the colon where `spaces` (Via's sent-by).
 pub(crate) fn parse_host_port(text: &str, spaces: bool) -> Result<(Host, Option<u16>), UriError> {
     let split = match text.rfind(']') {
-        Some(bracket) => text.get(bracket..).and_then(|rest| rest.find(':')).and_then(|at| at.checked_add(bracket)),
+        Some(bracket) => text
+            .get(bracket..)
+            .and_then(|rest| rest.find(':'))
+            .and_then(|at| at.checked_add(bracket)),
         None => text.find(':'),
     };
-    let Some(at) = split else { return Ok((text.trim().parse()?, None)) };
+    let Some(at) = split else {
+        return Ok((text.trim().parse()?, None));
+    };
     let (host, port) = crate::split::cut(text, at);
-    let (host, port) = if spaces { (host.trim(), port.trim()) } else { (host, port) };
+    let (host, port) = if spaces {
+        (host.trim(), port.trim())
+    } else {
+        (host, port)
+    };
     if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(UriError("no proper port"));
     }
@@ -149,9 +163,21 @@ struct SipParts {
 impl Uri {
     /// A `sip:` URI. The user is escaped as needed.
     pub fn sip(user: Option<&str>, host: impl Into<Host>, port: Option<u16>) -> Uri {
-        let user = user.filter(|user| !user.is_empty()).map(|user| escape_user(user).into());
-        let parts = SipParts { user, password: None, host: host.into(), port, params: Params::default(), headers: None };
-        Uri { scheme: Scheme::Sip, parts: Parts::Sip(Box::new(parts)) }
+        let user = user
+            .filter(|user| !user.is_empty())
+            .map(|user| escape_user(user).into());
+        let parts = SipParts {
+            user,
+            password: None,
+            host: host.into(),
+            port,
+            params: Params::default(),
+            headers: None,
+        };
+        Uri {
+            scheme: Scheme::Sip,
+            parts: Parts::Sip(Box::new(parts)),
+        }
     }
 
     fn parts(&self) -> Option<&SipParts> {
@@ -247,7 +273,9 @@ impl Uri {
 
     /// RFC 3261 §19.1.4: the same resource.
     pub fn matches(&self, other: &Uri) -> bool {
-        let (Some(a), Some(b)) = (self.parts(), other.parts()) else { return self == other };
+        let (Some(a), Some(b)) = (self.parts(), other.parts()) else {
+            return self == other;
+        };
         let same_text = |a: &Option<Box<str>>, b: &Option<Box<str>>| match (a, b) {
             (Some(a), Some(b)) => unescape(a) == unescape(b),
             (a, b) => a.is_none() && b.is_none(),
@@ -291,7 +319,10 @@ impl FromStr for Uri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'<' | b'>' | b'"')) {
+        if text
+            .bytes()
+            .any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'<' | b'>' | b'"'))
+        {
             return Err(UriError("a URI holds no spaces, quotes or angle brackets"));
         }
         let (scheme, rest) = text.split_once(':').ok_or(UriError("a URI needs a scheme"))?;
@@ -310,9 +341,15 @@ impl FromStr for Uri {
             if rest.is_empty() {
                 return Err(UriError("nothing follows the URI scheme"));
             }
-            return Ok(Uri { scheme, parts: Parts::Opaque(rest.into()) });
+            return Ok(Uri {
+                scheme,
+                parts: Parts::Opaque(rest.into()),
+            });
         }
-        Ok(Uri { scheme, parts: Parts::Sip(Box::new(parse_sip(rest)?)) })
+        Ok(Uri {
+            scheme,
+            parts: Parts::Sip(Box::new(parse_sip(rest)?)),
+        })
     }
 }
 
@@ -339,7 +376,14 @@ fn parse_sip(rest: &str) -> Result<SipParts, UriError> {
     let (host_port, params) = rest.split_at_checked(at).unwrap_or((rest, ""));
     let (host, port) = parse_host_port(host_port, false)?;
     let params = Params::parse(params, false).map_err(UriError)?;
-    Ok(SipParts { user, password, host, port, params, headers })
+    Ok(SipParts {
+        user,
+        password,
+        host,
+        port,
+        params,
+        headers,
+    })
 }
 
 impl fmt::Display for Uri {
@@ -373,12 +417,18 @@ fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
-    let hex = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+    let hex = |byte: Option<&u8>| {
+        byte.and_then(|byte| char::from(*byte).to_digit(16))
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0usize;
     while let Some(&byte) = bytes.get(at) {
-        let digits = (hex(bytes.get(at.saturating_add(1))), hex(bytes.get(at.saturating_add(2))));
+        let digits = (
+            hex(bytes.get(at.saturating_add(1))),
+            hex(bytes.get(at.saturating_add(2))),
+        );
         if let (b'%', (Some(high), Some(low))) = (byte, digits) {
             out.push(high.wrapping_shl(4) | low);
             at = at.saturating_add(3);

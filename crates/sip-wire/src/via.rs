@@ -3,8 +3,9 @@
 use std::{fmt, net::IpAddr, net::SocketAddr, str::FromStr};
 
 use crate::{
+    limits::PARAMS_MAX,
     params::Params,
-    split::{cut, is_token},
+    split::{cut, is_token, split_outside},
     uri::{Host, parse_host_port},
 };
 
@@ -80,7 +81,13 @@ impl Via {
         let mut params = Params::default();
         params.set("branch", Some(branch));
         params.set("rport", None);
-        Via { version: "2.0".into(), transport, host: host.into(), port, params }
+        Via {
+            version: "2.0".into(),
+            transport,
+            host: host.into(),
+            port,
+            params,
+        }
     }
 
     /// The branch.
@@ -101,7 +108,11 @@ impl Via {
 
     /// Port of sent-by, or the default of its transport.
     pub fn port_or_default(&self) -> u16 {
-        let default = if matches!(self.transport, Transport::Tls | Transport::TlsSctp | Transport::Wss) { 5061 } else { 5060 };
+        let default = if matches!(self.transport, Transport::Tls | Transport::TlsSctp | Transport::Wss) {
+            5061
+        } else {
+            5060
+        };
         self.port.unwrap_or(default)
     }
 
@@ -139,7 +150,29 @@ impl Via {
         let at = rest.find(';').unwrap_or(rest.len());
         let (sent_by, params) = rest.split_at_checked(at).unwrap_or((rest, ""));
         let (host, port) = parse_host_port(sent_by.trim(), true).map_err(|crate::uri::UriError(why)| why)?;
-        Ok(Via { version: version.into(), transport, host, port, params: Params::parse(params, true)? })
+        Ok(Via {
+            version: version.into(),
+            transport,
+            host,
+            port,
+            params: Params::parse(params, true)?,
+        })
+    }
+
+    /// What can be read of the first of maybe broken values: enough to answer a broken request.
+    pub(crate) fn salvage(value: &str) -> Option<Via> {
+        let first = split_outside(value, b',').next()?;
+        let mut pieces = split_outside(first, b';');
+        let mut via = Via::parse(pieces.next()?).ok()?;
+        for piece in pieces.take(PARAMS_MAX) {
+            let Ok(param) = Params::parse(&format!(";{piece}"), true) else {
+                continue;
+            };
+            for (name, value) in param.iter() {
+                via.params.set(name, value);
+            }
+        }
+        Some(via)
     }
 }
 
