@@ -53,6 +53,8 @@ fi
 # Unit tests, stories and simulation: no network, no clock.
 stage unit cargo test --locked --workspace --exclude segue-tests -q
 
+stage helpers cargo test --locked -p segue-tests --lib --bins -q
+
 # Real processes, sockets and codecs: one test at a time, so that each is alone with its measured times.
 for file in tests/tests/*.rs; do
     name=$(basename "$file" .rs)

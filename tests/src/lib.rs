@@ -1,1 +1,11 @@
-//! What the tests across crates share.
+//! What the tests across crates and the demo share: a running Segue, real softphones, a browser, and ears and eyes that
+//! tell which party is heard and seen. A step that fails panics with what it waited for.
+
+pub mod browser;
+pub mod control;
+pub mod movie;
+pub mod phone;
+pub mod picture;
+pub mod segue;
+pub mod sound;
+pub mod wait;

@@ -1,0 +1,182 @@
+//! A recorded message, decoded: what was seen and heard at which presentation time.
+
+use std::{path::Path, process::Command};
+
+use crate::{picture::Colour, sound::Sound};
+
+/// A decoded file.
+#[derive(Debug)]
+pub struct Movie {
+    /// Presentation time in milliseconds and mean colour of each picture.
+    pub frames: Vec<(f64, Colour)>,
+    /// Its sound from presentation time 0 on, 8 kHz.
+    pub sound: Sound,
+}
+
+impl Movie {
+    /// Decodes all of a file; panics when a decoder complains.
+    pub fn decode(path: &Path) -> Movie {
+        let times = run(
+            "ffprobe",
+            &[
+                "-select_streams",
+                "v:0",
+                "-show_entries",
+                "frame=pts_time",
+                "-of",
+                "csv=p=0",
+            ],
+            path,
+        );
+        let times = String::from_utf8_lossy(&times).into_owned();
+        let times = times
+            .split_whitespace()
+            .filter_map(|line| line.trim_matches(',').parse::<f64>().ok());
+        let pixels = if has_video(path) {
+            decode(
+                path,
+                &[
+                    "-map",
+                    "0:v:0",
+                    "-vf",
+                    "scale=1:1:flags=area",
+                    "-fps_mode",
+                    "passthrough",
+                    "-f",
+                    "rawvideo",
+                    "-pix_fmt",
+                    "rgb24",
+                ],
+            )
+        } else {
+            Vec::new()
+        };
+        let colours = pixels
+            .chunks_exact(3)
+            .map(|pixel| Colour::of([pixel[0], pixel[1], pixel[2]]));
+        // `first_pts=0` keeps the sound's start where the file presents it.
+        let pcm = decode(
+            path,
+            &[
+                "-map",
+                "0:a:0",
+                "-af",
+                "aresample=8000:async=1:first_pts=0",
+                "-ac",
+                "1",
+                "-f",
+                "s16le",
+            ],
+        );
+        Movie {
+            frames: times.map(|seconds| seconds * 1000.0).zip(colours).collect(),
+            sound: Sound::from_bytes(8000, &pcm),
+        }
+    }
+
+    /// The share of pictures that have this colour, 0 to 1.
+    pub fn share_of(&self, colour: Colour) -> f64 {
+        self.frames.iter().filter(|(_, seen)| *seen == colour).count() as f64 / self.frames.len().max(1) as f64
+    }
+
+    /// How much later than the tone `hz` the picture turns to `colour`, for each time both do, milliseconds; negative:
+    /// earlier. Times further apart than 500 ms are no pair.
+    pub fn picture_after_sound_ms(&self, colour: Colour, hz: u32) -> Vec<f64> {
+        let seen = self
+            .frames
+            .windows(2)
+            .filter(|pair| pair[0].1 != colour && pair[1].1 == colour)
+            .map(|pair| pair[1].0);
+        let mut heard = Vec::new();
+        let mut before = None;
+        for at_ms in (0..self.sound.duration_ms().saturating_sub(20)).step_by(2) {
+            // The tone is called begun when it fills most of a 20 ms window: half a window after its true start.
+            let now = self.sound.tone_at(at_ms, 20);
+            if now == Some(hz) && before != Some(hz) {
+                heard.push(at_ms as f64 + 5.0);
+            }
+            if now.is_some() {
+                before = now;
+            }
+        }
+        seen.filter_map(|seen| {
+            let apart = heard
+                .iter()
+                .map(|heard| seen - heard)
+                .min_by(|a, b| a.abs().total_cmp(&b.abs()))?;
+            (apart.abs() < 500.0).then_some(apart)
+        })
+        .collect()
+    }
+}
+
+/// Duration, container and codecs in one line, by ffprobe.
+pub fn ffprobe_line(path: &Path) -> String {
+    let output = run(
+        "ffprobe",
+        &[
+            "-show_entries",
+            "format=format_name,duration,size:stream=codec_name,width,height,sample_rate",
+            "-of",
+            "compact=nk=0:p=0",
+        ],
+        path,
+    );
+    let text = String::from_utf8_lossy(&output);
+    text.lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+/// Does the file have pictures?
+pub fn has_video(path: &Path) -> bool {
+    let output = run(
+        "ffprobe",
+        &[
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            "stream=codec_name",
+            "-of",
+            "csv=p=0",
+        ],
+        path,
+    );
+    !output.trim_ascii().is_empty()
+}
+
+/// One of ffmpeg's tools on `path`; panics when it complains.
+fn run(tool: &str, args: &[&str], path: &Path) -> Vec<u8> {
+    let output = Command::new(tool)
+        .args(["-v", "error"])
+        .args(args)
+        .arg(path)
+        .output()
+        .expect("ffmpeg's tools run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.trim().is_empty(),
+        "{tool} {}: {said}",
+        path.display()
+    );
+    output.stdout
+}
+
+/// Decodes one stream of `path` to standard output; panics when the decoder complains.
+fn decode(path: &Path, args: &[&str]) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(args)
+        .arg("-")
+        .output()
+        .expect("ffmpeg runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.trim().is_empty(),
+        "ffmpeg {}: {said}",
+        path.display()
+    );
+    output.stdout
+}

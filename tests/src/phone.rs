@@ -1,0 +1,324 @@
+//! A real softphone: baresip 1.0 of Debian 12, with a colour and a tone of its own, sending and receiving H.264 and PCMU.
+//!
+//! Its camera is the `fakevideo` module under an `avfilter` that paints it in the party's colour, its microphone a WAV
+//! file. What it hears is dumped by the `sndfile` module, what it sees by `snapshot`.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{control::Control, picture::Colour, sound::Sound, wait::until};
+
+/// Who holds the phone.
+#[derive(Debug, Clone, Copy)]
+pub struct Party {
+    /// User part of its URI and its display name.
+    pub name: &'static str,
+    /// Its picture.
+    pub colour: Colour,
+    /// Its sound, Hz.
+    pub tone_hz: u32,
+}
+
+/// The caller: red, 440 Hz.
+pub const A: Party = Party {
+    name: "a",
+    colour: Colour::Red,
+    tone_hz: 440,
+};
+/// The callee: blue, 1 kHz.
+pub const B: Party = Party {
+    name: "b",
+    colour: Colour::Blue,
+    tone_hz: 1000,
+};
+
+/// What the phone does with an incoming call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// 200 at once.
+    AtOnce,
+    /// It rings until `answer` or for ever.
+    OnCommand,
+}
+
+/// A running phone; dropped, it is gone.
+#[derive(Debug)]
+pub struct Phone {
+    party: Party,
+    folder: PathBuf,
+    port: u16,
+    control: Control,
+    child: Child,
+    snapshots: u32,
+}
+
+/// Seconds of tone in a phone's WAV file: longer than any test.
+const TONE_MS: u64 = 180_000;
+
+impl Phone {
+    /// Starts a phone whose files are in `folder/<name>`, with picture and sound.
+    pub fn start(folder: &Path, party: Party, answers: Answers) -> Phone {
+        Phone::start_with(folder, party, answers, true)
+    }
+
+    /// Starts a phone without a camera: it offers audio alone.
+    pub fn start_audio_only(folder: &Path, party: Party, answers: Answers) -> Phone {
+        Phone::start_with(folder, party, answers, false)
+    }
+
+    fn start_with(folder: &Path, party: Party, answers: Answers, video: bool) -> Phone {
+        let folder = folder.join(party.name);
+        fs::create_dir_all(&folder).expect("a phone's folder");
+        Sound::tone(party.tone_hz, TONE_MS)
+            .write_wav(&folder.join(wav_name(party.tone_hz)))
+            .expect("a tone");
+        let port = free_block();
+        let control_port = port + 2;
+        fs::write(folder.join("config"), config(&folder, party, port, control_port)).expect("a phone's config");
+        let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
+        let codecs = if video {
+            "video_codecs=h264"
+        } else {
+            "video_codecs=none"
+        };
+        fs::write(
+            folder.join("accounts"),
+            format!(
+                "<sip:{}@127.0.0.1:{port}>;regint=0;audio_codecs=pcmu;{codecs};answermode={mode}\n",
+                party.name
+            ),
+        )
+        .expect("a phone's account");
+        fs::write(folder.join("contacts"), "").expect("a phone's contacts");
+        let log = fs::File::create(folder.join("log")).expect("a phone's log");
+        let child = Command::new("baresip")
+            .arg("-f")
+            .arg(&folder)
+            .current_dir(&folder)
+            // It ends when its input ends: it gets a pipe that never says anything.
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file clones"))
+            .stderr(log)
+            .spawn()
+            .expect("baresip runs (make setup)");
+        let control = Control::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, control_port)));
+        let mut phone = Phone {
+            party,
+            folder,
+            port,
+            control,
+            child,
+            snapshots: 0,
+        };
+        phone.show(party.colour);
+        phone
+    }
+
+    /// Its URI.
+    pub fn uri(&self) -> String {
+        format!("sip:{}@127.0.0.1:{}", self.party.name, self.port)
+    }
+
+    /// Calls a URI.
+    pub fn dial(&mut self, uri: &str) -> Instant {
+        let at = Instant::now();
+        self.control.command("dial", uri);
+        at
+    }
+
+    /// Answers the call that rings.
+    pub fn answer(&mut self) {
+        self.control.command("accept", "");
+    }
+
+    /// Hangs up, or cancels, or declines.
+    pub fn hang_up(&mut self) {
+        self.control.command("hangup", "");
+    }
+
+    /// Presses a key (RFC 4733).
+    pub fn press(&mut self, key: char) {
+        self.control.command("sndcode", &key.to_string());
+    }
+
+    /// When the event came, since `since`; panics after `limit`.
+    #[track_caller]
+    pub fn expect_event(&self, kind: &str, since: Instant, limit: Duration) -> Instant {
+        let found = self.control.event(kind, since, limit);
+        found.unwrap_or_else(|| {
+            panic!(
+                "{}: no {kind} within {limit:?}; its log ends:\n{}",
+                self.party.name,
+                self.log_end()
+            )
+        })
+    }
+
+    /// Did the event come since `since`?
+    pub fn had_event(&self, kind: &str, since: Instant) -> bool {
+        self.control.event(kind, since, Duration::ZERO).is_some()
+    }
+
+    /// Paints its picture.
+    pub fn show(&mut self, colour: Colour) {
+        self.control
+            .send("avfilter", &format!("drawbox=color={}:t=fill", colour.name()));
+    }
+
+    /// Changes its tone.
+    pub fn sound(&mut self, hz: u32) {
+        let path = self.folder.join(wav_name(hz));
+        if !path.exists() {
+            Sound::tone(hz, TONE_MS).write_wav(&path).expect("a tone");
+        }
+        self.control.send("ausrc", &format!("aufile,{}", path.display()));
+    }
+
+    /// The colour it sees now; `None` when no picture comes.
+    pub fn sees(&mut self) -> Option<Colour> {
+        self.snapshots += 1;
+        let path = self.folder.join(format!("seen-{}.png", self.snapshots));
+        self.control.send("snapshot_recv", &path.display().to_string());
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(1) {
+            // The file is whole when its last chunk is there.
+            if fs::read(&path).is_ok_and(|bytes| bytes.ends_with(b"IEND\xaeB`\x82")) {
+                return Colour::of_file(&path);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    /// Waits until it sees this colour.
+    #[track_caller]
+    pub fn expect_sees(&mut self, colour: Colour, limit: Duration) {
+        let began = Instant::now();
+        let mut seen = None;
+        while seen != Some(colour) {
+            assert!(
+                began.elapsed() < limit,
+                "{} sees {seen:?} and not {colour:?} after {limit:?}; its log ends:\n{}",
+                self.party.name,
+                self.log_end()
+            );
+            seen = self.sees();
+        }
+    }
+
+    /// What it has heard in its last call so far, packet after packet (gaps are not in it).
+    pub fn heard(&self) -> Option<Sound> {
+        let mut dumps: Vec<PathBuf> = fs::read_dir(&self.folder)
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        dumps.sort();
+        dumps.last().map(|path| Sound::read_wav(path))
+    }
+
+    /// Waits until it hears this tone.
+    #[track_caller]
+    pub fn expect_hears(&self, hz: u32, limit: Duration) {
+        until(&format!("{} to hear {hz} Hz", self.party.name), limit, || {
+            let sound = self.heard()?;
+            let end = sound.duration_ms();
+            (end >= 300 && (0..3).all(|n| sound.tone_at(end - 300 + n * 100, 100) == Some(hz))).then_some(())
+        });
+    }
+
+    /// The end of its log.
+    pub fn log_end(&self) -> String {
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log).into_owned();
+        let lines: Vec<&str> = text
+            .split(['\n', '\r'])
+            .filter(|line| !line.trim().is_empty() && !line.contains("(bit/s)"))
+            .collect();
+        lines[lines.len().saturating_sub(25)..].join("\n")
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wav_name(hz: u32) -> String {
+    format!("tone-{hz}.wav")
+}
+
+/// The first of a block of ports that are free: SIP, TLS beside it, control, and RTP from the tenth on.
+fn free_block() -> u16 {
+    until("free ports", Duration::from_secs(5), || {
+        let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+            .ok()?
+            .local_addr()
+            .ok()?
+            .port();
+        let free = |port: u16| {
+            UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+                && std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        };
+        (port < 65_000 && (port..port + 60).all(free)).then_some(port)
+    })
+}
+
+fn config(folder: &Path, party: Party, port: u16, control_port: u16) -> String {
+    let (first_rtp, last_rtp) = (port + 10 + port % 2, port + 58);
+    let tone = folder.join(wav_name(party.tone_hz));
+    let modules: String = [
+        "g711",
+        "aufile",
+        "aubridge",
+        "sndfile",
+        "fakevideo",
+        "avcodec",
+        "avfilter",
+        "snapshot",
+    ]
+    .iter()
+    .map(|name| format!("module {name}.so\n"))
+    .chain(
+        ["account", "menu", "ctrl_tcp"]
+            .iter()
+            .map(|name| format!("module_app {name}.so\n")),
+    )
+    .collect();
+    format!(
+        "poll_method epoll\n\
+         sip_listen 127.0.0.1:{port}\n\
+         net_interface 127.0.0.1\n\
+         ctrl_tcp_listen 127.0.0.1:{control_port}\n\
+         rtp_ports {first_rtp}-{last_rtp}\n\
+         rtp_timeout 0\n\
+         call_local_timeout 120\n\
+         call_max_calls 4\n\
+         audio_source aufile,{tone}\n\
+         audio_player aubridge,ear\n\
+         audio_alert aubridge,alert\n\
+         ausrc_srate 8000\n\
+         auplay_srate 8000\n\
+         ausrc_channels 1\n\
+         auplay_channels 1\n\
+         snd_path {folder}\n\
+         video_source fakevideo,nil\n\
+         video_display fakevideo,nil\n\
+         video_size 640x360\n\
+         video_bitrate 400000\n\
+         video_fps 25\n\
+         avcodec_h264enc libx264\n\
+         avcodec_h264dec h264\n\
+         module_path /usr/lib/baresip/modules\n\
+         {modules}",
+        tone = tone.display(),
+        folder = folder.display(),
+    )
+}

@@ -1,0 +1,270 @@
+//! A running `segue` with a data folder of its own, and its command line.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::wait::until;
+
+/// The server; dropped, it is killed.
+#[derive(Debug)]
+pub struct Segue {
+    folder: PathBuf,
+    settings: String,
+    child: Option<Child>,
+    ready: Value,
+    starts: u32,
+}
+
+impl Segue {
+    /// Starts a server whose configuration, data and logs are in `folder`, on free ports of 127.0.0.1.
+    pub fn start(folder: &Path) -> Segue {
+        Segue::start_with(folder, "")
+    }
+
+    /// The same with more settings: top-level keys and tables in TOML, none of `sip.udp`, `sip.tcp` and `http`.
+    pub fn start_with(folder: &Path, settings: &str) -> Segue {
+        fs::create_dir_all(folder).expect("the server's folder");
+        let mut segue = Segue {
+            folder: folder.to_owned(),
+            settings: settings.to_owned(),
+            child: None,
+            ready: Value::Null,
+            starts: 0,
+        };
+        segue.run();
+        segue
+    }
+
+    /// Starts the server again on the same ports after `stop` or `kill_9`.
+    pub fn run(&mut self) {
+        let (udp, tcp, http) = match self.ready {
+            Value::Null => (
+                "127.0.0.1:0".to_owned(),
+                "127.0.0.1:0".to_owned(),
+                "127.0.0.1:0".to_owned(),
+            ),
+            _ => (
+                self.sip_udp().to_string(),
+                self.sip_tcp().to_string(),
+                self.http().to_string(),
+            ),
+        };
+        let (top, sip, tables) = split(&self.settings);
+        let config = format!(
+            "data_dir = {data:?}\nprofiles_dir = {profiles:?}\n{top}\n[sip]\nudp = [{udp:?}]\ntcp = [{tcp:?}]\n{sip}\n\
+             [http]\nlisten = {http:?}\n{tables}",
+            data = self.data(),
+            profiles = repository().join("sip-profiles"),
+        );
+        fs::write(self.config(), config).expect("the server's configuration");
+        self.starts += 1;
+        let ready = self.folder.join(format!("ready-{}.json", self.starts));
+        let log = fs::File::create(self.log()).expect("the server's log");
+        self.child = Some(
+            Command::new(binary())
+                .arg("run")
+                .arg("--config")
+                .arg(self.config())
+                .arg("--ready-file")
+                .arg(&ready)
+                .current_dir(&self.folder)
+                .stdout(log.try_clone().expect("a file clones"))
+                .stderr(log)
+                .spawn()
+                .expect("segue runs"),
+        );
+        self.ready = until("segue to be ready", Duration::from_secs(20), || {
+            let gone = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(gone.is_none(), "segue ended: {}", self.log_text());
+            serde_json::from_slice(&fs::read(&ready).ok()?).ok()
+        });
+    }
+
+    /// Where it takes SIP over UDP.
+    pub fn sip_udp(&self) -> SocketAddr {
+        self.bound("udp")
+    }
+
+    /// Where it takes SIP over TCP.
+    pub fn sip_tcp(&self) -> SocketAddr {
+        self.bound("tcp")
+    }
+
+    /// Where it takes HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.bound("http")
+    }
+
+    /// The first address of the ready file under a key that has this word in it, however deep.
+    fn bound(&self, word: &str) -> SocketAddr {
+        fn first(value: &Value) -> Option<SocketAddr> {
+            match value {
+                Value::String(text) => text.parse().ok(),
+                Value::Array(items) => items.iter().find_map(first),
+                Value::Object(map) => map.values().find_map(first),
+                _ => None,
+            }
+        }
+        fn find(value: &Value, word: &str) -> Option<SocketAddr> {
+            let map = value.as_object()?;
+            map.iter().find_map(|(key, value)| {
+                if key.contains(word) {
+                    first(value)
+                } else {
+                    find(value, word)
+                }
+            })
+        }
+        find(&self.ready, word).unwrap_or_else(|| panic!("no {word} address in the ready file: {}", self.ready))
+    }
+
+    /// The URI of a subscriber at this server.
+    pub fn uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}", self.sip_udp())
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("segue.toml")
+    }
+
+    /// The log of the present run.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join(format!("segue-{}.log", self.starts))
+    }
+
+    /// What the present run has logged.
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// Process id of the present run.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Runs the command line beside the server.
+    pub fn try_cli(&self, args: &[&str]) -> Output {
+        Command::new(binary())
+            .args(args)
+            .arg("--config")
+            .arg(self.config())
+            .arg("--json")
+            .current_dir(&self.folder)
+            .output()
+            .expect("segue runs")
+    }
+
+    /// Runs the command line; panics when it refuses. Its JSON, or null when it says nothing.
+    #[track_caller]
+    pub fn cli(&self, args: &[&str]) -> Value {
+        let output = self.try_cli(args);
+        let (said, complained) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            output.status.success(),
+            "segue {args:?}: {} {said} {complained}",
+            output.status
+        );
+        if said.trim().is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("segue {args:?}: {error}: {said}"))
+    }
+
+    /// Rows of a `list`.
+    #[track_caller]
+    pub fn rows(&self, args: &[&str]) -> Vec<Value> {
+        match self.cli(args) {
+            Value::Array(rows) => rows,
+            other => panic!("segue {args:?}: no array: {other}"),
+        }
+    }
+
+    /// kill -9, at once.
+    pub fn kill_9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends it in order; panics when it does not end within 10 s.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+        until("segue to stop", Duration::from_secs(10), || {
+            child.try_wait().ok().flatten()
+        });
+    }
+}
+
+impl Drop for Segue {
+    fn drop(&mut self) {
+        self.kill_9();
+    }
+}
+
+/// Settings apart: top-level keys, what belongs into `[sip]`, other tables.
+fn split(settings: &str) -> (String, String, String) {
+    let (mut top, mut sip, mut tables) = (String::new(), String::new(), String::new());
+    let mut table = String::new();
+    for line in settings.lines() {
+        if line.trim_start().starts_with('[') {
+            table = line.trim().to_owned();
+        }
+        let part = match table.as_str() {
+            "" => &mut top,
+            "[sip]" if line.trim() == "[sip]" => continue,
+            "[sip]" => &mut sip,
+            _ => &mut tables,
+        };
+        part.push_str(line);
+        part.push('\n');
+    }
+    (top, sip, tables)
+}
+
+/// The top folder of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ stands in the repository")
+        .to_owned()
+}
+
+/// The binary beside the running test or demo.
+pub fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("a path of our own");
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("segue"))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("no segue beside {}: run `cargo build` first", own.display()))
+}
+
+/// A file that media/make-samples.sh has made.
+pub fn sample(name: &str) -> PathBuf {
+    let path = repository().join("media/out").join(name);
+    assert!(path.exists(), "{} is missing: run `make samples`", path.display());
+    path
+}
