@@ -67,6 +67,15 @@ impl Control {
         token
     }
 
+    /// The last event since `since` that has this field, e.g. `id` for the Call-ID.
+    pub fn last_field(&self, field: &str, since: Instant) -> Option<String> {
+        let said = self.said.lock().unwrap();
+        said.iter()
+            .rev()
+            .filter(|(at, _)| *at >= since)
+            .find_map(|(_, value)| Some(value[field].as_str()?.to_owned()))
+    }
+
     /// When the first event of this type since `since` came, e.g. `CALL_ESTABLISHED`; `None` after `limit`.
     pub fn event(&self, kind: &str, since: Instant, limit: Duration) -> Option<Instant> {
         let began = Instant::now();

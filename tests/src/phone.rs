@@ -164,6 +164,14 @@ impl Phone {
         self.control.event(kind, since, Duration::ZERO).is_some()
     }
 
+    /// Call-ID of its last call since `since`.
+    #[track_caller]
+    pub fn call_id(&self, since: Instant) -> String {
+        until("a Call-ID", Duration::from_secs(5), || {
+            self.control.last_field("id", since)
+        })
+    }
+
     /// Paints its picture.
     pub fn show(&mut self, colour: Colour) {
         self.control
@@ -299,6 +307,7 @@ fn config(folder: &Path, party: Party, port: u16, control_port: u16) -> String {
          ctrl_tcp_listen 127.0.0.1:{control_port}\n\
          rtp_ports {first_rtp}-{last_rtp}\n\
          rtp_timeout 0\n\
+         statmode_default off\n\
          call_local_timeout 120\n\
          call_max_calls 4\n\
          audio_source aufile,{tone}\n\

@@ -1,0 +1,304 @@
+//! Real softphones through Segue: what arrived is decoded, by picture and tone.
+
+use std::time::{Duration, Instant};
+
+use segue_tests::{
+    browser,
+    movie::{Movie, ffprobe_line, has_video},
+    phone::{A, Answers, B, Phone},
+    picture::Colour,
+    segue::{Segue, sample},
+};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(5);
+/// Tones of the clip, the greeting and a mark in time (media/README.md).
+const CLIP_HZ: u32 = 880;
+const GREETING_HZ: u32 = 660;
+const MARK_HZ: u32 = 2000;
+
+/// A caller, a callee and a server between.
+struct House {
+    a: Phone,
+    b: Phone,
+    segue: Segue,
+    // Last: its files go when the others are gone.
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new(b_answers: Answers) -> House {
+        House::with_caller(b_answers, Phone::start)
+    }
+
+    fn with_caller(
+        b_answers: Answers,
+        caller: fn(&std::path::Path, segue_tests::phone::Party, Answers) -> Phone,
+    ) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let segue = Segue::start(&folder.path().join("segue"));
+        let a = caller(folder.path(), A, Answers::OnCommand);
+        let b = Phone::start(folder.path(), B, b_answers);
+        segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
+        segue.cli(&["clip", "add", "yellow", sample("greeting.mp4").to_str().unwrap()]);
+        House { a, b, segue, folder }
+    }
+
+    /// Makes B a subscriber with these options.
+    fn subscribe(&self, options: &[&str]) {
+        let target = self.b.uri();
+        let mut args = vec!["subscriber", "add", "b", "--target", target.as_str()];
+        args.extend(options);
+        self.segue.cli(&args);
+    }
+
+    fn dial(&mut self) -> Instant {
+        self.a.dial(&self.segue.uri("b"))
+    }
+
+    /// The record of the call that A began at `dialled`, once it has ended.
+    fn record(&self, dialled: Instant) -> Value {
+        let call_id = self.a.call_id(dialled);
+        self.segue.cli(&[
+            "wait",
+            "call",
+            "--sip-call-id",
+            &call_id,
+            "--state",
+            "ended",
+            "--timeout",
+            "15s",
+        ]);
+        let calls = self.segue.rows(&["call", "list"]);
+        let row = calls.iter().find(|row| row["sip_call_id"] == call_id.as_str());
+        row.unwrap_or_else(|| panic!("no call {call_id} in {calls:?}")).clone()
+    }
+
+    /// The message of the call that A began at `dialled`, once it is committed, and its exported file.
+    fn message(&self, dialled: Instant) -> (Value, std::path::PathBuf) {
+        let call_id = self.a.call_id(dialled);
+        self.segue.cli(&[
+            "wait",
+            "message",
+            "--sip-call-id",
+            &call_id,
+            "--state",
+            "committed",
+            "--timeout",
+            "30s",
+        ]);
+        let messages = self.segue.rows(&["message", "list", "b"]);
+        let row = messages.iter().find(|row| row["sip_call_id"] == call_id.as_str());
+        let row = row
+            .unwrap_or_else(|| panic!("no message of {call_id} in {messages:?}"))
+            .clone();
+        let file = self.folder.path().join("message.mp4");
+        self.segue
+            .cli(&["message", "export", row["id"].as_str().unwrap(), file.to_str().unwrap()]);
+        (row, file)
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    assert!(!values.is_empty());
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn a_held_caller_sees_and_hears_the_clip_and_the_callee_knows_nothing() {
+    let mut house = House::new(Answers::AtOnce);
+    house.subscribe(&["--clip", "green", "--hold", "5s"]);
+    let dialled = house.dial();
+    house.a.expect_sees(Colour::Green, SOON);
+    house.a.expect_hears(CLIP_HZ, SOON);
+    assert!(
+        dialled.elapsed() < Duration::from_secs(4),
+        "the clip came late: {:?}",
+        dialled.elapsed()
+    );
+    assert!(
+        !house.b.had_event("CALL_INCOMING", dialled),
+        "B was called while A was held"
+    );
+    assert!(
+        !house.a.had_event("CALL_ESTABLISHED", dialled),
+        "A was answered while held"
+    );
+    let rung = house.b.expect_event("CALL_INCOMING", dialled, Duration::from_secs(6));
+    assert!(
+        rung - dialled >= Duration::from_millis(4950),
+        "B was called {:?} after the dialling",
+        rung - dialled
+    );
+    house.a.expect_sees(Colour::Blue, SOON);
+    house.a.expect_hears(B.tone_hz, SOON);
+    house.a.hang_up();
+    let tones: Vec<u32> = house.a.heard().unwrap().tones().into_iter().map(|(_, hz)| hz).collect();
+    assert_eq!(tones, [CLIP_HZ, B.tone_hz]);
+    let call = house.record(dialled);
+    assert_eq!(
+        (call["result"].as_str(), call["hold_asked_ms"].as_u64()),
+        (Some("answered"), Some(5000)),
+        "{call}"
+    );
+    let hold_ms = call["hold_ms"].as_u64().unwrap();
+    assert!((5000..5100).contains(&hold_ms), "held {hold_ms} ms");
+}
+
+#[test]
+fn bridged_parties_see_and_hear_each_other() {
+    let mut house = House::new(Answers::OnCommand);
+    house.subscribe(&["--clip", "green", "--hold", "1s"]);
+    let dialled = house.dial();
+    house.b.expect_event("CALL_INCOMING", dialled, SOON);
+    // While B's phone rings the clip goes on.
+    house.a.expect_sees(Colour::Green, SOON);
+    house.b.answer();
+    house.a.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    house.a.expect_sees(Colour::Blue, SOON);
+    house.b.expect_sees(Colour::Red, SOON);
+    house.a.expect_hears(B.tone_hz, SOON);
+    house.b.expect_hears(A.tone_hz, SOON);
+    // It is their present picture and sound, not a stored one.
+    house.a.show(Colour::White);
+    house.a.sound(MARK_HZ);
+    house.b.expect_sees(Colour::White, SOON);
+    house.b.expect_hears(MARK_HZ, SOON);
+    house.b.hang_up();
+    house.a.expect_event("CALL_CLOSED", dialled, SOON);
+    let call = house.record(dialled);
+    assert_eq!(call["result"], "answered", "{call}");
+    let switches = call["switches"].as_array().unwrap();
+    for kind in ["audio", "video"] {
+        let switch = switches
+            .iter()
+            .find(|switch| switch["to"] == "callee" && switch["kind"] == kind);
+        let gap_ms = switch.unwrap_or_else(|| panic!("no {kind} switch to B: {call}"))["gap_ms"]
+            .as_u64()
+            .unwrap();
+        assert!(gap_ms < 1000, "{kind} gap {gap_ms} ms");
+    }
+}
+
+#[test]
+fn an_unanswered_call_leaves_a_video_message_that_plays() {
+    let mut house = House::new(Answers::OnCommand);
+    house.subscribe(&[
+        "--clip",
+        "green",
+        "--hold",
+        "1s",
+        "--no-answer",
+        "1s",
+        "--greeting",
+        "yellow",
+    ]);
+    let dialled = house.dial();
+    house.a.expect_sees(Colour::Green, SOON);
+    house.a.expect_sees(Colour::Yellow, SOON);
+    house.a.expect_hears(GREETING_HZ, SOON);
+    house.b.expect_event("CALL_CLOSED", dialled, SOON);
+    house
+        .a
+        .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(10));
+    house.a.expect_sees(Colour::Grey, SOON);
+    // Marks in time: picture and tone change at one moment.
+    std::thread::sleep(Duration::from_millis(1500));
+    for _ in 0..4 {
+        house.a.show(Colour::White);
+        house.a.sound(MARK_HZ);
+        std::thread::sleep(Duration::from_millis(700));
+        house.a.show(Colour::Red);
+        house.a.sound(A.tone_hz);
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    house.a.hang_up();
+    let (row, file) = house.message(dialled);
+    assert_eq!(
+        (
+            row["kind"].as_str(),
+            row["state"].as_str(),
+            row["media_state"].as_str(),
+            row["interrupted"].as_bool()
+        ),
+        (Some("video"), Some("unheard"), Some("ready"), Some(false)),
+        "{row}"
+    );
+    let movie = Movie::decode(&file);
+    assert_eq!(
+        movie.frames.first().map(|(_, colour)| *colour),
+        Some(Colour::Red),
+        "{}",
+        ffprobe_line(&file)
+    );
+    assert!(
+        movie.share_of(Colour::Red) > 0.5,
+        "red is {}",
+        movie.share_of(Colour::Red)
+    );
+    assert!(movie.share_of(Colour::Red) + movie.share_of(Colour::White) > 0.95);
+    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.5, "{:?}", movie.sound.tones());
+    let apart = movie.picture_after_sound_ms(Colour::White, MARK_HZ);
+    assert!(apart.len() >= 3, "marks found: {apart:?}");
+    assert!(
+        median(apart.clone()).abs() <= 80.0,
+        "picture after sound, ms: {apart:?}"
+    );
+    let stated_ms = row["duration_ms"].as_u64().unwrap();
+    let heard_ms = movie.sound.duration_ms();
+    assert!(
+        stated_ms.abs_diff(heard_ms) < 500,
+        "the row says {stated_ms} ms, its sound lasts {heard_ms} ms"
+    );
+    let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
+    assert!(
+        played.current_time >= 1.0 && played.error.is_empty() && played.size == (640, 360),
+        "{played:?}"
+    );
+    let call = house.record(dialled);
+    assert_eq!(
+        (call["result"].as_str(), call["message_id"].as_str()),
+        (Some("message"), row["id"].as_str()),
+        "{call}"
+    );
+}
+
+#[test]
+fn a_caller_without_a_camera_hears_the_clip_and_leaves_a_voice_message() {
+    let mut house = House::with_caller(Answers::OnCommand, Phone::start_audio_only);
+    house.subscribe(&["--clip", "green", "--hold", "1s", "--no-answer", "1s"]);
+    let dialled = house.dial();
+    house.a.expect_hears(CLIP_HZ, SOON);
+    house
+        .a
+        .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(10));
+    std::thread::sleep(Duration::from_secs(4));
+    house.a.hang_up();
+    let (row, file) = house.message(dialled);
+    assert_eq!(
+        (row["kind"].as_str(), row["media_state"].as_str()),
+        (Some("audio"), Some("ready")),
+        "{row}"
+    );
+    assert!(!has_video(&file));
+    let movie = Movie::decode(&file);
+    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.9, "{:?}", movie.sound.tones());
+    let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
+    assert!(played.current_time >= 1.0 && played.error.is_empty(), "{played:?}");
+}
+
+#[test]
+fn the_hash_key_skips_the_rest_of_the_clip() {
+    let mut house = House::new(Answers::AtOnce);
+    house.subscribe(&["--clip", "green", "--hold", "15s"]);
+    let dialled = house.dial();
+    house.a.expect_hears(CLIP_HZ, SOON);
+    house.a.press('#');
+    house.b.expect_event("CALL_INCOMING", dialled, SOON);
+    house.a.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    house.a.expect_hears(B.tone_hz, SOON);
+    house.a.hang_up();
+    let call = house.record(dialled);
+    assert!(call["hold_ms"].as_u64().unwrap() < 10_000, "{call}");
+}
