@@ -34,3 +34,50 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscriber() -> Subscriber {
+        Subscriber {
+            user: "bob".to_owned(),
+            target: "sip:bob@127.0.0.1:5070".to_owned(),
+            clip: Some("ring".to_owned()),
+            hold_ms: None,
+            no_answer_ms: None,
+            greeting: None,
+        }
+    }
+
+    fn profile() -> Profile {
+        let text =
+            "name = \"p\"\nsources = [\"127.0.0.0/8\"]\nhold_ms = 4000\nhold_max_ms = 9000\nno_answer_ms = 15000";
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_the_subscriber_leaves_open_the_profile_decides() {
+        let plan = Plan::new(&subscriber(), &profile());
+        assert_eq!((plan.hold_ms, plan.no_answer_ms), (4_000, 15_000));
+        assert_eq!(
+            (plan.mailbox.as_str(), plan.clip.as_deref(), plan.greeting),
+            ("bob", Some("ring"), None)
+        );
+    }
+
+    #[test]
+    fn what_the_subscriber_says_counts() {
+        let mut bob = subscriber();
+        (bob.hold_ms, bob.no_answer_ms) = (Some(0), Some(7_000));
+        let plan = Plan::new(&bob, &profile());
+        assert_eq!((plan.hold_ms, plan.no_answer_ms), (0, 7_000));
+    }
+
+    #[test]
+    fn no_hold_is_longer_than_the_profile_allows() {
+        let mut bob = subscriber();
+        bob.hold_ms = Some(60_000);
+        assert_eq!(Plan::new(&bob, &profile()).hold_ms, 9_000);
+    }
+}

@@ -1,6 +1,7 @@
 //! Who may be called, and what their callers meet.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,4 +18,46 @@ pub struct Subscriber {
     pub no_answer_ms: Option<u64>,
     /// Name of the clip played as their greeting.
     pub greeting: Option<String>,
+}
+
+/// Longest user name, bytes.
+const USER_BYTES_MAX: usize = 64;
+
+/// Why a user name is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a user is 1 to 64 letters, digits or any of - _ . ! ~ * + (the part before '@' in their SIP address)")]
+pub struct UserError;
+
+/// Whether a subscriber may have this name: what stands unescaped in the user part of a URI (RFC 3261 §25.1,
+/// `unreserved`) and in a shell line.
+pub fn check_user(user: &str) -> Result<(), UserError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.!~*+".contains(c);
+    if user.is_empty() || user.len() > USER_BYTES_MAX || user.starts_with('-') || !user.chars().all(plain) {
+        return Err(UserError);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_what_stands_before_the_at_sign() {
+        for good in ["bob", "+4930123456", "b.o_b-7", "B"] {
+            assert_eq!(check_user(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "-bob",
+            "bob@example.com",
+            "b ob",
+            "bob;x",
+            "bøb",
+            "sip:bob",
+            &"b".repeat(65),
+        ] {
+            assert_eq!(check_user(bad), Err(UserError), "{bad}");
+        }
+    }
 }

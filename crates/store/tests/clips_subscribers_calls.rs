@@ -1,4 +1,5 @@
 //! Clips, subscribers and call records.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod fixture;
 

@@ -1,4 +1,5 @@
 //! What is opened, by whom, and what is left alone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod fixture;
 

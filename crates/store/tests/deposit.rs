@@ -1,4 +1,5 @@
 //! A message is stored whole or not at all.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod fixture;
 
