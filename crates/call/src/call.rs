@@ -4,42 +4,72 @@ use std::{sync::Arc, time::Instant};
 
 use segue_records::PhaseName;
 
-use crate::io::{CallConfig, Incoming, Input, Now, Output};
+use crate::{
+    cx::Cx,
+    ending::Ending,
+    io::{CallConfig, Incoming, Input, Now, Output},
+    looking_up::LookingUp,
+    phase::Phase,
+};
 
 /// One call, from A's INVITE until nothing of it is left.
 #[derive(Debug)]
 pub struct Call {
-    id: String,
-    phase: PhaseName,
+    cx: Cx,
+    phase: Phase,
+    /// `Ended` has been said.
+    over: bool,
 }
 
 impl Call {
     /// A new call for an admitted INVITE. `seed` makes its identifiers and SDP session ids; the same seed and inputs give the
     /// same outputs.
-    pub fn incoming(_invite: Incoming, _config: Arc<CallConfig>, _now: Now, _seed: u64) -> Call {
-        Call { id: String::new(), phase: PhaseName::LookingUp }
+    pub fn incoming(invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Call {
+        let mut cx = Cx::new(invite, config, now, seed);
+        let phase = LookingUp::begin(&mut cx);
+        Call { cx, phase, over: false }
     }
 
     /// Take one input. The only mutation.
-    pub fn handle(&mut self, _input: Input, _now: Now) {}
+    pub fn handle(&mut self, input: Input, now: Now) {
+        if self.over {
+            return;
+        }
+        self.cx.now = now;
+        if let Some(seen) = self.cx.legs_first(input) {
+            let phase = std::mem::replace(&mut self.phase, Phase::Ending(Ending));
+            self.phase = phase.on(seen, &mut self.cx);
+            self.cx.note_phase(self.phase.name());
+        }
+        if matches!(self.phase, Phase::Ending(_)) && self.cx.legs.all_gone() {
+            self.over = true;
+            self.cx.say_ended();
+        }
+    }
 
     /// The next thing to do, in order; `None` when all is done for now. After [`Output::Ended`] nothing follows.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.cx.poll_output()
     }
 
     /// When [`Input::Timeout`] is due, if at all.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        match self.phase {
+            Phase::Ending(_) => None,
+            _ => [self.phase.deadline(), self.cx.early_deadline()]
+                .into_iter()
+                .flatten()
+                .min(),
+        }
     }
 
     /// Our identifier of the call (ULID, 26 characters).
     pub fn id(&self) -> &str {
-        &self.id
+        &self.cx.record.id
     }
 
     /// Where the call is now.
     pub fn phase(&self) -> PhaseName {
-        self.phase
+        self.phase.name()
     }
 }

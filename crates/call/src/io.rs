@@ -99,7 +99,7 @@ pub enum LegEvent {
     Acked,
     /// No ACK within 64·T1; the BYE has been sent (RFC 3261 §13.3.1.4).
     AckTimeout,
-    /// The peer's BYE; its 200 has been sent.
+    /// The peer's BYE; its 200 has been sent. From A before our final response the call still says `Refuse` 487.
     Bye {
         /// Its Reason header, if any.
         reason: Option<String>,
@@ -107,6 +107,11 @@ pub enum LegEvent {
     /// A re-INVITE or UPDATE with (or for a re-INVITE maybe without) an offer; wants `AcceptOffer` or `RefuseOffer`.
     Offer {
         /// The offer; `None`: a re-INVITE that asks for ours.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// The answer to the offer that we gave to an empty re-INVITE (in its ACK).
+    OfferAnswered {
+        /// The answer; `None`: the ACK had none.
         sdp: Option<Arc<[u8]>>,
     },
     /// A 1xx of B above 100. A reliable one has its PRACK already.

@@ -1,16 +1,42 @@
 //! Decides everything about one call and performs nothing. Pure: no socket, clock, file, thread or tokio.
 //!
 //! ```text
-//! Call::incoming(invite, now, seed) -> Call
+//! Call::incoming(invite, config, now, seed) -> Call
 //! call.handle(input, now)                 the only mutation
 //! call.poll_output() -> Option<Output>    call.poll_timeout() -> Option<Instant>
 //! ```
+//!
+//! An input goes through `legs.rs` first, whatever the phase, then to the phase, which is consumed and gives the next one:
+//!
+//! ```text
+//! LookingUp -> Holding -> Ringing -> Bridged -------------------> Ending
+//!                 |          '-----> Greeting -> Recording -> Saving -^
+//!                 '-----------------^
+//! ```
 
+mod bridged;
 mod call;
+mod callee;
+mod caller;
+mod cx;
+mod ending;
+mod greeting;
+mod holding;
+mod ids;
 mod io;
+mod legs;
+mod looking_up;
+mod missed;
+mod offers;
+mod phase;
+mod reason;
+mod recording;
+mod renditions;
+mod ringing;
+mod saving;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
-    Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
+    CallConfig, ClipUse, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
+    Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
 };

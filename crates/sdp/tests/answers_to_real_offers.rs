@@ -1,4 +1,5 @@
 //! What phones really send, and what they get.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // The helpers of tests, too, may fail loudly.
 
 use std::net::{IpAddr, Ipv4Addr};
 

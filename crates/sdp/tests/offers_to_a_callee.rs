@@ -1,4 +1,5 @@
 //! Our offer to B from what A was answered, and B's answers to it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // The helpers of tests, too, may fail loudly.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,5 @@
 //! Hold, resume, and offers that we make when asked (RFC 3264 §8).
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // The helpers of tests, too, may fail loudly.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,0 +1,194 @@
+//! A's side: one SDP answer for the whole call, given once, the same bytes wherever it stands.
+
+use std::sync::Arc;
+
+use segue_policy::Reliable;
+use segue_sdp::{Agreed, Choice, Codec, Description, Format, SdpError, Side};
+
+use crate::{
+    cx::Cx,
+    io::{Incoming, LegAction, LegId, MediaAction, Ports},
+    legs::Leg,
+};
+
+/// Most different provisional responses of B that A is told of.
+const TOLD_MAX: usize = 8;
+
+/// A's offer and our answer.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// Provisional responses go with 100rel.
+    reliable: bool,
+    /// The answer and its streams, once ports are known.
+    answer: Option<Agreed>,
+    given: Given,
+    /// Provisional statuses said after the answer.
+    told: Vec<u16>,
+    side: Option<Side>,
+    /// The streams as last agreed.
+    pub agreed: Option<Agreed>,
+}
+
+/// Whether A has the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    No,
+    /// In a reliable response: no SDP may follow (RFC 6337 §3.1.1).
+    Reliably,
+    /// In an unreliable one: all that follow repeat it.
+    Unreliably,
+}
+
+/// Whether media to A may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MediaMay {
+    StartNow,
+    StartOnPrack,
+}
+
+impl Caller {
+    pub fn new(invite: &Incoming) -> Caller {
+        let reliable = match invite.profile.reliable {
+            Reliable::Supported => invite.supports_100rel || invite.requires_100rel,
+            Reliable::Required => invite.requires_100rel,
+        };
+        Caller {
+            reliable,
+            answer: None,
+            given: Given::No,
+            told: Vec::new(),
+            side: None,
+            agreed: None,
+        }
+    }
+
+    /// What was answered first: what B is offered and clips are chosen for, whatever A held or moved since.
+    pub fn answer(&self) -> Option<&Agreed> {
+        self.answer.as_ref()
+    }
+
+    /// Our side, with what was answered first.
+    pub fn side_and_answer(&mut self) -> Option<(&mut Side, &Agreed)> {
+        Some((self.side.as_mut()?, self.answer.as_ref()?))
+    }
+
+    /// Whether A sends anything that could be recorded.
+    pub fn sends(&self) -> bool {
+        self.answer
+            .as_ref()
+            .is_some_and(|a| a.streams().any(|s| s.direction.receives()))
+    }
+}
+
+/// The codecs of an agreement; re-offers must keep them.
+pub(crate) fn kept(agreed: &Agreed) -> Choice<'static> {
+    let codec = |stream: &Option<segue_sdp::Stream>| -> Option<Codec> { stream.as_ref().map(|s| s.format.codec) };
+    Choice::Keep {
+        audio: codec(&agreed.audio),
+        video: codec(&agreed.video),
+    }
+}
+
+impl Cx {
+    /// Make A's answer, and tell the packet path.
+    pub fn answer_offer(
+        &mut self,
+        offer: &Description,
+        ports: Ports,
+        preferred: &dyn Fn(&Format) -> bool,
+    ) -> Result<(), SdpError> {
+        let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let agreed = side.answer(offer, Choice::Prefer(preferred))?;
+        self.media(MediaAction::Configure {
+            leg: LegId::A,
+            audio: agreed.audio.clone(),
+            video: agreed.video.clone(),
+        });
+        self.a.side = Some(side);
+        self.a.answer = Some(agreed.clone());
+        self.a.agreed = Some(agreed);
+        Ok(())
+    }
+
+    /// Give A the answer in a 183, so that early media can flow.
+    pub fn give_answer_early(&mut self) -> MediaMay {
+        if self.a.given == Given::No && self.legs.a == Leg::Inviting {
+            self.a.given = if self.a.reliable {
+                Given::Reliably
+            } else {
+                Given::Unreliably
+            };
+            let sdp = self.a.answer.as_ref().map(|a| a.sdp.clone());
+            self.leg(
+                LegId::A,
+                LegAction::Progress {
+                    status: 183,
+                    reliable: self.a.reliable,
+                    sdp,
+                },
+            );
+            if self.a.reliable {
+                return MediaMay::StartOnPrack;
+            }
+        }
+        MediaMay::StartNow
+    }
+
+    /// Whether A has the answer already.
+    pub fn answer_is_given(&self) -> bool {
+        self.a.given != Given::No
+    }
+
+    /// B rings or the like. A caller who watches the clip is told of ringing only, in the way its profile wants it; one who
+    /// waits without media gets B's own status.
+    pub fn tell_progress(&mut self, of_b: u16) {
+        let status = match (self.a.given, of_b) {
+            (Given::No, status) => status,
+            (_, 180) => self.invite.profile.ringing_status,
+            _ => return,
+        };
+        self.tell(status);
+    }
+
+    /// A provisional response without news in its SDP; each status once.
+    pub fn tell(&mut self, status: u16) {
+        if !(101..=199).contains(&status)
+            || self.a.told.contains(&status)
+            || self.a.told.len() >= TOLD_MAX
+            || self.legs.a != Leg::Inviting
+        {
+            return;
+        }
+        self.a.told.push(status);
+        let sdp = self.repeated_answer();
+        self.leg(
+            LegId::A,
+            LegAction::Progress {
+                status,
+                reliable: self.a.reliable,
+                sdp,
+            },
+        );
+    }
+
+    /// 200 to A: for B, or for the mailbox.
+    pub fn answer_a(&mut self) {
+        if self.legs.a == Leg::Inviting {
+            let sdp = match self.a.given {
+                Given::Reliably => None,
+                Given::No | Given::Unreliably => self.a.answer.as_ref().map(|a| a.sdp.clone()),
+            };
+            self.legs.a = Leg::Answered;
+            self.record.answered_at = Some(self.now.wall);
+            self.note_leg(LegId::A, Some(200), None);
+            self.leg(LegId::A, LegAction::Answer { sdp });
+        }
+    }
+
+    fn repeated_answer(&self) -> Option<Arc<[u8]>> {
+        match self.a.given {
+            Given::Unreliably => self.a.answer.as_ref().map(|a| a.sdp.clone()),
+            Given::No | Given::Reliably => None,
+        }
+    }
+}

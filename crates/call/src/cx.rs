@@ -1,0 +1,218 @@
+//! What all phases of a call share: its invite, its legs and sides, its record, and the way out.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use segue_records::{CallRecord, CallResult, LegRecord, MediaKind, PhaseName, SwitchRecord};
+use segue_sdp::Kind;
+
+use crate::{
+    callee::Callee,
+    caller::Caller,
+    ids::Ids,
+    io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction},
+    legs::{Leg, Legs},
+};
+
+/// Most switches that a record keeps.
+const SWITCHES_MAX: usize = 256;
+
+/// What all phases share.
+#[derive(Debug)]
+pub(crate) struct Cx {
+    pub config: Arc<CallConfig>,
+    pub invite: Incoming,
+    pub now: Now,
+    pub ids: Ids,
+    pub legs: Legs,
+    /// A's offer and answer.
+    pub a: Caller,
+    /// B's ports, offer and answer.
+    pub b: Callee,
+    pub record: CallRecord,
+    /// Why the clip could not be played, for the last sentence.
+    pub clip_trouble: Option<String>,
+    first_clip_packet: Option<Instant>,
+    /// When the early phase has lasted long enough.
+    early_until: Option<Instant>,
+    ports: Anchor,
+    out: VecDeque<Output>,
+}
+
+/// The anchor on the packet path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anchor {
+    None,
+    Open,
+    Closed,
+}
+
+impl Cx {
+    pub fn new(invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Cx {
+        let mut ids = Ids::new(seed);
+        let record = CallRecord {
+            id: ids.ulid(now.wall),
+            sip_call_id: invite.sip_call_id.clone(),
+            from: invite.from.without_params().to_string(),
+            to: invite.request_uri.to_string(),
+            started_at: now.wall,
+            first_media_at: None,
+            invited_at: None,
+            answered_at: None,
+            ended_at: None,
+            hold_asked_ms: None,
+            hold_ms: None,
+            phase_reached: PhaseName::LookingUp,
+            result: CallResult::Failed,
+            cause: None,
+            legs: Vec::new(),
+            switches: Vec::new(),
+            message_id: None,
+            why: String::new(),
+        };
+        let mut cx = Cx {
+            a: Caller::new(&invite),
+            b: Callee::default(),
+            legs: Legs::new(),
+            clip_trouble: None,
+            first_clip_packet: None,
+            early_until: later(now.mono, config.early_max_ms),
+            ports: Anchor::None,
+            out: VecDeque::new(),
+            config,
+            invite,
+            now,
+            ids,
+            record,
+        };
+        cx.add_leg_record(cx.invite.sip_call_id.clone(), cx.invite.request_uri.to_string());
+        cx
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    pub fn leg(&mut self, leg: LegId, action: LegAction) {
+        self.out.push_back(Output::Leg(leg, action));
+    }
+
+    /// Nothing reaches the packet path once it is closed.
+    pub fn media(&mut self, action: MediaAction) {
+        if self.ports == Anchor::Closed {
+            return;
+        }
+        if matches!(action, MediaAction::Open { .. }) {
+            self.ports = Anchor::Open;
+        }
+        self.out.push_back(Output::Media(action));
+    }
+
+    pub fn store(&mut self, action: StoreAction) {
+        self.out.push_back(Output::Store(action));
+    }
+
+    /// Say the last output.
+    pub fn say_ended(&mut self) {
+        self.record.ended_at = Some(self.now.wall);
+        self.out.push_back(Output::Ended(Box::new(self.record.clone())));
+    }
+
+    pub fn media_is_open(&self) -> bool {
+        self.ports == Anchor::Open
+    }
+
+    /// Give back all ports, once.
+    pub fn close_media(&mut self) {
+        if self.media_is_open() {
+            self.media(MediaAction::Close);
+        }
+        self.ports = Anchor::Closed;
+    }
+
+    /// The moment `ms` from now; far beyond any call when the clock cannot say.
+    pub fn in_ms(&self, ms: u64) -> Instant {
+        later(self.now.mono, ms).unwrap_or(self.now.mono)
+    }
+
+    pub fn is_due(&self, at: Instant) -> bool {
+        self.now.mono >= at
+    }
+
+    /// When the early phase must be over, while it lasts.
+    pub fn early_deadline(&self) -> Option<Instant> {
+        self.early_until.filter(|_| self.legs.a == Leg::Inviting)
+    }
+
+    pub fn early_is_over(&self) -> bool {
+        self.early_deadline().is_some_and(|at| self.is_due(at))
+    }
+
+    pub fn add_leg_record(&mut self, sip_call_id: String, target: String) {
+        let leg = LegRecord {
+            sip_call_id,
+            target,
+            status: None,
+            reason: None,
+            ladder: Vec::new(),
+        };
+        self.record.legs.push(leg);
+    }
+
+    /// Keep how a leg's INVITE ended, and the reason that came with the end.
+    pub fn note_leg(&mut self, leg: LegId, status: Option<u16>, reason: Option<String>) {
+        if let Some(record) = self.record.legs.get_mut(usize::try_from(leg.0).unwrap_or(usize::MAX)) {
+            record.status = status.or(record.status);
+            record.reason = reason.or(record.reason.take());
+        }
+    }
+
+    pub fn note_switch(&mut self, to: Source, kind: Kind, gap_ms: Option<u64>) {
+        if self.record.switches.len() < SWITCHES_MAX {
+            let to = match to {
+                Source::Clip => "clip",
+                Source::Greeting => "greeting",
+                Source::Beep => "beep",
+                Source::Callee => "callee",
+            };
+            let kind = match kind {
+                Kind::Audio => MediaKind::Audio,
+                Kind::Video => MediaKind::Video,
+            };
+            self.record.switches.push(SwitchRecord {
+                to: to.into(),
+                kind,
+                gap_ms,
+                at: self.now.wall,
+            });
+        }
+    }
+
+    pub fn note_first_clip_packet(&mut self) {
+        if self.first_clip_packet.is_none() {
+            self.first_clip_packet = Some(self.now.mono);
+            self.record.first_media_at = Some(self.now.wall);
+        }
+    }
+
+    /// B is invited now: the hold, if there was one, is over.
+    pub fn note_invited(&mut self) {
+        self.record.invited_at = Some(self.now.wall);
+        self.record.hold_ms = self.record.hold_asked_ms.map(|_| {
+            let held = self
+                .first_clip_packet
+                .map_or_else(Default::default, |first| self.now.mono.saturating_duration_since(first));
+            u64::try_from(held.as_millis()).unwrap_or(u64::MAX)
+        });
+    }
+
+    /// The furthest phase; `Ending` is where every call comes to and tells nothing.
+    pub fn note_phase(&mut self, phase: PhaseName) {
+        if phase != PhaseName::Ending {
+            self.record.phase_reached = self.record.phase_reached.max(phase);
+        }
+    }
+}
+
+fn later(from: Instant, ms: u64) -> Option<Instant> {
+    from.checked_add(std::time::Duration::from_millis(ms))
+}

@@ -1,0 +1,80 @@
+//! The legs are being ended; when the last is gone the call says `Ended`.
+
+use segue_records::CallResult;
+
+use crate::{cx::Cx, legs::CallerGone, phase::Phase, reason};
+
+/// All is decided.
+#[derive(Debug)]
+pub(crate) struct Ending;
+
+impl Ending {
+    /// Everything ends now: what of the legs is not ended yet, and the media.
+    pub fn begin(cx: &mut Cx, result: CallResult, cause: Option<u16>, why: impl Into<String>) -> Phase {
+        let mut why: String = why.into();
+        if let Some(trouble) = cx.clip_trouble.take() {
+            why.push_str(&format!(" (the clip was not played: {trouble})"));
+        }
+        why.push('.');
+        cx.record.result = result;
+        cx.record.cause = cause;
+        cx.record.why = why;
+        // Each phase ends its legs with the reason that fits; this is for a leg that none has.
+        cx.end_b(reason::NORMAL);
+        cx.end_a(480, reason::NORMAL);
+        cx.close_media();
+        Phase::Ending(Ending)
+    }
+
+    /// The caller went away, before any answer, in a way that ends the call.
+    pub fn caller_left_early(cx: &mut Cx, gone: CallerGone) -> Phase {
+        cx.end_b(match gone {
+            CallerGone::Cancelled | CallerGone::HungUp { .. } => reason::CALLER_GAVE_UP,
+            CallerGone::NoPrack | CallerGone::NoAck | CallerGone::Lost => reason::OTHER_LEG_BROKE,
+        });
+        let invited = cx.record.invited_at.is_some();
+        match gone {
+            CallerGone::Cancelled | CallerGone::HungUp { .. } if invited => Ending::begin(
+                cx,
+                CallResult::Abandoned,
+                Some(487),
+                "The caller hung up before the callee answered",
+            ),
+            CallerGone::Cancelled | CallerGone::HungUp { .. } => Ending::begin(
+                cx,
+                CallResult::AbandonedWhileHeld,
+                Some(487),
+                "The caller hung up before the callee was called; the callee was not disturbed",
+            ),
+            broken => Ending::caller_broke(cx, &broken),
+        }
+    }
+
+    /// The caller's leg broke.
+    pub fn caller_broke(cx: &mut Cx, gone: &CallerGone) -> Phase {
+        cx.end_b(reason::OTHER_LEG_BROKE);
+        let (cause, why) = match gone {
+            CallerGone::NoPrack => (
+                Some(504),
+                "The caller did not acknowledge our reliable response (no PRACK)",
+            ),
+            CallerGone::NoAck => (Some(408), "The caller did not acknowledge our 200 (no ACK)"),
+            CallerGone::Lost | CallerGone::Cancelled | CallerGone::HungUp { .. } => {
+                (Some(500), "The caller's leg broke off")
+            }
+        };
+        Ending::begin(cx, CallResult::Failed, cause, why)
+    }
+
+    /// The operator ended the call before an answer.
+    pub fn by_operator(cx: &mut Cx) -> Phase {
+        cx.end_b(reason::OPERATOR);
+        cx.end_a(480, reason::OPERATOR);
+        Ending::begin(
+            cx,
+            CallResult::Rejected,
+            Some(480),
+            "The operator ended the call before it was answered",
+        )
+    }
+}

@@ -1,0 +1,193 @@
+//! B did not take the call: the greeting plays, then the beep. A is answered before the greeting or before the beep, as the profile
+//! wants it, so that a caller who hangs up during an early greeting is not charged.
+
+use std::time::Instant;
+
+use segue_policy::AnswerAt;
+use segue_records::CallResult;
+
+use crate::{
+    caller::MediaMay,
+    cx::Cx,
+    ending::Ending,
+    io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
+    legs::{CallerGone, Leg, Seen},
+    missed::Missed,
+    phase::Phase,
+    reason,
+    recording::Recording,
+    renditions::clip_use,
+};
+
+/// A source that has not come to its end this long after its playing time is given up.
+const PLAYED_LATE_MS_MAX: u64 = 5_000;
+
+/// The greeting plays.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    missed: Missed,
+    lookup: Box<Lookup>,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// A gets the answer only now, reliably: the greeting starts on its PRACK.
+    Pracking {
+        greeting: ClipUse,
+    },
+    Greeting {
+        until: Instant,
+    },
+    Beeping {
+        until: Instant,
+    },
+}
+
+impl Greeting {
+    pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        let greeting = lookup
+            .greeting
+            .as_ref()
+            .zip(cx.a.answer())
+            .and_then(|(clip, answer)| clip_use(clip, answer));
+        let Some(greeting) = greeting else {
+            if !cx.a.sends() {
+                // Nothing to say and nothing to hear.
+                cx.end_a(missed.status_for_a(), reason::NORMAL);
+                let why = format!(
+                    "{}; the caller could neither hear a greeting nor leave a message",
+                    missed.sentence
+                );
+                return Ending::begin(cx, CallResult::Failed, Some(missed.cause), why);
+            }
+            return Greeting::beep(missed, lookup, cx);
+        };
+        if cx.early_is_over() || cx.invite.profile.answer_at == AnswerAt::Greeting {
+            cx.answer_a();
+            return Greeting::play(missed, lookup, greeting, cx);
+        }
+        if cx.answer_is_given() {
+            cx.tell(181);
+            return Greeting::play(missed, lookup, greeting, cx);
+        }
+        match cx.give_answer_early() {
+            MediaMay::StartNow => Greeting::play(missed, lookup, greeting, cx),
+            MediaMay::StartOnPrack => Phase::Greeting(Greeting {
+                missed,
+                lookup,
+                step: Step::Pracking { greeting },
+            }),
+        }
+    }
+
+    pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
+        let Greeting { missed, lookup, step } = self;
+        match (step, seen) {
+            (Step::Pracking { greeting }, Seen::Pracked) => Greeting::play(missed, lookup, greeting, cx),
+            (Step::Pracking { .. }, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
+            (
+                Step::Greeting { .. },
+                Seen::Media(
+                    MediaEvent::Played {
+                        source: Source::Greeting,
+                    }
+                    | MediaEvent::PlayFailed {
+                        source: Source::Greeting,
+                        ..
+                    },
+                ),
+            ) => Greeting::beep(missed, lookup, cx),
+            // `#` skips to the beep.
+            (
+                Step::Greeting { .. },
+                Seen::Media(MediaEvent::Dtmf {
+                    leg: LegId::A,
+                    key: '#',
+                }),
+            ) => Greeting::beep(missed, lookup, cx),
+            (Step::Greeting { until }, Seen::Due) if cx.is_due(until) => Greeting::beep(missed, lookup, cx),
+            (
+                Step::Beeping { .. },
+                Seen::Media(
+                    MediaEvent::Played { source: Source::Beep }
+                    | MediaEvent::PlayFailed {
+                        source: Source::Beep, ..
+                    },
+                ),
+            ) => Recording::begin(missed, lookup, cx),
+            (Step::Beeping { until }, Seen::Due) if cx.is_due(until) => Recording::begin(missed, lookup, cx),
+            (step, Seen::Due) if cx.early_is_over() => match step {
+                Step::Pracking { .. } => {
+                    cx.refuse_a(504, None, None);
+                    Ending::caller_broke(cx, &CallerGone::NoPrack)
+                }
+                step => {
+                    cx.answer_a();
+                    Phase::Greeting(Greeting { missed, lookup, step })
+                }
+            },
+            (_, Seen::CallerGone(CallerGone::Cancelled | CallerGone::HungUp { .. })) => {
+                let why = format!("{}; the caller hung up before leaving a message", missed.sentence);
+                Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why)
+            }
+            (_, Seen::CallerGone(broken)) => Ending::caller_broke(cx, &broken),
+            (_, Seen::HangUp) if cx.legs.a == Leg::Inviting => Ending::by_operator(cx),
+            (_, Seen::HangUp) => {
+                cx.end_a(480, reason::OPERATOR);
+                let why = format!(
+                    "{}; the operator ended the call before a message was left",
+                    missed.sentence
+                );
+                Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why)
+            }
+            (step, _) => Phase::Greeting(Greeting { missed, lookup, step }),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.step {
+            Step::Pracking { .. } => None,
+            Step::Greeting { until } | Step::Beeping { until } => Some(until),
+        }
+    }
+
+    fn play(missed: Missed, lookup: Box<Lookup>, greeting: ClipUse, cx: &mut Cx) -> Phase {
+        let duration_ms = lookup.greeting.as_ref().map_or(0, |clip| clip.duration_ms);
+        cx.media(MediaAction::Play {
+            source: Source::Greeting,
+            clip: greeting,
+            looping: false,
+        });
+        let until = cx.in_ms(duration_ms.saturating_add(PLAYED_LATE_MS_MAX));
+        Phase::Greeting(Greeting {
+            missed,
+            lookup,
+            step: Step::Greeting { until },
+        })
+    }
+
+    fn beep(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        cx.answer_a();
+        if !cx.a.sends() {
+            return Recording::begin(missed, lookup, cx);
+        }
+        let beep = lookup.beep.as_ref().zip(cx.a.answer());
+        match beep.and_then(|(clip, answer)| Some((clip.duration_ms, clip_use(clip, answer)?))) {
+            None => Recording::begin(missed, lookup, cx),
+            Some((duration_ms, beep)) => {
+                cx.media(MediaAction::Play {
+                    source: Source::Beep,
+                    clip: beep,
+                    looping: false,
+                });
+                let until = cx.in_ms(duration_ms.saturating_add(PLAYED_LATE_MS_MAX));
+                Phase::Greeting(Greeting {
+                    missed,
+                    lookup,
+                    step: Step::Beeping { until },
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Why A and B did not come together.
+
+use segue_sip_wire::phrase;
+
+/// The longest phrase of a peer that goes into a sentence.
+const PHRASE_MAX: usize = 80;
+
+/// Why B did not take the call; A goes to the mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// The SIP status that says so.
+    pub cause: u16,
+    /// A sentence without its full stop.
+    pub sentence: String,
+}
+
+impl Missed {
+    /// The no-answer timer ran out.
+    pub fn no_answer(no_answer_ms: u64) -> Missed {
+        Missed {
+            cause: 408,
+            sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
+        }
+    }
+
+    /// The early phase has lasted as long as it may.
+    pub fn too_long() -> Missed {
+        Missed {
+            cause: 408,
+            sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
+        }
+    }
+
+    /// B's final response, or ours in its place.
+    pub fn refused(status: u16, their_phrase: &str, local: bool) -> Missed {
+        if local {
+            let what = match status {
+                408 => "did not respond at all",
+                503 => "could not be reached",
+                _ => "could not be called",
+            };
+            return Missed {
+                cause: status,
+                sentence: format!("The callee {what} ({status} of our own)"),
+            };
+        }
+        let what = match status {
+            486 | 600 => "was busy",
+            403 | 603 | 607 | 608 => "declined",
+            408 | 487 => "did not answer",
+            404 | 410 | 480 | 604 => "was not available",
+            488 | 606 | 415 => "accepted none of the caller's codecs",
+            300..=399 => "is to be reached elsewhere, which is not followed",
+            _ => "could not take the call",
+        };
+        let their_phrase: String = their_phrase
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(PHRASE_MAX)
+            .collect();
+        let said = if their_phrase.is_empty() {
+            phrase(status).to_owned()
+        } else {
+            their_phrase
+        };
+        Missed {
+            cause: status,
+            sentence: format!("The callee {what} ({status} {said})"),
+        }
+    }
+
+    /// B's leg broke off without a final response.
+    pub fn broke_off() -> Missed {
+        Missed {
+            cause: 500,
+            sentence: "The callee's leg ended without a response".into(),
+        }
+    }
+
+    /// B answered, but with nothing that A could be connected to.
+    pub fn nothing_in_common(why: &str) -> Missed {
+        Missed {
+            cause: 488,
+            sentence: format!("The callee answered with nothing to connect ({why})"),
+        }
+    }
+
+    /// No ports for B's leg.
+    pub fn no_ports(why: &str) -> Missed {
+        Missed {
+            cause: 503,
+            sentence: format!("There were no media ports for the callee ({why})"),
+        }
+    }
+
+    /// The stored target cannot be called.
+    pub fn bad_target(target: &str) -> Missed {
+        Missed {
+            cause: 404,
+            sentence: format!("The callee's target {target} is no SIP address"),
+        }
+    }
+
+    /// The status for a caller who can be offered no mailbox. Our own 503 would mean that this node is overloaded.
+    pub fn status_for_a(&self) -> u16 {
+        match self.cause {
+            300..=399 | 503 => 480,
+            status => status,
+        }
+    }
+}
+
+/// Milliseconds as a person says them: `20 s`, `12.3 s`.
+pub(crate) fn seconds(ms: u64) -> String {
+    if ms.is_multiple_of(1000) {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+    }
+}

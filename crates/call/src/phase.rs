@@ -1,0 +1,64 @@
+//! The phases, each a type of its own.
+
+use std::time::Instant;
+
+use segue_records::PhaseName;
+
+use crate::{
+    bridged::Bridged, cx::Cx, ending::Ending, greeting::Greeting, holding::Holding, legs::Seen, looking_up::LookingUp,
+    recording::Recording, ringing::Ringing, saving::Saving,
+};
+
+/// Where a call is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    LookingUp(LookingUp),
+    Holding(Holding),
+    Ringing(Ringing),
+    Bridged(Bridged),
+    Greeting(Greeting),
+    Recording(Recording),
+    Saving(Saving),
+    Ending(Ending),
+}
+
+impl Phase {
+    /// Take an input that the legs have seen.
+    pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
+        match self {
+            Phase::LookingUp(phase) => phase.on(seen, cx),
+            Phase::Holding(phase) => phase.on(seen, cx),
+            Phase::Ringing(phase) => phase.on(seen, cx),
+            Phase::Bridged(phase) => phase.on(seen, cx),
+            Phase::Greeting(phase) => phase.on(seen, cx),
+            Phase::Recording(phase) => phase.on(seen, cx),
+            Phase::Saving(phase) => phase.on(seen, cx),
+            Phase::Ending(phase) => Phase::Ending(phase),
+        }
+    }
+
+    /// When this phase wants to be woken.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Phase::Holding(phase) => phase.deadline(),
+            Phase::Ringing(phase) => Some(phase.no_answer_at),
+            Phase::Greeting(phase) => phase.deadline(),
+            Phase::Recording(phase) => Some(phase.until),
+            Phase::Saving(phase) => phase.deadline(),
+            Phase::LookingUp(_) | Phase::Bridged(_) | Phase::Ending(_) => None,
+        }
+    }
+
+    pub fn name(&self) -> PhaseName {
+        match self {
+            Phase::LookingUp(_) => PhaseName::LookingUp,
+            Phase::Holding(_) => PhaseName::Holding,
+            Phase::Ringing(_) => PhaseName::Ringing,
+            Phase::Bridged(_) => PhaseName::Bridged,
+            Phase::Greeting(_) => PhaseName::Greeting,
+            Phase::Recording(_) => PhaseName::Recording,
+            Phase::Saving(_) => PhaseName::Saving,
+            Phase::Ending(_) => PhaseName::Ending,
+        }
+    }
+}

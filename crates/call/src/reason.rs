@@ -1,0 +1,34 @@
+//! Reason header values (RFC 3326).
+
+/// Longest Reason of a peer that is passed on to the other.
+const PASSED_ON_MAX: usize = 256;
+
+/// B rang in vain and the caller goes to the mailbox. Not "completed elsewhere": B's phone shall show a missed call.
+pub(crate) const NO_ANSWER: &str = "SIP;cause=408;text=\"No answer\"";
+/// A gave up while B rang.
+pub(crate) const CALLER_GAVE_UP: &str = "SIP;cause=487;text=\"Caller hung up\"";
+/// B's answer crossed our CANCEL.
+pub(crate) const CROSSED: &str = "SIP;cause=487;text=\"Answered after CANCEL\"";
+/// The other side hung up.
+pub(crate) const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
+/// B answered with nothing that A could be connected to.
+pub(crate) const NO_COMMON_MEDIA: &str = "SIP;cause=488;text=\"Not Acceptable Here\"";
+/// A side stopped sending.
+pub(crate) const MEDIA_LOST: &str = "Q.850;cause=41;text=\"Media lost\"";
+/// No ports, no store.
+pub(crate) const NO_CIRCUIT: &str = "Q.850;cause=34;text=\"No media ports available\"";
+/// The store could not answer.
+pub(crate) const STORE_FAILED: &str = "Q.850;cause=41;text=\"Subscriber data not available\"";
+/// An operator ended it.
+pub(crate) const OPERATOR: &str = "Q.850;cause=16;text=\"Ended by the operator\"";
+/// The other leg broke: no PRACK, no ACK.
+pub(crate) const OTHER_LEG_BROKE: &str = "Q.850;cause=102;text=\"The other side did not acknowledge\"";
+/// The message is recorded.
+pub(crate) const RECORDED: &str = "Q.850;cause=16;text=\"Recording ended\"";
+
+/// What one peer gave as its reason, for the other; ours when it gave none.
+pub(crate) fn passed_on(theirs: Option<&str>) -> &str {
+    theirs
+        .filter(|r| !r.is_empty() && r.len() <= PASSED_ON_MAX && !r.contains(|c: char| c.is_control()))
+        .unwrap_or(NORMAL)
+}

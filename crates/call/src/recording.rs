@@ -1,0 +1,124 @@
+//! The recorder runs.
+
+use std::time::Instant;
+
+use segue_mailbox::{Kind, RecordingManifest, StopCause, StreamInfo};
+use segue_records::CallResult;
+use segue_sdp::{Agreed, Codec};
+
+use crate::{
+    cx::Cx,
+    ending::Ending,
+    io::{LegId, Lookup, MediaAction, MediaEvent},
+    legs::{CallerGone, Seen},
+    missed::Missed,
+    phase::Phase,
+    reason,
+    saving::Saving,
+};
+
+/// The packet path ends a recording at its longest; if it has not said so this much later, we end it.
+const LONGEST_LATE_MS_MAX: u64 = 5_000;
+
+/// The recorder runs.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    missed: Missed,
+    message_id: String,
+    pub until: Instant,
+}
+
+impl Recording {
+    /// A has been answered and has heard the beep.
+    pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        let Some(answer) = cx.a.answer().filter(|_| cx.a.sends()).cloned() else {
+            cx.end_a(480, reason::NORMAL);
+            let why = format!(
+                "{}; the caller heard the greeting and could leave no message",
+                missed.sentence
+            );
+            return Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why);
+        };
+        let message_id = cx.ids.ulid(cx.now.wall);
+        let streams = streams(&answer);
+        let video = streams.iter().any(|s| s.stream == VIDEO);
+        let manifest = RecordingManifest {
+            message_id: message_id.clone(),
+            mailbox: lookup.plan.mailbox,
+            call_id: cx.record.id.clone(),
+            sip_call_id: cx.record.sip_call_id.clone(),
+            from: cx.record.from.clone(),
+            from_name: cx.invite.from_name.clone(),
+            started_at_ms: cx.now.wall.0,
+            kind: if video { Kind::Video } else { Kind::Audio },
+            shortest_ms: cx.config.record_min_ms,
+            streams,
+        };
+        let longest_ms = cx.config.record_max_ms;
+        // People who sign are silent.
+        let silence_ms = (!video).then_some(cx.config.record_silence_ms);
+        cx.media(MediaAction::Record {
+            manifest,
+            longest_ms,
+            silence_ms,
+        });
+        let until = cx.in_ms(longest_ms.saturating_add(LONGEST_LATE_MS_MAX));
+        Phase::Recording(Recording {
+            missed,
+            message_id,
+            until,
+        })
+    }
+
+    pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
+        match seen {
+            Seen::CallerGone(CallerGone::HungUp { .. }) => self.stop(StopCause::Bye, cx),
+            Seen::CallerGone(_) | Seen::HangUp => self.stop(StopCause::Stopped, cx),
+            Seen::Media(MediaEvent::Dtmf {
+                leg: LegId::A,
+                key: '#',
+            }) => self.stop(StopCause::Key, cx),
+            Seen::Media(MediaEvent::RecordingStopped { cause }) => self.stop(cause, cx),
+            Seen::Media(MediaEvent::RtpGone { leg: LegId::A }) => self.stop(StopCause::RtpGone, cx),
+            Seen::Due if cx.is_due(self.until) => self.stop(StopCause::Longest, cx),
+            Seen::Media(MediaEvent::RecordFailed { why }) => {
+                cx.end_a(480, reason::NORMAL);
+                let why = format!("{}; the message could not be recorded: {why}", self.missed.sentence);
+                Ending::begin(cx, CallResult::Failed, Some(self.missed.cause), why)
+            }
+            _ => Phase::Recording(self),
+        }
+    }
+
+    fn stop(self, cause: StopCause, cx: &mut Cx) -> Phase {
+        cx.media(MediaAction::StopRecording { cause });
+        cx.end_a(480, reason::RECORDED);
+        Saving::begin(self.missed, self.message_id, cause, cx)
+    }
+}
+
+/// The `stream` byte of audio and video in every spool.
+const AUDIO: u8 = 0;
+const VIDEO: u8 = 1;
+
+/// What A sends, for the manifest.
+fn streams(answer: &Agreed) -> Vec<StreamInfo> {
+    let numbered = [(AUDIO, &answer.audio), (VIDEO, &answer.video)];
+    let sent = numbered
+        .into_iter()
+        .filter_map(|(number, stream)| Some((number, stream.as_ref()?)));
+    sent.filter(|(_, s)| s.direction.receives())
+        .map(|(stream, s)| StreamInfo {
+            stream,
+            payload_type: s.format.payload_type,
+            encoding: match s.format.codec {
+                Codec::Pcmu => "PCMU",
+                Codec::Pcma => "PCMA",
+                Codec::H264 { .. } => "H264",
+            }
+            .into(),
+            clock_rate: s.format.codec.clock_rate(),
+            fmtp: s.format.fmtp.clone(),
+        })
+        .collect()
+}

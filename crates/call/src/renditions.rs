@@ -1,0 +1,56 @@
+//! Which prepared rendition of a clip fits what was agreed with A.
+
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
+use segue_sdp::{Agreed, Codec, Format, H264Need, h264_receives};
+
+use crate::io::ClipUse;
+
+/// The clip in renditions for A; `None` when nothing of it can be sent.
+pub(crate) fn clip_use(clip: &ClipInfo, answered: &Agreed) -> Option<ClipUse> {
+    let rendition = |stream: &Option<segue_sdp::Stream>| {
+        let stream = stream.as_ref().filter(|s| s.direction.sends() && s.remote.is_some())?;
+        fitting(clip, &stream.format)
+    };
+    let (audio, video) = (rendition(&answered.audio), rendition(&answered.video));
+    (audio.is_some() || video.is_some()).then_some(ClipUse {
+        clip: clip.id,
+        audio,
+        video,
+    })
+}
+
+/// The best rendition of a clip for a format: the greatest picture first, FU-A before single NAL units.
+pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfile> {
+    let order: &[RenditionProfile] = match format.codec {
+        Codec::Pcmu => &[RenditionProfile::Pcmu],
+        Codec::Pcma => &[RenditionProfile::Pcma],
+        Codec::H264 { .. } => &[
+            RenditionProfile::H264W640Mode1,
+            RenditionProfile::H264W640Mode0,
+            RenditionProfile::H264W320Mode1,
+            RenditionProfile::H264W320Mode0,
+        ],
+    };
+    order.iter().copied().find(|profile| {
+        let prepared = clip.renditions.iter().find(|r| r.profile == *profile);
+        prepared.is_some_and(|r| need(r).is_none_or(|need| h264_receives(format, need)))
+    })
+}
+
+/// What a video rendition asks of its receiver, at 25 pictures a second; `None` for audio.
+fn need(rendition: &RenditionInfo) -> Option<H264Need> {
+    let (packetization_mode, level_idc, frame_macroblocks) = match rendition.profile {
+        RenditionProfile::Pcmu | RenditionProfile::Pcma => return None,
+        RenditionProfile::H264W640Mode1 => (1, 30, 920),
+        RenditionProfile::H264W640Mode0 => (0, 30, 920),
+        RenditionProfile::H264W320Mode1 => (1, 12, 240),
+        RenditionProfile::H264W320Mode0 => (0, 12, 240),
+    };
+    let level_idc = rendition.profile_level_id.map_or(level_idc, |[_, _, level]| level);
+    Some(H264Need {
+        packetization_mode,
+        level_idc,
+        frame_macroblocks,
+        macroblocks_per_second: frame_macroblocks * 25,
+    })
+}
