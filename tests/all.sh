@@ -44,8 +44,8 @@ built=$((SECONDS - began))
 stage fmt cargo fmt --all --check
 stage clippy cargo clippy --locked --workspace --all-targets -q -- -D warnings
 if cargo deny --version >/dev/null 2>&1; then
-    # Advisories need the network: `make deny` asks for those too.
-    stage deny cargo deny --offline check bans licenses sources
+    # Advisories need their database from the network: `make deny` asks for those too.
+    stage deny cargo deny check bans licenses sources
 else
     printf '\n=== deny: skipped, cargo-deny is not installed (`make deny` installs it)\n'
 fi
