@@ -106,7 +106,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// Which of our sockets it leaves from (its address also finds the TCP one beside it).
     pub local: SocketAddr,
-    /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a local 503.
+    /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a
+    /// local 503.
     pub destination: Option<SocketAddr>,
     /// Say `Supported: 100rel`.
     pub reliable: bool,
@@ -159,7 +160,8 @@ pub struct Progress {
 /// What happened. Every session ends with exactly one `Terminated`.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A new INVITE (100 sent, retransmissions absorbed, merged ones answered 482, unknown Require 420, bad body 415/400).
+    /// A new INVITE (100 sent, retransmissions absorbed, merged ones answered 482, unknown Require 420, bad body
+    /// 415/400).
     Incoming {
         /// The new UAS session.
         session: SessionId,

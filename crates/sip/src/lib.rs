@@ -1,12 +1,18 @@
 //! SIP transactions and dialogs as pure cores, and the transports that carry their bytes.
 //!
-//! [`Endpoint`] is sans-IO: bytes and moments in, bytes and events out. It does what the RFCs demand unasked (retransmission,
-//! 100, ACK, BYE of late and losing 2xx, RAck matching, merged requests, 481/405/420/501) and knows no call.
+//! [`Endpoint`] is sans-IO: bytes and moments in, bytes and events out. It does what the RFCs demand unasked
+//! (retransmission, 100, ACK, BYE of late and losing 2xx, RAck matching, merged requests, 481/405/420/501) and knows no
+//! call.
 
 mod api;
+mod dialog;
+mod draft;
 mod endpoint;
+mod timers;
+mod transaction;
 
 pub use api::{
-    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId, Transmit,
+    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,
+    Transmit,
 };
 pub use endpoint::Endpoint;

@@ -1,157 +1,187 @@
 //! The sans-IO SIP endpoint.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Instant,
-};
+mod answer;
+mod bye;
+mod cancel;
+mod core;
+mod drive;
+mod incoming;
+mod info;
+mod invite;
+mod ladder;
+mod offer;
+mod prack;
+mod receive;
+mod respond;
+mod session;
+mod within;
 
-use segue_sip_wire::Message;
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Outgoing, Peer, Progress, SessionId, Transmit};
+use self::{core::Core, session::Session};
+use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 
 /// Transactions, dialogs and sessions of one shard. Bytes and moments in, bytes and events out.
+///
+/// After each `handle_*` and each command, drain `poll_transmit` and `poll_event`, and ask `poll_timeout` anew.
 pub struct Endpoint {
-    config: EndpointConfig,
-    transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    core: Core,
+    sessions: BTreeMap<SessionId, Session>,
+    /// Sessions by our tag.
+    by_tag: BTreeMap<String, SessionId>,
+    /// Call-IDs of sessions whose `Terminated` was not followed by another poll yet.
+    ended: BTreeMap<SessionId, String>,
+    /// Sessions whose `Terminated` was polled last.
+    told: Option<SessionId>,
 }
 
 impl Endpoint {
     /// An endpoint without sessions.
     #[must_use]
     pub fn new(config: EndpointConfig) -> Self {
-        Self { config, transmits: VecDeque::new(), events: VecDeque::new() }
+        Self {
+            core: Core::new(config),
+            sessions: BTreeMap::new(),
+            by_tag: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            told: None,
+        }
     }
-
-    /// A request or response of a transaction or dialog that we know: it needs no admission check.
-    #[must_use]
-    pub fn belongs(&self, _message: &Message) -> bool {
-        false
-    }
-
-    /// Takes one received message.
-    pub fn handle_message(&mut self, _now: Instant, _peer: Peer, _message: Message) {}
-
-    /// The message of this [`Transmit::id`] could not be sent.
-    pub fn handle_transport_error(&mut self, _now: Instant, _transmit_id: u64) {}
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
 
     /// When `handle_timeout` is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.core.timers.next()
     }
 
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.core.transmits.pop_front()
     }
 
     /// What has happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        if let Some(id) = self.told.take() {
+            self.core.drop_ladder(id);
+            self.ended.remove(&id);
+        }
+        let event = self.core.events.pop_front();
+        if let Some(Event::Terminated { session }) = event {
+            self.told = Some(session);
+        }
+        event
     }
 
-    /// UAS: sends a provisional response. A reliable one waits for the PRACK of the one before it (RFC 3262 §3).
+    fn command(
+        &mut self,
+        id: SessionId,
+        command: impl FnOnce(&mut Session, &mut Core) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let session = self.sessions.get_mut(&id).ok_or(CommandError::NoSuchSession)?;
+        let result = command(session, &mut self.core);
+        self.sweep(id);
+        result
+    }
+
+    /// UAS: sends a provisional response. A reliable one waits for the PRACK of the one before it (RFC 3262 §3). If the
+    /// INVITE requires 100rel all are sent reliably.
     ///
     /// # Errors
-    /// When the INVITE has its final response, or the session is a UAC.
-    pub fn progress(&mut self, _now: Instant, _session: SessionId, _progress: Progress) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    /// When the INVITE has its final response, the session is a UAC, or the peer does not support 100rel.
+    pub fn progress(&mut self, now: Instant, session: SessionId, progress: Progress) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.progress(core, now, progress))
     }
 
     /// UAS: sends 200, as soon as no reliable 1xx with SDP waits for its PRACK (RFC 3262 §3).
     ///
     /// # Errors
     /// When the INVITE has its final response, or the session is a UAC.
-    pub fn answer(&mut self, _now: Instant, _session: SessionId, _sdp: Option<Arc<[u8]>>) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn answer(&mut self, now: Instant, session: SessionId, sdp: Option<Arc<[u8]>>) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.answer(core, now, sdp))
     }
 
     /// UAS: refuses the INVITE with 300 to 699.
     ///
     /// # Errors
     /// When the INVITE has its final response, or the session is a UAC.
-    pub fn refuse(&mut self, _now: Instant, _session: SessionId, _status: u16, _headers: &[(&str, String)]) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
-    }
-
-    /// UAC: sends an INVITE. What goes wrong comes as `Failed`.
-    pub fn invite(&mut self, _now: Instant, _outgoing: Outgoing) -> SessionId {
-        let _ = &self.config;
-        SessionId(0)
+    pub fn refuse(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        status: u16,
+        headers: &[(&str, String)],
+    ) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.refuse(core, now, status, headers))
     }
 
     /// UAC: sends CANCEL, once the peer has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE.
     ///
     /// # Errors
     /// When the INVITE has its final response, or the session is a UAS.
-    pub fn cancel(&mut self, _now: Instant, _session: SessionId, _reason: Option<String>) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn cancel(&mut self, now: Instant, session: SessionId, reason: Option<String>) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.cancel(core, now, reason))
     }
 
-    /// Ends the session, however far it is: BYE in a confirmed dialog (as UAS: after the ACK or its time-out, RFC 3261 §15);
-    /// before that CANCEL (UAC) or 480 (UAS).
+    /// Ends the session, however far it is: BYE in a confirmed dialog (as UAS: after the ACK or its time-out, RFC 3261
+    /// §15); before that CANCEL (UAC) or 480 (UAS).
     ///
     /// # Errors
     /// When the session is ending already.
-    pub fn bye(&mut self, _now: Instant, _session: SessionId, _reason: Option<String>) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn bye(&mut self, now: Instant, session: SessionId, reason: Option<String>) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.bye(core, now, reason))
     }
 
     /// Answers the pending `Offer` with 200.
     ///
     /// # Errors
     /// When no offer is pending.
-    pub fn accept_offer(&mut self, _now: Instant, _session: SessionId, _sdp: Arc<[u8]>) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn accept_offer(&mut self, now: Instant, session: SessionId, sdp: Arc<[u8]>) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.accept_offer(core, now, sdp))
     }
 
-    /// Refuses the pending `Offer`; the session stays as it was.
+    /// Refuses the pending `Offer` with 300 to 699; the session stays as it was.
     ///
     /// # Errors
     /// When no offer is pending.
-    pub fn refuse_offer(&mut self, _now: Instant, _session: SessionId, _status: u16) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn refuse_offer(&mut self, now: Instant, session: SessionId, status: u16) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.refuse_offer(core, now, status))
     }
 
     /// INFO with `picture_fast_update` (RFC 5168).
     ///
     /// # Errors
     /// Before the dialog is confirmed.
-    pub fn ask_key_frame(&mut self, _now: Instant, _session: SessionId) -> Result<(), CommandError> {
-        Err(CommandError::NoSuchSession)
+    pub fn ask_key_frame(&mut self, now: Instant, session: SessionId) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.ask_key_frame(core, now))
     }
 
-    /// Its Call-ID.
+    /// Its Call-ID. Until the event after its `Terminated` is polled.
     #[must_use]
-    pub fn call_id(&self, _session: SessionId) -> Option<&str> {
-        None
+    pub fn call_id(&self, session: SessionId) -> Option<&str> {
+        let living = self.sessions.get(&session).map(|session| &session.call_id);
+        living.or_else(|| self.ended.get(&session)).map(String::as_str)
     }
 
     /// Its messages so far, at most 64, and forgets them. Until the event after its `Terminated` is polled.
-    pub fn take_ladder(&mut self, _session: SessionId) -> Vec<LadderEntry> {
-        Vec::new()
+    pub fn take_ladder(&mut self, session: SessionId) -> Vec<LadderEntry> {
+        self.core.take_ladder(session)
     }
 
     /// Living sessions.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        0
+        self.sessions.len()
     }
 
     /// Living transactions.
     #[must_use]
     pub fn transaction_count(&self) -> usize {
-        0
+        self.core.transactions.len()
     }
 
     /// Running timers.
     #[must_use]
     pub fn timer_count(&self) -> usize {
-        0
+        self.core.timers.len()
     }
 }

@@ -1,0 +1,63 @@
+//! A request of ours before it has a Via: the Via depends on the transport, which may change (RFC 3261 §18.1.1).
+
+use bytes::Bytes;
+use segue_sip_wire::{Message, MessageBuilder, Method, Uri};
+
+/// What is to be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub method: Method,
+    /// Request-URI.
+    pub uri: Uri,
+    /// All headers but Via and Content-*.
+    pub headers: Vec<(&'static str, String)>,
+    /// Headers of others' choosing.
+    pub more: Vec<(String, String)>,
+    /// Content-Type and body.
+    pub body: Option<(&'static str, Bytes)>,
+}
+
+impl Draft {
+    pub(crate) fn new(method: Method, uri: Uri) -> Self {
+        Self {
+            method,
+            uri,
+            headers: Vec::with_capacity(12),
+            more: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A header that may be absent.
+    pub(crate) fn maybe(self, name: &'static str, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn body(mut self, content_type: &'static str, body: Bytes) -> Self {
+        self.body = Some((content_type, body));
+        self
+    }
+
+    /// With its Via.
+    pub(crate) fn build(&self, via: &str) -> Message {
+        let mut builder = MessageBuilder::request(&self.method, &self.uri).header("Via", via);
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        for (name, value) in &self.more {
+            builder = builder.header(name, value);
+        }
+        if let Some((content_type, body)) = &self.body {
+            builder = builder.body(content_type, body.clone());
+        }
+        builder.build()
+    }
+}

@@ -1,0 +1,271 @@
+//! What every session needs of its endpoint: names, timers, transactions, and the way out.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_sip_wire::Message;
+
+use super::ladder::{Ladder, summary};
+use crate::{
+    api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
+    timers::Timers,
+    transaction::{
+        Actions, Timer, Timing,
+        store::{MAGIC_COOKIE, TransactionId, Transactions},
+    },
+};
+
+/// Methods that we take (RFC 3261 §20.5).
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
+/// Extensions that we know (RFC 3261 §20.37).
+pub(crate) const SUPPORTED: &str = "100rel";
+
+/// Destinations that refused TCP and are remembered.
+const NO_TCP_MAX: usize = 256;
+/// How long they are remembered.
+const NO_TCP_FOR: Duration = Duration::from_secs(600);
+
+/// A timer of a transaction or a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TimerKey {
+    Transaction(TransactionId, Timer),
+    Session(SessionId, SessionTimer),
+}
+
+/// The timers of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SessionTimer {
+    /// Send the reliable 1xx again (RFC 3262 §3).
+    Reliable,
+    /// No PRACK within 64·T1 (RFC 3262 §3).
+    PrackGiveUp,
+    /// Say the provisional state again (RFC 3261 §13.3.1.1, RFC 3262 §3).
+    Repeat,
+    /// Send the 2xx again (RFC 3261 §13.3.1.4).
+    Accept,
+    /// No ACK within 64·T1 (RFC 3261 §13.3.1.4).
+    AckGiveUp,
+    /// No final response within 64·T1 of the CANCEL (RFC 3261 §9.1).
+    CancelGiveUp,
+    /// The peer has been provisional for too long.
+    Patience,
+}
+
+/// See the module.
+pub(crate) struct Core {
+    pub config: EndpointConfig,
+    rng: StdRng,
+    /// Makes the tags of stateless answers.
+    salt: u64,
+    last_id: u64,
+    pub transactions: Transactions,
+    pub timers: Timers<TimerKey>,
+    pub transmits: VecDeque<Transmit>,
+    pub events: VecDeque<Event>,
+    ladders: BTreeMap<SessionId, Ladder>,
+    no_tcp: BTreeMap<SocketAddr, Instant>,
+    /// Emptied after each use.
+    pub scratch: Actions,
+}
+
+impl Core {
+    pub(crate) fn new(config: EndpointConfig) -> Self {
+        let mut rng = StdRng::seed_from_u64(config.seed);
+        let salt = rng.next_u64();
+        Self {
+            config,
+            rng,
+            salt,
+            last_id: 0,
+            transactions: Transactions::default(),
+            timers: Timers::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            ladders: BTreeMap::new(),
+            no_tcp: BTreeMap::new(),
+            scratch: Actions::new(),
+        }
+    }
+
+    /// A number that no transaction, session or transmit has had.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.last_id
+    }
+
+    /// 64 random bits: a tag "MUST be globally unique and cryptographically random with at least 32 bits of randomness"
+    /// (RFC 3261 §19.3).
+    pub(crate) fn tag(&mut self) -> String {
+        format!("{:016x}", self.rng.next_u64())
+    }
+
+    pub(crate) fn branch(&mut self) -> String {
+        format!("{MAGIC_COOKIE}{:016x}", self.rng.next_u64())
+    }
+
+    pub(crate) fn call_id(&mut self) -> String {
+        format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
+    }
+
+    /// A first RSeq, "chosen uniformly from 1 to 2**31 - 1" (RFC 3262 §3).
+    pub(crate) fn first_rseq(&mut self) -> u32 {
+        (self.rng.next_u32() >> 1).max(1)
+    }
+
+    /// A first CSeq, below 2**31 (RFC 3261 §8.1.1.5).
+    pub(crate) fn first_cseq(&mut self) -> u32 {
+        (self.rng.next_u32() >> 16).max(1)
+    }
+
+    /// 0 to 10 seconds, for Retry-After (RFC 3261 §14.2).
+    pub(crate) fn retry_after(&mut self) -> String {
+        (self.rng.next_u32() % 11).to_string()
+    }
+
+    /// "A stateless UAS MUST … generate the same [To] tag for the same request" (RFC 3261 §8.2.7): one that follows
+    /// from the request and a secret.
+    pub(crate) fn stateless_tag(&self, request: &Message) -> String {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.salt.hash(&mut hasher);
+        for name in ["Call-ID", "From", "CSeq", "Via"] {
+            request.header(name).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+
+    pub(crate) fn timing(&self, peer: Peer) -> Timing {
+        Timing {
+            t1: self.config.t1,
+            reliable: peer.protocol == Protocol::Tcp,
+        }
+    }
+
+    /// 64·T1.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.t1.saturating_mul(64)
+    }
+
+    /// Our socket for a protocol: that one, or the one beside it at the same address, or any.
+    fn socket(&self, protocol: Protocol, near: SocketAddr) -> Option<&Local> {
+        let of = || {
+            self.config
+                .sockets
+                .iter()
+                .filter(move |socket| socket.protocol == protocol)
+        };
+        of().find(|socket| socket.bind == near)
+            .or_else(|| of().find(|socket| socket.bind.ip() == near.ip()))
+            .or_else(|| of().next())
+    }
+
+    /// The same way, by our socket for its protocol. `None` when we have no such socket.
+    pub(crate) fn localized(&self, peer: Peer) -> Option<Peer> {
+        Some(Peer {
+            local: self.socket(peer.protocol, peer.local)?.bind,
+            ..peer
+        })
+    }
+
+    /// `<sip:…>` for our Contact.
+    pub(crate) fn contact(&self, peer: Peer) -> String {
+        let advertise = self.advertise(peer);
+        match peer.protocol {
+            Protocol::Udp => format!("<sip:segue@{advertise}>"),
+            Protocol::Tcp => format!("<sip:segue@{advertise};transport=tcp>"),
+        }
+    }
+
+    /// Our Via, asking for `rport` (RFC 3581).
+    pub(crate) fn via(&self, peer: Peer, branch: &str) -> String {
+        let protocol = match peer.protocol {
+            Protocol::Udp => "UDP",
+            Protocol::Tcp => "TCP",
+        };
+        format!("SIP/2.0/{protocol} {};branch={branch};rport", self.advertise(peer))
+    }
+
+    fn advertise(&self, peer: Peer) -> String {
+        self.socket(peer.protocol, peer.local)
+            .map_or_else(|| peer.local.to_string(), |socket| socket.advertise.clone())
+    }
+
+    /// Sends bytes that no transaction repeats.
+    pub(crate) fn send(&mut self, peer: Peer, bytes: Bytes) -> Transmit {
+        let transmit = Transmit {
+            peer,
+            bytes,
+            id: self.next_id(),
+        };
+        self.transmits.push_back(transmit.clone());
+        transmit
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn set(&mut self, session: SessionId, timer: SessionTimer, at: Instant) {
+        self.timers.set(TimerKey::Session(session, timer), at);
+    }
+
+    pub(crate) fn stop(&mut self, session: SessionId, timer: SessionTimer) {
+        self.timers.stop(TimerKey::Session(session, timer));
+    }
+
+    pub(crate) fn stop_all(&mut self, session: SessionId) {
+        let first = TimerKey::Session(session, SessionTimer::Reliable);
+        self.timers
+            .stop_range(first..=TimerKey::Session(session, SessionTimer::Patience));
+    }
+
+    /// Opens a session's ladder.
+    pub(crate) fn open_ladder(&mut self, session: SessionId) {
+        self.ladders.insert(session, Ladder::default());
+    }
+
+    pub(crate) fn take_ladder(&mut self, session: SessionId) -> Vec<crate::api::LadderEntry> {
+        self.ladders.get_mut(&session).map(Ladder::take).unwrap_or_default()
+    }
+
+    pub(crate) fn drop_ladder(&mut self, session: SessionId) {
+        self.ladders.remove(&session);
+    }
+
+    /// Writes a received message into a session's ladder.
+    pub(crate) fn heard(&mut self, now: Instant, session: SessionId, message: &Message, again: bool) {
+        self.note(now, session, false, again, summary(message));
+    }
+
+    /// Writes a line into a session's ladder.
+    pub(crate) fn note(&mut self, now: Instant, session: SessionId, out: bool, again: bool, summary: String) {
+        if let Some(ladder) = self.ladders.get_mut(&session) {
+            ladder.add(now, out, again, summary);
+        }
+    }
+
+    /// Large requests need not try TCP there for a while.
+    pub(crate) fn refuses_tcp(&mut self, now: Instant, remote: SocketAddr) {
+        if self.no_tcp.len() >= NO_TCP_MAX {
+            self.no_tcp.retain(|_, until| *until > now);
+        }
+        if self.no_tcp.len() >= NO_TCP_MAX {
+            self.no_tcp.pop_first();
+        }
+        self.no_tcp.insert(remote, now.checked_add(NO_TCP_FOR).unwrap_or(now));
+    }
+
+    pub(crate) fn may_try_tcp(&self, now: Instant, remote: SocketAddr) -> bool {
+        self.no_tcp.get(&remote).is_none_or(|until| *until <= now)
+    }
+}
+
+/// The moment after a while.
+pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
+}

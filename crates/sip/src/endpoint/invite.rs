@@ -1,0 +1,408 @@
+//! UAC: an INVITE and its responses, fork by fork (RFC 3261 §13.2).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use segue_sip_wire::{Message, Method, NameAddr, phrase};
+
+use super::{
+    Endpoint,
+    core::{ALLOW, Core, SessionTimer, after},
+    incoming::shared_sdp,
+    session::{Calling, Cancel, Confirmed, Fork, Phase, Session},
+};
+use crate::{
+    api::{Event, Outgoing, Peer, Protocol, SessionId},
+    dialog::{Dialog, address},
+    draft::Draft,
+    transaction::{
+        ClientInput,
+        store::{FORKS_MAX, TransactionId},
+    },
+};
+
+/// An INVITE that has had nothing but provisional responses for this long is cancelled, whoever forgot it.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+impl Endpoint {
+    /// UAC: sends an INVITE. What goes wrong comes as `Failed`.
+    pub fn invite(&mut self, now: Instant, outgoing: Outgoing) -> SessionId {
+        let core = &mut self.core;
+        let id = SessionId(core.next_id());
+        core.open_ladder(id);
+        let (local_tag, call_id) = (core.tag(), core.call_id());
+        let destination = core.destination(&outgoing);
+        let phase = match destination {
+            Some(peer) => {
+                let draft = core.draft_invite(&outgoing, peer, &local_tag, &call_id);
+                let transaction = core.request(now, &draft, peer, Some(id));
+                let calling = Calling {
+                    transaction,
+                    cancel: Cancel::No,
+                    provisional: false,
+                    forks: Vec::new(),
+                };
+                Phase::Calling(Box::new(calling))
+            }
+            None => {
+                let phrase = "No address for the target".to_owned();
+                core.event(Event::Failed {
+                    session: id,
+                    status: 503,
+                    phrase,
+                    response: None,
+                });
+                Phase::Over
+            }
+        };
+        self.by_tag.insert(local_tag.clone(), id);
+        self.sessions.insert(
+            id,
+            Session {
+                id,
+                call_id,
+                local_tag,
+                phase,
+                offer: None,
+                late_prack: None,
+            },
+        );
+        self.sweep(id);
+        id
+    }
+
+    /// A 2xx to an INVITE of ours: the first, one that comes again, or that of a fork that lost (§13.2.2.4).
+    pub(super) fn handle_2xx(
+        &mut self,
+        now: Instant,
+        peer: Peer,
+        id: TransactionId,
+        invite: &Arc<Message>,
+        response: &Arc<Message>,
+    ) {
+        let (Ok(to), Some(client)) = (response.to(), self.core.transactions.client(id)) else {
+            return;
+        };
+        let remote_tag = to.tag().unwrap_or_default();
+        let owner = client.owner;
+        let known = client
+            .acked
+            .iter()
+            .find(|(tag, _)| tag == remote_tag)
+            .map(|(_, ack)| ack.clone());
+        let full = client.acked.len() >= FORKS_MAX;
+        if let Some(owner) = owner {
+            self.core.heard(now, owner, response, known.is_some());
+        }
+        // "The ACK MUST be passed to the client transport every time a retransmission of the 2xx final response …
+        // arrives" (§13.2.2.4).
+        if let Some(ack) = known {
+            if let Some(owner) = owner {
+                self.core.note(now, owner, true, true, "ACK".to_owned());
+            }
+            self.core.transmits.push_back(ack);
+            return;
+        }
+        if full {
+            return;
+        }
+        self.core.drive_client(
+            now,
+            id,
+            ClientInput::Response(response.status().unwrap_or(200)),
+            Some(response),
+        );
+        let session = owner.and_then(|owner| self.sessions.get_mut(&owner));
+        match session.filter(|session| session.awaits(id)) {
+            Some(session) => {
+                session.on_2xx(&mut self.core, now, peer, id, invite, response);
+                let id = session.id;
+                self.sweep(id);
+            }
+            // "… the UAC core considers [those] completed … MUST generate an ACK …, and then [MAY] terminate [them]
+            // with BYE" (§13.2.2.4).
+            None => {
+                if let Some(mut dialog) = Dialog::uac(invite, response, peer) {
+                    self.core.acknowledge(now, id, &dialog, invite, owner);
+                    self.core.release(now, &mut dialog, owner);
+                }
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Where an INVITE goes first. The target's transport, or that of our socket.
+    fn destination(&self, outgoing: &Outgoing) -> Option<Peer> {
+        let remote = outgoing.destination.or_else(|| address(&outgoing.target))?;
+        let ours = |protocol| {
+            self.config
+                .sockets
+                .iter()
+                .any(|socket| socket.protocol == protocol && socket.bind == outgoing.local)
+        };
+        let protocol = match outgoing.target.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
+            Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
+            // TLS and the like: not ours.
+            Some(_) => return None,
+            None if outgoing.target.is_sips() => return None,
+            None if ours(Protocol::Tcp) && !ours(Protocol::Udp) => Protocol::Tcp,
+            None => Protocol::Udp,
+        };
+        self.localized(Peer {
+            protocol,
+            local: outgoing.local,
+            remote,
+            flow: None,
+        })
+    }
+
+    fn draft_invite(&mut self, outgoing: &Outgoing, peer: Peer, local_tag: &str, call_id: &str) -> Draft {
+        let mut from = NameAddr::new(outgoing.from.without_headers()).with_tag(local_tag);
+        from.display = outgoing.from_name.clone();
+        let to = NameAddr::new(outgoing.target.without_headers());
+        let cseq = self.first_cseq();
+        let mut draft = Draft::new(Method::Invite, outgoing.target.clone())
+            .header("Max-Forwards", outgoing.max_forwards.to_string())
+            .header("From", from.to_string())
+            .header("To", to.to_string())
+            .header("Call-ID", call_id)
+            .header("CSeq", format!("{cseq} INVITE"))
+            .header("Contact", self.contact(peer))
+            .header("Allow", ALLOW)
+            .maybe("Supported", outgoing.reliable.then(|| "100rel".to_owned()))
+            .header("User-Agent", self.config.user_agent.as_str())
+            .body("application/sdp", Bytes::copy_from_slice(&outgoing.sdp));
+        draft.more.clone_from(&outgoing.headers);
+        draft
+    }
+
+    /// ACK of a 2xx, kept for when the 2xx comes again.
+    fn acknowledge(
+        &mut self,
+        now: Instant,
+        id: TransactionId,
+        dialog: &Dialog,
+        invite: &Message,
+        owner: Option<SessionId>,
+    ) {
+        let cseq = invite.cseq().map(|cseq| cseq.number).unwrap_or_default();
+        let branch = self.branch();
+        let peer = dialog.next_hop();
+        let peer = self.localized(peer).unwrap_or(peer);
+        let ack = dialog.ack(cseq).build(&self.via(peer, &branch));
+        let transmit = self.send(peer, ack.to_bytes());
+        if let Some(owner) = owner {
+            self.note(now, owner, true, false, "ACK".to_owned());
+        }
+        if let Some(client) = self.transactions.client(id) {
+            client.acked.push((dialog.remote_tag.clone(), transmit));
+        }
+    }
+
+    /// BYE for a dialog that no session wants: it is nobody's.
+    fn release(&mut self, now: Instant, dialog: &mut Dialog, session: Option<SessionId>) {
+        let draft = dialog
+            .request(Method::Bye)
+            .header("User-Agent", self.config.user_agent.as_str());
+        if let Some(session) = session {
+            self.note(now, session, true, false, "BYE (another fork)".to_owned());
+        }
+        self.request(now, &draft, dialog.next_hop(), None);
+    }
+}
+
+impl Session {
+    /// Whether its INVITE is this one and has no final response.
+    fn awaits(&self, invite: TransactionId) -> bool {
+        matches!(&self.phase, Phase::Calling(calling) if calling.transaction == invite)
+    }
+
+    /// Whether a 1xx says what its fork has said before.
+    pub(crate) fn repeats(&self, response: &Message) -> bool {
+        let Phase::Calling(calling) = &self.phase else {
+            return true;
+        };
+        let Ok(to) = response.to() else { return false };
+        let fork = calling
+            .forks
+            .iter()
+            .find(|fork| Some(fork.dialog.remote_tag.as_str()) == to.tag());
+        fork.and_then(|fork| fork.last.as_ref())
+            .is_some_and(|(status, body, rseq)| {
+                Some(*status) == response.status() && body == response.body() && *rseq == response.rseq()
+            })
+    }
+
+    /// A response that is no 2xx.
+    pub(crate) fn on_invite_response(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        peer: Peer,
+        id: TransactionId,
+        invite: &Message,
+        response: &Arc<Message>,
+    ) {
+        if !self.awaits(id) {
+            return;
+        }
+        match response.status().unwrap_or_default() {
+            0..=199 => self.on_provisional(core, now, peer, invite, response),
+            status => {
+                let phrase = response
+                    .phrase()
+                    .filter(|p| !p.is_empty())
+                    .unwrap_or(phrase(status))
+                    .to_owned();
+                let response = Some(response.clone());
+                self.emit(core, |session| Event::Failed {
+                    session,
+                    status,
+                    phrase,
+                    response,
+                });
+                self.end(core);
+            }
+        }
+    }
+
+    fn on_provisional(&mut self, core: &mut Core, now: Instant, peer: Peer, invite: &Message, response: &Arc<Message>) {
+        let repeated = self.repeats(response);
+        let id = self.id;
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        calling.provisional = true;
+        if calling.cancel != Cancel::Sent {
+            core.set(id, SessionTimer::Patience, after(now, PATIENCE));
+        }
+        let tell =
+            response.status() != Some(100) && calling.on_early(core, now, id, peer, invite, response) && !repeated;
+        if tell {
+            core.event(Event::Provisional {
+                session: id,
+                response: response.clone(),
+            });
+        }
+        self.send_cancel(core, now);
+    }
+
+    /// The INVITE was not answered (408) or could not be sent (503).
+    pub(crate) fn on_invite_unanswered(&mut self, core: &mut Core, id: TransactionId, status: u16) {
+        if self.awaits(id) {
+            self.emit(core, |session| Event::Failed {
+                session,
+                status,
+                phrase: phrase(status).to_owned(),
+                response: None,
+            });
+            self.end(core);
+        }
+    }
+
+    /// The first 2xx.
+    fn on_2xx(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        peer: Peer,
+        id: TransactionId,
+        invite: &Message,
+        response: &Arc<Message>,
+    ) {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        let tag = response
+            .to()
+            .ok()
+            .and_then(|to| to.tag().map(str::to_owned))
+            .unwrap_or_default();
+        let fork = calling
+            .forks
+            .iter()
+            .position(|fork| fork.dialog.remote_tag == tag)
+            .map(|at| calling.forks.swap_remove(at));
+        let (dialog, early) = match fork {
+            Some(mut fork) => {
+                fork.dialog.confirm(response);
+                fork.dialog.peer = peer;
+                (Some(fork.dialog), fork.sdp)
+            }
+            None => (Dialog::uac(invite, response, peer), None),
+        };
+        let Some(dialog) = dialog else { return };
+        let cancelled = calling.cancel != Cancel::No;
+        core.stop_all(self.id);
+        core.acknowledge(now, id, &dialog, invite, Some(self.id));
+        let confirmed = Confirmed {
+            dialog,
+            accept: None,
+            bye: None,
+        };
+        self.phase = Phase::Confirmed(Box::new(confirmed));
+        if cancelled {
+            // It crossed our CANCEL: "the UAC … MUST … terminate [it] with BYE" in effect (§9.1, §15).
+            return self.send_bye(core, now, None);
+        }
+        let response = response.clone();
+        let sdp = shared_sdp(&response).or(early);
+        self.emit(core, |session| Event::Answered { session, response, sdp });
+    }
+}
+
+impl Calling {
+    /// A 1xx above 100 on its fork. False: it is not to be processed further.
+    fn on_early(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        owner: SessionId,
+        peer: Peer,
+        invite: &Message,
+        response: &Message,
+    ) -> bool {
+        let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        // Without a tag there is no dialog (and nothing to acknowledge), but it still says how far the peer is.
+        let Some(tag) = tag else { return true };
+        let at = self.forks.iter().position(|fork| fork.dialog.remote_tag == tag);
+        if at.is_none() {
+            if self.forks.len() >= FORKS_MAX {
+                return false;
+            }
+            let Some(dialog) = Dialog::uac(invite, response, peer) else {
+                return false;
+            };
+            self.forks.push(Fork {
+                dialog,
+                rseq: None,
+                sdp: None,
+                last: None,
+            });
+        }
+        let last = self.forks.len().saturating_sub(1);
+        let Some(fork) = self.forks.get_mut(at.unwrap_or(last)) else {
+            return false;
+        };
+        let reliable = response.has_token("Require", "100rel");
+        if let Some(rseq) = response.rseq().filter(|_| reliable) {
+            if !fork.is_next(rseq) {
+                return false;
+            }
+            fork.dialog.refresh(response);
+            if fork.sdp.is_none() {
+                fork.sdp = shared_sdp(response);
+            }
+            fork.prack(core, now, owner, invite, rseq);
+        }
+        fork.last = response
+            .status()
+            .map(|status| (status, response.body().to_vec(), response.rseq()));
+        true
+    }
+}

@@ -1,0 +1,163 @@
+//! A new offer within a dialog: re-INVITE (RFC 3261 §14.2) and UPDATE (RFC 3311 §5.2).
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use segue_sip_wire::{Message, Method};
+
+use super::{
+    core::Core,
+    incoming::shared_sdp,
+    session::{Exchange, PendingOffer, Phase, Session},
+};
+use crate::{
+    api::{CommandError, Event},
+    transaction::store::TransactionId,
+};
+
+impl Session {
+    /// The peer's re-INVITE or UPDATE.
+    pub(crate) fn on_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        request: &Arc<Message>,
+        remote_tag: &str,
+    ) {
+        let invite = request.method() == Some(&Method::Invite);
+        let sdp = shared_sdp(request);
+        if let Some(status) = self.glare(invite, sdp.is_some()) {
+            // "… MUST include a Retry-After header field with a randomly chosen value of between 0 and 10 seconds"
+            // (§14.2).
+            let retry = ("Retry-After", core.retry_after());
+            let headers = if status == 500 { vec![retry] } else { Vec::new() };
+            return self.reply(core, now, transaction, request, status, &headers);
+        }
+        if !request.body().is_empty() && sdp.is_none() {
+            return self.reply(
+                core,
+                now,
+                transaction,
+                request,
+                415,
+                &[("Accept", "application/sdp".to_owned())],
+            );
+        }
+        // Both are target refresh requests.
+        if let Some(dialog) = self.dialog(remote_tag) {
+            dialog.refresh(request);
+        }
+        if !invite && sdp.is_none() {
+            return self.accept_update(core, now, transaction, request, remote_tag, None);
+        }
+        if invite {
+            let trying = core.response(request, 100, &self.local_tag).build();
+            core.respond(now, transaction, &trying, false);
+        }
+        let remote_tag = remote_tag.to_owned();
+        self.offer = Some(PendingOffer::Theirs {
+            transaction,
+            request: request.clone(),
+            remote_tag,
+        });
+        self.emit(core, |session| Event::Offer { session, sdp });
+    }
+
+    /// The refusal of an offer that comes at the wrong moment.
+    fn glare(&self, invite: bool, offers: bool) -> Option<u16> {
+        match &self.phase {
+            // "A UAS that receives a second INVITE before it sends the final response to a first … MUST return a 500"
+            // (§14.2), "… an UPDATE with an offer … and [it] has not generated an answer: 500 with Retry-After" (RFC
+            // 3311 §5.2).
+            _ if self.offer.is_some() && (invite || offers) => Some(500),
+            Phase::Ringing(_) if invite => Some(500),
+            Phase::Ringing(ringing) if offers => match ringing.exchange {
+                Exchange::Complete => None,
+                Exchange::Offered => Some(500),
+                // "If an UPDATE is received … and the UAS has generated an offer to which it has not yet received an
+                // answer: 491" (RFC 3311 §5.2).
+                Exchange::Empty | Exchange::OurOffer => Some(491),
+            },
+            // "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is in progress MUST
+            // return a 491" (§14.2).
+            Phase::Calling(_) if invite => Some(491),
+            Phase::Calling(calling) if offers => calling.forks.iter().all(|fork| fork.sdp.is_none()).then_some(491),
+            // Our 2xx to the INVITE before has no ACK yet.
+            Phase::Confirmed(confirmed) if confirmed.accept.is_some() && (invite || offers) => Some(500),
+            Phase::Refused(_) => Some(481),
+            _ => None,
+        }
+    }
+
+    /// Answers the pending offer.
+    pub(crate) fn accept_offer(&mut self, core: &mut Core, now: Instant, sdp: Arc<[u8]>) -> Result<(), CommandError> {
+        let Some(PendingOffer::Theirs {
+            transaction,
+            request,
+            remote_tag,
+        }) = self.offer.take()
+        else {
+            return Err(CommandError::NoOffer);
+        };
+        match request.method() {
+            Some(Method::Invite) => self.accept_again(core, now, transaction, &request, sdp),
+            Some(Method::Update) => self.accept_update(core, now, transaction, &request, &remote_tag, Some(sdp)),
+            _ => {
+                let response = core.response(&request, 200, &self.local_tag);
+                let response = response.body("application/sdp", Bytes::copy_from_slice(&sdp)).build();
+                core.respond(now, transaction, &response, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn accept_update(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        request: &Message,
+        remote_tag: &str,
+        sdp: Option<Arc<[u8]>>,
+    ) {
+        let contact = self
+            .dialog(remote_tag)
+            .map(|dialog| dialog.contact.clone())
+            .unwrap_or_default();
+        let mut response = core.dialog_response(request, 200, &self.local_tag, &contact);
+        if let Some(sdp) = sdp {
+            response = response.body("application/sdp", Bytes::copy_from_slice(&sdp));
+        }
+        core.respond(now, transaction, &response.build(), false);
+    }
+
+    /// Refuses the pending offer.
+    pub(crate) fn refuse_offer(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), CommandError> {
+        if !(300..=699).contains(&status) {
+            return Err(self.wrong_state("a refusal"));
+        }
+        let Some(PendingOffer::Theirs {
+            transaction, request, ..
+        }) = self.offer.take()
+        else {
+            return Err(CommandError::NoOffer);
+        };
+        self.reply(core, now, transaction, &request, status, &[]);
+        Ok(())
+    }
+
+    /// The session ends, or the peer has cancelled: its pending request still gets a response.
+    pub(crate) fn withdraw_offer(&mut self, core: &mut Core, now: Instant) {
+        let _ = self.refuse_offer(core, now, 487);
+    }
+
+    /// Whether this is the server transaction of an INVITE without final response.
+    pub(crate) fn is_pending(&self, invite: TransactionId) -> bool {
+        match (&self.phase, &self.offer) {
+            (Phase::Ringing(ringing), _) => ringing.transaction == invite,
+            (_, Some(PendingOffer::Theirs { transaction, .. })) => *transaction == invite,
+            _ => false,
+        }
+    }
+}

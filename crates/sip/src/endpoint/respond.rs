@@ -1,0 +1,78 @@
+//! Responses, and how they go back (RFC 3261 §8.2.6, §18.2.2).
+
+use std::net::SocketAddr;
+
+use segue_sip_wire::{Message, MessageBuilder};
+
+use super::{
+    Endpoint,
+    core::{ALLOW, Core, SUPPORTED},
+};
+use crate::api::{Peer, Protocol};
+
+/// Where the response to a request goes: by UDP to its source, at the source port if `rport` asks for it (RFC 3581 §4),
+/// else at sent-by's; by TCP on its connection, and if that is gone to sent-by's port at its source.
+pub(crate) fn reply_to(peer: Peer, request: &Message) -> Peer {
+    let Ok(via) = request.top_via() else { return peer };
+    let port = match peer.protocol {
+        Protocol::Udp if via.rport().is_some() => peer.remote.port(),
+        Protocol::Udp | Protocol::Tcp => via.port_or_default(),
+    };
+    Peer {
+        remote: SocketAddr::new(peer.remote.ip(), port),
+        ..peer
+    }
+}
+
+impl Core {
+    /// A response with what all of ours have.
+    pub(crate) fn response(&self, request: &Message, status: u16, to_tag: &str) -> MessageBuilder {
+        let builder = MessageBuilder::response_to(request, status, (status > 100).then_some(to_tag));
+        match status {
+            100 => builder,
+            _ => builder.header("Server", &self.config.user_agent),
+        }
+    }
+
+    /// A response that makes or refreshes a dialog: "The UAS MUST add a Contact header field to the response"
+    /// (§12.1.1).
+    pub(crate) fn dialog_response(
+        &self,
+        request: &Message,
+        status: u16,
+        to_tag: &str,
+        contact: &str,
+    ) -> MessageBuilder {
+        self.response(request, status, to_tag)
+            .header("Contact", contact)
+            .header("Allow", ALLOW)
+    }
+}
+
+impl Endpoint {
+    /// Answers and forgets (§8.2.7): what we refuse unasked costs us no memory, and a repeated request gets the same
+    /// again.
+    pub(super) fn answer_stateless(&mut self, peer: Peer, request: &Message, status: u16, headers: &[(&str, String)]) {
+        let tag = self.core.stateless_tag(request);
+        let mut builder = self.core.response(request, status, &tag);
+        if matches!(status, 405 | 501) || (status == 200 && request.method() != Some(&segue_sip_wire::Method::Cancel)) {
+            builder = builder.header("Allow", ALLOW);
+        }
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        let response = builder.build();
+        self.core.send(reply_to(peer, request), response.to_bytes());
+    }
+
+    /// "A response to OPTIONS … Allow, Accept, Accept-Encoding, Accept-Language, and Supported SHOULD be present"
+    /// (§11.2).
+    pub(super) fn answer_options(&mut self, peer: Peer, request: &Message) {
+        let headers = [
+            ("Accept", "application/sdp".to_owned()),
+            ("Supported", SUPPORTED.to_owned()),
+            ("Accept-Language", "en".to_owned()),
+        ];
+        self.answer_stateless(peer, request, 200, &headers);
+    }
+}
