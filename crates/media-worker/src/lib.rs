@@ -1,1 +1,20 @@
 //! The worker process: GStreamer turns files into packet caches and spools into files that browsers play.
+//!
+//! A separate process because a codec may abort; the server only ever sees a worker that ended. It speaks
+//! [`segue_media::worker`] on its standard input and output, one job at a time, and logs to standard error.
+
+mod beep;
+mod caches;
+mod decode;
+mod encode;
+mod error;
+mod finalise;
+mod g711;
+mod h264;
+mod limits;
+mod pipeline;
+mod poster;
+mod prepare;
+mod serve;
+
+pub use serve::main;

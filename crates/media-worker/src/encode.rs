@@ -1,0 +1,205 @@
+//! Raw frames to H.264 in the two sizes that are sent.
+//!
+//! Constrained baseline, 25 frames a second, a key frame each second, no B-frames. Slices are kept below one RTP payload, so that one
+//! encoding serves packetization-mode 0 and 1 alike; an encoder that cannot do that serves mode 1 alone, by fragments.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use crate::error::JobError;
+use crate::h264::{self, PAYLOAD_MAX};
+use crate::pipeline::{Running, first_of};
+
+/// Width of the frames pushed, pixels.
+pub(crate) const WIDTH: u32 = 640;
+/// Height of the frames pushed, pixels.
+pub(crate) const HEIGHT: u32 = 360;
+/// One frame, milliseconds.
+pub(crate) const FRAME_MS: u64 = 40;
+
+/// One encoded size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    width: u32,
+    height: u32,
+    kbit_s: u32,
+    /// H.264 level (table A-1) as GStreamer writes it: what receivers of that size support.
+    level: &'static str,
+}
+
+/// 640x360: level 3.0.
+pub(crate) const LARGE: Size = Size {
+    width: WIDTH,
+    height: HEIGHT,
+    kbit_s: 500,
+    level: "3",
+};
+/// 320x180: level 1.2 (240 macroblocks 25 times a second is just within it).
+pub(crate) const SMALL: Size = Size {
+    width: 320,
+    height: 180,
+    kbit_s: 200,
+    level: "1.2",
+};
+
+/// The NAL units of one frame; a key frame begins with its parameter sets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Picture {
+    /// In order, without start codes.
+    pub units: Vec<Vec<u8>>,
+    /// An IDR picture.
+    pub key: bool,
+}
+
+/// Frames in, pictures out.
+pub(crate) struct Encoder {
+    pipeline: Running,
+    source: AppSrc,
+    outputs: Vec<Arc<Mutex<Vec<Picture>>>>,
+    pushed: u64,
+    last: Option<gst::Buffer>,
+}
+
+impl Encoder {
+    /// An encoder for [`LARGE`] and [`SMALL`], in that order.
+    pub fn start() -> Result<Encoder, JobError> {
+        let kind = first_of(&["x264enc", "openh264enc"])?;
+        let branch = |(index, size): (usize, &Size)| {
+            format!(
+                " t. ! queue max-size-buffers=3 ! videoscale ! video/x-raw,width={},height={} ! {} ! \
+                 video/x-h264,profile=constrained-baseline,level=(string){} ! h264parse config-interval=-1 ! \
+                 video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=out{index} sync=false",
+                size.width,
+                size.height,
+                element(kind, size),
+                size.level,
+            )
+        };
+        let sizes = [LARGE, SMALL];
+        let branches: String = sizes.iter().enumerate().map(branch).collect();
+        let pipeline = Running::parse(&format!("appsrc name=in ! tee name=t{branches}"))?;
+        let source: AppSrc = pipeline.element("in")?;
+        source.set_caps(Some(&raw_caps()));
+        source.set_format(gst::Format::Time);
+        source.set_block(true);
+        source.set_max_bytes(4 * u64::from(WIDTH * HEIGHT * 3 / 2));
+        let mut outputs = Vec::new();
+        for index in 0..sizes.len() {
+            let pictures = Arc::new(Mutex::new(Vec::new()));
+            collect(&pipeline.element(&format!("out{index}"))?, Arc::clone(&pictures));
+            outputs.push(pictures);
+        }
+        pipeline.play()?;
+        Ok(Encoder {
+            pipeline,
+            source,
+            outputs,
+            pushed: 0,
+            last: None,
+        })
+    }
+
+    /// Encodes the next frame.
+    pub fn push(&mut self, picture: &gst::Buffer) -> Result<(), JobError> {
+        let mut buffer = picture.copy();
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(gst::ClockTime::from_mseconds(self.pushed.saturating_mul(FRAME_MS)));
+            buffer.set_dts(gst::ClockTime::NONE);
+            buffer.set_duration(gst::ClockTime::from_mseconds(FRAME_MS));
+        }
+        self.source.push_buffer(buffer).map_err(|flow| self.why(flow))?;
+        self.last = Some(picture.clone());
+        self.pushed = self.pushed.saturating_add(1);
+        Ok(())
+    }
+
+    /// Frames pushed so far.
+    pub fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Repeats the last frame until there are `frames`.
+    pub fn pad_to(&mut self, frames: u64) -> Result<(), JobError> {
+        while let (true, Some(last)) = (self.pushed < frames, self.last.clone()) {
+            self.push(&last)?;
+        }
+        Ok(())
+    }
+
+    /// Ends, and gives the pictures of each size, one a frame.
+    pub fn finish(self) -> Result<Vec<(Size, Vec<Picture>)>, JobError> {
+        self.source.end_of_stream()?;
+        self.pipeline.wait()?;
+        let mut done = Vec::new();
+        for (size, pictures) in [LARGE, SMALL].into_iter().zip(&self.outputs) {
+            let pictures = std::mem::take(&mut *pictures.lock().unwrap_or_else(PoisonError::into_inner));
+            if u64::try_from(pictures.len()).ok() != Some(self.pushed) {
+                return Err(JobError::failed(format!(
+                    "{} frames became {} pictures",
+                    self.pushed,
+                    pictures.len()
+                )));
+            }
+            done.push((size, pictures));
+        }
+        Ok(done)
+    }
+
+    /// The pipeline's own words for a push that failed.
+    fn why(&self, flow: gst::FlowError) -> JobError {
+        match self.pipeline.ended(std::time::Duration::from_millis(100)) {
+            Err(error) => JobError::failed(error.message()),
+            Ok(_) => JobError::from(flow),
+        }
+    }
+}
+
+/// Caps of the frames pushed.
+pub(crate) fn raw_caps() -> gst::Caps {
+    gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
+        .field("width", WIDTH.cast_signed())
+        .field("height", HEIGHT.cast_signed())
+        .field("framerate", gst::Fraction::new(25, 1))
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build()
+}
+
+/// The encoder with its settings. The rate is held over half a second, so that a key frame is no burst.
+fn element(kind: &str, size: &Size) -> String {
+    let Size { kbit_s, .. } = size;
+    match kind {
+        "x264enc" => format!(
+            "x264enc bitrate={kbit_s} vbv-buf-capacity=500 speed-preset=veryfast key-int-max=25 bframes=0 ref=1 \
+             cabac=false dct8x8=false aud=false threads=2 option-string=scenecut=0:slice-max-size={PAYLOAD_MAX}"
+        ),
+        _ => format!(
+            "{kind} rate-control=bitrate bitrate={} gop-size=25 complexity=medium",
+            kbit_s * 1000
+        ),
+    }
+}
+
+fn collect(sink: &AppSink, pictures: Arc<Mutex<Vec<Picture>>>) {
+    let take = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let bytes = sample
+            .buffer()
+            .ok_or(gst::FlowError::Error)?
+            .map_readable()
+            .map_err(|_| gst::FlowError::Error)?;
+        let units = h264::nal_units(&bytes);
+        let key = units.iter().any(|unit| h264::nal_type(unit) == h264::IDR);
+        // Delimiters and remarks cost packets and say nothing to a receiver.
+        let keep = |unit: &&&[u8]| h264::is_slice(unit) || matches!(h264::nal_type(unit), h264::SPS | h264::PPS);
+        let units = units.iter().filter(keep).map(|unit| unit.to_vec()).collect();
+        pictures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Picture { units, key });
+        Ok(gst::FlowSuccess::Ok)
+    };
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).build());
+}
