@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -41,6 +42,42 @@ fn the_callers_sample_is_red_and_440_hz() {
     assert!(movie.share_of(Colour::Red) > 0.99, "{:?}", movie.frames);
     assert!(movie.sound.share_of(440, 200) > 0.95, "{:?}", movie.sound.tones());
     assert!(has_video(&sample("party-a.mp4")) && !has_video(&sample("party-a.wav")));
+}
+
+#[test]
+fn a_picture_that_comes_60_ms_before_its_sound_is_measured_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("apart.mp4");
+    let made = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "color=red:size=320x180:rate=25:duration=4",
+            "-f",
+            "lavfi",
+            "-i",
+        ])
+        .arg("aevalsrc=0.3*sin(2*PI*t*if(between(t\\,1.06\\,2)\\,2000\\,440)):s=48000:d=4")
+        .args([
+            "-vf",
+            "drawbox=color=white:t=fill:enable=between(t\\,1\\,2)",
+            "-c:v",
+            "libx264",
+            "-bf",
+            "0",
+            "-c:a",
+            "aac",
+        ])
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let apart = Movie::decode(&file).picture_after_sound_ms(Colour::White, 2000);
+    assert_eq!(apart.len(), 1);
+    assert!((apart[0] + 60.0).abs() < 10.0, "{apart:?}");
 }
 
 #[test]
