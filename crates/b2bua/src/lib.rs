@@ -1,1 +1,13 @@
-//! Performs what calls decide: carries between call, sip, media and store.
+//! Performs what calls decide: carries between [`segue_call::Call`], `sip`, `media` and `store`.
+//!
+//! [`Shard`] is sans-IO: it owns one [`segue_sip::Endpoint`] and the calls of one signalling thread. [`perform()`] is the tokio
+//! side that only carries: sockets, the packet path, the store.
+
+mod admission;
+mod clips;
+mod shard;
+mod translate;
+
+pub use admission::{Admission, Refusal};
+pub use clips::ClipCache;
+pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

@@ -1,0 +1,116 @@
+//! Which profile admits a request: the first that matches by listening socket, then by source. Nobody else gets an answer.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use segue_policy::Profile;
+use segue_sip::Peer;
+
+/// The profiles, in order.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    profiles: Vec<Arc<Profile>>,
+}
+
+/// A request that got no answer or a refusal, with what would have admitted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// Where it arrived.
+    pub local: SocketAddr,
+    /// Its method (or what could be read of it).
+    pub method: String,
+    /// Its Call-ID, if any.
+    pub call_id: Option<String>,
+    /// Why it was dropped or refused.
+    pub why: String,
+    /// The exact line that would admit it.
+    pub admit: String,
+}
+
+impl Admission {
+    /// `profiles` are tried in this order.
+    pub fn new(profiles: Vec<Arc<Profile>>) -> Admission {
+        Admission { profiles }
+    }
+
+    /// The profile for a request, or the line that would make one match.
+    pub fn profile_for(&self, peer: &Peer) -> Result<Arc<Profile>, (String, String)> {
+        let (local, source) = (peer.local.to_string(), peer.remote.ip());
+        if let Some(profile) = self.profiles.iter().find(|p| p.matches(&local, source)) {
+            return Ok(Arc::clone(profile));
+        }
+        let served = self.profiles.iter().find(|p| p.listen.is_empty() || p.listen.contains(&local));
+        Err(match served {
+            Some(profile) => (
+                format!("no profile that serves {local} trusts the source {source}"),
+                format!("add \"{source}\" to `sources` in the profile `{}`: sources = [{}]", profile.name, {
+                    let mut nets: Vec<String> = profile.sources.iter().map(|n| format!("\"{n}\"")).collect();
+                    nets.push(format!("\"{}\"", host_net(source)));
+                    nets.join(", ")
+                }),
+            ),
+            None => (
+                format!("no profile serves the listening socket {local}"),
+                format!("add \"{local}\" to `listen` in a profile, or leave `listen` out to serve all"),
+            ),
+        })
+    }
+}
+
+/// The network that holds just this address.
+fn host_net(ip: std::net::IpAddr) -> String {
+    format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_sip::Protocol;
+
+    use super::*;
+
+    fn profile(name: &str, listen: &[&str], sources: &[&str]) -> Arc<Profile> {
+        Arc::new(Profile {
+            name: name.to_owned(),
+            listen: listen.iter().map(|l| (*l).to_owned()).collect(),
+            sources: sources.iter().map(|s| s.parse().unwrap()).collect(),
+            reliable: Default::default(),
+            answer_at: Default::default(),
+            ringing_status: 183,
+            hold_ms: 0,
+            hold_max_ms: 60_000,
+            no_answer_ms: 20_000,
+        })
+    }
+
+    fn peer(local: &str, remote: &str) -> Peer {
+        Peer { protocol: Protocol::Udp, local: local.parse().unwrap(), remote: remote.parse().unwrap(), flow: None }
+    }
+
+    #[test]
+    fn the_listening_socket_chooses_before_the_source() {
+        let admission = Admission::new(vec![
+            profile("trunk", &["127.0.0.1:5070"], &["127.0.0.0/8"]),
+            profile("phones", &[], &["127.0.0.0/8"]),
+        ]);
+        let name = |local| admission.profile_for(&peer(local, "127.0.0.9:5060")).unwrap().name.clone();
+        assert_eq!(name("127.0.0.1:5070"), "trunk");
+        assert_eq!(name("127.0.0.1:5060"), "phones");
+    }
+
+    #[test]
+    fn an_unknown_source_is_told_by_the_line_that_would_admit_it() {
+        let admission = Admission::new(vec![profile("phones", &[], &["127.0.0.0/8"])]);
+        let (why, admit) = admission.profile_for(&peer("127.0.0.1:5060", "192.0.2.7:5060")).unwrap_err();
+        assert!(why.contains("192.0.2.7"), "{why}");
+        assert!(admit.contains("sources = [\"127.0.0.0/8\", \"192.0.2.7/32\"]"), "{admit}");
+    }
+
+    #[test]
+    fn a_socket_that_no_profile_serves_is_told_so() {
+        let admission = Admission::new(vec![profile("trunk", &["127.0.0.1:5070"], &["127.0.0.0/8"])]);
+        let (why, admit) = admission.profile_for(&peer("127.0.0.1:5060", "127.0.0.1:9")).unwrap_err();
+        assert!(why.contains("127.0.0.1:5060"), "{why}");
+        assert!(admit.contains("`listen`"), "{admit}");
+    }
+}

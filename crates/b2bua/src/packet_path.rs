@@ -1,0 +1,80 @@
+//! The only mapping between what `media` says and what `call` says.
+
+use std::{collections::BTreeMap, path::Path};
+
+use segue_call::{ClipUse, LegId, MediaEvent, Source};
+use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
+use segue_media::{Command, Event, RecordingStop, SwitchTo, cache::Cache};
+
+use crate::clips::Renditions;
+
+/// A source's number on the packet path.
+fn number(source: Source) -> u32 {
+    match source {
+        Source::Clip => 0,
+        Source::Greeting => 1,
+        Source::Beep => 2,
+        Source::Callee => 3,
+    }
+}
+
+/// The source of a number that we gave.
+fn source(number: u32) -> Option<Source> {
+    [Source::Clip, Source::Greeting, Source::Beep, Source::Callee].into_iter().find(|s| self::number(*s) == number)
+}
+
+/// An event of the packet path as the call core wants it.
+pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
+    Some(match event {
+        Event::FirstPacket { source: n } => MediaEvent::FirstPacket { source: source(n)? },
+        Event::Played { source: n } => MediaEvent::Played { source: source(n)? },
+        Event::Switched { to, kind, gap_ms } => {
+            let to = match to {
+                SwitchTo::Source(n) => source(n)?,
+                SwitchTo::Callee => Source::Callee,
+            };
+            MediaEvent::Switched { to, kind, gap_ms }
+        }
+        Event::Dtmf { leg, key } => MediaEvent::Dtmf { leg: LegId(leg.0), key },
+        Event::RtpGone { leg } => MediaEvent::RtpGone { leg: LegId(leg.0) },
+        Event::RecordingStopped { cause } => MediaEvent::RecordingStopped {
+            cause: match cause {
+                RecordingStop::Longest => StopCause::Longest,
+                RecordingStop::RtpGone => StopCause::RtpGone,
+                RecordingStop::Silence => StopCause::Silence,
+            },
+        },
+        Event::Recorded { duration_ms, .. } => MediaEvent::Recorded { duration_ms },
+        Event::RecordFailed { why } => MediaEvent::RecordFailed { why },
+        Event::KeyFrameWanted { leg } => MediaEvent::KeyFrameWanted { leg: LegId(leg.0) },
+    })
+}
+
+/// `Play` with the caches that were loaded at the look-up.
+pub(crate) fn play_command(
+    source: Source,
+    clip: &ClipUse,
+    looping: bool,
+    playing: Option<&BTreeMap<i64, Renditions>>,
+) -> Result<Command, String> {
+    let renditions =
+        playing.and_then(|p| p.get(&clip.clip)).ok_or_else(|| format!("clip {} is not loaded", clip.clip))?;
+    let find = |profile: Option<RenditionProfile>| -> Option<Cache> { renditions.get(&profile?).cloned() };
+    let (audio, video) = (find(clip.audio), find(clip.video));
+    if audio.is_none() && video.is_none() {
+        return Err(format!("clip {} has no rendition for this caller", clip.clip));
+    }
+    Ok(Command::Play { source: number(source), audio, video, looping })
+}
+
+/// `Record` into the spool file of the message.
+pub(crate) fn record_command(
+    spool_dir: &Path,
+    manifest: &RecordingManifest,
+    longest_ms: u64,
+    silence_ms: Option<u64>,
+) -> Result<Command, String> {
+    let manifest_json = serde_json::to_vec(manifest).map_err(|e| e.to_string())?;
+    let path = spool_dir.join(format!("{}.spool", manifest.message_id));
+    Ok(Command::Record { path, manifest_json, longest_ms, silence_ms })
+}

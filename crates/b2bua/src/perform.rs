@@ -1,0 +1,396 @@
+//! The tokio side: takes input from sockets, packet path and store, passes it to the shard, performs what comes out. Nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use segue_call::{Lookup, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
+use segue_media::{Command, LegKey, Media};
+use segue_policy::{Plan, Profile};
+use segue_records::UnixMs;
+use segue_sip::transport::{Received, Transports};
+use segue_store::{Found, Store};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
+
+use crate::{
+    CallKey, ClipCache, Refusal, Shard, ShardOutput, ShardStats,
+    clips::Renditions,
+    packet_path::{media_event, play_command, record_command},
+};
+
+/// How long a shutdown waits for calls to end in order.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Refusals logged a second; the rest are counted.
+const REFUSALS_LOGGED_A_SECOND: u32 = 10;
+
+/// Makes synced recordings messages, elsewhere; `jobs` does.
+pub trait Deposits: Send + Sync {
+    /// Finalise and commit; `done` is called once, from any thread.
+    fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>);
+    /// Drop a recording that is too short.
+    fn discard(&self, message_id: &str);
+}
+
+/// What reaches the shard from other threads.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Media(CallKey, segue_media::Event),
+    Found(CallKey, Box<Answer>),
+    Store(CallKey, StoreReply),
+}
+
+/// A look-up's answer with all that playing it will need.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    reply: StoreReply,
+    destination: Option<SocketAddr>,
+    clips: BTreeMap<i64, Renditions>,
+}
+
+/// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    notes: mpsc::Sender<Note>,
+    overflow: Arc<Mutex<BTreeSet<CallKey>>>,
+}
+
+impl Inbox {
+    /// An inbox of `depth` notes, and its end at the shard.
+    pub fn new(depth: usize) -> (Inbox, InboxEnd) {
+        let (notes, end) = mpsc::channel(depth);
+        let overflow = Arc::default();
+        (Inbox { notes, overflow: Arc::clone(&overflow) }, InboxEnd { notes: end, overflow })
+    }
+
+    /// An event of the packet path; never waits.
+    pub fn media(&self, session: u64, event: segue_media::Event) {
+        self.put(CallKey(session), Note::Media(CallKey(session), event));
+    }
+
+    fn put(&self, key: CallKey, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            self.overflow.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+    }
+}
+
+/// The shard's end of an [`Inbox`].
+#[derive(Debug)]
+pub struct InboxEnd {
+    notes: mpsc::Receiver<Note>,
+    overflow: Arc<Mutex<BTreeSet<CallKey>>>,
+}
+
+/// Everything one signalling thread works with.
+pub struct Node {
+    /// The calls.
+    pub shard: Shard,
+    /// SIP sockets.
+    pub transports: Transports,
+    /// The packet path.
+    pub media: Arc<Media>,
+    /// The state.
+    pub store: Store,
+    /// Where recordings become messages.
+    pub deposits: Arc<dyn Deposits>,
+    /// Prepared clips at hand.
+    pub clips: ClipCache,
+    /// Where recordings are written.
+    pub spool_dir: PathBuf,
+    /// Given to media and store as the way back.
+    pub inbox: Inbox,
+    /// The way back's end.
+    pub inbox_end: InboxEnd,
+}
+
+/// Runs one shard until `shutdown` is done; then ends its calls in order (a recording is kept) and returns.
+pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardStats {
+    let Node { shard, transports, media, store, deposits, clips, spool_dir, inbox, inbox_end } = node;
+    let mut performer = Performer {
+        shard,
+        media,
+        store,
+        deposits,
+        clips,
+        spool_dir,
+        inbox,
+        playing: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        refusals: RefusalLog::default(),
+    };
+    performer.run(transports, inbox_end, shutdown).await
+}
+
+struct Performer {
+    shard: Shard,
+    media: Arc<Media>,
+    store: Store,
+    deposits: Arc<dyn Deposits>,
+    clips: ClipCache,
+    spool_dir: PathBuf,
+    inbox: Inbox,
+    /// What each call may play.
+    playing: BTreeMap<CallKey, BTreeMap<i64, Renditions>>,
+    /// Store work under way on other threads; at most one look-up and one record a call.
+    tasks: JoinSet<()>,
+    refusals: RefusalLog,
+}
+
+impl Performer {
+    async fn run(
+        &mut self,
+        mut transports: Transports,
+        mut inbox_end: InboxEnd,
+        shutdown: impl Future<Output = ()>,
+    ) -> ShardStats {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut drain_until: Option<Instant> = None;
+        loop {
+            self.end_overflowed(&inbox_end);
+            self.perform_outputs(&mut transports);
+            if drain_until.is_some_and(|until| self.shard.call_count() == 0 || Instant::now() >= until) {
+                break;
+            }
+            let due = [self.shard.poll_timeout(), drain_until].into_iter().flatten().min();
+            let idle = Instant::now() + Duration::from_secs(3600);
+            tokio::select! {
+                received = transports.recv() => self.received(received),
+                Some(note) = inbox_end.notes.recv() => self.noted(note),
+                () = sleep_until(due.unwrap_or(idle).into()) => self.shard.handle_timeout(now()),
+                Some(_) = self.tasks.join_next() => {}
+                () = &mut shutdown, if drain_until.is_none() => {
+                    drain_until = Some(Instant::now() + DRAIN);
+                    self.shard.hang_up_all(now());
+                }
+            }
+        }
+        self.perform_outputs(&mut transports);
+        while self.tasks.join_next().await.is_some() {}
+        if let Err(error) = self.store.flush() {
+            tracing::error!(%error, "the last call records could not be kept");
+        }
+        self.shard.stats()
+    }
+
+    fn received(&mut self, received: Received) {
+        match received {
+            Received::Message(peer, message) => self.shard.handle_message(now(), peer, message),
+            Received::Unparsable(peer, error) => {
+                tracing::debug!(source = %peer.remote, why = error.why, "a message could not be read");
+                self.shard.handle_unparsable(now(), peer, &error);
+            }
+            Received::SendFailed(id) => self.shard.handle_transport_error(now(), id),
+            Received::FlowClosed(_) => {}
+        }
+    }
+
+    fn noted(&mut self, note: Note) {
+        match note {
+            Note::Media(key, event) => {
+                if let Some(event) = media_event(event) {
+                    self.shard.handle_media(now(), key, event);
+                }
+            }
+            Note::Found(key, answer) => {
+                let Answer { reply, destination, clips } = *answer;
+                self.playing.insert(key, clips);
+                self.shard.handle_store(now(), key, reply, destination);
+            }
+            Note::Store(key, reply) => self.shard.handle_store(now(), key, reply, None),
+        }
+    }
+
+    /// A call whose event found no room has lost its order: it is ended.
+    fn end_overflowed(&mut self, inbox_end: &InboxEnd) {
+        let full = std::mem::take(&mut *inbox_end.overflow.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in full {
+            tracing::error!(call = key.0, "the shard's inbox was full; the call is ended");
+            self.shard.handle_operator(now(), key, Operator::HangUp);
+        }
+    }
+
+    fn perform_outputs(&mut self, transports: &mut Transports) {
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                ShardOutput::Transmit(transmit) => transports.send(transmit),
+                ShardOutput::Media(key, action) => self.media(key, action),
+                ShardOutput::Store(key, action, profile) => self.store(key, action, profile),
+                ShardOutput::Refused(refusal) => self.refusals.log(&refusal),
+                ShardOutput::Ended(key, record) => {
+                    self.playing.remove(&key);
+                    tracing::info!(
+                        sip_call_id = record.sip_call_id, from = record.from, to = record.to, result = ?record.result,
+                        cause = record.cause, why = record.why, "call ended"
+                    );
+                    let sip_call_id = record.sip_call_id.clone();
+                    let kept = self.store.save_call_later(&record, move |outcome| {
+                        if let Err(error) = outcome {
+                            tracing::error!(sip_call_id, %error, "the call record could not be kept");
+                        }
+                    });
+                    if let Err(error) = kept {
+                        tracing::error!(sip_call_id = record.sip_call_id, %error, "the call record could not be kept");
+                    }
+                }
+            }
+        }
+    }
+
+    fn media(&mut self, key: CallKey, action: MediaAction) {
+        let failed = match action {
+            MediaAction::Open { leg } => {
+                let event = match self.media.open(key.0, LegKey(leg.0)) {
+                    Ok(ports) => MediaEvent::Opened {
+                        leg,
+                        ports: segue_call::Ports { address: ports.address, audio: ports.audio, video: ports.video },
+                    },
+                    Err(error) => MediaEvent::OpenFailed { leg, why: error.to_string() },
+                };
+                return self.shard.handle_media(now(), key, event);
+            }
+            MediaAction::Play { source, clip, looping } => {
+                match play_command(source, &clip, looping, self.playing.get(&key)) {
+                    Ok(command) => self.command(key, command).map(|why| MediaEvent::PlayFailed { source, why }),
+                    Err(why) => Some(MediaEvent::PlayFailed { source, why }),
+                }
+            }
+            MediaAction::Record { manifest, longest_ms, silence_ms } => {
+                let recorded = record_command(&self.spool_dir, &manifest, longest_ms, silence_ms);
+                match recorded {
+                    Ok(command) => self.command(key, command).map(|why| MediaEvent::RecordFailed { why }),
+                    Err(why) => Some(MediaEvent::RecordFailed { why }),
+                }
+            }
+            MediaAction::StopRecording { cause } => self
+                .command(key, Command::StopRecording { cause: cause.as_str().to_owned() })
+                .map(|why| MediaEvent::RecordFailed { why }),
+            MediaAction::Configure { leg, audio, video } => {
+                let refused = self.command(key, Command::Configure { leg: LegKey(leg.0), audio, video });
+                return self.end_if(key, refused);
+            }
+            MediaAction::Bridge { leg } => {
+                let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });
+                return self.end_if(key, refused);
+            }
+            MediaAction::CloseLeg { leg } => {
+                self.command(key, Command::CloseLeg { leg: LegKey(leg.0) });
+                return;
+            }
+            MediaAction::Close => {
+                self.playing.remove(&key);
+                self.command(key, Command::Close);
+                return;
+            }
+        };
+        if let Some(event) = failed {
+            self.shard.handle_media(now(), key, event);
+        }
+    }
+
+    /// Gives a command to the packet path; why it was refused, if it was.
+    fn command(&self, key: CallKey, command: Command) -> Option<String> {
+        let error = self.media.command(key.0, command).err()?;
+        tracing::error!(call = key.0, %error, "the packet path refused a command");
+        Some(error.to_string())
+    }
+
+    /// A call whose packet path cannot be told what was negotiated is ended.
+    fn end_if(&mut self, key: CallKey, refused: Option<String>) {
+        if refused.is_some() {
+            self.shard.handle_operator(now(), key, Operator::HangUp);
+        }
+    }
+
+    fn store(&mut self, key: CallKey, action: StoreAction, profile: Arc<Profile>) {
+        match action {
+            StoreAction::Lookup { user } => {
+                let (store, clips, inbox) = (self.store.clone(), self.clips.clone(), self.inbox.clone());
+                self.tasks.spawn_blocking(move || {
+                    let answer = look_up(&store, &clips, &user, &profile);
+                    inbox.put(key, Note::Found(key, Box::new(answer)));
+                });
+            }
+            StoreAction::Deposit { message_id } => {
+                let inbox = self.inbox.clone();
+                let id = message_id.clone();
+                let done = move |outcome: Result<(), String>| {
+                    let reply = match outcome {
+                        Ok(()) => StoreReply::Deposited { message_id },
+                        Err(why) => StoreReply::DepositFailed { why },
+                    };
+                    inbox.put(key, Note::Store(key, reply));
+                };
+                self.deposits.deposit(&id, Box::new(done));
+            }
+            StoreAction::Discard { message_id } => self.deposits.discard(&message_id),
+        }
+    }
+}
+
+/// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
+fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> Answer {
+    let Found { subscriber, clip, greeting, beep } = match store.lookup(user) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Answer { reply: StoreReply::NotFound, destination: None, clips: BTreeMap::new() },
+        Err(error) => {
+            let reply = StoreReply::LookupFailed { why: error.to_string() };
+            return Answer { reply, destination: None, clips: BTreeMap::new() };
+        }
+    };
+    let plan = Plan::new(&subscriber, profile);
+    let loaded = [&clip, &greeting, &beep]
+        .into_iter()
+        .flatten()
+        .map(|info| (info.id, clips.load(store, info)))
+        .collect();
+    let destination = resolve(&plan.target);
+    let reply = StoreReply::Found(Box::new(Lookup { plan, clip, greeting, beep }));
+    Answer { reply, destination, clips: loaded }
+}
+
+/// The address of a target whose host is a name, by the system's resolver (blocking). Addresses need none.
+fn resolve(target: &str) -> Option<SocketAddr> {
+    let uri: segue_sip_wire::Uri = target.parse().ok()?;
+    let segue_sip_wire::Host::Name(name) = uri.host() else { return None };
+    let port = uri.port().unwrap_or(5060);
+    std::net::ToSocketAddrs::to_socket_addrs(&(name.as_ref(), port)).ok()?.next()
+}
+
+fn now() -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+    Now { mono: Instant::now(), wall: UnixMs(wall) }
+}
+
+/// Logs refusals, so many a second; a flood is counted, not written.
+#[derive(Debug, Default)]
+struct RefusalLog {
+    second: Option<Instant>,
+    logged: u32,
+    withheld: u64,
+}
+
+impl RefusalLog {
+    fn log(&mut self, refusal: &Refusal) {
+        let now = Instant::now();
+        if self.second.is_none_or(|s| now.saturating_duration_since(s) >= Duration::from_secs(1)) {
+            if self.withheld > 0 {
+                tracing::warn!(withheld = self.withheld, "more requests were refused than are logged");
+            }
+            *self = RefusalLog { second: Some(now), logged: 0, withheld: 0 };
+        }
+        if self.logged >= REFUSALS_LOGGED_A_SECOND {
+            self.withheld = self.withheld.saturating_add(1);
+            return;
+        }
+        self.logged = self.logged.saturating_add(1);
+        tracing::warn!(
+            source = %refusal.source, local = %refusal.local, method = ?refusal.method,
+            sip_call_id = ?refusal.call_id, why = refusal.why, admit = refusal.admit, "request refused"
+        );
+    }
+}

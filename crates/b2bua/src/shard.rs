@@ -1,0 +1,410 @@
+//! One signalling shard, sans-IO: an endpoint, the calls on it, and the way between them.
+//!
+//! `handle_*` takes input, `poll_*` gives output. Everything an input causes is done before `handle_*` returns.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_call::{
+    Call, CallConfig, Input, LegAction, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output,
+    StoreAction, StoreReply,
+};
+use segue_policy::Profile;
+use segue_records::{CallRecord, CallResult, LadderStep, Sent, UnixMs};
+use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
+use segue_sip_wire::{Message, Method, ParseError};
+
+use crate::{Admission, Refusal, translate};
+
+/// One call of this shard, for as long as it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub u64);
+
+/// What a shard is made of.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// SIP.
+    pub endpoint: EndpointConfig,
+    /// Settings of every call.
+    pub call: Arc<CallConfig>,
+    /// Who is admitted.
+    pub admission: Admission,
+    /// Fixes call identifiers.
+    pub seed: u64,
+}
+
+/// What a shard wants done, in order.
+#[derive(Debug)]
+pub enum ShardOutput {
+    /// Bytes to send.
+    Transmit(Transmit),
+    /// On the packet path.
+    Media(CallKey, MediaAction),
+    /// In the store; `profile` is the one that admitted the call.
+    Store(CallKey, StoreAction, Arc<Profile>),
+    /// A call has ended.
+    Ended(CallKey, Box<CallRecord>),
+    /// A request was dropped or refused for who sent it or whom it asked for.
+    Refused(Refusal),
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Calls begun.
+    pub calls: u64,
+    /// Requests from sources that no profile knows.
+    pub unknown_source: u64,
+    /// Messages that could not be read.
+    pub unparsable: u64,
+    /// Calls ended by a panic in the call core.
+    pub panics: u64,
+}
+
+/// One signalling shard.
+pub struct Shard {
+    endpoint: Endpoint,
+    call_config: Arc<CallConfig>,
+    admission: Admission,
+    rng: StdRng,
+    calls: BTreeMap<CallKey, Entry>,
+    sessions: BTreeMap<SessionId, (CallKey, LegId)>,
+    /// Earliest timer of each call that has one.
+    due: BTreeSet<(Instant, CallKey)>,
+    next_call: u64,
+    outputs: VecDeque<ShardOutput>,
+    stats: ShardStats,
+}
+
+/// A call and what the shard knows about it.
+struct Entry {
+    call: Call,
+    profile: Arc<Profile>,
+    /// Where A's INVITE came from and arrived.
+    peer: Peer,
+    /// Where B is, when its host is a name that was resolved.
+    destination: Option<SocketAddr>,
+    legs: BTreeMap<LegId, Leg>,
+    due: Option<Instant>,
+}
+
+/// A leg's SIP side.
+struct Leg {
+    session: SessionId,
+    sip_call_id: String,
+    ladder: Vec<LadderStep>,
+}
+
+impl Shard {
+    /// A shard without calls.
+    pub fn new(config: ShardConfig) -> Shard {
+        Shard {
+            endpoint: Endpoint::new(config.endpoint),
+            call_config: config.call,
+            admission: config.admission,
+            rng: StdRng::seed_from_u64(config.seed),
+            calls: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            due: BTreeSet::new(),
+            next_call: 1,
+            outputs: VecDeque::new(),
+            stats: ShardStats::default(),
+        }
+    }
+
+    /// A message arrived. Requests outside any dialog need a profile that admits them; from anybody else they get no answer.
+    pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
+        if message.is_request()
+            && !self.endpoint.belongs(&message)
+            && let Err((why, admit)) = self.admission.profile_for(&peer)
+        {
+            self.stats.unknown_source = self.stats.unknown_source.saturating_add(1);
+            self.outputs.push_back(ShardOutput::Refused(Refusal {
+                source: peer.remote,
+                local: peer.local,
+                method: message.method().map(Method::to_string).unwrap_or_default(),
+                call_id: message.call_id().map(str::to_owned),
+                why,
+                admit,
+            }));
+            return;
+        }
+        self.endpoint.handle_message(now.mono, peer, message);
+        self.pump(now);
+    }
+
+    /// Bytes arrived that are no SIP message: 400 where an answer is possible and the source is known, else dropped.
+    pub fn handle_unparsable(&mut self, now: Now, peer: Peer, error: &ParseError) {
+        self.stats.unparsable = self.stats.unparsable.saturating_add(1);
+        if self.admission.profile_for(&peer).is_ok() {
+            self.endpoint.handle_unparsable(now.mono, peer, error);
+            self.pump(now);
+        }
+    }
+
+    /// A transmit could not be sent.
+    pub fn handle_transport_error(&mut self, now: Now, transmit_id: u64) {
+        self.endpoint.handle_transport_error(now.mono, transmit_id);
+        self.pump(now);
+    }
+
+    /// Something happened on the packet path of a call.
+    pub fn handle_media(&mut self, now: Now, key: CallKey, event: MediaEvent) {
+        self.feed(now, key, Input::Media(event));
+        self.pump(now);
+    }
+
+    /// The store answered. `destination`: the address of the plan's target when its host is a name.
+    pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply, destination: Option<SocketAddr>) {
+        if let Some(entry) = self.calls.get_mut(&key)
+            && destination.is_some()
+        {
+            entry.destination = destination;
+        }
+        self.feed(now, key, Input::Store(reply));
+        self.pump(now);
+    }
+
+    /// A command for one call.
+    pub fn handle_operator(&mut self, now: Now, key: CallKey, command: Operator) {
+        self.feed(now, key, Input::Operator(command));
+        self.pump(now);
+    }
+
+    /// Ends every call in order; recordings are kept.
+    pub fn hang_up_all(&mut self, now: Now) {
+        let keys: Vec<CallKey> = self.calls.keys().copied().collect();
+        for key in keys {
+            self.feed(now, key, Input::Operator(Operator::HangUp));
+        }
+        self.pump(now);
+    }
+
+    /// `poll_timeout` is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.endpoint.handle_timeout(now.mono);
+        self.pump(now);
+        while let Some(&(at, key)) = self.due.first() {
+            if at > now.mono {
+                break;
+            }
+            self.feed(now, key, Input::Timeout);
+            self.pump(now);
+            // A call that leaves a due timer standing would spin here: it is looked at again a millisecond later.
+            if let Some(entry) = self.calls.get_mut(&key)
+                && entry.due.is_some_and(|d| d <= now.mono)
+            {
+                self.due.remove(&(at, key));
+                let later = now.mono + std::time::Duration::from_millis(1);
+                entry.due = Some(later);
+                self.due.insert((later, key));
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn poll_output(&mut self) -> Option<ShardOutput> {
+        if let Some(transmit) = self.endpoint.poll_transmit() {
+            return Some(ShardOutput::Transmit(transmit));
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When `handle_timeout` is wanted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let call = self.due.first().map(|(at, _)| *at);
+        match (self.endpoint.poll_timeout(), call) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> ShardStats {
+        self.stats
+    }
+
+    /// Calls alive now.
+    pub fn call_count(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The SIP side, for what counts what is left.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Carries events from the endpoint to their calls until there are none.
+    fn pump(&mut self, now: Now) {
+        while let Some(event) = self.endpoint.poll_event() {
+            if let Event::Incoming { session, invite, peer } = event {
+                self.begin(now, session, &invite, peer);
+                continue;
+            }
+            let Some((session, leg_event)) = translate::event(event) else { continue };
+            let ended = matches!(leg_event, LegEvent::Terminated);
+            let Some((key, leg)) = self.sessions.get(&session).copied() else { continue };
+            if ended {
+                self.keep_ladder(now, key, leg, session);
+                self.sessions.remove(&session);
+            }
+            self.feed(now, key, Input::Leg(leg, leg_event));
+        }
+    }
+
+    /// A new call.
+    fn begin(&mut self, now: Now, session: SessionId, invite: &Message, peer: Peer) {
+        let Ok(profile) = self.admission.profile_for(&peer) else { return };
+        let Some(incoming) = translate::incoming(invite, Arc::clone(&profile)) else {
+            let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
+            return;
+        };
+        let key = CallKey(self.next_call);
+        self.next_call = self.next_call.wrapping_add(1);
+        self.stats.calls = self.stats.calls.saturating_add(1);
+        self.sessions.insert(session, (key, LegId::A));
+        let leg = Leg { session, sip_call_id: incoming.sip_call_id.clone(), ladder: Vec::new() };
+        let seed = self.rng.next_u64();
+        let config = Arc::clone(&self.call_config);
+        let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
+        let Ok(call) = made else {
+            self.stats.panics = self.stats.panics.saturating_add(1);
+            let _ = self.endpoint.refuse(now.mono, session, 500, &[]);
+            return;
+        };
+        let legs = BTreeMap::from([(LegId::A, leg)]);
+        self.calls.insert(key, Entry { call, profile, peer, destination: None, legs, due: None });
+        self.drain(now, key);
+    }
+
+    /// Gives one input to a call and performs what it says. A panic ends that call alone.
+    fn feed(&mut self, now: Now, key: CallKey, input: Input) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        if catch_unwind(AssertUnwindSafe(|| entry.call.handle(input, now))).is_err() {
+            self.abandon(now, key);
+            return;
+        }
+        self.drain(now, key);
+    }
+
+    /// Performs a call's outputs, in order.
+    fn drain(&mut self, now: Now, key: CallKey) {
+        loop {
+            let Some(entry) = self.calls.get_mut(&key) else { return };
+            let output = match catch_unwind(AssertUnwindSafe(|| entry.call.poll_output())) {
+                Ok(Some(output)) => output,
+                Ok(None) => break,
+                Err(_) => return self.abandon(now, key),
+            };
+            match output {
+                Output::Leg(leg, action) => self.perform(now, key, leg, action),
+                Output::Media(action) => self.outputs.push_back(ShardOutput::Media(key, action)),
+                Output::Store(action) => {
+                    let profile = Arc::clone(&entry.profile);
+                    self.outputs.push_back(ShardOutput::Store(key, action, profile));
+                }
+                Output::Ended(record) => return self.end(key, record),
+            }
+        }
+        self.reschedule(key);
+    }
+
+    /// Keeps the timer index true.
+    fn reschedule(&mut self, key: CallKey) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        let due = entry.call.poll_timeout();
+        if due == entry.due {
+            return;
+        }
+        if let Some(old) = entry.due.take() {
+            self.due.remove(&(old, key));
+        }
+        entry.due = due;
+        if let Some(new) = due {
+            self.due.insert((new, key));
+        }
+    }
+
+    /// Says on a leg what its call decided.
+    fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        if let LegAction::Invite { .. } = action {
+            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.destination) else { return };
+            let session = self.endpoint.invite(now.mono, outgoing);
+            let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
+            entry.legs.insert(leg, Leg { session, sip_call_id, ladder: Vec::new() });
+            self.sessions.insert(session, (key, leg));
+            return;
+        }
+        let Some(session) = entry.legs.get(&leg).map(|l| l.session) else { return };
+        if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
+            // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
+            tracing::debug!(%error, ?leg, "a leg no longer takes this action");
+        }
+    }
+
+    /// Takes a leg's ladder before the endpoint forgets it.
+    fn keep_ladder(&mut self, now: Now, key: CallKey, leg: LegId, session: SessionId) {
+        let steps = self.endpoint.take_ladder(session);
+        let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) else { return };
+        leg.ladder = steps
+            .into_iter()
+            .map(|step| {
+                let ago = i64::try_from(now.mono.saturating_duration_since(step.at).as_millis()).unwrap_or(0);
+                LadderStep {
+                    at: UnixMs(now.wall.0.saturating_sub(ago)),
+                    sent: if step.out { Sent::Out } else { Sent::In },
+                    summary: step.summary,
+                }
+            })
+            .collect();
+    }
+
+    /// A call has said its last.
+    fn end(&mut self, key: CallKey, mut record: Box<CallRecord>) {
+        let Some(entry) = self.calls.remove(&key) else { return };
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, key));
+        }
+        for (kept, leg) in entry.legs.into_values().zip(record.legs.iter_mut()) {
+            leg.sip_call_id = kept.sip_call_id;
+            leg.ladder = kept.ladder;
+            self.sessions.remove(&kept.session);
+        }
+        if record.result == CallResult::Rejected {
+            self.outputs.push_back(ShardOutput::Refused(Refusal {
+                source: entry.peer.remote,
+                local: entry.peer.local,
+                method: "INVITE".to_owned(),
+                call_id: Some(record.sip_call_id.clone()),
+                why: record.why.clone(),
+                admit: translate::line_that_admits(&record),
+            }));
+        }
+        self.outputs.push_back(ShardOutput::Ended(key, record));
+    }
+
+    /// A panic in the call core: both legs are ended by `sip`, the ports go back, the others live.
+    fn abandon(&mut self, now: Now, key: CallKey) {
+        let Some(entry) = self.calls.remove(&key) else { return };
+        self.stats.panics = self.stats.panics.saturating_add(1);
+        tracing::error!(sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()), "a call was ended by a fault of ours");
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, key));
+        }
+        for leg in entry.legs.values() {
+            self.sessions.remove(&leg.session);
+            // Whichever of these fits the leg's state is done, the others are refused by it.
+            let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
+            let _ = self.endpoint.cancel(now.mono, leg.session, None);
+            let _ = self.endpoint.bye(now.mono, leg.session, None);
+        }
+        self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
+    }
+}

@@ -1,0 +1,107 @@
+//! The only mapping between what `sip` says and what `call` says.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use segue_call::{Incoming, LegAction, LegEvent, RefuseInfo};
+use segue_policy::Profile;
+use segue_records::CallRecord;
+use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
+use segue_sip_wire::Message;
+
+/// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
+pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incoming> {
+    let from = invite.from().ok()?;
+    let max_forwards = invite.max_forwards().ok()?.unwrap_or(70);
+    Some(Incoming {
+        sip_call_id: invite.call_id()?.to_owned(),
+        from: from.uri.without_params(),
+        from_name: from.display,
+        request_uri: invite.request_uri()?.clone(),
+        offer: invite.sdp().map(Arc::from),
+        supports_100rel: invite.has_token("Supported", "100rel") || invite.has_token("Require", "100rel"),
+        requires_100rel: invite.has_token("Require", "100rel"),
+        max_forwards: max_forwards.saturating_sub(1),
+        profile,
+    })
+}
+
+/// An event of a leg; `None` for those that begin a call.
+pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
+    Some(match event {
+        Event::Incoming { .. } => return None,
+        Event::Prack { session, .. } => (session, LegEvent::Prack),
+        Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
+        Event::Cancelled { session } => (session, LegEvent::Cancelled),
+        Event::Acked { session, .. } => (session, LegEvent::Acked),
+        Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
+        Event::Provisional { session, response } => {
+            let status = response.status().unwrap_or(180);
+            (session, LegEvent::Provisional { status, sdp: response.sdp().map(Arc::from) })
+        }
+        Event::Answered { session, sdp, .. } => (session, LegEvent::Answered { sdp }),
+        Event::Failed { session, status, phrase, response } => {
+            (session, LegEvent::Failed { status, phrase, local: response.is_none() })
+        }
+        Event::Offer { session, sdp } => (session, LegEvent::Offer { sdp }),
+        Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
+        // DTMF by INFO is not read yet; the endpoint has answered it.
+        Event::Info { .. } => return None,
+        Event::Terminated { session } => (session, LegEvent::Terminated),
+    })
+}
+
+/// The INVITE to B. It leaves by the socket that A's came to when the transport is the same.
+pub(crate) fn outgoing(action: LegAction, a: &Peer, destination: Option<SocketAddr>) -> Option<Outgoing> {
+    let LegAction::Invite { target, from, from_name, sdp, max_forwards } = action else { return None };
+    Some(Outgoing {
+        target,
+        from,
+        from_name,
+        sdp,
+        max_forwards,
+        headers: Vec::new(),
+        local: a.local,
+        reliable: true,
+        destination,
+    })
+}
+
+/// Performs an action on a leg that exists.
+pub(crate) fn perform(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    session: SessionId,
+    action: LegAction,
+) -> Result<(), CommandError> {
+    match action {
+        LegAction::Progress { status, reliable, sdp } => {
+            endpoint.progress(now, session, Progress { status, reliable, sdp })
+        }
+        LegAction::Answer { sdp } => endpoint.answer(now, session, sdp),
+        LegAction::Refuse(RefuseInfo { status, reason, warning }) => {
+            let mut headers: Vec<(&str, String)> = Vec::new();
+            headers.extend(reason.map(|r| ("Reason", r)));
+            headers.extend(warning.map(|w| ("Warning", w)));
+            endpoint.refuse(now, session, status, &headers)
+        }
+        LegAction::Invite { .. } => Ok(()),
+        LegAction::Cancel { reason } => endpoint.cancel(now, session, reason),
+        LegAction::Bye { reason } => endpoint.bye(now, session, reason),
+        LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
+        LegAction::RefuseOffer { status } => endpoint.refuse_offer(now, session, status),
+        LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
+    }
+}
+
+/// The command or line that would have let a rejected call in.
+pub(crate) fn line_that_admits(record: &CallRecord) -> String {
+    match record.cause {
+        Some(404) => {
+            let user = record.to.split_once(':').map_or(record.to.as_str(), |(_, rest)| rest);
+            let user = user.split('@').next().unwrap_or(user);
+            format!("segue subscriber add {user} --target sip:{user}@ADDRESS:PORT")
+        }
+        Some(488) => "offer PCMU or PCMA (and H.264 for video) over RTP/AVP or RTP/AVPF".to_owned(),
+        _ => "see `segue call show` of this call".to_owned(),
+    }
+}

@@ -1,0 +1,407 @@
+//! A: a phone that calls, with habits by the seed.
+
+use std::collections::BTreeMap;
+
+use segue_sip::Protocol;
+
+use crate::{
+    body::{self, Offer},
+    dice::{Dice, MS, S, Time},
+    phone::{Dialog, Expired, Phone, Reply, TRIED, X},
+    wire::{self, Msg},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rel {
+    Silent,
+    Supported,
+    Required,
+}
+
+/// When A gives up before an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GiveUp {
+    Never,
+    /// This long after the INVITE.
+    After(Time),
+    /// This long after the first provisional response with SDP.
+    AfterEarlyMedia(Time),
+    /// This long after B sent its 200.
+    WhenCalleeAnswers(Time),
+}
+
+/// What A will do.
+#[derive(Debug, Clone)]
+pub struct CallerScript {
+    pub starts: Time,
+    pub rel: Rel,
+    pub offer: Offer,
+    pub protocol: Protocol,
+    pub give_up: GiveUp,
+    /// BYE this long after the 200; `None`: it waits for the other side.
+    pub talks: Option<Time>,
+    /// Hold this long after the 200, for so long, by UPDATE.
+    pub holds: Option<(Time, Time, bool)>,
+    /// Keys, by the time after the INVITE.
+    pub keys: Vec<(Time, char)>,
+    pub pracks: bool,
+    pub acks: bool,
+    /// The same INVITE by another branch, this long after the first (a merged request, RFC 3261 §8.2.2.2).
+    pub merged: Option<Time>,
+    /// The INVITE once more, this long after the first.
+    pub again: Option<Time>,
+    /// Goes dark this long after the INVITE.
+    pub dies: Option<Time>,
+    /// A display name that pushes B's INVITE past 1300 bytes.
+    pub long_name: bool,
+}
+
+impl CallerScript {
+    /// An ordinary caller, from the start of the run.
+    pub fn plain() -> CallerScript {
+        CallerScript {
+            starts: 0,
+            rel: Rel::Supported,
+            offer: Offer::Video,
+            protocol: Protocol::Udp,
+            give_up: GiveUp::Never,
+            talks: Some(10 * S),
+            holds: None,
+            keys: Vec::new(),
+            pracks: true,
+            acks: true,
+            merged: None,
+            again: None,
+            dies: None,
+            long_name: false,
+        }
+    }
+
+    pub fn by(dice: &mut Dice) -> CallerScript {
+        let protocol = if dice.chance(20) { Protocol::Tcp } else { Protocol::Udp };
+        let after = [1, 50, 300, 1_000, 3_000, 10_000, 30_000, 70_000].map(|ms| ms * MS);
+        let give_up = match dice.between(0, 9) {
+            0 => GiveUp::After(dice.between(0, 50 * MS)),
+            1 => GiveUp::AfterEarlyMedia(dice.between(0, 300 * MS)),
+            2 => GiveUp::WhenCalleeAnswers(dice.between(0, 150 * MS)),
+            3 | 4 => {
+                let longest = dice.pick(&after);
+                GiveUp::After(dice.between(0, longest))
+            }
+            5 => GiveUp::AfterEarlyMedia(dice.between(0, 20 * S)),
+            _ => GiveUp::Never,
+        };
+        let talks = dice.maybe(75, |d| {
+            let longest = d.pick(&after);
+            d.between(0, longest)
+        });
+        let keys = if dice.chance(30) {
+            let count = dice.between(1, 3);
+            (0..count).map(|_| (dice.between(0, 60 * S), dice.pick(&['#', '#', '#', '*', '5']))).collect()
+        } else {
+            Vec::new()
+        };
+        CallerScript {
+            starts: dice.between(0, 3 * S),
+            rel: dice.weigh(&[(45, Rel::Silent), (40, Rel::Supported), (15, Rel::Required)]),
+            offer: dice.weigh(&[
+                (38, Offer::Video),
+                (37, Offer::Audio),
+                (17, Offer::AlawVideo),
+                (3, Offer::Alien),
+                (3, Offer::Delayed),
+                (2, Offer::Broken),
+            ]),
+            protocol,
+            give_up,
+            talks,
+            holds: dice.maybe(25, |d| (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S), d.chance(30))),
+            keys,
+            pracks: !dice.chance(6),
+            acks: !dice.chance(5),
+            merged: (protocol == Protocol::Udp && dice.chance(8)).then(|| dice.between(0, 100 * MS)),
+            again: (protocol == Protocol::Udp && dice.chance(10)).then(|| dice.between(0, 2 * S)),
+            dies: dice.maybe(4, |d| d.between(0, 60 * S)),
+            long_name: dice.chance(15),
+        }
+    }
+}
+
+enum Step {
+    Begin,
+    Merged,
+    Again,
+    GiveUp,
+    HangUp,
+    Hold,
+    Resume,
+}
+
+pub struct Caller {
+    pub phone: Phone,
+    pub script: CallerScript,
+    pub callee: String,
+    pub call_id: String,
+    /// The first 2xx that arrived.
+    pub dialog: Option<Dialog>,
+    /// The final refusal that arrived.
+    pub refused: Option<u16>,
+    agenda: BTreeMap<(Time, u64), Step>,
+    order: u64,
+    invite: String,
+    branches: Vec<String>,
+    live: Option<String>,
+    early: Option<Dialog>,
+    rseq: Option<u32>,
+    wants_out: bool,
+    cancelled: bool,
+    cseq: u32,
+}
+
+impl Caller {
+    pub fn new(phone: Phone, script: CallerScript, callee: String) -> Caller {
+        let mut caller = Caller {
+            call_id: format!("call-{}@{}", phone.user, phone.address.ip()),
+            phone,
+            callee,
+            dialog: None,
+            refused: None,
+            agenda: BTreeMap::new(),
+            order: 0,
+            invite: String::new(),
+            branches: Vec::new(),
+            live: None,
+            early: None,
+            rseq: None,
+            wants_out: false,
+            cancelled: false,
+            cseq: 1,
+            script,
+        };
+        caller.plan(caller.script.starts, Step::Begin);
+        caller
+    }
+
+    fn plan(&mut self, at: Time, step: Step) {
+        self.order += 1;
+        self.agenda.insert((at, self.order), step);
+    }
+
+    /// When A goes dark.
+    pub fn dies_at(&self) -> Option<Time> {
+        self.script.dies.map(|after| self.script.starts + after)
+    }
+
+    fn begin(&mut self, now: Time) {
+        let rel = match self.script.rel {
+            Rel::Silent => "",
+            Rel::Supported => "Supported: 100rel\r\n",
+            Rel::Required => "Require: 100rel\r\n",
+        };
+        let name = if self.script.long_name { "Anna ".repeat(90) } else { "Anna".to_owned() };
+        let tag = self.phone.fresh("from");
+        let (user, callee) = (&self.phone.user, &self.callee);
+        self.invite = format!(
+            "Max-Forwards: 70\r\nFrom: \"{name}\" <sip:{user}@{}>;tag={tag}\r\nTo: <sip:{callee}@{X}>\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n{}\
+             Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO\r\n{rel}",
+            self.phone.address.ip(),
+            self.call_id,
+            self.phone.contact()
+        );
+        self.say_invite(now);
+        let script = &self.script;
+        let (merged, again, give_up) = (script.merged, script.again, script.give_up);
+        if let Some(after) = merged {
+            self.plan(now + after, Step::Merged);
+        }
+        if let Some(after) = again {
+            self.plan(now + after, Step::Again);
+        }
+        if let GiveUp::After(after) = give_up {
+            self.plan(now + after, Step::GiveUp);
+        }
+    }
+
+    /// The INVITE under a new branch.
+    fn say_invite(&mut self, now: Time) {
+        let branch = self.phone.branch();
+        let sdp = body::offer(self.script.offer, self.phone.address, "sendrecv", 1);
+        let text = format!("INVITE sip:{}@{X} SIP/2.0\r\n{}{}", self.callee, self.phone.via(&branch), self.invite);
+        let bytes = wire::finish(text, sdp.as_deref());
+        self.branches.push(branch);
+        self.phone.send(now, bytes);
+    }
+
+    /// B has sent its 200.
+    pub fn callee_answers(&mut self, now: Time) {
+        if let GiveUp::WhenCalleeAnswers(after) = self.script.give_up {
+            self.plan(now + after, Step::GiveUp);
+        }
+    }
+
+    pub fn receive(&mut self, now: Time, msg: &Msg) {
+        if msg.status().is_some() { self.response(now, msg) } else { self.request(now, msg) }
+    }
+
+    fn response(&mut self, now: Time, msg: &Msg) {
+        let reply = self.phone.take(now, msg);
+        let (number, method) = msg.cseq();
+        if method == "INVITE" && number == 1 {
+            return self.invite_response(now, msg, &reply);
+        }
+        if let Some(dialog) = &mut self.dialog {
+            dialog.response(&mut self.phone, msg, &reply);
+        }
+    }
+
+    fn invite_response(&mut self, now: Time, msg: &Msg, reply: &Reply) {
+        let status = msg.status().unwrap_or_default();
+        if status == 482 && self.branches.len() > 1 {
+            return;
+        }
+        self.live = Some(msg.branch().to_owned());
+        match status {
+            100..200 if *reply == Reply::Provisional => {
+                if status > 100 {
+                    self.progress(now, msg);
+                }
+                if self.wants_out {
+                    self.give_up(now);
+                }
+            }
+            200..300 => self.answered(now, msg),
+            300.. if *reply == Reply::Final => self.refused = Some(status),
+            _ => {}
+        }
+    }
+
+    fn progress(&mut self, now: Time, msg: &Msg) {
+        if msg.sdp().is_some()
+            && self.early.is_none()
+            && let GiveUp::AfterEarlyMedia(after) = self.script.give_up
+        {
+            self.plan(now + after, Step::GiveUp);
+        }
+        if msg.contact().is_some() && self.early.is_none() {
+            self.early = Some(Dialog::of_caller(msg, self.cseq));
+        }
+        let Some(rseq) = msg.rseq().filter(|_| msg.is_reliable()) else { return };
+        if self.rseq.is_some_and(|last| rseq != last + 1) {
+            return;
+        }
+        self.rseq = Some(rseq);
+        if self.script.pracks {
+            let early = self.early.as_mut().expect("a reliable response has a Contact");
+            let answer = (self.script.offer == Offer::Delayed && msg.sdp().is_some())
+                .then(|| body::answer(msg.sdp().unwrap_or_default(), self.phone.address, true, "sendrecv", 1));
+            let prack = early.request(&mut self.phone, "PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), answer.as_deref());
+            self.cseq = early.cseq;
+            self.phone.send(now, prack);
+        }
+    }
+
+    fn answered(&mut self, now: Time, msg: &Msg) {
+        if let Some(dialog) = &mut self.dialog {
+            if self.script.acks {
+                dialog.ack(&mut self.phone, 1);
+            }
+            return;
+        }
+        let mut dialog = Dialog::of_caller(msg, self.cseq);
+        if self.script.acks {
+            dialog.ack(&mut self.phone, 1);
+        }
+        if self.wants_out {
+            dialog.hang_up(&mut self.phone, now);
+        }
+        self.dialog = Some(dialog);
+        if let Some(after) = self.script.talks {
+            self.plan(now + after, Step::HangUp);
+        }
+        if let Some((after, long, _)) = self.script.holds {
+            self.plan(now + after, Step::Hold);
+            self.plan(now + after + long, Step::Resume);
+        }
+        // Nobody talks for ever: the run ends.
+        self.plan(now + 150 * S, Step::HangUp);
+    }
+
+    fn request(&mut self, now: Time, msg: &Msg) {
+        if self.phone.absorbs(msg) {
+            return;
+        }
+        let sdp = body::offer(Offer::Video, self.phone.address, "sendrecv", 9).unwrap_or_default();
+        match &mut self.dialog {
+            Some(dialog) if dialog.call_id == msg.call_id() => dialog.serve(&mut self.phone, now, msg, &sdp),
+            _ if msg.method() == Some("ACK") => {}
+            _ => self.phone.serve(msg, wire::response(msg, 481, "Call/Transaction Does Not Exist", "none", "", None)),
+        }
+    }
+
+    /// CANCEL while unanswered, once there was a provisional response; BYE after.
+    fn give_up(&mut self, now: Time) {
+        self.wants_out = true;
+        if let Some(dialog) = &mut self.dialog {
+            return dialog.hang_up(&mut self.phone, now);
+        }
+        let Some(branch) = self.live.clone().filter(|_| self.refused.is_none() && !self.cancelled) else { return };
+        self.cancelled = true;
+        let kept = |line: &&str| ["From", "To", "Call-ID", "Max-Forwards"].iter().any(|n| line.starts_with(n));
+        let headers: Vec<&str> = self.invite.split("\r\n").filter(kept).collect();
+        let text = format!(
+            "CANCEL sip:{}@{X} SIP/2.0\r\n{}{}\r\nCSeq: 1 CANCEL\r\n",
+            self.callee,
+            self.phone.via(&branch),
+            headers.join("\r\n")
+        );
+        self.phone.send(now, wire::finish(text, None));
+        self.phone.wait_until(&branch, now + TRIED);
+    }
+
+    pub fn tick(&mut self, now: Time) {
+        for expired in self.phone.tick(now) {
+            // An INVITE that nobody answers is over for A.
+            if let Expired::Client(method) = expired
+                && method == "INVITE"
+                && self.dialog.is_none()
+            {
+                self.wants_out = true;
+            }
+        }
+        while let Some((&key, _)) = self.agenda.first_key_value().filter(|((at, _), _)| *at <= now) {
+            let Some(step) = self.agenda.remove(&key) else { break };
+            match step {
+                Step::Begin => self.begin(now),
+                Step::Merged => self.say_invite(now),
+                Step::Again if self.live.is_none() => {
+                    let (branch, sdp) = (&self.branches[0], body::offer(self.script.offer, self.phone.address, "sendrecv", 1));
+                    let text = format!("INVITE sip:{}@{X} SIP/2.0\r\n{}{}", self.callee, self.phone.via(branch), self.invite);
+                    self.phone.out.push(wire::finish(text, sdp.as_deref()));
+                }
+                Step::Again => {}
+                Step::GiveUp => self.give_up(now),
+                Step::HangUp => {
+                    if let Some(dialog) = &mut self.dialog {
+                        dialog.hang_up(&mut self.phone, now);
+                    }
+                }
+                Step::Hold => self.re_offer(now, "sendonly", 2),
+                Step::Resume => self.re_offer(now, "sendrecv", 3),
+            }
+        }
+    }
+
+    fn re_offer(&mut self, now: Time, direction: &str, version: u32) {
+        let offer = if self.script.offer == Offer::Delayed { Offer::Video } else { self.script.offer };
+        let sdp = body::offer(offer, self.phone.address, direction, version).unwrap_or_default();
+        let method = if self.script.holds.is_some_and(|(_, _, update)| update) { "UPDATE" } else { "INVITE" };
+        if let Some(dialog) = &mut self.dialog {
+            dialog.offer(&mut self.phone, now, method, &sdp);
+        }
+    }
+
+    pub fn next_due(&self) -> Option<Time> {
+        let agenda = self.agenda.keys().next().map(|(at, _)| *at);
+        [agenda, self.phone.next_due()].into_iter().flatten().min()
+    }
+}
