@@ -6,6 +6,7 @@
 mod beep;
 mod caches;
 mod decode;
+mod elements;
 mod encode;
 mod error;
 mod finalise;
@@ -17,4 +18,5 @@ mod poster;
 mod prepare;
 mod serve;
 
+pub use elements::missing_elements;
 pub use serve::main;

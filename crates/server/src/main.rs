@@ -1,3 +1,13 @@
-//! The binary `segue`.
+//! The binary `segue`: configuration, wiring, command line.
+//!
+//! [`cli`] reads the command line and performs every command but `run`; [`config`] is what they all hold to; [`run`] is
+//! the server.
 
-fn main() {}
+mod cli;
+mod config;
+mod failure;
+mod run;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

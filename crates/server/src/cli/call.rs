@@ -1,0 +1,226 @@
+//! `segue call list|show`.
+
+use clap::Subcommand as ClapSubcommand;
+use segue_records::{CallRecord, LegRecord, Sent, SwitchRecord, UnixMs};
+use serde_json::{Value, json};
+
+use super::{
+    Context,
+    message::now_ms,
+    output::{Row, clean, or_dash, table},
+    value::DurationMs,
+};
+use crate::failure::Failure;
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// List ended calls, oldest first
+    List {
+        /// Only calls that began within this time
+        #[arg(long, value_name = "DURATION")]
+        since: Option<DurationMs>,
+    },
+    /// Show one call: both legs' ladder, what was played when, why it ended so
+    Show {
+        /// The call
+        id: String,
+    },
+}
+
+pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    match command {
+        Command::List { since } => {
+            let since_ms = since.map_or(i64::MIN, |DurationMs(ms)| {
+                now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX))
+            });
+            let rows = store.calls(since_ms)?.iter().map(row).collect();
+            let columns = ["ID", "STARTED", "FROM", "TO", "RESULT", "CAUSE", "HOLD", "WHY"];
+            context.out.rows(rows, &columns, "no calls")
+        }
+        Command::Show { id } => {
+            let call = store.call(&id)?;
+            context.out.object(&json_full(&call), || told(&call))
+        }
+    }
+}
+
+fn row(call: &CallRecord) -> Row {
+    let cells = vec![
+        call.id.clone(),
+        call.started_at.rfc3339(),
+        call.from.clone(),
+        call.to.clone(),
+        word(&json!(call.result)),
+        or_dash(call.cause),
+        or_dash(call.hold_ms.map(|ms| format!("{ms} ms"))),
+        call.why.clone(),
+    ];
+    Row {
+        value: json_row(call),
+        cells,
+    }
+}
+
+/// A call as programs see it in a list.
+pub fn json_row(call: &CallRecord) -> Value {
+    let at = |moment: Option<UnixMs>| moment.map(UnixMs::rfc3339);
+    let leg = |leg: &LegRecord| json!({"sip_call_id": leg.sip_call_id, "target": leg.target, "status": leg.status, "reason": leg.reason});
+    let switch = |switch: &SwitchRecord| json!({"to": switch.to, "kind": switch.kind, "gap_ms": switch.gap_ms});
+    json!({
+        "id": call.id,
+        "sip_call_id": call.sip_call_id,
+        "from": call.from,
+        "to": call.to,
+        "started_at": call.started_at.rfc3339(),
+        "first_media_at": at(call.first_media_at),
+        "invited_at": at(call.invited_at),
+        "answered_at": at(call.answered_at),
+        "ended_at": at(call.ended_at),
+        "hold_asked_ms": call.hold_asked_ms,
+        "hold_ms": call.hold_ms,
+        "phase_reached": call.phase_reached,
+        "result": call.result,
+        "cause": call.cause,
+        "legs": call.legs.iter().map(leg).collect::<Vec<_>>(),
+        "switches": call.switches.iter().map(switch).collect::<Vec<_>>(),
+        "message_id": call.message_id,
+        "why": call.why,
+    })
+}
+
+/// The same with ladders and the moments of the switches.
+fn json_full(call: &CallRecord) -> Value {
+    let mut value = json_row(call);
+    let legs = value.get_mut("legs").and_then(Value::as_array_mut);
+    for (shown, leg) in legs.into_iter().flatten().zip(&call.legs) {
+        let ladder: Vec<Value> = leg
+            .ladder
+            .iter()
+            .map(|step| json!({"at": step.at.rfc3339(), "sent": step.sent, "summary": step.summary}))
+            .collect();
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("ladder".to_owned(), Value::Array(ladder));
+        }
+    }
+    let switches = value.get_mut("switches").and_then(Value::as_array_mut);
+    for (shown, switch) in switches.into_iter().flatten().zip(&call.switches) {
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("at".to_owned(), json!(switch.at.rfc3339()));
+        }
+    }
+    value
+}
+
+/// The call as a person reads it: what happened, each leg's ladder, the media, why it ended so.
+fn told(call: &CallRecord) -> String {
+    let start = call.started_at;
+    let mut facts = vec![
+        ["call", &call.id].map(str::to_owned).to_vec(),
+        ["from", &call.from].map(str::to_owned).to_vec(),
+        ["to", &call.to].map(str::to_owned).to_vec(),
+        ["started", &start.rfc3339()].map(str::to_owned).to_vec(),
+        vec!["result".to_owned(), word(&json!(call.result)), or_dash(call.cause)],
+    ];
+    if let Some(asked) = call.hold_asked_ms {
+        facts.push(vec![
+            "hold".to_owned(),
+            format!(
+                "asked {asked} ms, kept {}",
+                or_dash(call.hold_ms.map(|ms| format!("{ms} ms")))
+            ),
+        ]);
+    }
+    if let Some(message) = &call.message_id {
+        facts.push(vec!["message".to_owned(), message.clone()]);
+    }
+    let mut text = table(&facts);
+    for (number, leg) in call.legs.iter().enumerate() {
+        let who = if number == 0 {
+            "A (caller)".to_owned()
+        } else {
+            format!("B{number} (callee)")
+        };
+        text.push_str(&format!(
+            "\n\nleg {who}: {}, Call-ID {}\n",
+            clean(&leg.target),
+            clean(&leg.sip_call_id)
+        ));
+        text.push_str(&ladder(leg, start));
+    }
+    text.push_str("\n\nmedia to A\n");
+    text.push_str(&timeline(call));
+    text.push_str(&format!("\n\nwhy: {}", clean(&call.why)));
+    text
+}
+
+/// The wire between the peer on the left and Segue on the right.
+fn ladder(leg: &LegRecord, start: UnixMs) -> String {
+    if leg.ladder.is_empty() {
+        return "  (nothing went over the wire)".to_owned();
+    }
+    let lines: Vec<Vec<String>> = leg
+        .ladder
+        .iter()
+        .map(|step| {
+            let arrow = match step.sent {
+                Sent::In => "peer ---> segue",
+                Sent::Out => "peer <--- segue",
+            };
+            vec![
+                format!("  {}", after(start, step.at)),
+                arrow.to_owned(),
+                step.summary.clone(),
+            ]
+        })
+        .collect();
+    table(&lines)
+}
+
+fn timeline(call: &CallRecord) -> String {
+    let mut moments: Vec<(UnixMs, Vec<String>)> = call
+        .switches
+        .iter()
+        .map(|s| {
+            let gap = s
+                .gap_ms
+                .map_or_else(|| "first".to_owned(), |gap| format!("gap {gap} ms"));
+            (s.at, vec![word(&json!(s.kind)), s.to.clone(), gap])
+        })
+        .collect();
+    let named = [
+        (call.first_media_at, "first clip packet"),
+        (call.invited_at, "INVITE to the callee"),
+        (call.answered_at, "200 to the caller"),
+        (call.ended_at, "last leg ended"),
+    ];
+    moments.extend(
+        named
+            .into_iter()
+            .filter_map(|(at, what)| at.map(|at| (at, vec!["-".to_owned(), what.to_owned()]))),
+    );
+    if moments.is_empty() {
+        return "  (none)".to_owned();
+    }
+    moments.sort_by_key(|(at, _)| *at);
+    let lines: Vec<Vec<String>> = moments
+        .into_iter()
+        .map(|(at, rest)| {
+            std::iter::once(format!("  {}", after(call.started_at, at)))
+                .chain(rest)
+                .collect()
+        })
+        .collect();
+    table(&lines)
+}
+
+/// Seconds after the start: `+1.250`.
+fn after(start: UnixMs, at: UnixMs) -> String {
+    let ms = at.0.saturating_sub(start.0).max(0);
+    format!("+{}.{:03}", ms / 1_000, ms % 1_000)
+}
+
+/// The serde name of a variant.
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,171 @@
+//! `segue clip add|list|remove`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand as ClapSubcommand;
+use segue_mailbox::{BEEP_CLIP, ClipInfo};
+use segue_policy::Subscriber;
+use serde_json::{Value, json};
+
+use super::{
+    Context,
+    output::{Row, or_dash},
+    value::ClipName,
+};
+use crate::failure::Failure;
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// Prepare a file of audio or video as a clip; one of that name is replaced
+    Add {
+        /// Its name: letters, digits, '.', '_', '-'
+        name: ClipName,
+        /// Any audio or video file that GStreamer reads
+        file: PathBuf,
+    },
+    /// List clips
+    List,
+    /// Remove a clip that no subscriber uses
+    Remove {
+        /// The clip
+        name: ClipName,
+    },
+}
+
+pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Add {
+            name: ClipName(name),
+            file,
+        } => {
+            readable(&file)?;
+            let clip = prepare(context, &name, &file)?;
+            context.out.object(&json_row(&clip, &[]), || describe(&clip))
+        }
+        Command::List => {
+            let store = context.store()?;
+            let subscribers = store.subscribers()?;
+            let clips = store.clips()?;
+            let rows = clips
+                .iter()
+                .filter(|c| c.name != BEEP_CLIP)
+                .map(|c| row(c, &users(c, &subscribers)))
+                .collect();
+            let columns = ["NAME", "LENGTH", "RENDITIONS", "BYTES", "USED BY"];
+            context
+                .out
+                .rows(rows, &columns, "no clips; add one with 'segue clip add NAME FILE'")
+        }
+        Command::Remove { name: ClipName(name) } => {
+            context.store()?.remove_clip(&name)?;
+            context
+                .out
+                .object(&json!({"name": name, "removed": true}), || format!("removed {name}"))
+        }
+    }
+}
+
+/// What can be said before a worker is started.
+fn readable(file: &Path) -> Result<(), Failure> {
+    let unreadable = |why: String| {
+        Failure::refused(
+            "unreadable",
+            format!("{} cannot be read: {why}", file.display()),
+            "name a file of audio or video that this user may read",
+        )
+    };
+    let found = fs::metadata(file).map_err(|e| unreadable(e.to_string()))?;
+    if !found.is_file() {
+        return Err(unreadable("it is no file".to_owned()));
+    }
+    if found.len() == 0 {
+        return Err(unreadable("it is empty".to_owned()));
+    }
+    fs::File::open(file).map(drop).map_err(|e| unreadable(e.to_string()))
+}
+
+fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failure> {
+    let _ = (context, name, file);
+    Err(Failure::refused(
+        "not_built",
+        "preparing clips is not part of this build",
+        "use a later build",
+    ))
+}
+
+fn users<'a>(clip: &ClipInfo, subscribers: &'a [Subscriber]) -> Vec<&'a str> {
+    let uses = |s: &&Subscriber| {
+        [&s.clip, &s.greeting]
+            .into_iter()
+            .flatten()
+            .any(|name| *name == clip.name)
+    };
+    subscribers.iter().filter(uses).map(|s| s.user.as_str()).collect()
+}
+
+fn bytes(clip: &ClipInfo) -> u64 {
+    clip.renditions.iter().map(|r| r.bytes).sum()
+}
+
+fn renditions(clip: &ClipInfo) -> String {
+    clip.renditions
+        .iter()
+        .map(|r| r.profile.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn seconds(clip: &ClipInfo) -> String {
+    format!("{}.{} s", clip.duration_ms / 1_000, clip.duration_ms / 100 % 10)
+}
+
+fn row(clip: &ClipInfo, users: &[&str]) -> Row {
+    let cells = vec![
+        clip.name.clone(),
+        seconds(clip),
+        renditions(clip),
+        bytes(clip).to_string(),
+        or_dash((!users.is_empty()).then(|| users.join(", "))),
+    ];
+    Row {
+        value: json_row(clip, users),
+        cells,
+    }
+}
+
+fn json_row(clip: &ClipInfo, users: &[&str]) -> Value {
+    let renditions: Vec<Value> = clip
+        .renditions
+        .iter()
+        .map(|r| json!({"profile": r.profile.name(), "bytes": r.bytes}))
+        .collect();
+    json!({
+        "id": clip.id.to_string(),
+        "name": clip.name,
+        "duration_ms": clip.duration_ms,
+        "bytes": bytes(clip),
+        "renditions": renditions,
+        "used_by": users,
+    })
+}
+
+fn describe(clip: &ClipInfo) -> String {
+    let kind = match (
+        clip.renditions.iter().any(|r| r.profile.is_video()),
+        clip.renditions.iter().any(|r| !r.profile.is_video()),
+    ) {
+        (true, true) => "video and audio",
+        (true, false) => "video without sound",
+        (false, _) => "audio alone",
+    };
+    format!(
+        "clip {}: {}, {kind}, as {} ({} bytes)",
+        clip.name,
+        seconds(clip),
+        renditions(clip),
+        bytes(clip)
+    )
+}

@@ -1,0 +1,385 @@
+//! `segue doctor`: what is wrong with this machine or configuration, each with its fix.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use segue_store::Store;
+use serde_json::json;
+
+use super::output::{Output, Row};
+use crate::{
+    config::{self, Config},
+    failure::{Exit, Failure},
+};
+
+/// Open files that a busy small office needs: eight sockets and more a call.
+const FILES_WANTED: u64 = 4_096;
+
+/// `CAP_SYS_NICE` in the capability masks (capabilities(7)).
+const CAP_SYS_NICE: u32 = 23;
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Works, with less.
+    Warn,
+    Wrong,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Wrong => "wrong",
+        }
+    }
+}
+
+struct Check {
+    name: &'static str,
+    state: State,
+    found: String,
+    fix: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Check {
+        Check {
+            name,
+            state: State::Ok,
+            found: found.into(),
+            fix: None,
+        }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check {
+            name,
+            state: State::Warn,
+            found: found.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    fn wrong(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
+        Check {
+            name,
+            state: State::Wrong,
+            found: found.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    fn failed(name: &'static str, failure: Failure) -> Check {
+        Check::wrong(name, failure.message, failure.fix)
+    }
+}
+
+/// Prints every check; exit code 1 when one is wrong.
+pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result<ExitCode, Failure> {
+    let mut checks = Vec::new();
+    match Config::load(file, data) {
+        Ok(config) => {
+            checks.push(Check::ok(
+                "configuration",
+                "every setting reads well; 'segue config' prints them",
+            ));
+            checks.push(variables());
+            checks.push(profiles(&config));
+            checks.push(data_dir(&config));
+            checks.extend(ports(&config));
+            checks.push(media_address(&config));
+            checks.push(clips(&config));
+        }
+        Err(failure) => checks.push(Check::failed("configuration", failure)),
+    }
+    checks.push(gstreamer());
+    checks.push(open_files());
+    checks.push(realtime());
+    let wrong = checks.iter().any(|c| c.state == State::Wrong);
+    let rows = checks.into_iter().map(row).collect();
+    out.rows(rows, &["STATE", "CHECK", "FOUND"], "")?;
+    Ok(if wrong {
+        ExitCode::from(Exit::Refused as u8)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn row(check: Check) -> Row {
+    let found = match &check.fix {
+        Some(fix) => format!("{}; fix: {fix}", check.found),
+        None => check.found.clone(),
+    };
+    Row {
+        value: json!({"check": check.name, "state": check.state.name(), "found": check.found, "fix": check.fix}),
+        cells: vec![check.state.name().to_owned(), check.name.to_owned(), found],
+    }
+}
+
+/// A misspelt variable would silently do nothing.
+fn variables() -> Check {
+    let known: Vec<String> = config::KEYS.iter().map(config::Key::variable).collect();
+    let unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("SEGUE_") && !known.contains(name) && name != "SEGUE_LOG")
+        .collect();
+    if unknown.is_empty() {
+        Check::ok("environment", "no unknown SEGUE_ variable")
+    } else {
+        Check::warn(
+            "environment",
+            format!("{} means nothing", unknown.join(", ")),
+            "'segue config' prints every key",
+        )
+    }
+}
+
+fn profiles(config: &Config) -> Check {
+    match config::load_profiles(config) {
+        Ok(profiles) => {
+            let names: Vec<String> = profiles
+                .iter()
+                .map(|p| format!("{} ({} sources)", p.name, p.sources.len()))
+                .collect();
+            Check::ok("profiles", names.join(", "))
+        }
+        Err(failure) => Check::failed("profiles", failure),
+    }
+}
+
+/// Looks without making anything: a directory that is not there yet is made by the first command that needs it.
+fn data_dir(config: &Config) -> Check {
+    const NAME: &str = "data directory";
+    let dir = &config.data_dir;
+    match segue_store::version(dir) {
+        Ok(None | Some(segue_store::VERSION)) => {}
+        Ok(Some(found)) => {
+            let error = segue_store::StoreError::OtherVersion {
+                path: dir.clone(),
+                found,
+                ours: segue_store::VERSION,
+            };
+            return Check::failed(NAME, error.into());
+        }
+        Err(error) => return Check::failed(NAME, error.into()),
+    }
+    let existing = dir
+        .ancestors()
+        .find(|d| d.as_os_str().is_empty() || d.exists())
+        .unwrap_or(dir);
+    let existing = if existing.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        existing
+    };
+    let probe = existing.join(format!(".segue-doctor.{}", std::process::id()));
+    let written = fs::write(&probe, b"probe");
+    let _ = fs::remove_file(&probe);
+    match written {
+        Ok(()) => Check::ok(
+            NAME,
+            format!("{} is writable, schema version {}", dir.display(), segue_store::VERSION),
+        ),
+        Err(e) => Check::wrong(
+            NAME,
+            format!("{} cannot be written: {e}", existing.display()),
+            "make it writable for this user, or name another with --data",
+        ),
+    }
+}
+
+fn ports(config: &Config) -> Vec<Check> {
+    let server = Store::server_runs(&config.data_dir);
+    let taken = |name: &'static str, address: SocketAddr, key: &str, bound: std::io::Result<()>| match bound {
+        Ok(()) => Check::ok(name, format!("{address} is free")),
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && server => Check::ok(
+            name,
+            format!("{address} is in use, and a Segue server runs on this data directory"),
+        ),
+        Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => Check::wrong(
+            name,
+            format!("{address} is in use by another program"),
+            format!("stop it (ss -lntup shows it), or set {key} to another port"),
+        ),
+        Err(e) => Check::wrong(
+            name,
+            format!("{address} cannot be bound: {e}"),
+            format!("set {key} to an address of this machine"),
+        ),
+    };
+    let udp = config
+        .sip_udp
+        .iter()
+        .map(|a| taken("sip.udp", *a, "sip.udp", UdpSocket::bind(a).map(drop)));
+    let tcp = config
+        .sip_tcp
+        .iter()
+        .map(|a| taken("sip.tcp", *a, "sip.tcp", TcpListener::bind(a).map(drop)));
+    let http = config.http_listen;
+    let http = taken("http.listen", http, "http.listen", TcpListener::bind(http).map(drop));
+    udp.chain(tcp).chain([http]).collect()
+}
+
+fn media_address(config: &Config) -> Check {
+    match UdpSocket::bind(SocketAddr::new(config.media_address, 0)) {
+        Ok(_) => {
+            let ports = config
+                .media_ports
+                .end()
+                .saturating_sub(*config.media_ports.start())
+                .saturating_add(1);
+            Check::ok(
+                "media",
+                format!("{}, {ports} ports: about {} calls", config.media_address, ports / 8),
+            )
+        }
+        Err(e) => Check::wrong(
+            "media",
+            format!("media.address {} cannot be bound: {e}", config.media_address),
+            "set media.address to an address of this machine",
+        ),
+    }
+}
+
+/// Only looks; `segue run` prepares the beep itself.
+fn clips(config: &Config) -> Check {
+    const NAME: &str = "beep";
+    if segue_store::version(&config.data_dir).ok().flatten().is_none() {
+        return Check::ok(NAME, "prepared when the server first starts");
+    }
+    match Store::open(&config.data_dir).and_then(|store| store.clips()) {
+        Ok(clips) if clips.iter().any(|c| c.name == segue_mailbox::BEEP_CLIP) => Check::ok(NAME, "prepared"),
+        Ok(_) => Check::ok(NAME, "prepared when the server next starts"),
+        Err(error) => Check::failed(NAME, error.into()),
+    }
+}
+
+/// Asked in a process of its own: a codec that cannot even be loaded must not end this one.
+fn gstreamer() -> Check {
+    const NAME: &str = "gstreamer";
+    const FIX: &str = "apt-get install gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+                       gstreamer1.0-plugins-ugly gstreamer1.0-libav";
+    let asked = std::env::current_exe().and_then(|program| {
+        Command::new(program)
+            .args(["media-worker", "--check"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .output()
+    });
+    match asked {
+        Ok(answer) if answer.status.success() && answer.stdout.trim_ascii().is_empty() => {
+            Check::ok(NAME, "every element that clips and messages need is here")
+        }
+        Ok(answer) => {
+            let said =
+                [answer.stdout, answer.stderr].map(|text| String::from_utf8_lossy(&text).trim().replace('\n', ", "));
+            let said = said
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or_else(|| answer.status.to_string());
+            Check::wrong(NAME, format!("missing: {said}"), FIX)
+        }
+        Err(e) => Check::wrong(
+            NAME,
+            format!("the worker does not start: {e}"),
+            "run 'segue' from an installed binary",
+        ),
+    }
+}
+
+fn open_files() -> Check {
+    const NAME: &str = "open files";
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    match limit(&limits, "Max open files") {
+        Some(soft) if soft >= FILES_WANTED => Check::ok(NAME, format!("{} allowed", or_unlimited(soft))),
+        Some(soft) => Check::warn(
+            NAME,
+            format!("{soft} allowed: about {} calls", soft / 10),
+            format!("ulimit -n {FILES_WANTED} before starting (LimitNOFILE= in systemd)"),
+        ),
+        None => Check::warn(
+            NAME,
+            "/proc/self/limits does not say",
+            format!("make sure of ulimit -n {FILES_WANTED}"),
+        ),
+    }
+}
+
+fn or_unlimited(limit: u64) -> String {
+    if limit == u64::MAX {
+        "any number".to_owned()
+    } else {
+        limit.to_string()
+    }
+}
+
+/// Soft limit of a line in /proc/self/limits.
+fn limit(limits: &str, name: &str) -> Option<u64> {
+    let soft = limits
+        .lines()
+        .find_map(|line| line.strip_prefix(name))?
+        .split_whitespace()
+        .next()?;
+    if soft == "unlimited" {
+        Some(u64::MAX)
+    } else {
+        soft.parse().ok()
+    }
+}
+
+fn realtime() -> Check {
+    const NAME: &str = "real-time priority";
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let by_limit = limit(&limits, "Max realtime priority").is_some_and(|priority| priority > 0);
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if by_limit || has_capability(&status, CAP_SYS_NICE) {
+        Check::ok(NAME, "allowed for the media threads")
+    } else {
+        Check::warn(
+            NAME,
+            "not allowed: with hundreds of streams some packets leave late",
+            "give CAP_SYS_NICE or RLIMIT_RTPRIO (LimitRTPRIO=20 in systemd, 'rtprio' in limits.conf)",
+        )
+    }
+}
+
+/// Whether a capability is effective, from /proc/self/status.
+fn has_capability(status: &str, bit: u32) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << bit) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_the_kernel_writes_them() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max open files            1024                 524288               files     \n\
+                      Max realtime priority     unlimited            0                    \n";
+        assert_eq!(limit(limits, "Max open files"), Some(1_024));
+        assert_eq!(limit(limits, "Max realtime priority"), Some(u64::MAX));
+        assert_eq!(limit(limits, "Max stack size"), None);
+    }
+
+    #[test]
+    fn capabilities_are_bits_of_a_mask() {
+        assert!(has_capability(
+            "Name:\tsegue\nCapEff:\t0000000000800000\n",
+            CAP_SYS_NICE
+        ));
+        assert!(!has_capability("CapEff:\t00000000007fffff\n", CAP_SYS_NICE));
+        assert!(!has_capability("", CAP_SYS_NICE));
+    }
+}

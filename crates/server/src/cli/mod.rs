@@ -1,0 +1,200 @@
+//! The command line. One file a group of commands; this one knows the names.
+
+mod call;
+mod clip;
+mod config;
+mod doctor;
+mod message;
+mod output;
+mod retention;
+mod subscriber;
+mod value;
+mod wait;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+use segue_store::Store;
+
+use crate::{config::Config, failure::Failure};
+use output::Output;
+
+/// Holds a caller on the callee's video clip, then connects them; or keeps a video message.
+#[derive(Debug, Parser)]
+#[command(name = "segue", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 refused, 2 usage, 3 not found, 4 timed out, 5 no server.\n\
+                        Durations: a number and ms, s, m, h or d. 'none' clears an option."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file [default: ./segue.toml if present]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory [default: data_dir of the configuration, ./segue-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Say everything as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Run {
+        /// Write the bound addresses as JSON to this file when ready
+        #[arg(long, value_name = "FILE")]
+        ready_file: Option<PathBuf>,
+    },
+    /// Print every setting with its value, meaning and source
+    Config,
+    /// Say what is wrong with this machine or configuration
+    Doctor,
+    /// Clips: what callers see and hear before B, and greetings
+    #[command(subcommand)]
+    Clip(clip::Command),
+    /// Subscribers: who may be called
+    #[command(subcommand)]
+    Subscriber(subscriber::Command),
+    /// How long messages are kept
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// Messages that callers left
+    #[command(subcommand)]
+    Message(message::Command),
+    /// Calls that have ended
+    #[command(subcommand)]
+    Call(call::Command),
+    /// Wait until a message or call is there
+    #[command(subcommand)]
+    Wait(wait::Command),
+    /// The worker process; started by the server and `clip add`
+    #[command(hide = true)]
+    MediaWorker {
+        /// Print the GStreamer elements this machine lacks, one a line, and end
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// What every command gets.
+struct Context {
+    config: Config,
+    out: Output,
+}
+
+impl Context {
+    /// The store of the configured data directory.
+    fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.config.data_dir)?)
+    }
+}
+
+/// Reads the command line, does what it says, reports how it ended.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let wants_json = arguments.iter().any(|a| a == "--json");
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error, wants_json),
+    };
+    let json = cli.global.json;
+    perform(cli).unwrap_or_else(|failure| failure.report(json))
+}
+
+fn perform(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Command::MediaWorker { check } = cli.command {
+        // The worker reads no configuration: its jobs say everything.
+        return if check {
+            missing_elements()
+        } else {
+            Ok(segue_media_worker::main())
+        };
+    }
+    let Global {
+        config: file,
+        data,
+        json,
+    } = cli.global;
+    if matches!(cli.command, Command::Doctor) {
+        return doctor::perform(file.as_deref(), data.as_deref(), &Output::new(json));
+    }
+    let config = Config::load(file.as_deref(), data.as_deref())?;
+    let context = Context {
+        config,
+        out: Output::new(json),
+    };
+    match cli.command {
+        Command::Run { ready_file } => return crate::run::run(context.config, ready_file.as_deref()),
+        Command::Config => config::perform(&context),
+        Command::Clip(command) => clip::perform(command, &context),
+        Command::Subscriber(command) => subscriber::perform(command, &context),
+        Command::Retention(command) => retention::perform(command, &context),
+        Command::Message(command) => message::perform(command, &context),
+        Command::Call(command) => call::perform(command, &context),
+        Command::Wait(command) => wait::perform(command, &context),
+        Command::Doctor | Command::MediaWorker { .. } => Ok(()),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn missing_elements() -> Result<ExitCode, Failure> {
+    let missing = segue_media_worker::missing_elements()
+        .map_err(|why| Failure::refused("gstreamer", why, "install GStreamer 1.22 or later"))?;
+    missing.iter().for_each(|element| println!("{element}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Help and version are no failures; everything else is one line: what is wrong, and how it is meant.
+fn unparsed(error: &clap::Error, json: bool) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    ) && !json
+    {
+        eprint!("{error}");
+        return ExitCode::from(crate::failure::Exit::Usage as u8);
+    }
+    let text = error.render().to_string();
+    let (said, usage) = text.split_once("Usage:").unwrap_or((&text, ""));
+    let message = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let usage = usage.lines().next().unwrap_or("").trim();
+    let fix = if usage.is_empty() {
+        "see 'segue --help'".to_owned()
+    } else {
+        format!("use it as: {usage}")
+    };
+    Failure::usage(message, fix).report(json)
+}
+
+/// A file as shown to people and programs.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,186 @@
+//! `segue subscriber add|set|list|remove`.
+
+use clap::{Args, Subcommand as ClapSubcommand};
+use segue_policy::Subscriber;
+use serde_json::{Value, json};
+
+use super::{
+    Context,
+    output::{Row, or_dash},
+    value::{ClipName, DurationMs, OrNone, Target, User},
+};
+use crate::failure::Failure;
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// Add a subscriber
+    Add {
+        /// User part of their SIP address
+        user: User,
+        /// Where they are reached, e.g. sip:bob@192.0.2.7:5060
+        #[arg(long, value_name = "URI")]
+        target: Target,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Change a subscriber; what is not named stays
+    Set {
+        /// The subscriber
+        user: User,
+        /// Where they are reached
+        #[arg(long, value_name = "URI")]
+        target: Option<Target>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// List subscribers
+    List,
+    /// Remove a subscriber; their messages stay until deleted
+    Remove {
+        /// The subscriber
+        user: User,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Options {
+    /// Clip that callers see while held, or 'none'
+    #[arg(long, value_name = "NAME")]
+    clip: Option<OrNone<ClipName>>,
+    /// How long callers are held before the subscriber is called, or 'none' for the profile's
+    #[arg(long, value_name = "DURATION")]
+    hold: Option<OrNone<DurationMs>>,
+    /// How long the subscriber rings before the greeting, or 'none' for the profile's
+    #[arg(long, value_name = "DURATION")]
+    no_answer: Option<OrNone<DurationMs>>,
+    /// Clip played as their greeting, or 'none'
+    #[arg(long, value_name = "NAME")]
+    greeting: Option<OrNone<ClipName>>,
+}
+
+impl Options {
+    fn is_empty(&self) -> bool {
+        self.clip.is_none() && self.hold.is_none() && self.no_answer.is_none() && self.greeting.is_none()
+    }
+
+    fn apply(self, subscriber: &mut Subscriber) {
+        if let Some(OrNone(clip)) = self.clip {
+            subscriber.clip = clip.map(|ClipName(name)| name);
+        }
+        if let Some(OrNone(hold)) = self.hold {
+            subscriber.hold_ms = hold.map(|DurationMs(ms)| ms);
+        }
+        if let Some(OrNone(no_answer)) = self.no_answer {
+            subscriber.no_answer_ms = no_answer.map(|DurationMs(ms)| ms);
+        }
+        if let Some(OrNone(greeting)) = self.greeting {
+            subscriber.greeting = greeting.map(|ClipName(name)| name);
+        }
+    }
+}
+
+pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Add {
+            user: User(user),
+            target: Target(target),
+            options,
+        } => {
+            let mut new = Subscriber {
+                user,
+                target,
+                clip: None,
+                hold_ms: None,
+                no_answer_ms: None,
+                greeting: None,
+            };
+            options.apply(&mut new);
+            context.store()?.add_subscriber(new.clone())?;
+            context
+                .out
+                .object(&json_row(&new), || format!("added {}", describe(&new)))
+        }
+        Command::Set {
+            user: User(user),
+            target,
+            options,
+        } => {
+            if target.is_none() && options.is_empty() {
+                return Err(Failure::usage(
+                    "nothing to set",
+                    format!("name what shall change, e.g. 'segue subscriber set {user} --hold 6s'"),
+                ));
+            }
+            let changed = context.store()?.change_subscriber(&user, move |subscriber| {
+                if let Some(Target(target)) = target {
+                    subscriber.target = target;
+                }
+                options.apply(subscriber);
+            })?;
+            context
+                .out
+                .object(&json_row(&changed), || format!("set {}", describe(&changed)))
+        }
+        Command::List => {
+            let rows = context.store()?.subscribers()?.iter().map(row).collect();
+            context.out.rows(
+                rows,
+                &["USER", "TARGET", "CLIP", "HOLD", "NO ANSWER", "GREETING"],
+                "no subscribers; add one with 'segue subscriber add USER --target sip:USER@HOST'",
+            )
+        }
+        Command::Remove { user: User(user) } => {
+            let store = context.store()?;
+            store.remove_subscriber(&user)?;
+            let kept = store.messages(&user)?.len();
+            context.out.object(
+                &json!({"user": user, "removed": true, "messages_kept": kept}),
+                || match kept {
+                    0 => format!("removed {user}"),
+                    n => format!("removed {user}; {n} messages stay until deleted ('segue message list {user}')"),
+                },
+            )
+        }
+    }
+}
+
+fn row(subscriber: &Subscriber) -> Row {
+    let cells = vec![
+        subscriber.user.clone(),
+        subscriber.target.clone(),
+        or_dash(subscriber.clip.as_ref()),
+        or_dash(subscriber.hold_ms.map(DurationMs)),
+        or_dash(subscriber.no_answer_ms.map(DurationMs)),
+        or_dash(subscriber.greeting.as_ref()),
+    ];
+    Row {
+        value: json_row(subscriber),
+        cells,
+    }
+}
+
+fn json_row(subscriber: &Subscriber) -> Value {
+    json!({
+        "user": subscriber.user,
+        "target": subscriber.target,
+        "clip": subscriber.clip,
+        "hold_ms": subscriber.hold_ms,
+        "no_answer_ms": subscriber.no_answer_ms,
+        "greeting": subscriber.greeting,
+    })
+}
+
+fn describe(subscriber: &Subscriber) -> String {
+    let profile = || "the profile's".to_owned();
+    format!(
+        "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}",
+        subscriber.user,
+        subscriber.target,
+        subscriber.clip.as_deref().unwrap_or("none"),
+        subscriber.hold_ms.map_or_else(profile, |ms| DurationMs(ms).to_string()),
+        subscriber
+            .no_answer_ms
+            .map_or_else(profile, |ms| DurationMs(ms).to_string()),
+        subscriber.greeting.as_deref().unwrap_or("none"),
+    )
+}

@@ -1,0 +1,205 @@
+//! Values on the command line: durations, targets, and `none`, which clears an option.
+
+use std::{fmt, str::FromStr};
+
+use segue_sip_wire::Uri;
+
+/// A length of time: `[0-9]+(ms|s|m|h|d)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationMs(pub u64);
+
+impl FromStr for DurationMs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<DurationMs, String> {
+        let wrong = || "a duration is a number and ms, s, m, h or d, e.g. 6s or 1500ms".to_owned();
+        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(digits);
+        let unit_ms: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        // Times are kept as signed 64-bit milliseconds.
+        number
+            .checked_mul(unit_ms)
+            .filter(|ms| i64::try_from(*ms).is_ok())
+            .map(DurationMs)
+            .ok_or_else(|| "that duration is too long".to_owned())
+    }
+}
+
+impl fmt::Display for DurationMs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_multiple_of(1_000) {
+            write!(f, "{} s", self.0 / 1_000)
+        } else {
+            write!(f, "{} ms", self.0)
+        }
+    }
+}
+
+/// A new value for an option, or `none`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrNone<T>(pub Option<T>);
+
+impl<T: FromStr> FromStr for OrNone<T>
+where
+    T::Err: fmt::Display,
+{
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OrNone<T>, String> {
+        if text == "none" {
+            return Ok(OrNone(None));
+        }
+        text.parse()
+            .map(|value| OrNone(Some(value)))
+            .map_err(|e: T::Err| e.to_string())
+    }
+}
+
+/// A number of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Count, String> {
+        text.parse()
+            .map(Count)
+            .map_err(|_| format!("a number of messages (0 to {}) or 'none'", u32::MAX))
+    }
+}
+
+/// Where a subscriber is reached: a `sip:` URI that can be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target(pub String);
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        let uri: Uri = text
+            .parse()
+            .map_err(|e| format!("{e}; a target is e.g. sip:bob@192.0.2.7:5060"))?;
+        if !uri.is_sip() {
+            return Err("a target is a SIP URI, e.g. sip:bob@192.0.2.7:5060".to_owned());
+        }
+        if uri.is_sips() {
+            return Err("sips: needs TLS, which is not built yet; use sip:".to_owned());
+        }
+        if uri.headers().is_some() {
+            return Err("a target carries no headers ('?...')".to_owned());
+        }
+        if uri.port() == Some(0) {
+            return Err("port 0 cannot be called".to_owned());
+        }
+        match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("udp" | "tcp") => Ok(Target(text.to_owned())),
+            Some(other) => Err(format!("transport={other} is not built yet; use udp or tcp")),
+        }
+    }
+}
+
+/// A clip's name where one is chosen (it may not exist; the store says so).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipName(pub String);
+
+impl FromStr for ClipName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ClipName, String> {
+        segue_mailbox::check_clip_name(text)
+            .map(|()| ClipName(text.to_owned()))
+            .map_err(|e| e.to_string())
+    }
+}
+
+/// A subscriber's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User(pub String);
+
+impl FromStr for User {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<User, String> {
+        segue_policy::check_user(text)
+            .map(|()| User(text.to_owned()))
+            .map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        for (text, ms) in [
+            ("0ms", 0),
+            ("1500ms", 1_500),
+            ("6s", 6_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("30d", 2_592_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(DurationMs(ms)), "{text}");
+        }
+        for text in [
+            "",
+            "6",
+            "s",
+            "6 s",
+            "-6s",
+            "6sec",
+            "1.5s",
+            "6S",
+            "1h30m",
+            "99999999999999999999s",
+            "9999999999999999d",
+        ] {
+            assert!(text.parse::<DurationMs>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn none_clears() {
+        assert_eq!("none".parse(), Ok(OrNone::<DurationMs>(None)));
+        assert_eq!("6s".parse(), Ok(OrNone(Some(DurationMs(6_000)))));
+        assert!("never".parse::<OrNone<DurationMs>>().is_err());
+    }
+
+    #[test]
+    fn targets_are_sip_uris_that_can_be_called() {
+        for good in [
+            "sip:bob@192.0.2.7",
+            "sip:bob@192.0.2.7:5070;transport=tcp",
+            "sip:bob@[2001:db8::1]:5060",
+            "sip:192.0.2.7",
+        ] {
+            assert!(good.parse::<Target>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "bob",
+            "bob@192.0.2.7",
+            "tel:+49301234",
+            "sips:bob@192.0.2.7",
+            "sip:",
+            "sip:bob@192.0.2.7:0",
+            "sip:bob@192.0.2.7:99999",
+            "sip:bob@192.0.2.7;transport=ws",
+            "sip:bob@192.0.2.7?x=y",
+            "sip:b b@192.0.2.7",
+            "none",
+        ] {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Every key: its name, what it means, how it is read and shown. The only list of them.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Config, value::Raw};
+
+/// One key.
+pub struct Key {
+    /// `table.key` as in the file.
+    pub name: &'static str,
+    /// What it means, after "is".
+    pub meaning: &'static str,
+    /// Reads it; the error says what is needed.
+    pub set: fn(&mut Config, &Raw) -> Result<(), String>,
+    /// Shows it; absent = null.
+    pub get: fn(&Config) -> Value,
+}
+
+impl Key {
+    /// The environment variable that overrides it: `SEGUE_SIP_UDP` for `sip.udp`.
+    pub fn variable(&self) -> String {
+        format!("SEGUE_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+/// All keys, in the order `segue config` prints them.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "data_dir",
+        meaning: "where the database and the recordings in work live",
+        set: |c, raw| raw.text().map(|v| c.data_dir = PathBuf::from(v)),
+        get: |c| json!(c.data_dir.display().to_string()),
+    },
+    Key {
+        name: "profiles_dir",
+        meaning: "where SIP profiles (*.toml) are read from; absent: the built-in softphone profile",
+        set: |c, raw| raw.text().map(|v| c.profiles_dir = Some(PathBuf::from(v))),
+        get: |c| json!(c.profiles_dir.as_ref().map(|d| d.display().to_string())),
+    },
+    Key {
+        name: "sip.udp",
+        meaning: "the list of UDP sockets for SIP; port 0 takes a free one",
+        set: |c, raw| raw.sockets().map(|v| c.sip_udp = v),
+        get: |c| json!(c.sip_udp.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    },
+    Key {
+        name: "sip.tcp",
+        meaning: "the list of TCP sockets for SIP; port 0 takes a free one",
+        set: |c, raw| raw.sockets().map(|v| c.sip_tcp = v),
+        get: |c| json!(c.sip_tcp.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    },
+    Key {
+        name: "sip.advertise",
+        meaning: "the host or host:port that Via and Contact say; absent: the socket's own address",
+        set: |c, raw| advertised(raw).map(|v| c.sip_advertise = Some(v)),
+        get: |c| json!(c.sip_advertise),
+    },
+    Key {
+        name: "sip.t1_ms",
+        meaning: "SIP's round-trip estimate T1 in milliseconds (RFC 3261 §17.1.1.1), from which its timers follow",
+        set: |c, raw| raw.number(1..=10_000).map(|v| c.sip_t1_ms = v),
+        get: |c| json!(c.sip_t1_ms),
+    },
+    Key {
+        name: "http.listen",
+        meaning: "the HTTP socket (/health); port 0 takes a free one",
+        set: |c, raw| raw.socket().map(|v| c.http_listen = v),
+        get: |c| json!(c.http_listen.to_string()),
+    },
+    Key {
+        name: "media.address",
+        meaning: "the address media sockets bind to",
+        set: |c, raw| raw.address().map(|v| c.media_address = v),
+        get: |c| json!(c.media_address.to_string()),
+    },
+    Key {
+        name: "media.advertise",
+        meaning: "the address that SDP says; absent: media.address",
+        set: |c, raw| raw.address().map(|v| c.media_advertise = Some(v)),
+        get: |c| json!(c.media_advertise.map(|a| a.to_string())),
+    },
+    Key {
+        name: "media.ports",
+        meaning: "the range of UDP ports for RTP and RTCP, four for each leg of a call",
+        set: |c, raw| raw.ports().map(|v| c.media_ports = v),
+        get: |c| json!(format!("{}-{}", c.media_ports.start(), c.media_ports.end())),
+    },
+    Key {
+        name: "record.min_ms",
+        meaning: "the length in milliseconds under which a recording is dropped",
+        set: |c, raw| raw.number(0..=DAY_MS).map(|v| c.record_min_ms = v),
+        get: |c| json!(c.record_min_ms),
+    },
+    Key {
+        name: "record.max_ms",
+        meaning: "the length in milliseconds at which a recording ends",
+        set: |c, raw| raw.number(1..=DAY_MS).map(|v| c.record_max_ms = v),
+        get: |c| json!(c.record_max_ms),
+    },
+    Key {
+        name: "record.silence_ms",
+        meaning: "the silence in milliseconds that ends an audio recording",
+        set: |c, raw| raw.number(500..=DAY_MS).map(|v| c.record_silence_ms = v),
+        get: |c| json!(c.record_silence_ms),
+    },
+    Key {
+        name: "test.seed",
+        meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
+        set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),
+        get: |c| json!(c.test_seed),
+    },
+];
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`, as Via and Contact take it.
+fn advertised(raw: &Raw) -> Result<String, String> {
+    let text = raw.text()?;
+    let uri: Result<segue_sip_wire::Uri, _> = format!("sip:{text}").parse();
+    match uri {
+        Ok(uri) if uri.user_raw().is_none() && uri.params().next().is_none() && uri.headers().is_none() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("a host or host:port is needed, e.g. \"sip.example.com\"".to_owned()),
+    }
+}

@@ -1,0 +1,231 @@
+//! The configuration: defaults, then `segue.toml`, then `SEGUE_` environment variables, then command line options.
+
+mod file;
+mod keys;
+mod profiles;
+mod value;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+pub use keys::{KEYS, Key};
+pub use profiles::load as load_profiles;
+
+use crate::failure::Failure;
+use value::Raw;
+
+/// Every setting, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where the database and spools live.
+    pub data_dir: PathBuf,
+    /// Where profiles are read from; `None`: the one built in.
+    pub profiles_dir: Option<PathBuf>,
+    /// UDP sockets for SIP.
+    pub sip_udp: Vec<SocketAddr>,
+    /// TCP sockets for SIP.
+    pub sip_tcp: Vec<SocketAddr>,
+    /// Host (or host:port) that Via and Contact say; `None`: the socket's own address.
+    pub sip_advertise: Option<String>,
+    /// SIP timer T1, milliseconds.
+    pub sip_t1_ms: u64,
+    /// The HTTP socket.
+    pub http_listen: SocketAddr,
+    /// Where media sockets bind.
+    pub media_address: IpAddr,
+    /// Address that SDP says; `None`: `media_address`.
+    pub media_advertise: Option<IpAddr>,
+    /// Ports for RTP and RTCP.
+    pub media_ports: RangeInclusive<u16>,
+    /// Recordings shorter than this are dropped, milliseconds.
+    pub record_min_ms: u64,
+    /// The longest recording, milliseconds.
+    pub record_max_ms: u64,
+    /// Silence that ends an audio recording, milliseconds.
+    pub record_silence_ms: u64,
+    /// Fixes tags, Call-IDs, SSRCs and ports.
+    pub test_seed: Option<u64>,
+    sources: Vec<(&'static str, Source)>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody said otherwise.
+    #[default]
+    Default,
+    /// A line of the file.
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+    /// An option on the command line.
+    Option(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Source::Environment(name) => f.write_str(name),
+            Source::Option(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Config {
+            data_dir: PathBuf::from("./segue-data"),
+            profiles_dir: None,
+            sip_udp: vec![SocketAddr::new(localhost, 5060)],
+            sip_tcp: vec![SocketAddr::new(localhost, 5060)],
+            sip_advertise: None,
+            sip_t1_ms: 500,
+            http_listen: SocketAddr::new(localhost, 8080),
+            media_address: localhost,
+            media_advertise: None,
+            media_ports: 20_000..=29_999,
+            record_min_ms: 1_000,
+            record_max_ms: 180_000,
+            record_silence_ms: 10_000,
+            test_seed: None,
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// The file read when none is named.
+const DEFAULT_FILE: &str = "segue.toml";
+
+impl Config {
+    /// Reads everything: `file` (or `./segue.toml` if there is one), the environment, the `--data` option.
+    ///
+    /// Errors name the line, variable or option, and the fix.
+    pub fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Config, Failure> {
+        let present = Path::new(DEFAULT_FILE);
+        let file = file.or_else(|| present.exists().then_some(present));
+        Config::from_parts(file, &|name| std::env::var(name).ok(), data)
+    }
+
+    fn from_parts(
+        file: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+        data: Option<&Path>,
+    ) -> Result<Config, Failure> {
+        let mut config = Config::default();
+        if let Some(path) = file {
+            file::read(&mut config, path)?;
+        }
+        for key in KEYS {
+            let name = key.variable();
+            if let Some(text) = environment(&name) {
+                config.set(key, &Raw::Text(text), Source::Environment(name))?;
+            }
+        }
+        if let Some(dir) = data {
+            config.data_dir = dir.to_owned();
+            config.sources.push(("data_dir", Source::Option("--data")));
+        }
+        if config.profiles_dir.is_none() {
+            config.profiles_dir = default_profiles(file);
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn set(&mut self, key: &Key, raw: &Raw, source: Source) -> Result<(), Failure> {
+        (key.set)(self, raw).map_err(|why| {
+            Failure::refused(
+                "bad_configuration",
+                format!("{source}: {} = {raw}: {why}", key.name),
+                format!("{} is {}", key.name, key.meaning),
+            )
+        })?;
+        self.sources.push((key.name, source));
+        Ok(())
+    }
+
+    /// Where the value of a key came from.
+    pub fn source(&self, key: &Key) -> Source {
+        // The last one that said something counts.
+        self.sources
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == key.name)
+            .map(|(_, s)| s.clone())
+            .unwrap_or_default()
+    }
+
+    /// What no single key can say.
+    fn check(&self) -> Result<(), Failure> {
+        let wrong = |message: String, fix: &str| Err(Failure::refused("bad_configuration", message, fix));
+        if self.sip_udp.is_empty() && self.sip_tcp.is_empty() {
+            return wrong(
+                "sip.udp and sip.tcp are both empty, so nobody can call".to_owned(),
+                "name a socket, e.g. sip.udp = [\"127.0.0.1:5060\"]",
+            );
+        }
+        if self.record_min_ms > self.record_max_ms {
+            return wrong(
+                format!(
+                    "record.min_ms = {} is more than record.max_ms = {}",
+                    self.record_min_ms, self.record_max_ms
+                ),
+                "make record.min_ms the smaller one",
+            );
+        }
+        let sip = self.sip_udp.iter().chain(&self.sip_tcp);
+        if self.sip_advertise.is_none()
+            && let Some(any) = sip.clone().find(|a| a.ip().is_unspecified())
+        {
+            return wrong(
+                format!("{any} is no address that a peer could answer to"),
+                "set sip.advertise to this machine's address or name",
+            );
+        }
+        if self.media_advertise.is_none() && self.media_address.is_unspecified() {
+            return wrong(
+                format!(
+                    "media.address = {} is no address that a peer could send media to",
+                    self.media_address
+                ),
+                "set media.advertise to this machine's address",
+            );
+        }
+        if self.test_seed.is_some() {
+            let bound = sip
+                .map(SocketAddr::ip)
+                .chain([self.http_listen.ip(), self.media_address]);
+            if let Some(outside) = bound.into_iter().find(|ip| !ip.is_loopback()) {
+                return wrong(
+                    format!("test.seed makes tags, Call-IDs and ports guessable, and {outside} is not loopback"),
+                    "remove test.seed, or bind everything to 127.0.0.1",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `sip-profiles` beside the configuration file, else in the working directory, else none: the one built in.
+fn default_profiles(file: Option<&Path>) -> Option<PathBuf> {
+    let beside = file.and_then(Path::parent).map(|dir| dir.join("sip-profiles"));
+    beside
+        .into_iter()
+        .chain([PathBuf::from("sip-profiles")])
+        .find(|dir| dir.is_dir())
+}
+
+#[cfg(test)]
+mod tests;

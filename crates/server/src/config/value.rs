@@ -1,0 +1,115 @@
+//! Values as they stand in a file or the environment, and what they are read as.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+};
+
+/// A value before its key has read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Raw {
+    /// A TOML string, or anything from the environment.
+    Text(String),
+    /// A TOML integer.
+    Number(i64),
+    /// A TOML array.
+    List(Vec<Raw>),
+    /// Some other TOML type, by its name.
+    Other(&'static str),
+}
+
+impl fmt::Display for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Raw::Text(text) => write!(f, "{text:?}"),
+            Raw::Number(number) => write!(f, "{number}"),
+            Raw::List(items) => {
+                f.write_str("[")?;
+                for (i, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
+                }
+                f.write_str("]")
+            }
+            Raw::Other(what) => write!(f, "({what})"),
+        }
+    }
+}
+
+impl Raw {
+    /// A string that is not empty.
+    pub fn text(&self) -> Result<&str, String> {
+        match self {
+            Raw::Text(text) if !text.trim().is_empty() => Ok(text.trim()),
+            _ => Err("a string is needed".to_owned()),
+        }
+    }
+
+    /// An integer within bounds, as a number or in a string.
+    pub fn number(&self, bounds: RangeInclusive<u64>) -> Result<u64, String> {
+        let number = match self {
+            Raw::Number(number) => u64::try_from(*number).ok(),
+            Raw::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|n| bounds.contains(n))
+            .ok_or_else(|| format!("a whole number from {} to {} is needed", bounds.start(), bounds.end()))
+    }
+
+    /// `address:port`.
+    pub fn socket(&self) -> Result<SocketAddr, String> {
+        self.text()?
+            .parse()
+            .map_err(|_| "\"address:port\" is needed, e.g. \"127.0.0.1:5060\"".to_owned())
+    }
+
+    /// A list of `address:port`; in the environment separated by commas, empty for none.
+    pub fn sockets(&self) -> Result<Vec<SocketAddr>, String> {
+        const MAX: usize = 16;
+        let list: Vec<SocketAddr> = match self {
+            Raw::List(items) => items.iter().map(Raw::socket).collect::<Result<_, _>>()?,
+            Raw::Text(text) if text.trim().is_empty() => Vec::new(),
+            Raw::Text(text) => text
+                .split(',')
+                .map(|one| Raw::Text(one.to_owned()).socket())
+                .collect::<Result<_, _>>()?,
+            _ => return Err("a list is needed, e.g. [\"127.0.0.1:5060\"]".to_owned()),
+        };
+        let doubled = list
+            .iter()
+            .enumerate()
+            .find(|(i, a)| a.port() != 0 && list.iter().take(*i).any(|b| b == *a));
+        if let Some((_, address)) = doubled {
+            return Err(format!("{address} stands there twice"));
+        }
+        if list.len() > MAX {
+            return Err(format!("at most {MAX} sockets"));
+        }
+        Ok(list)
+    }
+
+    /// An IP address.
+    pub fn address(&self) -> Result<IpAddr, String> {
+        self.text()?
+            .parse()
+            .map_err(|_| "an IP address is needed, e.g. \"127.0.0.1\"".to_owned())
+    }
+
+    /// `from-to`, enough for the legs of one call.
+    pub fn ports(&self) -> Result<RangeInclusive<u16>, String> {
+        const EXPECTED: &str = "a range is needed, e.g. \"20000-29999\"";
+        /// RTP and RTCP, audio and video, two legs, and one to begin with an even number.
+        const FEWEST: u16 = 9;
+        let (from, to) = self.text()?.split_once('-').ok_or(EXPECTED)?;
+        let from: u16 = from.trim().parse().map_err(|_| EXPECTED)?;
+        let to: u16 = to.trim().parse().map_err(|_| EXPECTED)?;
+        if from < 1024 {
+            return Err("ports below 1024 are not for media".to_owned());
+        }
+        if to.saturating_sub(from) < FEWEST {
+            return Err(format!("one call needs a range of at least {} ports", FEWEST + 1));
+        }
+        Ok(from..=to)
+    }
+}
