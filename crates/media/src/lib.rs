@@ -3,10 +3,20 @@
 
 mod api;
 pub mod cache;
+mod carrier;
 mod media;
 mod path;
+mod ports;
+mod session;
 pub mod spool;
+mod spool_link;
+mod spool_thread;
+mod stats;
+mod syscall;
+mod thread;
+mod wheel;
 pub mod worker;
 
 pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo};
-pub use media::{Events, Media, Stats};
+pub use media::{Events, Media};
+pub use stats::Stats;

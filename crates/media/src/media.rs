@@ -1,36 +1,61 @@
 //! The owner's handle on the packet path.
 
-use crate::{Command, Event, LegKey, MediaConfig, MediaError, Ports, SessionKey};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::AtomicU64,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use rand::Rng;
+
+use crate::{
+    Command, Event, LegKey, MediaConfig, MediaError, Ports, SessionKey, Stats,
+    ports::{self, PortPool},
+    spool_link::{Job, SpoolLink},
+    spool_thread::Spooler,
+    stats::Counters,
+    syscall,
+    thread::{MediaThread, Order, Start},
+};
 
 /// Called with each event, on a media thread or the spool thread: it must return soon and never wait for a thread that gives
 /// commands.
 pub type Events = Box<dyn Fn(SessionKey, Event) + Send + Sync>;
 
-/// The running packet path.
-#[derive(Debug)]
-pub struct Media {}
+/// Orders that wait for one media thread.
+const ORDERS_MAX: usize = 4_096;
+/// Jobs that wait for the spool thread.
+const JOBS_MAX: usize = 512;
+/// From 1900 (NTP) to 1970 (Unix), seconds.
+const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 
-/// What the packet path has done since its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
-    /// Sessions open now.
-    pub sessions: u64,
-    /// RTP ports leased now (each with its RTCP port).
-    pub ports: u64,
-    /// RTP packets sent.
-    pub sent: u64,
-    /// Of them by the player more than 5 ms after their time.
-    pub late: u64,
-    /// RTP packets received that were meant for us.
-    pub received: u64,
-    /// Of them relayed to the other side.
-    pub relayed: u64,
-    /// Datagrams dropped: no RTP or RTCP, unknown payload type, not from the signalled address.
-    pub bad: u64,
-    /// Datagrams the system refused to send.
-    pub send_failed: u64,
-    /// Packets a recording lost because the spool thread did not keep up.
-    pub spool_dropped: u64,
+/// The running packet path. Dropping it ends everything like [`Media::shutdown`].
+pub struct Media {
+    config: MediaConfig,
+    ports: PortPool,
+    counters: Arc<Counters>,
+    threads: Vec<Thread>,
+    spooler: Option<(SyncSender<Job>, JoinHandle<()>)>,
+}
+
+struct Thread {
+    orders: SyncSender<Order>,
+    wake: Arc<EventFd>,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Media")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Media {
@@ -38,16 +63,71 @@ impl Media {
     ///
     /// # Errors
     /// [`MediaError::Config`] for settings that cannot work, [`MediaError::System`] when a thread cannot start.
-    pub fn start(_config: MediaConfig, _events: Events) -> Result<Media, MediaError> {
-        Err(MediaError::Gone)
+    pub fn start(config: MediaConfig, events: Events) -> Result<Media, MediaError> {
+        std::fs::create_dir_all(&config.spool_dir).map_err(|source| MediaError::System {
+            what: "making the spool folder",
+            source,
+        })?;
+        let mut rng = ports::rng(config.seed);
+        let seed = rng.next_u64();
+        let ports = PortPool::new(config.address, config.ports.clone(), rng)?;
+        let (events, counters) = (Arc::new(events), Arc::new(Counters::default()));
+        let (jobs, spooled) = sync_channel(JOBS_MAX);
+        let spooler = Spooler::new(spooled, events.clone());
+        let spooler = spawn("segue-spool", move || spooler.run())?;
+        let mut media = Media {
+            ports,
+            counters,
+            threads: Vec::new(),
+            spooler: Some((jobs.clone(), spooler)),
+            config,
+        };
+        let epoch = (Instant::now(), ntp_now());
+        let recordings = Arc::new(AtomicU64::new(1));
+        for n in 0..media.config.threads.max(1) {
+            let (orders, waiting) = sync_channel(ORDERS_MAX);
+            let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+            let wake = Arc::new(wake.map_err(|errno| system("making an eventfd", errno.into()))?);
+            let start = Start {
+                orders: waiting,
+                wake: wake.clone(),
+                events: events.clone(),
+                counters: media.counters.clone(),
+                recordings: recordings.clone(),
+                spool: SpoolLink::new(jobs.clone()),
+                seed,
+                epoch,
+                rtp_gone: Duration::from_millis(media.config.rtp_gone_ms),
+            };
+            let realtime = media.config.realtime;
+            let handle = spawn(&format!("segue-media-{n}"), move || work(start, realtime))?;
+            media.threads.push(Thread {
+                orders,
+                wake,
+                handle: Mutex::new(Some(handle)),
+            });
+        }
+        Ok(media)
     }
 
     /// Binds a leg's four sockets (RTP and RTCP of audio and video), making the session with its first leg.
     ///
     /// # Errors
-    /// [`MediaError::NoPorts`], [`MediaError::System`], [`MediaError::Busy`].
-    pub fn open(&self, _session: SessionKey, _leg: LegKey) -> Result<Ports, MediaError> {
-        Err(MediaError::Gone)
+    /// [`MediaError::NoPorts`], [`MediaError::System`], [`MediaError::Busy`], [`MediaError::Gone`].
+    pub fn open(&self, session: SessionKey, leg: LegKey) -> Result<Ports, MediaError> {
+        let pairs = Box::new([self.ports.lease()?, self.ports.lease()?]);
+        let [audio, video] = pairs.each_ref().map(|pair| pair.lease.port);
+        let thread = self.thread(session)?;
+        thread
+            .orders
+            .try_send(Order::Open { session, leg, pairs })
+            .map_err(refused)?;
+        thread.wake()?;
+        Ok(Ports {
+            address: self.config.advertise,
+            audio,
+            video,
+        })
     }
 
     /// Tells a session what to do. Commands of one session are performed in order; one for a session that is not open is
@@ -55,15 +135,98 @@ impl Media {
     ///
     /// # Errors
     /// [`MediaError::Busy`] when the queue is full, [`MediaError::Gone`] after a thread has died.
-    pub fn command(&self, _session: SessionKey, _command: Command) -> Result<(), MediaError> {
-        Err(MediaError::Gone)
+    pub fn command(&self, session: SessionKey, command: Command) -> Result<(), MediaError> {
+        let thread = self.thread(session)?;
+        let must_arrive = matches!(
+            command,
+            Command::StopRecording { .. } | Command::CloseLeg { .. } | Command::Close
+        );
+        let order = Order::Command(session, command);
+        if must_arrive {
+            thread.orders.send(order).map_err(|_| MediaError::Gone)?;
+        } else {
+            thread.orders.try_send(order).map_err(refused)?;
+        }
+        thread.wake()
     }
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.counters.read(self.ports.leased())
     }
 
     /// Ends all sessions and recordings (cause `stopped`) and waits for the threads.
     pub fn shutdown(self) {}
+
+    fn thread(&self, session: SessionKey) -> Result<&Thread, MediaError> {
+        let index = session.checked_rem(self.threads.len() as u64).unwrap_or(0);
+        self.threads.get(index as usize).ok_or(MediaError::Gone)
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            // A thread that is gone needs no telling.
+            let _ = thread.orders.send(Order::Stop);
+            let _ = thread.wake();
+        }
+        for thread in &self.threads {
+            let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(handle) = handle {
+                let _ = handle.join();
+            }
+        }
+        if let Some((jobs, handle)) = self.spooler.take() {
+            let _ = jobs.send(Job::Stop);
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Thread {
+    fn wake(&self) -> Result<(), MediaError> {
+        self.wake
+            .write(1)
+            .map(|_| ())
+            .map_err(|errno| system("waking a media thread", errno.into()))
+    }
+}
+
+fn work(start: Start, realtime: bool) {
+    if realtime && let Err(error) = syscall::make_realtime() {
+        tracing::warn!(
+            %error,
+            "media runs without real-time priority, so packets may be late under load; grant CAP_SYS_NICE or set media.realtime = false"
+        );
+    }
+    match MediaThread::new(start) {
+        Ok(thread) => thread.run(),
+        Err(error) => tracing::error!(%error, "a media thread cannot start"),
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, MediaError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|source| system("starting a thread", source))
+}
+
+fn system(what: &'static str, source: io::Error) -> MediaError {
+    MediaError::System { what, source }
+}
+
+fn refused<T>(error: TrySendError<T>) -> MediaError {
+    match error {
+        TrySendError::Full(_) => MediaError::Busy,
+        TrySendError::Disconnected(_) => MediaError::Gone,
+    }
+}
+
+/// Wall-clock time once, at the start; all later NTP times follow the monotonic clock.
+fn ntp_now() -> u64 {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+    (unix.as_secs().wrapping_add(NTP_TO_UNIX_S) << 32) | fraction
 }

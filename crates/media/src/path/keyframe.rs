@@ -34,6 +34,7 @@ impl Asker {
     }
 
     /// Whether one is wanted.
+    #[cfg(test)]
     pub fn is_asking(&self) -> bool {
         self.asking.is_some()
     }

@@ -11,6 +11,12 @@ use crate::cache::{Cache, Entry};
 #[derive(Debug, Clone)]
 pub struct Player {
     cache: Cache,
+    cursor: Cursor,
+}
+
+/// Where in its cache a player is.
+#[derive(Debug, Clone)]
+pub struct Cursor {
     looping: bool,
     /// When this lap began.
     lap_start: Instant,
@@ -35,47 +41,67 @@ pub struct Due {
 }
 
 impl Player {
-    /// Begins `start`, at the RTP timestamp `rtp`.
+    /// Begins at `start`, at the RTP timestamp `rtp`.
     pub fn new(cache: Cache, start: Instant, rtp: u32, looping: bool) -> Player {
-        let key_frame = key_frame_at(&cache, 0);
-        Player {
-            cache,
+        let cursor = Cursor {
             looping,
             lap_start: start,
             lap_rtp: rtp,
             index: 0,
-            key_frame,
+            key_frame: key_frame_at(&cache, 0),
             wait_for_key_frame: false,
-        }
+        };
+        Player { cache, cursor }
     }
 
     /// When the next packet is due; `None` at the end.
     pub fn due(&self) -> Option<Instant> {
-        let entry = self.cache.entries.get(self.index)?;
-        Some(self.lap_start + Duration::from_micros(entry.time_us.into()))
+        self.cursor.due(&self.cache)
     }
 
     /// When the present lap ends.
     pub fn lap_end(&self) -> Instant {
-        self.lap_start + Duration::from_micros(self.cache.loop_us.into())
+        self.cursor.lap_end(&self.cache)
     }
 
+    /// The cache, and the cursor that walks through it.
+    pub fn parts(&mut self) -> (&Cache, &mut Cursor) {
+        (&self.cache, &mut self.cursor)
+    }
+
+    /// The last key frame is being sent again: skip to the next one, whose pictures fit.
+    pub fn skip_to_key_frame(&mut self) {
+        // In the middle of a key frame its rest still comes.
+        self.cursor.wait_for_key_frame = !self.cursor.key_frame.contains(&self.cursor.index)
+            && self.cache.entries.iter().any(Entry::starts_key_frame);
+    }
+
+    /// The picture that stays.
+    pub fn still(&self) -> Still {
+        Still {
+            cache: self.cache.clone(),
+            key_frame: self.cursor.key_frame.clone(),
+        }
+    }
+}
+
+impl Cursor {
     /// The next packet, when it is due.
-    pub fn take_due(&mut self, now: Instant) -> Option<Due> {
-        // Each turn leaves an entry behind, and a lap has a key frame or nothing is waited for: two laps are enough.
-        for _ in 0..self.cache.entries.len().saturating_mul(2) {
-            let entry = *self.cache.entries.get(self.index)?;
-            let at = self.due().filter(|at| *at <= now)?;
+    pub fn take_due(&mut self, cache: &Cache, now: Instant) -> Option<Due> {
+        // Each turn leaves an entry behind, and something waited for comes within a lap: two laps are enough.
+        for _ in 0..cache.entries.len().saturating_mul(2) {
+            let entry = *cache.entries.get(self.index)?;
+            let at = self.due(cache).filter(|at| *at <= now)?;
             let due = Due {
                 entry,
                 at,
                 rtp: self.lap_rtp.wrapping_add(entry.rtp_time),
             };
             if entry.starts_key_frame() {
-                self.key_frame = key_frame_at(&self.cache, self.index);
+                self.key_frame = key_frame_at(cache, self.index);
                 self.wait_for_key_frame = false;
             }
-            self.advance();
+            self.advance(cache);
             if !self.wait_for_key_frame {
                 return Some(due);
             }
@@ -83,32 +109,21 @@ impl Player {
         None
     }
 
-    /// The payload of a packet of this player's cache.
-    pub fn payload(&self, entry: &Entry) -> &[u8] {
-        self.cache.payload_of(entry)
+    fn due(&self, cache: &Cache) -> Option<Instant> {
+        let entry = cache.entries.get(self.index)?;
+        Some(self.lap_start + Duration::from_micros(entry.time_us.into()))
     }
 
-    /// The last key frame is being sent again: skip to the next one, whose pictures fit.
-    pub fn skip_to_key_frame(&mut self) {
-        // In the middle of a key frame its rest still comes.
-        self.wait_for_key_frame =
-            !self.key_frame.contains(&self.index) && self.cache.entries.iter().any(Entry::starts_key_frame);
+    fn lap_end(&self, cache: &Cache) -> Instant {
+        self.lap_start + Duration::from_micros(cache.loop_us.into())
     }
 
-    /// The picture that stays.
-    pub fn still(&self) -> Still {
-        Still {
-            cache: self.cache.clone(),
-            key_frame: self.key_frame.clone(),
-        }
-    }
-
-    fn advance(&mut self) {
+    fn advance(&mut self, cache: &Cache) {
         self.index = self.index.saturating_add(1);
-        if self.looping && self.index >= self.cache.entries.len() {
+        if self.looping && self.index >= cache.entries.len() {
             self.index = 0;
-            self.lap_start = self.lap_end();
-            self.lap_rtp = self.lap_rtp.wrapping_add(self.cache.loop_rtp);
+            self.lap_start = self.lap_end(cache);
+            self.lap_rtp = self.lap_rtp.wrapping_add(cache.loop_rtp);
         }
     }
 }
@@ -162,6 +177,11 @@ mod tests {
         builder.finish(90_000, 400_000, 36_000).unwrap()
     }
 
+    fn take(player: &mut Player, now: Instant) -> Option<Due> {
+        let (cache, cursor) = player.parts();
+        cursor.take_due(cache, now)
+    }
+
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
     }
@@ -170,18 +190,18 @@ mod tests {
     fn packets_come_at_their_time_and_not_before() {
         let start = Instant::now();
         let mut player = Player::new(video(), start, 1_000, false);
-        assert_eq!(player.take_due(start).unwrap().rtp, 1_000);
-        assert!(player.take_due(start).unwrap().entry.ends_frame());
-        assert_eq!(player.take_due(start + ms(39)), None);
+        assert_eq!(take(&mut player, start).unwrap().rtp, 1_000);
+        assert!(take(&mut player, start).unwrap().entry.ends_frame());
+        assert_eq!(take(&mut player, start + ms(39)), None);
         assert_eq!(player.due(), Some(start + ms(40)));
-        assert_eq!(player.take_due(start + ms(40)).unwrap().rtp, 4_600);
+        assert_eq!(take(&mut player, start + ms(40)).unwrap().rtp, 4_600);
     }
 
     #[test]
     fn time_and_timestamps_go_on_over_the_loop() {
         let start = Instant::now();
         let mut player = Player::new(video(), start, 0, true);
-        let all: Vec<Due> = std::iter::from_fn(|| player.take_due(start + ms(1_000))).collect();
+        let all: Vec<Due> = std::iter::from_fn(|| take(&mut player, start + ms(1_000))).collect();
         assert_eq!(all.len(), 12 + 12 + 8);
         assert_eq!((all[12].at, all[12].rtp), (start + ms(400), 36_000));
         assert!(
@@ -194,7 +214,7 @@ mod tests {
     fn without_looping_it_ends() {
         let start = Instant::now();
         let mut player = Player::new(video(), start, 0, false);
-        assert_eq!(std::iter::from_fn(|| player.take_due(start + ms(9_000))).count(), 12);
+        assert_eq!(std::iter::from_fn(|| take(&mut player, start + ms(9_000))).count(), 12);
         assert_eq!(player.due(), None);
         assert_eq!(player.lap_end(), start + ms(400));
     }
@@ -203,9 +223,9 @@ mod tests {
     fn a_repeated_picture_holds_until_the_next_key_frame() {
         let start = Instant::now();
         let mut player = Player::new(video(), start, 0, false);
-        while player.take_due(start + ms(80)).is_some() {}
+        while take(&mut player, start + ms(80)).is_some() {}
         player.skip_to_key_frame();
-        let next = player.take_due(start + ms(1_000)).unwrap();
+        let next = take(&mut player, start + ms(1_000)).unwrap();
         assert_eq!((next.entry.starts_key_frame(), next.at), (true, start + ms(200)));
     }
 
@@ -213,7 +233,7 @@ mod tests {
     fn the_picture_that_stays_is_the_last_key_frame() {
         let start = Instant::now();
         let mut player = Player::new(video(), start, 0, false);
-        while player.take_due(start + ms(9_000)).is_some() {}
+        while take(&mut player, start + ms(9_000)).is_some() {}
         let still = player.still();
         let packets: Vec<_> = still.packets().collect();
         assert_eq!(packets, [(&[0x67, 5][..], false), (&[0x65, 5][..], true)]);

@@ -1,0 +1,247 @@
+//! What a datagram does, from the port it came in by.
+
+use std::{net::SocketAddr, time::Instant};
+
+use segue_sdp::{Codec, Kind};
+
+use crate::{
+    Event, LegKey,
+    path::{
+        reception::{Arrival, SenderClock},
+        relay::{Rule, Verdict},
+        rtcp::{self, Heard},
+        rtp::{Packet, Wire},
+    },
+    spool::RecordKind,
+    stats::Count,
+};
+
+use super::{Session, Sink, find, leg::Batch};
+
+/// A packet that passed: what is left to do with it.
+struct Passed<'p> {
+    packet: Packet<'p>,
+    codec: Codec,
+    is_dtmf: bool,
+    arrival: Arrival,
+}
+
+impl Session {
+    /// RTP arrived on a leg's port, at most [`super::BATCH_MAX`] datagrams.
+    pub fn handle_rtp<'p>(
+        &mut self,
+        now: Instant,
+        leg: LegKey,
+        kind: Kind,
+        datagrams: impl Iterator<Item = (SocketAddr, &'p [u8])>,
+        sink: &mut dyn Sink,
+    ) {
+        let mut batch = Batch::new();
+        let mut destination = None;
+        for (from, bytes) in datagrams {
+            let Some(passed) = self.receive(now, leg, kind, from, bytes, sink) else {
+                continue;
+            };
+            if leg == LegKey::A
+                && !passed.is_dtmf
+                && let Some(recorder) = &mut self.recorder
+            {
+                recorder.handle_rtp(now, kind, &passed.packet, passed.codec, passed.arrival, sink);
+            }
+            if let Some((to, at, wire)) = self.relay(now, leg, kind, &passed, sink) {
+                destination = Some((to, at));
+                batch.push(wire);
+            }
+            if batch.is_full()
+                && let Some((to, at)) = destination
+            {
+                sink.count(Count::Relayed, super::BATCH_MAX as u64);
+                sink.send_rtp(to, kind, at, batch.take());
+            }
+        }
+        if !batch.is_empty()
+            && let Some((to, at)) = destination
+        {
+            let wires = batch.take();
+            sink.count(Count::Relayed, wires.len() as u64);
+            sink.send_rtp(to, kind, at, wires);
+        }
+    }
+
+    /// Lets a packet in: from the signalled host, of an agreed payload type, in a direction that receives.
+    fn receive<'p>(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        kind: Kind,
+        from: SocketAddr,
+        bytes: &'p [u8],
+        sink: &mut dyn Sink,
+    ) -> Option<Passed<'p>> {
+        let epoch = self.config.epoch.0;
+        let leg = find(&mut self.legs, key)?;
+        let stream = leg.stream(kind);
+        let admitted = stream
+            .config
+            .as_ref()
+            .filter(|_| stream.rtp.admits(from))
+            .zip(Packet::parse(bytes))
+            .map(|(config, packet)| (config, packet, config.dtmf_payload_type == Some(packet.payload_type)))
+            .filter(|(config, packet, is_dtmf)| *is_dtmf || packet.payload_type == config.format.payload_type);
+        let Some((config, packet, is_dtmf)) = admitted else {
+            sink.count(Count::Bad, 1);
+            return None;
+        };
+        sink.count(Count::Received, 1);
+        if !config.direction.receives() {
+            return None;
+        }
+        let codec = config.format.codec;
+        stream.rtp.heard(from);
+        let arrival = stream.reception.handle(&packet, now, epoch, codec.clock_rate());
+        stream.plan_report(now + super::reports::FIRST_RECEIVER_REPORT);
+        let pressed = if is_dtmf {
+            stream.dtmf.handle(packet.ssrc, packet.timestamp, packet.payload)
+        } else {
+            None
+        };
+        leg.watch_from(now);
+        if let Some(pressed) = pressed {
+            sink.event(Event::Dtmf { leg: key, key: pressed });
+        }
+        Some(Passed {
+            packet,
+            codec,
+            is_dtmf,
+            arrival,
+        })
+    }
+
+    /// The packet as the other side of the bridge gets it.
+    fn relay<'p>(
+        &mut self,
+        now: Instant,
+        from: LegKey,
+        kind: Kind,
+        passed: &Passed<'p>,
+        sink: &mut dyn Sink,
+    ) -> Option<(LegKey, SocketAddr, Wire<'p>)> {
+        let to = self.other_side(from)?;
+        let stream = find(&mut self.legs, to)?.stream(kind);
+        let Some((at, payload_type)) = stream.destination() else {
+            stream.relay.pause();
+            return None;
+        };
+        let config = stream.config.as_ref()?;
+        let payload_type = if passed.is_dtmf {
+            config.dtmf_payload_type?
+        } else {
+            payload_type
+        };
+        if !same_codec(config.format.codec, passed.codec) {
+            return None;
+        }
+        let rule = Rule {
+            payload_type,
+            is_video: kind == Kind::Video,
+            step: stream.step(),
+        };
+        let packet = &passed.packet;
+        let last_sent = stream.out.last_sent;
+        let sets = stream.relay.missing_parameter_sets(packet, rule);
+        if !sets.is_empty() {
+            let rtp = stream.out.base(now, rule.step);
+            let mut batch = Batch::new();
+            for set in sets {
+                let header = stream.out.stamp(now, now, rtp, payload_type, false, set.len());
+                batch.push(Wire {
+                    head: header.to_bytes(),
+                    rest: set,
+                });
+            }
+            sink.send_rtp(to, kind, at, batch.take());
+        }
+        let (header, first) = match stream.relay.handle(now, packet, rule, &mut stream.out) {
+            Verdict::Carry { header, first } => (header, first),
+            Verdict::Drop => return None,
+        };
+        stream.plan_report(now);
+        if first {
+            // A new source wants its clock known at once.
+            stream.report_at = Some(now);
+            if to == LegKey::A {
+                self.show.callee_sends(now, kind, last_sent, sink);
+            }
+        }
+        Some((
+            to,
+            at,
+            Wire {
+                head: header.to_bytes(),
+                rest: packet.rest,
+            },
+        ))
+    }
+
+    /// RTCP arrived on a leg's port.
+    pub fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        kind: Kind,
+        from: SocketAddr,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) {
+        let our_ntp = self.ntp(now);
+        let Some(leg) = find(&mut self.legs, key) else {
+            return;
+        };
+        let stream = leg.stream(kind);
+        if stream.config.is_none() || !stream.rtcp.admits(from) || !rtcp::is_rtcp(bytes) {
+            sink.count(Count::Bad, 1);
+            return;
+        }
+        stream.rtcp.heard(from);
+        let (mut reported, mut wanted) = (None, false);
+        for heard in rtcp::parse(bytes) {
+            match heard {
+                Heard::SenderReport { ssrc, ntp, rtp } => {
+                    stream
+                        .reception
+                        .handle_sender_report(ssrc, SenderClock { ntp, rtp, at: now });
+                    reported = Some(ntp);
+                }
+                Heard::KeyFrameRequest => wanted = true,
+                Heard::Other => {}
+            }
+        }
+        if let Some(ntp) = reported {
+            leg.keep_clock(our_ntp, ntp);
+            if key == LegKey::A
+                && let Some(recorder) = &mut self.recorder
+            {
+                recorder.spool(now, RecordKind::Rtcp, kind, bytes, sink);
+            }
+        }
+        if wanted && kind == Kind::Video {
+            self.key_frame_wanted(now, key, sink);
+        }
+    }
+
+    /// A leg asks for a key frame of what it sees.
+    fn key_frame_wanted(&mut self, now: Instant, by: LegKey, sink: &mut dyn Sink) {
+        if by == LegKey::A && !self.show.shows_callee() {
+            if let Some(a) = find(&mut self.legs, LegKey::A) {
+                self.show.repeat_key_frame(now, a, sink);
+            }
+        } else if let Some(source) = self.other_side(by) {
+            self.ask_key_frame(now, source, sink);
+        }
+    }
+}
+
+/// The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
+fn same_codec(one: Codec, other: Codec) -> bool {
+    std::mem::discriminant(&one) == std::mem::discriminant(&other)
+}

@@ -1,0 +1,245 @@
+//! One leg: its two m-lines, each with what goes out and what comes in.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_sdp::{Direction, Kind, Stream};
+
+use crate::{
+    LegKey,
+    path::{dtmf::DtmfWatch, latch::Latch, out::OutStream, reception::Reception, relay::Relay, rtp::Wire},
+};
+
+use super::{BATCH_MAX, Sink};
+
+/// One peer.
+#[derive(Debug)]
+pub struct Leg {
+    pub audio: LegStream,
+    pub video: LegStream,
+    /// Our NTP time minus the peer's, so that both its m-lines stay on one clock when relayed.
+    pub ntp_offset: Option<u64>,
+    /// What its SDP says of its H.264 stream.
+    pub parameter_sets: Vec<Vec<u8>>,
+    /// RTP was heard, or the watch began.
+    heard_at: Instant,
+    gone: bool,
+}
+
+/// One m-line of a peer.
+#[derive(Debug)]
+pub struct LegStream {
+    pub kind: Kind,
+    pub config: Option<Stream>,
+    pub rtp: Latch,
+    pub rtcp: Latch,
+    pub reception: Reception,
+    pub out: OutStream,
+    pub dtmf: DtmfWatch,
+    /// What is relayed into this m-line.
+    pub relay: Relay,
+    /// When the next report is due; `None` until something was sent or heard.
+    pub report_at: Option<Instant>,
+    pub fir_sequence: u8,
+    /// When the peer was last asked for a key frame.
+    pub asked_at: Option<Instant>,
+}
+
+impl Leg {
+    pub fn new(seed: u64, key: LegKey, now: Instant) -> Leg {
+        let mut rng = StdRng::seed_from_u64(seed ^ (u64::from(key.0) << 32));
+        Leg {
+            audio: LegStream::new(Kind::Audio, 8_000, &mut rng),
+            video: LegStream::new(Kind::Video, 90_000, &mut rng),
+            ntp_offset: None,
+            parameter_sets: Vec::new(),
+            heard_at: now,
+            gone: false,
+        }
+    }
+
+    pub fn stream(&mut self, kind: Kind) -> &mut LegStream {
+        match kind {
+            Kind::Audio => &mut self.audio,
+            Kind::Video => &mut self.video,
+        }
+    }
+
+    pub fn configure(&mut self, now: Instant, audio: Option<Stream>, video: Option<Stream>) {
+        let received = self.receives();
+        self.audio.configure(now, audio);
+        self.video.configure(now, video);
+        if self.receives() && !received {
+            self.watch_from(now);
+        }
+    }
+
+    pub fn pause_relays(&mut self) {
+        self.audio.relay.pause();
+        self.video.relay.pause();
+    }
+
+    /// Silence counts from here.
+    pub fn watch_from(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.gone = false;
+    }
+
+    /// When its RTP counts as gone; `None` while nothing is expected or it was told.
+    pub fn gone_at(&self, limit: Duration) -> Option<Instant> {
+        (self.receives() && !self.gone).then(|| self.heard_at + limit)
+    }
+
+    /// Whether its RTP is gone and that has not been told yet.
+    pub fn take_gone(&mut self, now: Instant, limit: Duration) -> bool {
+        let gone = self.gone_at(limit).is_some_and(|at| at <= now);
+        self.gone |= gone;
+        gone
+    }
+
+    /// When an asker or a report of this leg is due.
+    pub fn due(&self) -> Option<Instant> {
+        [self.video.relay.asker.due(), self.audio.report_at, self.video.report_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn receives(&self) -> bool {
+        self.audio.receives() || self.video.receives()
+    }
+}
+
+impl LegStream {
+    fn new(kind: Kind, clock_rate: u32, rng: &mut StdRng) -> LegStream {
+        let (ssrc, timestamp, sequence) = (rng.next_u32(), rng.next_u32(), rng.next_u32());
+        LegStream {
+            kind,
+            config: None,
+            rtp: Latch::default(),
+            rtcp: Latch::default(),
+            reception: Reception::default(),
+            out: OutStream::new(ssrc, sequence as u16, timestamp, clock_rate),
+            dtmf: DtmfWatch::default(),
+            relay: Relay::default(),
+            report_at: None,
+            fir_sequence: 0,
+            asked_at: None,
+        }
+    }
+
+    fn configure(&mut self, now: Instant, config: Option<Stream>) {
+        self.rtp.signal(config.as_ref().and_then(|stream| stream.remote));
+        self.rtcp.signal(config.as_ref().and_then(|stream| stream.remote_rtcp));
+        let sent = self.sends();
+        self.config = config;
+        // After a hold the source's numbers have gone on without us, and its pictures with them.
+        if self.sends() && !sent && self.out.last_sent.is_some() {
+            self.relay.restart(now, self.kind == Kind::Video);
+        }
+    }
+
+    /// Whether packets are expected from the peer.
+    pub fn receives(&self) -> bool {
+        self.direction().is_some_and(Direction::receives)
+    }
+
+    /// Whether the peer may be sent to.
+    pub fn sends(&self) -> bool {
+        self.destination().is_some()
+    }
+
+    /// Where to send, under which payload type.
+    pub fn destination(&self) -> Option<(SocketAddr, u8)> {
+        let config = self.config.as_ref().filter(|config| config.direction.sends())?;
+        Some((self.rtp.remote()?, config.format.payload_type))
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.config.as_ref().map(|config| config.direction)
+    }
+
+    /// Smallest step of the timestamp between two sources.
+    pub fn step(&self) -> u32 {
+        match self.kind {
+            Kind::Audio => crate::path::g711::PACKET_SAMPLES,
+            Kind::Video => 1,
+        }
+    }
+
+    /// A report soon, when none is planned.
+    pub fn plan_report(&mut self, at: Instant) {
+        self.report_at.get_or_insert(at);
+    }
+
+    /// Sends a whole frame (or packet) of our own that stands for the moment `at`.
+    pub fn send_frame<'p>(
+        &mut self,
+        leg: LegKey,
+        now: Instant,
+        at: Instant,
+        packets: impl Iterator<Item = (&'p [u8], bool)>,
+        sink: &mut dyn Sink,
+    ) {
+        let Some((to, payload_type)) = self.destination() else {
+            return;
+        };
+        let rtp = self.out.base(at, self.step());
+        let mut batch = Batch::new();
+        for (payload, marker) in packets {
+            let header = self.out.stamp(now, at, rtp, payload_type, marker, payload.len());
+            batch.push(Wire {
+                head: header.to_bytes(),
+                rest: payload,
+            });
+            if batch.is_full() {
+                sink.send_rtp(leg, self.kind, to, batch.take());
+            }
+        }
+        if !batch.is_empty() {
+            sink.send_rtp(leg, self.kind, to, batch.take());
+        }
+        self.plan_report(now);
+    }
+}
+
+/// Packets that leave together, without allocating.
+#[derive(Debug)]
+pub struct Batch<'p> {
+    wires: [Wire<'p>; BATCH_MAX],
+    len: usize,
+}
+
+impl<'p> Batch<'p> {
+    pub fn new() -> Batch<'p> {
+        Batch {
+            wires: [Wire::EMPTY; BATCH_MAX],
+            len: 0,
+        }
+    }
+
+    /// Adds one; a full batch must be taken first.
+    pub fn push(&mut self, wire: Wire<'p>) {
+        if let Some(slot) = self.wires.get_mut(self.len) {
+            *slot = wire;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.len >= BATCH_MAX
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What was collected; it is empty after.
+    pub fn take(&mut self) -> &[Wire<'p>] {
+        let len = std::mem::take(&mut self.len);
+        self.wires.get(..len).unwrap_or_default()
+    }
+}

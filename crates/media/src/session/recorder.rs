@@ -1,0 +1,182 @@
+//! The recorder: chooses what of A goes to the spool and when a recording ends by itself.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use segue_sdp::{Codec, Kind};
+
+use crate::{
+    Event, LegKey, RecordingStop,
+    path::{g711, h264, keyframe::Asker, reception::Arrival, rtp::Packet},
+    spool::{AUDIO_STREAM, RecordKind, VIDEO_STREAM},
+};
+
+use super::{Session, Sink, find};
+
+/// One recording.
+#[derive(Debug)]
+pub struct Recorder {
+    id: u64,
+    started: Instant,
+    longest_at: Instant,
+    /// How much silence ends it, and when something was heard last.
+    silence: Option<(Duration, Instant)>,
+    stopped: bool,
+    /// Video before the first key frame is of no use.
+    video_began: bool,
+    /// Asks A for key frames.
+    pub asker: Asker,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Recorder {
+    /// RTP of A, telephone-events left out.
+    pub fn handle_rtp(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        packet: &Packet<'_>,
+        codec: Codec,
+        arrival: Arrival,
+        sink: &mut dyn Sink,
+    ) {
+        if self.stopped {
+            return;
+        }
+        match kind {
+            Kind::Audio => {
+                if let Some((_, heard)) = &mut self.silence
+                    && g711::is_loud(codec, packet.payload)
+                {
+                    *heard = now;
+                }
+            }
+            Kind::Video => {
+                let starts = h264::starts_key_frame(packet.payload);
+                self.video_began |= starts;
+                if starts {
+                    self.asker.stop();
+                } else if !self.video_began || matches!(arrival, Arrival::AfterGap | Arrival::Restarted) {
+                    // One lost packet spoils the picture until the next key frame.
+                    self.asker.start(now);
+                }
+                if !self.video_began {
+                    return;
+                }
+            }
+        }
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+        self.spool(now, RecordKind::Rtp, kind, packet.bytes, sink);
+    }
+
+    /// Adds a datagram as it came.
+    pub fn spool(&self, now: Instant, kind: RecordKind, of: Kind, bytes: &[u8], sink: &mut dyn Sink) {
+        if self.stopped {
+            return;
+        }
+        let stream = match of {
+            Kind::Audio => AUDIO_STREAM,
+            Kind::Video => VIDEO_STREAM,
+        };
+        let arrival_ns = now.saturating_duration_since(self.started).as_nanos() as u64;
+        sink.spool(self.id, kind, stream, arrival_ns, bytes);
+    }
+
+    /// Ends by itself when it is time.
+    pub fn handle_timeout(&mut self, now: Instant, sink: &mut dyn Sink) {
+        if self.longest_at <= now {
+            self.stop(RecordingStop::Longest, sink);
+        } else if self.silent_at().is_some_and(|at| at <= now) {
+            self.stop(RecordingStop::Silence, sink);
+        }
+    }
+
+    /// A sends no more.
+    pub fn rtp_gone(&mut self, sink: &mut dyn Sink) {
+        self.stop(RecordingStop::RtpGone, sink);
+    }
+
+    /// Whether it has met its own end.
+    pub fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// When it may end by itself or ask.
+    pub fn due(&self) -> Option<Instant> {
+        let ends = (!self.stopped).then_some(self.longest_at);
+        let silent = self.silent_at().filter(|_| !self.stopped);
+        [ends, silent, self.asker.due()].into_iter().flatten().min()
+    }
+
+    fn silent_at(&self) -> Option<Instant> {
+        self.silence.map(|(limit, heard)| heard + limit)
+    }
+
+    fn stop(&mut self, cause: RecordingStop, sink: &mut dyn Sink) {
+        if !self.stopped {
+            self.stopped = true;
+            self.asker.stop();
+            sink.event(Event::RecordingStopped { cause });
+        }
+    }
+
+    fn duration_ms(&self) -> u64 {
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            return 0;
+        };
+        last.saturating_duration_since(first).as_millis() as u64
+    }
+}
+
+impl Session {
+    pub(super) fn record(
+        &mut self,
+        now: Instant,
+        path: PathBuf,
+        manifest_json: Vec<u8>,
+        longest_ms: u64,
+        silence_ms: Option<u64>,
+        sink: &mut dyn Sink,
+    ) {
+        let opened = match self.recorder {
+            Some(_) => Err("a recording is running already"),
+            None => sink.open_spool(path, manifest_json),
+        };
+        let id = match opened {
+            Ok(id) => id,
+            Err(why) => return sink.event(Event::RecordFailed { why: why.to_owned() }),
+        };
+        let mut asker = Asker::default();
+        if let Some(a) = find(&mut self.legs, LegKey::A) {
+            a.watch_from(now);
+            if a.video.receives() {
+                asker.start(now);
+            }
+        }
+        self.recorder = Some(Recorder {
+            id,
+            started: now,
+            longest_at: now + Duration::from_millis(longest_ms),
+            silence: silence_ms.map(|ms| (Duration::from_millis(ms), now)),
+            stopped: false,
+            video_began: false,
+            asker,
+            first: None,
+            last: None,
+        });
+    }
+
+    pub(super) fn stop_recording(&mut self, cause: &str, sink: &mut dyn Sink) {
+        let Some(recorder) = self.recorder.take() else {
+            let why = "nothing was being recorded".to_owned();
+            return sink.event(Event::RecordFailed { why });
+        };
+        let duration_ms = recorder.duration_ms();
+        let end = serde_json::json!({ "duration_ms": duration_ms, "cause": cause });
+        sink.close_spool(recorder.id, duration_ms, end.to_string().into_bytes());
+    }
+}

@@ -1,0 +1,328 @@
+//! What A hears and sees: a source from a cache, what stays after it, or the callee.
+
+use std::time::{Duration, Instant};
+
+use segue_sdp::Kind;
+
+use crate::{
+    Event, LegKey, SwitchTo,
+    cache::Cache,
+    path::{
+        g711,
+        player::{Player, Still},
+        rtp::Wire,
+    },
+    stats::Count,
+};
+
+use super::{
+    Sink,
+    leg::{Batch, Leg, LegStream},
+};
+
+/// A picture that stays is repeated this often, so that who missed it sees something.
+const STILL_EVERY: Duration = Duration::from_secs(2);
+/// A picture that stays is repeated on request at most this often.
+const STILL_LEAST: Duration = Duration::from_millis(250);
+const SILENCE_EVERY: Duration = Duration::from_millis(20);
+/// Packets of one stream sent in one go, however late we are.
+const CATCH_UP_MAX: usize = 128;
+/// Later than this is counted as late.
+const LATE: Duration = Duration::from_millis(5);
+
+/// What A's two m-lines carry.
+#[derive(Debug, Default)]
+pub struct Show {
+    play: Option<Playing>,
+    audio: Feed,
+    video: Feed,
+}
+
+#[derive(Debug)]
+struct Playing {
+    source: u32,
+    /// `None` when it loops or has ended.
+    ends_at: Option<Instant>,
+    /// Its first packet has left.
+    begun: bool,
+}
+
+/// What one m-line carries.
+#[derive(Debug, Default)]
+struct Feed {
+    state: State,
+    /// Told with the next source's first packet.
+    switch: Option<SwitchTo>,
+    repeated_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Nothing,
+    Playing(Player),
+    /// Audio after a source's end.
+    Silence {
+        next: Instant,
+    },
+    /// Video after a source's end, or before the callee's key frame.
+    Still {
+        still: Still,
+        next: Instant,
+    },
+    Callee,
+}
+
+impl Show {
+    /// A new source begins.
+    pub fn play(
+        &mut self,
+        now: Instant,
+        a: &mut Leg,
+        source: u32,
+        audio: Option<Cache>,
+        video: Option<Cache>,
+        looping: bool,
+    ) {
+        let length = |cache: &Option<Cache>| cache.as_ref().map(|cache| cache.loop_us);
+        let longest = length(&audio).max(length(&video)).unwrap_or(0);
+        let ends_at = now + Duration::from_micros(longest.into());
+        let ends_at = (!looping || longest == 0).then_some(ends_at);
+        self.play = Some(Playing {
+            source,
+            ends_at,
+            begun: false,
+        });
+        self.audio.play(now, &a.audio, source, audio, looping);
+        self.video.play(now, &a.video, source, video, looping);
+    }
+
+    /// The callee takes over: its audio at once, its video with its first key frame.
+    pub fn bridge(&mut self, now: Instant, callee_has_video: bool) {
+        self.play = None;
+        self.audio.state = State::Callee;
+        self.audio.switch = Some(SwitchTo::Callee);
+        self.video.stay(now);
+        self.video.switch = callee_has_video.then_some(SwitchTo::Callee);
+    }
+
+    /// Nobody is there any more.
+    pub fn callee_left(&mut self, now: Instant) {
+        for feed in [&mut self.audio, &mut self.video] {
+            feed.switch = None;
+            if matches!(feed.state, State::Callee) {
+                feed.state = State::Nothing;
+            }
+        }
+        self.audio.state = State::Silence { next: now };
+    }
+
+    /// The callee's first packet is about to leave for A, `last_sent` being the one before it.
+    pub fn callee_sends(&mut self, now: Instant, kind: Kind, last_sent: Option<Instant>, sink: &mut dyn Sink) {
+        let feed = self.feed(kind);
+        feed.state = State::Callee;
+        if let Some(to) = feed.switch.take() {
+            sink.event(switched(to, kind, now, last_sent));
+        }
+    }
+
+    /// Whether A's video is the callee's.
+    pub fn shows_callee(&self) -> bool {
+        matches!(self.video.state, State::Callee)
+    }
+
+    /// A wants a key frame: the last one is sent again, and stays until the next.
+    pub fn repeat_key_frame(&mut self, now: Instant, a: &mut Leg, sink: &mut dyn Sink) {
+        let feed = &mut self.video;
+        if feed.repeated_at.is_some_and(|at| now < at + STILL_LEAST) {
+            return;
+        }
+        feed.repeated_at = Some(now);
+        match &mut feed.state {
+            State::Playing(player) if a.video.out.last_sent.is_some() => {
+                player.skip_to_key_frame();
+                let still = player.still();
+                a.video.send_frame(LegKey::A, now, now, still.packets(), sink);
+            }
+            State::Still { still, next } => {
+                *next = now + STILL_EVERY;
+                a.video.send_frame(LegKey::A, now, now, still.packets(), sink);
+            }
+            State::Playing(_) | State::Nothing | State::Silence { .. } | State::Callee => {}
+        }
+    }
+
+    /// Sends what is due.
+    pub fn handle_timeout(&mut self, now: Instant, a: &mut Leg, sink: &mut dyn Sink) {
+        let begun = self.audio.pump(now, &mut a.audio, sink);
+        let begun = self.video.pump(now, &mut a.video, sink) || begun;
+        let Some(play) = &mut self.play else {
+            return;
+        };
+        if begun && !play.begun {
+            play.begun = true;
+            sink.event(Event::FirstPacket { source: play.source });
+        }
+        if play.ends_at.is_some_and(|at| at <= now) {
+            play.ends_at = None;
+            sink.event(Event::Played { source: play.source });
+        }
+    }
+
+    /// When it wants to send or tell something.
+    pub fn due(&self) -> Option<Instant> {
+        let ends_at = self.play.as_ref().and_then(|play| play.ends_at);
+        [self.audio.due(), self.video.due(), ends_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn feed(&mut self, kind: Kind) -> &mut Feed {
+        match kind {
+            Kind::Audio => &mut self.audio,
+            Kind::Video => &mut self.video,
+        }
+    }
+}
+
+impl Feed {
+    fn play(&mut self, now: Instant, stream: &LegStream, source: u32, cache: Option<Cache>, looping: bool) {
+        self.switch = None;
+        self.repeated_at = None;
+        match (cache, stream.kind) {
+            (Some(cache), _) => {
+                let rtp = stream.out.base(now, stream.step());
+                self.state = State::Playing(Player::new(cache, now, rtp, looping));
+                self.switch = Some(SwitchTo::Source(source));
+            }
+            (None, Kind::Audio) => self.state = State::Silence { next: now },
+            (None, Kind::Video) => self.stay(now),
+        }
+    }
+
+    /// Video: the last picture of a clip stays.
+    fn stay(&mut self, now: Instant) {
+        self.state = match std::mem::take(&mut self.state) {
+            State::Playing(player) => State::Still {
+                still: player.still(),
+                next: now + STILL_EVERY,
+            },
+            State::Still { still, next } => State::Still { still, next },
+            State::Nothing | State::Silence { .. } | State::Callee => State::Nothing,
+        };
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match &self.state {
+            State::Playing(player) => Some(player.due().unwrap_or_else(|| player.lap_end())),
+            State::Silence { next } | State::Still { next, .. } => Some(*next),
+            State::Nothing | State::Callee => None,
+        }
+    }
+
+    /// Sends what is due. Whether packets of a player left.
+    fn pump(&mut self, now: Instant, stream: &mut LegStream, sink: &mut dyn Sink) -> bool {
+        match &mut self.state {
+            State::Playing(_) => self.pump_player(now, stream, sink),
+            State::Silence { next } => {
+                if now.saturating_duration_since(*next) > SILENCE_EVERY.saturating_mul(10) {
+                    *next = now;
+                }
+                while *next <= now {
+                    let codec = stream.config.as_ref().map(|config| config.format.codec);
+                    let packet = codec.map(g711::silence).filter(|packet| !packet.is_empty());
+                    let packet = packet.map(|packet| (packet, false));
+                    stream.send_frame(LegKey::A, now, *next, packet.into_iter(), sink);
+                    *next += SILENCE_EVERY;
+                }
+                false
+            }
+            State::Still { still, next } => {
+                if *next <= now {
+                    *next = now + STILL_EVERY;
+                    stream.send_frame(LegKey::A, now, now, still.packets(), sink);
+                }
+                false
+            }
+            State::Nothing | State::Callee => false,
+        }
+    }
+
+    fn pump_player(&mut self, now: Instant, stream: &mut LegStream, sink: &mut dyn Sink) -> bool {
+        let State::Playing(player) = &mut self.state else {
+            return false;
+        };
+        let destination = stream.destination();
+        let mut told = None;
+        let (mut sent, mut late) = (false, 0);
+        let (cache, cursor) = player.parts();
+        let mut batch = Batch::new();
+        for _ in 0..CATCH_UP_MAX {
+            let Some(due) = cursor.take_due(cache, now) else {
+                break;
+            };
+            // Towards a peer on hold time goes on without packets.
+            let Some((to, payload_type)) = destination else {
+                continue;
+            };
+            let first = self.switch.is_some();
+            if let Some(to) = self.switch.take() {
+                told = Some(switched(to, stream.kind, now, stream.out.last_sent));
+                // A new source wants its clock known at once.
+                stream.report_at = Some(now);
+            }
+            let marker = match stream.kind {
+                Kind::Audio => first,
+                Kind::Video => due.entry.ends_frame(),
+            };
+            let payload = cache.payload_of(&due.entry);
+            let header = stream
+                .out
+                .stamp(now, due.at, due.rtp, payload_type, marker, payload.len());
+            batch.push(Wire {
+                head: header.to_bytes(),
+                rest: payload,
+            });
+            sent = true;
+            late += u64::from(now.saturating_duration_since(due.at) > LATE);
+            if batch.is_full() {
+                sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
+            }
+        }
+        if let Some((to, _)) = destination.filter(|_| !batch.is_empty()) {
+            sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
+        }
+        if late > 0 {
+            sink.count(Count::Late, late);
+        }
+        if let Some(event) = told {
+            sink.event(event);
+        }
+        self.end_player(now, stream.kind);
+        sent
+    }
+
+    /// A player that has come to its end stays.
+    fn end_player(&mut self, now: Instant, kind: Kind) {
+        let State::Playing(player) = &self.state else {
+            return;
+        };
+        let end = player.lap_end();
+        if player.due().is_none() && end <= now {
+            match kind {
+                Kind::Audio => self.state = State::Silence { next: end },
+                Kind::Video => self.stay(now),
+            }
+        }
+    }
+}
+
+fn switched(to: SwitchTo, kind: Kind, now: Instant, last_sent: Option<Instant>) -> Event {
+    let gap = last_sent.map(|at| now.saturating_duration_since(at));
+    Event::Switched {
+        to,
+        kind,
+        gap_ms: gap.map(|gap| gap.as_millis() as u64),
+    }
+}

@@ -1,0 +1,236 @@
+//! The one thread that writes recordings: appends, syncs once a second, and says only then that a recording is kept.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Event, SessionKey,
+    media::Events,
+    spool::{self, RecordKind},
+    spool_link::{ID_LEN, Job},
+};
+
+const WRITE_EVERY: Duration = Duration::from_millis(100);
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// The thread's state.
+pub struct Spooler {
+    jobs: Receiver<Job>,
+    events: Arc<Events>,
+    open: HashMap<u64, Recording>,
+    written_at: Instant,
+    synced_at: Instant,
+}
+
+struct Recording {
+    session: SessionKey,
+    path: PathBuf,
+    /// `None` after a failure, which was told; nothing more is written.
+    file: Option<File>,
+    pending: Vec<u8>,
+    unsynced: bool,
+    /// The file's directory entry is not synced yet.
+    fresh: bool,
+}
+
+impl Spooler {
+    pub fn new(jobs: Receiver<Job>, events: Arc<Events>) -> Spooler {
+        let now = Instant::now();
+        Spooler {
+            jobs,
+            events,
+            open: HashMap::new(),
+            written_at: now,
+            synced_at: now,
+        }
+    }
+
+    /// Works until it is told to stop or all senders are gone.
+    pub fn run(mut self) {
+        loop {
+            let wait = if self.open.is_empty() {
+                Duration::from_secs(3_600)
+            } else {
+                WRITE_EVERY
+            };
+            match self.jobs.recv_timeout(wait) {
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(job) => self.handle(job),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.keep_up(Instant::now());
+        }
+        self.write_all();
+        self.sync_all();
+    }
+
+    fn handle(&mut self, job: Job) {
+        match job {
+            Job::Open {
+                id,
+                session,
+                path,
+                manifest_json,
+            } => self.begin(id, session, path, &manifest_json),
+            Job::Block { bytes, back } => {
+                self.take_block(&bytes);
+                let mut bytes = bytes;
+                bytes.clear();
+                let _ = back.try_send(bytes);
+            }
+            Job::Close {
+                id,
+                duration_ms,
+                end_json,
+            } => self.end(id, duration_ms, &end_json),
+            Job::Stop => {}
+        }
+    }
+
+    fn begin(&mut self, id: u64, session: SessionKey, path: PathBuf, manifest: &[u8]) {
+        let mut recording = Recording {
+            session,
+            path,
+            file: None,
+            pending: Vec::with_capacity(64 * 1024),
+            unsynced: true,
+            fresh: true,
+        };
+        let opened = OpenOptions::new().append(true).create_new(true).open(&recording.path);
+        let begun = opened.and_then(|file| {
+            recording.file = Some(file);
+            recording.add(RecordKind::Meta, 0, 0, manifest)?;
+            recording.write()
+        });
+        if let Err(error) = begun {
+            recording.fail(&self.events, "beginning", &error);
+        }
+        self.open.insert(id, recording);
+    }
+
+    fn take_block(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some((id, record)) = rest.split_first_chunk::<ID_LEN>() {
+            let Some((head, after)) = record.split_first_chunk::<{ spool::HEAD_LEN }>() else {
+                return;
+            };
+            let [l0, l1, ..] = *head;
+            let len = usize::from(u16::from_le_bytes([l0, l1]));
+            let (Some(whole), Some(after)) = (record.get(..spool::HEAD_LEN + len), after.get(len..)) else {
+                return;
+            };
+            rest = after;
+            if let Some(recording) = self.open.get_mut(&u64::from_le_bytes(*id))
+                && recording.file.is_some()
+            {
+                recording.pending.extend_from_slice(whole);
+                recording
+                    .pending
+                    .extend_from_slice(&crc32c::crc32c(whole).to_le_bytes());
+            }
+        }
+    }
+
+    fn end(&mut self, id: u64, duration_ms: u64, end_json: &[u8]) {
+        let Some(mut recording) = self.open.remove(&id) else {
+            return;
+        };
+        // A failure was told when it happened.
+        if recording.file.is_none() {
+            return;
+        }
+        let kept = recording
+            .add(RecordKind::Meta, 0, 0, end_json)
+            .and_then(|()| recording.write())
+            .and_then(|()| recording.sync());
+        match kept {
+            Ok(()) => {
+                let path = std::mem::take(&mut recording.path);
+                (self.events)(recording.session, Event::Recorded { path, duration_ms });
+            }
+            Err(error) => recording.fail(&self.events, "ending", &error),
+        }
+    }
+
+    fn keep_up(&mut self, now: Instant) {
+        if now >= self.written_at + WRITE_EVERY {
+            self.written_at = now;
+            self.write_all();
+        }
+        if now >= self.synced_at + SYNC_EVERY {
+            self.synced_at = now;
+            self.sync_all();
+        }
+    }
+
+    fn write_all(&mut self) {
+        for recording in self.open.values_mut() {
+            if let Err(error) = recording.write() {
+                recording.fail(&self.events, "writing", &error);
+            }
+        }
+    }
+
+    fn sync_all(&mut self) {
+        for recording in self.open.values_mut() {
+            if let Err(error) = recording.sync() {
+                recording.fail(&self.events, "syncing", &error);
+            }
+        }
+    }
+}
+
+impl Recording {
+    fn add(&mut self, kind: RecordKind, stream: u8, arrival_ns: u64, packet: &[u8]) -> io::Result<()> {
+        spool::append(&mut self.pending, kind, stream, arrival_ns, packet)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let Some(file) = self.file.as_mut().filter(|_| !self.pending.is_empty()) else {
+            return Ok(());
+        };
+        file.write_all(&self.pending)?;
+        self.pending.clear();
+        self.unsynced = true;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| self.unsynced) else {
+            return Ok(());
+        };
+        file.sync_data()?;
+        if self.fresh {
+            sync_directory(&self.path)?;
+        }
+        (self.unsynced, self.fresh) = (false, false);
+        Ok(())
+    }
+
+    /// Tells once that this recording is lost. An error of a write or sync is final: trying again could report success for
+    /// pages that the system has already dropped.
+    fn fail(&mut self, events: &Events, doing: &str, error: &io::Error) {
+        self.file = None;
+        self.pending = Vec::new();
+        let why = format!("{doing} {}: {error}", self.path.display());
+        tracing::error!(session = self.session, why, "a recording failed");
+        events(self.session, Event::RecordFailed { why });
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}

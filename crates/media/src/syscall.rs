@@ -1,0 +1,316 @@
+//! The system calls of the packet path that no safe wrapper offers without allocating: many datagrams a call, and real-time
+//! priority. All `unsafe` of this crate is here.
+#![allow(unsafe_code)] // recvmmsg, sendmmsg and sched_setscheduler take raw pointers; each block says why its pointers hold.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::{AsRawFd, RawFd},
+    ptr,
+};
+
+use socket2::SockAddr;
+
+use crate::{
+    path::rtp::{HEADER_LEN, Wire},
+    session::BATCH_MAX,
+};
+
+/// Longer datagrams are no RTP that we negotiate; they are counted as bad.
+const DATAGRAM_MAX: usize = 2_048;
+
+/// Room for one batch of received datagrams.
+pub struct Inbox {
+    data: Vec<[u8; DATAGRAM_MAX]>,
+    from: Vec<libc::sockaddr_storage>,
+    heads: Vec<libc::mmsghdr>,
+    parts: Vec<libc::iovec>,
+}
+
+impl Inbox {
+    pub fn new() -> Inbox {
+        // SAFETY: sockaddr_storage, mmsghdr and iovec are plain C data for which all zeros is a value.
+        let (from, head, part) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+        Inbox {
+            data: vec![[0; DATAGRAM_MAX]; BATCH_MAX],
+            from: vec![from; BATCH_MAX],
+            heads: vec![head; BATCH_MAX],
+            parts: vec![part; BATCH_MAX],
+        }
+    }
+
+    /// Without room, to stand in for one that is lent out.
+    pub fn none() -> Inbox {
+        Inbox {
+            data: Vec::new(),
+            from: Vec::new(),
+            heads: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    /// Receives what is there, without waiting; how many datagrams that is.
+    pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
+        let slots = self
+            .data
+            .iter_mut()
+            .zip(&mut self.from)
+            .zip(&mut self.parts)
+            .zip(&mut self.heads);
+        for (((data, from), part), head) in slots {
+            *part = libc::iovec {
+                iov_base: data.as_mut_ptr().cast(),
+                iov_len: data.len(),
+            };
+            head.msg_len = 0;
+            let head = &mut head.msg_hdr;
+            head.msg_name = ptr::from_mut(from).cast();
+            head.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            head.msg_iov = part;
+            head.msg_iovlen = 1;
+            head.msg_flags = 0;
+        }
+        // SAFETY: each head points to its own address, part and buffer, all in vectors of ours that live and stay where they
+        // are during the call; the kernel writes within the lengths given.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.heads.as_mut_ptr(),
+                self.heads.len() as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// The first `count` datagrams received last and where they came from. A cut one is empty.
+    pub fn datagrams(&self, count: usize) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.heads
+            .iter()
+            .zip(&self.from)
+            .zip(&self.data)
+            .take(count)
+            .filter_map(|((head, from), data)| {
+                let cut = head.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+                let len = if cut { 0 } else { head.msg_len as usize };
+                Some((address(from)?, data.get(..len)?))
+            })
+    }
+}
+
+fn address(from: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(from.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the kernel says that it wrote a sockaddr_in, which is smaller than and aligned like the storage.
+            let from = unsafe { &*ptr::from_ref(from).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(from.sin_addr.s_addr));
+            Some((ip, u16::from_be(from.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, a sockaddr_in6.
+            let from = unsafe { &*ptr::from_ref(from).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(from.sin6_addr.s6_addr);
+            Some((ip, u16::from_be(from.sin6_port)).into())
+        }
+        _ => None,
+    }
+}
+
+/// Sends batches. Remembers whether the system segments UDP (GSO), which makes one call of a frame's equal packets.
+pub struct Outbox {
+    segments: bool,
+}
+
+impl Outbox {
+    pub fn new() -> Outbox {
+        Outbox { segments: true }
+    }
+
+    /// Sends packets to one peer, without waiting; how many the system took.
+    pub fn send(&mut self, socket: &impl AsRawFd, to: SocketAddr, packets: &[Wire<'_>]) -> usize {
+        let to = SockAddr::from(to);
+        let packets = packets.get(..BATCH_MAX).unwrap_or(packets);
+        let socket = socket.as_raw_fd();
+        if let (true, Some(size)) = (self.segments, segment_size(packets)) {
+            match send_segments(socket, &to, packets, size) {
+                Ok(()) => return packets.len(),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return 0,
+                // Not with this kernel, device or path: packet by packet from now on.
+                Err(_) => self.segments = false,
+            }
+        }
+        send_each(socket, &to, packets)
+    }
+}
+
+/// The size that all packets but a shorter last one share.
+fn segment_size(packets: &[Wire<'_>]) -> Option<u16> {
+    let size_of_wire = |wire: &Wire<'_>| wire.rest.len().saturating_add(HEADER_LEN);
+    let [first, middle @ .., last] = packets else {
+        return None;
+    };
+    let size = size_of_wire(first);
+    let even = middle.iter().all(|wire| size_of_wire(wire) == size) && size_of_wire(last) <= size;
+    let fits = size.saturating_mul(packets.len()) < 65_000;
+    (even && fits).then(|| u16::try_from(size).ok()).flatten()
+}
+
+const EMPTY_PART: libc::iovec = libc::iovec {
+    iov_base: ptr::null_mut(),
+    iov_len: 0,
+};
+
+/// Two parts a packet: its header and the rest.
+fn fill_parts(parts: &mut [libc::iovec; 2 * BATCH_MAX], packets: &[Wire<'_>]) {
+    for ([head, rest], wire) in parts.as_chunks_mut::<2>().0.iter_mut().zip(packets) {
+        // sendmsg takes mutable pointers by its C signature and only reads through them.
+        *head = libc::iovec {
+            iov_base: wire.head.as_ptr().cast_mut().cast(),
+            iov_len: wire.head.len(),
+        };
+        *rest = libc::iovec {
+            iov_base: wire.rest.as_ptr().cast_mut().cast(),
+            iov_len: wire.rest.len(),
+        };
+    }
+}
+
+fn send_segments(socket: RawFd, to: &SockAddr, packets: &[Wire<'_>], size: u16) -> io::Result<()> {
+    #[repr(align(8))]
+    struct Control([u8; 64]);
+    let mut control = Control([0; 64]);
+    let mut parts = [EMPTY_PART; 2 * BATCH_MAX];
+    fill_parts(&mut parts, packets);
+    // SAFETY: CMSG_SPACE and CMSG_LEN only compute; msghdr is plain C data. `control` is aligned for a cmsghdr and longer than
+    // CMSG_SPACE of a u16 (24), so that the header and its data are written inside it. `to`, `parts`, `control` and the packets
+    // live until the call returns.
+    let sent = unsafe {
+        let mut head: libc::msghdr = std::mem::zeroed();
+        head.msg_name = to.as_ptr().cast_mut().cast();
+        head.msg_namelen = to.len();
+        head.msg_iov = parts.as_mut_ptr();
+        head.msg_iovlen = packets.len() * 2;
+        head.msg_control = control.0.as_mut_ptr().cast();
+        head.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as libc::c_uint) as usize;
+        let message = libc::CMSG_FIRSTHDR(&head);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as libc::c_uint) as usize;
+        libc::CMSG_DATA(message).cast::<u16>().write_unaligned(size);
+        libc::sendmsg(socket, &head, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    };
+    if sent < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn send_each(socket: RawFd, to: &SockAddr, packets: &[Wire<'_>]) -> usize {
+    let mut parts = [EMPTY_PART; 2 * BATCH_MAX];
+    fill_parts(&mut parts, packets);
+    // SAFETY: mmsghdr is plain C data for which all zeros is a value.
+    let mut heads: [libc::mmsghdr; BATCH_MAX] = unsafe { std::mem::zeroed() };
+    let pairs = parts.as_chunks_mut::<2>().0.iter_mut();
+    for ((head, pair), _) in heads.iter_mut().zip(pairs).zip(packets) {
+        head.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        head.msg_hdr.msg_namelen = to.len();
+        head.msg_hdr.msg_iov = pair.as_mut_ptr();
+        head.msg_hdr.msg_iovlen = 2;
+    }
+    let count = packets.len().min(BATCH_MAX) as libc::c_uint;
+    // SAFETY: the first `count` heads point to `to`, their parts and, through them, to the packets; all live until it returns.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket,
+            heads.as_mut_ptr(),
+            count,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    usize::try_from(sent).unwrap_or(0)
+}
+
+/// Puts the calling thread into the round-robin real-time class, at its lower end.
+///
+/// # Errors
+/// When the system does not allow it (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`).
+pub fn make_realtime() -> io::Result<()> {
+    // SAFETY: 0 names the calling thread; the parameter is plain C data that the call only reads.
+    let result = unsafe {
+        let mut parameter: libc::sched_param = std::mem::zeroed();
+        parameter.sched_priority = 10;
+        libc::sched_setscheduler(0, libc::SCHED_RR, &parameter)
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn pair() -> (UdpSocket, UdpSocket) {
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        (bind(), bind())
+    }
+
+    fn wires(sizes: &[usize]) -> Vec<Wire<'static>> {
+        static BYTES: [u8; 1_500] = [7; 1_500];
+        let wire = |(n, &size): (usize, &usize)| Wire {
+            head: [n as u8; HEADER_LEN],
+            rest: &BYTES[..size],
+        };
+        sizes.iter().enumerate().map(wire).collect()
+    }
+
+    fn arrive(sizes: &[usize], segments: bool) {
+        let (a, b) = pair();
+        let sent = Outbox { segments }.send(&a, b.local_addr().unwrap(), &wires(sizes));
+        assert_eq!(sent, sizes.len());
+        let mut inbox = Inbox::new();
+        let count = inbox.receive(&b).unwrap();
+        let got: Vec<_> = inbox
+            .datagrams(count)
+            .map(|(from, bytes)| {
+                assert_eq!(from, a.local_addr().unwrap());
+                (bytes[0], bytes.len() - HEADER_LEN)
+            })
+            .collect();
+        let want: Vec<_> = sizes.iter().enumerate().map(|(n, &size)| (n as u8, size)).collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_frame_of_equal_packets_arrives_whole_with_and_without_segmentation() {
+        for segments in [true, false] {
+            arrive(&[1_200, 1_200, 1_200, 300], segments);
+            arrive(&[160], segments);
+            arrive(&[10, 900, 30], segments);
+        }
+    }
+
+    #[test]
+    fn nothing_there_is_told_without_waiting() {
+        let (a, _) = pair();
+        assert_eq!(Inbox::new().receive(&a).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_datagram_too_long_arrives_empty() {
+        let (a, b) = pair();
+        a.send_to(&[1; DATAGRAM_MAX + 1], b.local_addr().unwrap()).unwrap();
+        let mut inbox = Inbox::new();
+        let count = inbox.receive(&b).unwrap();
+        assert_eq!(
+            inbox.datagrams(count).map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(),
+            [0]
+        );
+    }
+}
