@@ -232,6 +232,7 @@ fn take_entry(bytes: &mut &[u8]) -> Option<Entry> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use super::*;
 

@@ -141,7 +141,7 @@ impl Media {
             command,
             Command::StopRecording { .. } | Command::CloseLeg { .. } | Command::Close
         );
-        let order = Order::Command(session, command);
+        let order = Order::Command(session, Box::new(command));
         if must_arrive {
             thread.orders.send(order).map_err(|_| MediaError::Gone)?;
         } else {

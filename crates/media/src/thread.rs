@@ -41,7 +41,7 @@ pub enum Order {
         pairs: Box<[Pair; 2]>,
     },
     /// For a session.
-    Command(SessionKey, Command),
+    Command(SessionKey, Box<Command>),
     /// End everything.
     Stop,
 }
@@ -170,7 +170,7 @@ impl MediaThread {
         for _ in 0..ORDERS_MAX {
             match self.start.orders.try_recv() {
                 Ok(Order::Open { session, leg, pairs }) => self.open(now, session, leg, *pairs),
-                Ok(Order::Command(key, command)) => self.command(now, key, command),
+                Ok(Order::Command(key, command)) => self.command(now, key, *command),
                 Ok(Order::Stop) | Err(std::sync::mpsc::TryRecvError::Disconnected) => return None,
                 Err(std::sync::mpsc::TryRecvError::Empty) => return Some(false),
             }

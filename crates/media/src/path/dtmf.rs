@@ -68,6 +68,7 @@ fn key(event: u8) -> Option<char> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use super::*;
 

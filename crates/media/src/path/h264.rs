@@ -82,6 +82,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use super::*;
 

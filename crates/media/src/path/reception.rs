@@ -174,6 +174,7 @@ impl Source {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use std::time::Duration;
 

@@ -156,6 +156,7 @@ impl Compound<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use super::*;
 

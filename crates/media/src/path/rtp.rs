@@ -99,6 +99,7 @@ impl Header {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)] // Tests make their own input.
 mod tests {
     use super::*;
 

@@ -1,1 +1,485 @@
+//! Sessions in virtual time: no socket, no clock, a sink that remembers.
 
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use segue_sdp::{Codec, Direction, Format, Kind, Stream};
+
+use super::{Session, SessionConfig, Sink};
+use crate::{
+    Command, Event, LegKey, RecordingStop, SwitchTo,
+    cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
+    path::{
+        rtcp::{self, Compound, Heard, KeyFrameRequest, Sending},
+        rtp::{Header, PLAIN, Packet, Wire},
+    },
+    spool::RecordKind,
+    stats::Count,
+};
+
+const A: LegKey = LegKey::A;
+const B: LegKey = LegKey(1);
+
+/// What left, by leg and kind.
+#[derive(Debug)]
+struct Sent {
+    leg: LegKey,
+    kind: Kind,
+    at: Instant,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    now: Option<Instant>,
+    rtp: Vec<Sent>,
+    rtcp: Vec<Sent>,
+    events: Vec<Event>,
+    spooled: usize,
+    closed: Option<u64>,
+}
+
+impl Memory {
+    fn sent(&self, leg: LegKey, kind: Kind, bytes: Vec<u8>) -> Sent {
+        Sent {
+            leg,
+            kind,
+            at: self.now.unwrap(),
+            bytes,
+        }
+    }
+}
+
+impl Sink for Memory {
+    fn send_rtp(&mut self, leg: LegKey, kind: Kind, _: SocketAddr, packets: &[Wire<'_>]) {
+        for wire in packets {
+            let sent = self.sent(leg, kind, [&wire.head[..], wire.rest].concat());
+            self.rtp.push(sent);
+        }
+    }
+
+    fn send_rtcp(&mut self, leg: LegKey, kind: Kind, _: SocketAddr, bytes: &[u8]) {
+        let sent = self.sent(leg, kind, bytes.to_vec());
+        self.rtcp.push(sent);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn open_spool(&mut self, _: PathBuf, _: Vec<u8>) -> Result<u64, &'static str> {
+        Ok(1)
+    }
+
+    fn spool(&mut self, _: u64, _: RecordKind, _: u8, _: u64, _: &[u8]) {
+        self.spooled += 1;
+    }
+
+    fn close_spool(&mut self, _: u64, duration_ms: u64, _: Vec<u8>) {
+        self.closed = Some(duration_ms);
+    }
+
+    fn count(&mut self, _: Count, _: u64) {}
+}
+
+struct Scene {
+    start: Instant,
+    now: Instant,
+    session: Session,
+    memory: Memory,
+    sequence: u16,
+}
+
+impl Scene {
+    /// A and B with audio and video, nothing said yet.
+    fn new() -> Scene {
+        let start = Instant::now();
+        let config = SessionConfig {
+            seed: 5,
+            epoch: (start, 100 << 32),
+            rtp_gone: Duration::from_secs(30),
+        };
+        let mut session = Session::new(config);
+        assert!(session.add_leg(start, A) && session.add_leg(start, B));
+        let mut scene = Scene {
+            start,
+            now: start,
+            session,
+            memory: Memory::default(),
+            sequence: 100,
+        };
+        scene.configure(A, stream(Kind::Video));
+        scene.configure(B, stream(Kind::Video));
+        scene
+    }
+
+    fn say(&mut self, command: Command) {
+        self.memory.now = Some(self.now);
+        self.session.handle_command(self.now, command, &mut self.memory);
+    }
+
+    fn configure(&mut self, leg: LegKey, video: Stream) {
+        self.say(Command::Configure {
+            leg,
+            audio: Some(stream(Kind::Audio)),
+            video: Some(video),
+        });
+    }
+
+    /// Time passes; the session is called when it wants to be.
+    fn pass(&mut self, ms: u64) {
+        let until = self.now + Duration::from_millis(ms);
+        for _ in 0..100_000 {
+            match self.session.poll_timeout().filter(|at| *at <= until) {
+                Some(at) => {
+                    self.now = self.now.max(at);
+                    self.memory.now = Some(self.now);
+                    self.session.handle_timeout(self.now, &mut self.memory);
+                }
+                None => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("the session never rests");
+    }
+
+    fn rtp(&mut self, leg: LegKey, kind: Kind, payload: &[u8]) {
+        let (payload_type, sequence) = (if kind == Kind::Audio { 0 } else { 96 }, self.sequence);
+        self.sequence += 1;
+        let timestamp = u32::from(sequence) * 160;
+        let header = Header {
+            first: PLAIN,
+            marker: false,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: leg.0 + 9,
+        };
+        let bytes = [&header.to_bytes()[..], payload].concat();
+        self.memory.now = Some(self.now);
+        let datagrams = [(peer(), &bytes[..])].into_iter();
+        self.session
+            .handle_rtp(self.now, leg, kind, datagrams, &mut self.memory);
+    }
+
+    fn rtcp(&mut self, leg: LegKey, kind: Kind, sending: Option<Sending>, request: Option<KeyFrameRequest>) {
+        let request = request.map(|request| (1, request));
+        let compound = Compound {
+            ssrc: leg.0 + 9,
+            cname: "peer",
+            sending,
+            block: None,
+            request,
+        };
+        let mut bytes = [0; rtcp::BUFFER_LEN];
+        let len = compound.write(&mut bytes).unwrap();
+        self.memory.now = Some(self.now);
+        self.session
+            .handle_rtcp(self.now, leg, kind, peer(), &bytes[..len], &mut self.memory);
+    }
+
+    /// When requests for a key frame went to a leg, milliseconds since the start.
+    fn requests(&self, leg: LegKey) -> Vec<u64> {
+        let to = self.memory.rtcp.iter().filter(|sent| sent.leg == leg);
+        let asks = to.filter(|sent| rtcp::parse(&sent.bytes).any(|heard| heard == Heard::KeyFrameRequest));
+        asks.map(|sent| (sent.at - self.start).as_millis() as u64).collect()
+    }
+
+    /// First payload bytes of what went to a leg.
+    fn payloads(&self, leg: LegKey, kind: Kind) -> Vec<u8> {
+        let sent = self
+            .memory
+            .rtp
+            .iter()
+            .filter(|sent| sent.leg == leg && sent.kind == kind);
+        sent.map(|sent| sent.bytes[12]).collect()
+    }
+
+    fn play(&mut self, looping: bool) {
+        let video = Some(video_clip());
+        self.say(Command::Play {
+            source: 1,
+            audio: None,
+            video,
+            looping,
+        });
+    }
+}
+
+fn peer() -> SocketAddr {
+    "192.0.2.1:4000".parse().unwrap()
+}
+
+fn stream(kind: Kind) -> Stream {
+    let (payload_type, codec) = match kind {
+        Kind::Audio => (0, Codec::Pcmu),
+        Kind::Video => (
+            96,
+            Codec::H264 {
+                packetization_mode: 1,
+                profile_level_id: [0x42, 0xe0, 0x1f],
+            },
+        ),
+    };
+    Stream {
+        kind,
+        remote: Some(peer()),
+        remote_rtcp: Some(peer()),
+        format: Format {
+            payload_type,
+            codec,
+            fmtp: None,
+        },
+        dtmf_payload_type: None,
+        direction: Direction::SendRecv,
+        pli: true,
+        fir: false,
+    }
+}
+
+/// A second of 10 frames: a key frame (0x67, 0x65), nine others (0x41).
+fn video_clip() -> Cache {
+    let mut builder = CacheBuilder::new();
+    builder.push(0, 0, &[0x67], KEY_FRAME).unwrap();
+    builder.push(0, 0, &[0x65], END_OF_FRAME).unwrap();
+    for n in 1..10 {
+        builder.push(n * 100_000, n * 9_000, &[0x41], END_OF_FRAME).unwrap();
+    }
+    builder.finish(90_000, 1_000_000, 90_000).unwrap()
+}
+
+#[test]
+fn a_caller_that_lost_the_picture_gets_the_last_key_frame_and_then_the_next() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.pass(250);
+    scene.memory.rtp.clear();
+    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "at once");
+    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Fir(1)));
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "not twice within 250 ms");
+    scene.pass(849);
+    assert_eq!(
+        scene.payloads(A, Kind::Video),
+        [0x67, 0x65, 0x67, 0x65],
+        "what depends on lost pictures is left out"
+    );
+    scene.pass(100);
+    assert_eq!(scene.payloads(A, Kind::Video).last(), Some(&0x41));
+}
+
+#[test]
+fn the_callee_is_asked_at_0_250_500_1000_and_each_second_until_its_key_frame() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.say(Command::Bridge { leg: B });
+    scene.pass(3_100);
+    assert_eq!(scene.requests(B), [0, 250, 500, 1_000, 2_000, 3_000]);
+    scene.rtp(B, Kind::Video, &[0x65]);
+    scene.pass(5_000);
+    assert_eq!(scene.requests(B).len(), 6);
+}
+
+#[test]
+fn the_last_picture_stays_until_the_callees_key_frame() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.pass(500);
+    scene.say(Command::Bridge { leg: B });
+    scene.memory.rtp.clear();
+    scene.pass(1_000);
+    assert_eq!(scene.payloads(A, Kind::Video), [] as [u8; 0], "the clip has stopped");
+    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "who asks gets it again");
+    scene.rtp(B, Kind::Video, &[0x41, 0xb]);
+    scene.rtp(B, Kind::Video, &[0x67, 0xb]);
+    scene.rtp(B, Kind::Video, &[0x41, 0xb]);
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65, 0x67, 0x41]);
+    let switched = Event::Switched {
+        to: SwitchTo::Callee,
+        kind: Kind::Video,
+        gap_ms: Some(0),
+    };
+    assert!(scene.memory.events.contains(&switched), "{:?}", scene.memory.events);
+}
+
+#[test]
+fn requests_for_a_key_frame_cross_the_bridge_both_ways() {
+    let mut scene = Scene::new();
+    scene.say(Command::Bridge { leg: B });
+    scene.pass(10);
+    scene.rtp(A, Kind::Video, &[0x65]);
+    scene.rtp(B, Kind::Video, &[0x65]);
+    scene.pass(5_000);
+    scene.memory.rtcp.clear();
+    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    scene.rtcp(B, Kind::Video, None, Some(KeyFrameRequest::Fir(0)));
+    assert_eq!((scene.requests(A).len(), scene.requests(B).len()), (1, 1));
+}
+
+#[test]
+fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
+    let mut scene = Scene::new();
+    let video = Stream {
+        pli: false,
+        fir: false,
+        ..stream(Kind::Video)
+    };
+    scene.configure(A, video);
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    scene.pass(2_500);
+    let wanted = Event::KeyFrameWanted { leg: A };
+    assert_eq!(scene.memory.events, [wanted.clone(), wanted.clone(), wanted]);
+    assert_eq!(scene.requests(A), [] as [u64; 0]);
+}
+
+#[test]
+fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    scene.rtp(A, Kind::Video, &[0x65]);
+    scene.pass(1_000);
+    assert_eq!(scene.requests(A), [0]);
+    scene.sequence += 1;
+    scene.rtp(A, Kind::Video, &[0x41]);
+    scene.pass(10);
+    assert_eq!(scene.requests(A), [0, 1_000]);
+    assert_eq!(scene.memory.spooled, 2);
+    scene.say(Command::StopRecording {
+        cause: "bye".to_owned(),
+    });
+    assert_eq!(scene.memory.closed, Some(1_000));
+}
+
+#[test]
+fn nothing_is_recorded_beyond_the_longest() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 500,
+        silence_ms: None,
+    });
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    scene.pass(600);
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    assert_eq!(scene.memory.spooled, 1);
+    assert_eq!(
+        scene.memory.events,
+        [Event::RecordingStopped {
+            cause: RecordingStop::Longest
+        }]
+    );
+}
+
+#[test]
+fn a_relayed_stream_keeps_its_sources_clock() {
+    let mut scene = Scene::new();
+    scene.say(Command::Bridge { leg: B });
+    scene.pass(1_000);
+    scene.rtp(B, Kind::Audio, &[0; 160]);
+    let carried = scene
+        .memory
+        .rtp
+        .last()
+        .map(|sent| Packet::parse(&sent.bytes).unwrap().timestamp);
+    let theirs = u32::from(scene.sequence - 1) * 160;
+    // B's clock says: this packet was spoken 300 ms before it arrived.
+    scene.pass(300);
+    let sending = Sending {
+        ntp: 7 << 32,
+        rtp: theirs.wrapping_add(4_800),
+        packets: 1,
+        octets: 160,
+    };
+    scene.rtcp(B, Kind::Audio, Some(sending), None);
+    scene.memory.rtcp.clear();
+    scene.pass(6_000);
+    let report = scene
+        .memory
+        .rtcp
+        .iter()
+        .filter(|sent| sent.leg == A && sent.kind == Kind::Audio);
+    let (at, ntp, rtp) = report
+        .filter_map(|sent| match rtcp::parse(&sent.bytes).next() {
+            Some(Heard::SenderReport { ntp, rtp, .. }) => Some((sent.at, ntp, rtp)),
+            _ => None,
+        })
+        .next_back()
+        .unwrap();
+    let since = (at - scene.start).as_millis() as u32 - 1_300;
+    let ntp_ms = (u128::from(ntp) * 1_000) >> 32;
+    let our_ms = 100_000 + (at - scene.start).as_millis();
+    assert!(ntp_ms.abs_diff(our_ms) <= 1, "{ntp_ms} is not on our clock, {our_ms}");
+    assert_eq!(
+        rtp,
+        carried.unwrap().wrapping_add(4_800 + since * 8),
+        "by the source's count"
+    );
+}
+
+#[test]
+fn towards_a_caller_on_hold_nothing_is_sent_and_its_picture_comes_back_whole() {
+    let mut scene = Scene::new();
+    scene.say(Command::Bridge { leg: B });
+    scene.rtp(B, Kind::Video, &[0x65]);
+    let held = Stream {
+        direction: Direction::RecvOnly,
+        ..stream(Kind::Video)
+    };
+    scene.configure(A, held);
+    scene.memory.rtp.clear();
+    scene.rtp(B, Kind::Video, &[0x65]);
+    assert!(scene.memory.rtp.is_empty());
+    scene.configure(A, stream(Kind::Video));
+    scene.rtp(B, Kind::Video, &[0x41]);
+    assert!(scene.memory.rtp.is_empty(), "it waits for a key frame");
+    let asked = scene.requests(B).len();
+    assert!(asked >= 1);
+    scene.rtp(B, Kind::Video, &[0x65]);
+    assert_eq!(scene.payloads(A, Kind::Video), [0x65]);
+}
+
+#[test]
+fn without_video_of_the_callee_the_clips_picture_is_repeated() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.pass(100);
+    scene.say(Command::Configure {
+        leg: B,
+        audio: Some(stream(Kind::Audio)),
+        video: None,
+    });
+    scene.say(Command::Bridge { leg: B });
+    scene.memory.rtp.clear();
+    scene.pass(4_500);
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65, 0x67, 0x65]);
+}
+
+#[test]
+fn a_session_closed_while_recording_ends_the_recording() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    scene.say(Command::Close);
+    assert_eq!(scene.memory.closed, Some(0));
+}

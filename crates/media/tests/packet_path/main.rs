@@ -1,4 +1,5 @@
 //! The packet path over real loopback sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic.
 
 mod clip;
 mod dtmf;

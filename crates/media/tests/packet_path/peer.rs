@@ -293,5 +293,5 @@ pub fn assert_seamless(got: &[Got]) {
 
 /// What `open` gave.
 pub fn is_even(ports: Ports) -> bool {
-    ports.audio % 2 == 0 && ports.video % 2 == 0
+    ports.audio.is_multiple_of(2) && ports.video.is_multiple_of(2)
 }
