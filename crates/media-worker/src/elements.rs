@@ -26,5 +26,9 @@ const NEEDED: &[(&str, &[&str])] = &[
 pub fn missing_elements() -> Result<Vec<String>, String> {
     gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
     let lacks = |names: &&(&str, &[&str])| !names.1.iter().any(|name| gst::ElementFactory::find(name).is_some());
-    Ok(NEEDED.iter().filter(lacks).map(|(purpose, names)| format!("{} ({purpose})", names.join(" or "))).collect())
+    Ok(NEEDED
+        .iter()
+        .filter(lacks)
+        .map(|(purpose, names)| format!("{} ({purpose})", names.join(" or ")))
+        .collect())
 }

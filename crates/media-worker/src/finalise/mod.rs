@@ -1,8 +1,119 @@
-//! A spool becomes a file that browsers play.
-use crate::error::JobError;
-use crate::serve::Steps;
-use segue_media::worker::Outcome;
+//! A spool becomes a file that browsers play: H.264 copied, sound as Opus, in MP4 with its index first.
+#![deny(clippy::arithmetic_side_effects)]
+
+mod audio;
+mod clock;
+mod mux;
+mod receive;
+mod video;
+
 use std::path::Path;
-pub(crate) fn finalise(_spool: &Path, _out_dir: &Path, _steps: &mut Steps) -> Result<Outcome, JobError> {
-    Err(JobError::failed("not yet"))
+
+use segue_mailbox::{RecordingManifest, StreamInfo};
+use segue_media::spool::{RecordKind, SpoolReader};
+use segue_media::worker::Outcome;
+
+use self::receive::Stream;
+use self::video::Picture;
+use crate::error::JobError;
+use crate::g711::Law;
+use crate::serve::Steps;
+use crate::{h264, poster};
+
+/// Nanoseconds of a millisecond.
+const MS: i64 = 1_000_000;
+/// The poster is the first key frame from here on: cameras begin dark.
+const POSTER_FROM_NS: i64 = 500 * MS;
+/// Key frames tried for the poster.
+const POSTER_TRIES: usize = 4;
+/// How long the last frame is shown at least.
+const LAST_FRAME_NS: i64 = 40 * MS;
+
+/// Sound and picture on one timeline that begins at zero.
+struct Recording {
+    /// 8 kHz mono; empty without sound.
+    audio: Vec<i16>,
+    /// In decoding order; empty without picture.
+    pictures: Vec<Picture>,
+    end_ns: i64,
+}
+
+/// Finalises a spool.
+pub(crate) fn finalise(spool: &Path, out_dir: &Path, steps: &mut Steps) -> Result<Outcome, JobError> {
+    let (manifest, streams) = read(spool)?;
+    steps.at(1, 10);
+    let recording = assemble(&manifest, &streams)?;
+    steps.at(2, 10);
+    let has_video = !recording.pictures.is_empty();
+    let file = mux::write(&recording, out_dir)?;
+    steps.at(9, 10);
+    Ok(Outcome::Recording {
+        file,
+        media_type: if has_video { "video/mp4" } else { "audio/mp4" }.to_owned(),
+        poster: poster_of(&recording.pictures, out_dir),
+        duration_ms: u64::try_from(recording.end_ns / MS).unwrap_or(0),
+        has_video,
+    })
+}
+
+fn read(spool: &Path) -> Result<(RecordingManifest, Vec<Stream>), JobError> {
+    let mut reader = SpoolReader::open(spool)?;
+    let first = reader.next().filter(|record| record.kind == RecordKind::Meta);
+    let manifest: RecordingManifest = first
+        .and_then(|record| serde_json::from_slice(&record.packet).ok())
+        .ok_or_else(|| JobError::refused("the spool does not begin with a manifest"))?;
+    let mut streams: Vec<Stream> = manifest.streams.iter().map(Stream::new).collect();
+    for record in reader {
+        let index = manifest
+            .streams
+            .iter()
+            .position(|stream| stream.stream == record.stream);
+        let Some(stream) = index.and_then(|index| streams.get_mut(index)) else {
+            continue;
+        };
+        match record.kind {
+            RecordKind::Rtp => stream.rtp(record.arrival_ns, &record.packet),
+            RecordKind::Rtcp => stream.rtcp(&record.packet),
+            RecordKind::Meta => {}
+        }
+    }
+    if streams.iter().all(Stream::is_empty) {
+        return Err(JobError::refused("the spool has no media packets"));
+    }
+    Ok((manifest, streams))
+}
+
+fn assemble(manifest: &RecordingManifest, streams: &[Stream]) -> Result<Recording, JobError> {
+    let timed = clock::place(streams);
+    let of = |wanted: fn(&StreamInfo) -> bool| manifest.streams.iter().zip(&timed).find(|(info, _)| wanted(info));
+    let audio = of(|info| Law::named(&info.encoding).is_some())
+        .and_then(|(info, track)| Some(audio::samples(track, Law::named(&info.encoding)?)))
+        .unwrap_or_default();
+    let pictures = of(|info| info.encoding.eq_ignore_ascii_case("H264"))
+        .map(|(info, track)| video::pictures(track, info.fmtp.as_deref().unwrap_or_default()))
+        .unwrap_or_default();
+    if audio.is_empty() && pictures.is_empty() {
+        return Err(JobError::failed("nothing in the spool can be decoded"));
+    }
+    let audio_end = i64::try_from(audio.len()).unwrap_or(i64::MAX).saturating_mul(MS / 8);
+    let video_end = pictures
+        .last()
+        .map_or(0, |last| last.time_ns.saturating_add(LAST_FRAME_NS));
+    Ok(Recording {
+        audio,
+        pictures,
+        end_ns: audio_end.max(video_end),
+    })
+}
+
+/// The first key frame that decodes, past the camera's dark beginning if there is one. A recording without a poster is still one.
+fn poster_of(pictures: &[Picture], out_dir: &Path) -> Option<String> {
+    let keys = || pictures.iter().filter(|picture| picture.key);
+    let late = keys().filter(|picture| picture.time_ns >= POSTER_FROM_NS);
+    late.chain(keys()).take(POSTER_TRIES).find_map(|picture| {
+        let stream = h264::annex_b(picture.units.iter().map(Vec::as_slice));
+        poster::from_key_frame(stream, out_dir)
+            .inspect_err(|error| eprintln!("media-worker: no poster from a key frame: {error}"))
+            .ok()
+    })
 }
