@@ -12,7 +12,9 @@ fn cancel_ends_a_ringing_call_on_both_sides() {
     let (a, b) = net.call();
     net.progress(b, 180, false, None);
     net.run_ms(10);
-    net.endpoints[A].cancel(net.now, a, Some("SIP;cause=200".to_owned())).unwrap();
+    net.endpoints[A]
+        .cancel(net.now, a, Some("SIP;cause=200".to_owned()))
+        .unwrap();
     net.run_ms(20);
     assert_eq!(net.told(A), ["Provisional 180", "Failed 487", "Terminated"]);
     assert_eq!(net.told(B), ["Incoming", "Cancelled", "Terminated"]);
@@ -56,7 +58,10 @@ fn cancel_of_an_invite_that_nobody_ever_hears_is_never_sent() {
     let a = net.endpoints[A].invite(net.now, outgoing);
     net.endpoints[A].cancel(net.now, a, None).unwrap();
     net.run(PATIENCE + std::time::Duration::from_millis(1));
-    assert_eq!((net.told(A), net.sent_by(A, "CANCEL")), (vec!["Failed 408".to_owned(), "Terminated".to_owned()], 0));
+    assert_eq!(
+        (net.told(A), net.sent_by(A, "CANCEL")),
+        (vec!["Failed 408".to_owned(), "Terminated".to_owned()], 0)
+    );
     assert_eq!(net.sent_by(A, "INVITE"), 7);
     net.assert_nothing_left();
 }
@@ -65,7 +70,13 @@ fn cancel_of_an_invite_that_nobody_ever_hears_is_never_sent() {
 fn a_peer_that_ignores_our_cancel_is_left_after_64_t1() {
     let mut net = Net::new(4);
     let (a, _) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "CANCEL" { Fate::Lose } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "CANCEL" {
+            Fate::Lose
+        } else {
+            Fate::Deliver
+        }
+    });
     net.endpoints[A].cancel(net.now, a, None).unwrap();
     net.run(PATIENCE + std::time::Duration::from_millis(10));
     assert_eq!(net.told(A), ["Failed 487", "Terminated"]);
@@ -87,7 +98,10 @@ fn a_repeated_cancel_and_one_that_is_late_get_200_and_change_nothing() {
 
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, ""));
-    script.endpoint.answer(script.now, script.session(), Some(sdp("offer"))).unwrap();
+    script
+        .endpoint
+        .answer(script.now, script.session(), Some(sdp("offer")))
+        .unwrap();
     script.hear();
     assert_eq!(statuses(&script.say(&cancel)), ["200 CANCEL"]);
     assert_eq!(script.told(), ["Incoming"], "it is answered already");
@@ -97,7 +111,13 @@ fn a_repeated_cancel_and_one_that_is_late_get_200_and_change_nothing() {
 fn cancel_while_a_reliable_183_waits_for_its_prack_still_lets_the_prack_in() {
     let mut net = Net::new(5);
     let (a, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "PRACK" { Fate::Delay(20) } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "PRACK" {
+            Fate::Delay(20)
+        } else {
+            Fate::Deliver
+        }
+    });
     net.progress(b, 183, true, Some(sdp("answer")));
     net.run_ms(5);
     net.endpoints[A].cancel(net.now, a, None).unwrap();
@@ -112,10 +132,17 @@ fn bye_instead_of_cancel_ends_a_ringing_call_too() {
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, ""));
     let id = script.session();
-    let ringing = segue_sip::Progress { status: 180, reliable: false, sdp: None };
+    let ringing = segue_sip::Progress {
+        status: 180,
+        reliable: false,
+        sdp: None,
+    };
     script.endpoint.progress(script.now, id, ringing).unwrap();
     let tag = to_tag(&script.hear()[0]);
-    assert_eq!(statuses(&script.say(&request("BYE", 2, "b1", Some(&tag), ""))), ["200 BYE", "487 INVITE"]);
+    assert_eq!(
+        statuses(&script.say(&request("BYE", 2, "b1", Some(&tag), ""))),
+        ["200 BYE", "487 INVITE"]
+    );
     script.say(&request("ACK", 1, "i1", Some(&tag), ""));
     assert_eq!(script.told(), ["Incoming", "Bye", "Terminated"]);
 }

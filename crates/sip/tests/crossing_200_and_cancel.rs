@@ -33,7 +33,11 @@ fn ack_and_bye_exactly_once_at_every_offset() {
             assert_eq!(net.told(A), ["Provisional 180", "Terminated"], "offset {offset_ms}");
             assert_eq!(net.sent_by(A, "CANCEL"), 1);
             assert_eq!(net.sent_by(A, "BYE"), 1, "offset {offset_ms}");
-            assert_eq!(net.sent_by(A, "ACK"), net.sent_by(B, "200 INVITE"), "each 200 gets its ACK");
+            assert_eq!(
+                net.sent_by(A, "ACK"),
+                net.sent_by(B, "200 INVITE"),
+                "each 200 gets its ACK"
+            );
             assert_eq!((net.count(B, "Terminated"), net.count(B, "Cancelled")), (1, 0));
             net.assert_nothing_left();
         }

@@ -42,21 +42,34 @@ fn each_fork_gets_its_own_prack_in_its_own_dialog() {
     let rel = |rseq| [("Require", "100rel"), ("RSeq", rseq)];
     let one = script.say(&response(&invite, 183, "one", &rel("100"), Some("v=1\r\n")));
     let two = script.say(&response(&invite, 183, "two", &rel("7"), Some("v=2\r\n")));
-    assert_eq!((uri(&one[0]), uri(&two[0])), ("sip:one@127.0.0.1:5070".into(), "sip:two@127.0.0.1:5070".into()));
+    assert_eq!(
+        (uri(&one[0]), uri(&two[0])),
+        ("sip:one@127.0.0.1:5070".into(), "sip:two@127.0.0.1:5070".into())
+    );
     assert_eq!(to_tag(&one[0]), "one");
     let cseq = invite.cseq().unwrap().number;
     assert_eq!(one[0].header("RAck"), Some(format!("100 {cseq} INVITE").as_str()));
     assert_eq!(two[0].header("RAck"), Some(format!("7 {cseq} INVITE").as_str()));
     assert_eq!(one[0].cseq().unwrap().number, cseq + 1);
     // Repeated: absorbed. Ahead of its time: ignored until the one before has come.
-    assert_eq!(script.say(&response(&invite, 183, "one", &rel("100"), Some("v=1\r\n"))).len(), 0);
+    assert_eq!(
+        script
+            .say(&response(&invite, 183, "one", &rel("100"), Some("v=1\r\n")))
+            .len(),
+        0
+    );
     assert_eq!(script.say(&response(&invite, 180, "one", &rel("102"), None)).len(), 0);
     assert_eq!(script.told(), ["Provisional 183", "Provisional 183"]);
     assert_eq!(script.say(&response(&invite, 180, "one", &rel("101"), None)).len(), 1);
     // The 200 of the second has no body: its own 183 was the answer.
     let ack = script.say(&response(&invite, 200, "two", &[], None));
-    assert_eq!((brief(&ack[0]), uri(&ack[0])), ("ACK".to_owned(), "sip:two@127.0.0.1:5070".to_owned()));
-    let Some(Event::Answered { sdp: Some(sdp), .. }) = script.events.last() else { panic!("{:?}", script.told()) };
+    assert_eq!(
+        (brief(&ack[0]), uri(&ack[0])),
+        ("ACK".to_owned(), "sip:two@127.0.0.1:5070".to_owned())
+    );
+    let Some(Event::Answered { sdp: Some(sdp), .. }) = script.events.last() else {
+        panic!("{:?}", script.told())
+    };
     assert_eq!(**sdp, *b"v=2\r\n");
 }
 
@@ -64,7 +77,10 @@ fn each_fork_gets_its_own_prack_in_its_own_dialog() {
 fn the_losing_200_gets_ack_and_bye_once_and_its_repetition_only_ack() {
     let (mut script, _, invite) = calling();
     script.say(&response(&invite, 180, "one", &[], None));
-    assert_eq!(statuses(&script.say(&response(&invite, 200, "one", &[], Some("v=1\r\n")))), ["ACK"]);
+    assert_eq!(
+        statuses(&script.say(&response(&invite, 200, "one", &[], Some("v=1\r\n")))),
+        ["ACK"]
+    );
     let late = response(&invite, 200, "two", &[], Some("v=2\r\n"));
     let said = script.say(&late);
     assert_eq!(statuses(&said), ["ACK", "BYE"]);
@@ -96,23 +112,48 @@ fn both_forks_answer_across_our_cancel() {
     assert_eq!(statuses(&script.hear()), ["CANCEL"]);
     let one = script.say(&response(&invite, 200, "one", &[], Some("v=1\r\n")));
     let two = script.say(&response(&invite, 200, "two", &[], Some("v=2\r\n")));
-    assert_eq!((statuses(&one), statuses(&two)), (vec!["ACK".to_owned(), "BYE".to_owned()], vec!["ACK".to_owned(), "BYE".to_owned()]));
+    assert_eq!(
+        (statuses(&one), statuses(&two)),
+        (
+            vec!["ACK".to_owned(), "BYE".to_owned()],
+            vec!["ACK".to_owned(), "BYE".to_owned()]
+        )
+    );
     script.wait(PATIENCE * 2);
     assert_eq!(script.told(), ["Provisional 180", "Terminated"]);
-    assert_eq!((script.endpoint.session_count(), script.endpoint.transaction_count()), (0, 0));
+    assert_eq!(
+        (script.endpoint.session_count(), script.endpoint.transaction_count()),
+        (0, 0)
+    );
 }
 
 #[test]
 fn requests_follow_the_route_set_loose_and_strict() {
     let (mut script, _, invite) = calling();
-    let routes = [("Record-Route", "<sip:127.0.0.1:5081;lr>"), ("Record-Route", "<sip:127.0.0.1:5082;lr>")];
-    let ack = script.say(&response(&invite, 200, "one", &routes, Some("v=1\r\n"))).remove(0);
+    let routes = [
+        ("Record-Route", "<sip:127.0.0.1:5081;lr>"),
+        ("Record-Route", "<sip:127.0.0.1:5082;lr>"),
+    ];
+    let ack = script
+        .say(&response(&invite, 200, "one", &routes, Some("v=1\r\n")))
+        .remove(0);
     assert_eq!(uri(&ack), "sip:one@127.0.0.1:5070");
-    assert_eq!(ack.list("Route"), ["<sip:127.0.0.1:5082;lr>", "<sip:127.0.0.1:5081;lr>"]);
+    assert_eq!(
+        ack.list("Route"),
+        ["<sip:127.0.0.1:5082;lr>", "<sip:127.0.0.1:5081;lr>"]
+    );
 
     let (mut script, _, invite) = calling();
-    let routes = [("Record-Route", "<sip:127.0.0.1:5081;lr>"), ("Record-Route", "<sip:127.0.0.1:5082>")];
-    let ack = script.say(&response(&invite, 200, "one", &routes, Some("v=1\r\n"))).remove(0);
+    let routes = [
+        ("Record-Route", "<sip:127.0.0.1:5081;lr>"),
+        ("Record-Route", "<sip:127.0.0.1:5082>"),
+    ];
+    let ack = script
+        .say(&response(&invite, 200, "one", &routes, Some("v=1\r\n")))
+        .remove(0);
     assert_eq!(uri(&ack), "sip:127.0.0.1:5082");
-    assert_eq!(ack.list("Route"), ["<sip:127.0.0.1:5081;lr>", "<sip:one@127.0.0.1:5070>"]);
+    assert_eq!(
+        ack.list("Route"),
+        ["<sip:127.0.0.1:5081;lr>", "<sip:one@127.0.0.1:5070>"]
+    );
 }

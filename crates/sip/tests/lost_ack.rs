@@ -10,7 +10,13 @@ use common::*;
 fn bye_after_64_t1_and_each_repetition_is_acknowledged() {
     let mut net = Net::new(1);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "ACK" { Fate::Lose } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "ACK" {
+            Fate::Lose
+        } else {
+            Fate::Deliver
+        }
+    });
     net.answer(b, Some(sdp("answer")));
     net.run(PATIENCE + std::time::Duration::from_millis(100));
     assert_eq!(net.told(B), ["Incoming", "AckTimeout", "Terminated"]);
@@ -24,9 +30,17 @@ fn bye_after_64_t1_and_each_repetition_is_acknowledged() {
 fn a_bye_of_ours_waits_for_the_ack() {
     let mut net = Net::new(2);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "ACK" { Fate::Delay(300) } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "ACK" {
+            Fate::Delay(300)
+        } else {
+            Fate::Deliver
+        }
+    });
     net.answer(b, Some(sdp("answer")));
-    net.endpoints[B].bye(net.now, b, Some("Q.850;cause=16".to_owned())).unwrap();
+    net.endpoints[B]
+        .bye(net.now, b, Some("Q.850;cause=16".to_owned()))
+        .unwrap();
     net.run_ms(250);
     assert_eq!(net.sent_by(B, "BYE"), 0);
     net.run_ms(200);

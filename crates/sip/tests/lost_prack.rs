@@ -10,7 +10,13 @@ use common::*;
 fn the_user_is_told_once_and_its_refusal_ends_everything() {
     let mut net = Net::new(1);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "PRACK" { Fate::Lose } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "PRACK" {
+            Fate::Lose
+        } else {
+            Fate::Deliver
+        }
+    });
     net.progress(b, 183, true, Some(sdp("answer")));
     net.answer(b, None);
     net.run(PATIENCE + std::time::Duration::from_millis(10));

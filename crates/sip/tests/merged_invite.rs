@@ -13,9 +13,15 @@ fn the_second_gets_482_even_when_repeated_and_the_first_goes_on() {
     script.say(&request("INVITE", 1, "one", None, ""));
     let first = script.say(&request("INVITE", 1, "two", None, ""));
     let second = script.say(&request("INVITE", 1, "two", None, ""));
-    assert_eq!((statuses(&first), to_tag(&first[0])), (vec!["482 INVITE".to_owned()], to_tag(&second[0])));
+    assert_eq!(
+        (statuses(&first), to_tag(&first[0])),
+        (vec!["482 INVITE".to_owned()], to_tag(&second[0]))
+    );
     // Another call from there is another call.
-    assert_eq!(statuses(&script.say(&request("INVITE", 2, "three", None, ""))), ["100 INVITE"]);
+    assert_eq!(
+        statuses(&script.say(&request("INVITE", 2, "three", None, ""))),
+        ["100 INVITE"]
+    );
     assert_eq!(script.told(), ["Incoming", "Incoming"]);
 }
 
@@ -26,8 +32,16 @@ fn what_cannot_be_served_is_refused_with_its_status() {
         ("not ours", request("REGISTER", 1, "x", None, ""), "405 REGISTER"),
         ("known, only in a dialog", request("BYE", 1, "x", None, ""), "481 BYE"),
         ("no such dialog", request("BYE", 1, "x", Some("nobody"), ""), "481 BYE"),
-        ("no such dialog either", request("INVITE", 1, "x", Some("nobody"), ""), "481 INVITE"),
-        ("unknown extension", request("INVITE", 1, "x", None, "Require: 100rel, foo\r\n"), "420 INVITE"),
+        (
+            "no such dialog either",
+            request("INVITE", 1, "x", Some("nobody"), ""),
+            "481 INVITE",
+        ),
+        (
+            "unknown extension",
+            request("INVITE", 1, "x", None, "Require: 100rel, foo\r\n"),
+            "420 INVITE",
+        ),
         ("no such INVITE", request("CANCEL", 1, "x", None, ""), "481 CANCEL"),
         ("ping", request("OPTIONS", 1, "x", None, ""), "200 OPTIONS"),
         (
@@ -35,17 +49,32 @@ fn what_cannot_be_served_is_refused_with_its_status() {
             request("INVITE", 1, "x", None, "").replace("Max-Forwards: 70", "Max-Forwards: 0"),
             "483 INVITE",
         ),
-        ("no contact", request("INVITE", 1, "x", None, "").replace("Contact:", "X-Contact:"), "400 INVITE"),
-        ("phone number", request("INVITE", 1, "x", None, "").replace("INVITE sip:bob@127.0.0.2", "INVITE tel:+4930"), "416 INVITE"),
+        (
+            "no contact",
+            request("INVITE", 1, "x", None, "").replace("Contact:", "X-Contact:"),
+            "400 INVITE",
+        ),
+        (
+            "phone number",
+            request("INVITE", 1, "x", None, "").replace("INVITE sip:bob@127.0.0.2", "INVITE tel:+4930"),
+            "416 INVITE",
+        ),
         (
             "other body",
-            request("INVITE", 1, "x", None, "Content-Type: text/plain\r\n").replace("Length: 0\r\n\r\n", "Length: 2\r\n\r\nhi"),
+            request("INVITE", 1, "x", None, "Content-Type: text/plain\r\n")
+                .replace("Length: 0\r\n\r\n", "Length: 2\r\n\r\nhi"),
             "415 INVITE",
         ),
         (
             "packed body",
-            request("INVITE", 1, "x", None, "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n")
-                .replace("Length: 0\r\n\r\n", "Length: 2\r\n\r\nhi"),
+            request(
+                "INVITE",
+                1,
+                "x",
+                None,
+                "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+            )
+            .replace("Length: 0\r\n\r\n", "Length: 2\r\n\r\nhi"),
             "415 INVITE",
         ),
     ];
@@ -54,14 +83,22 @@ fn what_cannot_be_served_is_refused_with_its_status() {
         let said = script.say(&text);
         assert_eq!(statuses(&said), [answer], "{what}");
         assert_eq!(script.told().len(), 0, "{what}");
-        assert_eq!((script.endpoint.transaction_count(), script.endpoint.timer_count()), (0, 0), "{what}");
+        assert_eq!(
+            (script.endpoint.transaction_count(), script.endpoint.timer_count()),
+            (0, 0),
+            "{what}"
+        );
         match answer.get(..3) {
             Some("405" | "501" | "200") => assert!(said[0].has_token("Allow", "PRACK"), "{what}"),
             Some("420") => assert_eq!(said[0].header("Unsupported"), Some("foo")),
             _ => {}
         }
     }
-    assert_eq!(Script::default().say(&request("ACK", 1, "x", Some("nobody"), "")).len(), 0, "an ACK gets no answer");
+    assert_eq!(
+        Script::default().say(&request("ACK", 1, "x", Some("nobody"), "")).len(),
+        0,
+        "an ACK gets no answer"
+    );
 }
 
 #[test]
@@ -71,13 +108,20 @@ fn more_sessions_than_allowed_get_503_and_the_living_ones_go_on() {
     let more = script.say(&request("INVITE", 1, "two", None, "").replace("call1", "call2"));
     assert_eq!(statuses(&more), ["503 INVITE"]);
     assert!(more[0].header("Retry-After").is_some());
-    assert_eq!(statuses(&script.say(&request("CANCEL", 1, "one", None, ""))), ["200 CANCEL", "487 INVITE"]);
+    assert_eq!(
+        statuses(&script.say(&request("CANCEL", 1, "one", None, ""))),
+        ["200 CANCEL", "487 INVITE"]
+    );
 }
 
 #[test]
 fn the_response_goes_to_the_source_and_rport_asks_for_its_port() {
     let invite = request("OPTIONS", 1, "x", None, "");
-    for (via, port) in [("127.0.0.1:7777", 7777), ("127.0.0.1:7777;rport", 5060), ("example.com", 5060)] {
+    for (via, port) in [
+        ("127.0.0.1:7777", 7777),
+        ("127.0.0.1:7777;rport", 5060),
+        ("example.com", 5060),
+    ] {
         let mut script = Script::default();
         let text = invite.replace("127.0.0.1:5060;branch", &format!("{via};branch"));
         let message = segue_sip_wire::Message::parse_datagram(text.as_bytes()).unwrap();

@@ -17,7 +17,9 @@ fn a_reliable_183_is_acknowledged_and_the_200_needs_no_sdp() {
     net.run_ms(10);
     assert_eq!(net.told(A), ["Provisional 183", "Answered"]);
     assert_eq!(net.told(B), ["Incoming", "Prack", "Acked"]);
-    let Some(Event::Answered { sdp: Some(answer), .. }) = net.events[A].last() else { panic!("the 183's SDP is the answer") };
+    let Some(Event::Answered { sdp: Some(answer), .. }) = net.events[A].last() else {
+        panic!("the 183's SDP is the answer")
+    };
     assert_eq!(**answer, *sdp("answer"));
     net.endpoints[A].bye(net.now, a, None).unwrap();
     net.assert_nothing_left();
@@ -41,7 +43,13 @@ fn a_reliable_183_is_acknowledged_and_the_200_needs_no_sdp() {
 fn no_200_while_a_183_with_sdp_waits_for_its_prack() {
     let mut net = Net::new(2);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "PRACK" { Fate::Delay(700) } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "PRACK" {
+            Fate::Delay(700)
+        } else {
+            Fate::Deliver
+        }
+    });
     net.progress(b, 183, true, Some(sdp("answer")));
     net.answer(b, None);
     net.run_ms(650);
@@ -55,7 +63,13 @@ fn no_200_while_a_183_with_sdp_waits_for_its_prack() {
 fn a_200_need_not_wait_for_the_prack_of_a_180_without_sdp_which_still_gets_its_200() {
     let mut net = Net::new(3);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "PRACK" { Fate::Delay(100) } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "PRACK" {
+            Fate::Delay(100)
+        } else {
+            Fate::Deliver
+        }
+    });
     net.progress(b, 180, true, None);
     net.answer(b, Some(sdp("answer")));
     assert_eq!(net.sent_by(B, "200 INVITE"), 1);
@@ -82,11 +96,21 @@ fn the_next_reliable_response_waits_for_the_prack_of_the_one_before() {
 fn it_is_repeated_at_doubling_intervals_and_told_once() {
     let mut net = Net::new(5);
     let (_, b) = net.call();
-    net.judge = Box::new(|from, m| if from == A && brief(m) == "PRACK" { Fate::Lose } else { Fate::Deliver });
+    net.judge = Box::new(|from, m| {
+        if from == A && brief(m) == "PRACK" {
+            Fate::Lose
+        } else {
+            Fate::Deliver
+        }
+    });
     let from = net.now - net.start;
     net.progress(b, 183, true, Some(sdp("answer")));
     net.run_ms(8000);
-    let times: Vec<_> = net.times(B, "183 INVITE").iter().map(|at| at - from.as_millis()).collect();
+    let times: Vec<_> = net
+        .times(B, "183 INVITE")
+        .iter()
+        .map(|at| at - from.as_millis())
+        .collect();
     assert_eq!(times, [0, 500, 1500, 3500, 7500]);
     assert_eq!(net.told(A), ["Provisional 183"]);
 }
@@ -98,7 +122,11 @@ fn a_long_hold_refreshes_a_reliable_state_each_150_seconds_and_an_unreliable_one
     net.progress(b, 183, true, Some(sdp("answer")));
     net.run_ms(160_000);
     assert_eq!(net.times(B, "183 INVITE").len(), 2);
-    let with_sdp = net.sent.iter().filter(|(_, _, m, _)| m.status() == Some(183) && m.sdp().is_some()).count();
+    let with_sdp = net
+        .sent
+        .iter()
+        .filter(|(_, _, m, _)| m.status() == Some(183) && m.sdp().is_some())
+        .count();
     assert_eq!(with_sdp, 1, "no SDP follows a reliable answer");
 
     let mut net = Net::new(6);
@@ -115,14 +143,25 @@ fn a_long_hold_refreshes_a_reliable_state_each_150_seconds_and_an_unreliable_one
 fn a_peer_without_100rel_gets_nothing_reliable_and_one_that_requires_it_everything() {
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, ""));
-    let reliable = Progress { status: 183, reliable: true, sdp: None };
+    let reliable = Progress {
+        status: 183,
+        reliable: true,
+        sdp: None,
+    };
     let refused = script.endpoint.progress(script.now, script.session(), reliable);
     assert!(matches!(refused, Err(CommandError::WrongState { .. })));
 
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, "Require: 100rel\r\n"));
-    let unreliable = Progress { status: 180, reliable: false, sdp: None };
-    script.endpoint.progress(script.now, script.session(), unreliable).unwrap();
+    let unreliable = Progress {
+        status: 180,
+        reliable: false,
+        sdp: None,
+    };
+    script
+        .endpoint
+        .progress(script.now, script.session(), unreliable)
+        .unwrap();
     assert!(script.hear()[0].rseq().is_some());
 }
 
@@ -131,15 +170,39 @@ fn a_prack_for_nothing_gets_481_and_for_the_response_at_hand_200() {
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, "Supported: 100rel\r\n"));
     let id = script.session();
-    script.endpoint.progress(script.now, id, Progress { status: 180, reliable: true, sdp: None }).unwrap();
+    script
+        .endpoint
+        .progress(
+            script.now,
+            id,
+            Progress {
+                status: 180,
+                reliable: true,
+                sdp: None,
+            },
+        )
+        .unwrap();
     let ringing = script.hear();
     let (tag, rseq) = (to_tag(&ringing[0]), ringing[0].rseq().unwrap());
     let prack = |cseq, branch, rack: String| request("PRACK", cseq, branch, Some(&tag), &format!("RAck: {rack}\r\n"));
-    assert_eq!(statuses(&script.say(&prack(2, "p1", format!("{} 1 INVITE", rseq + 1)))), ["481 PRACK"]);
-    assert_eq!(statuses(&script.say(&prack(3, "p2", format!("{rseq} 2 INVITE")))), ["481 PRACK"]);
+    assert_eq!(
+        statuses(&script.say(&prack(2, "p1", format!("{} 1 INVITE", rseq + 1)))),
+        ["481 PRACK"]
+    );
+    assert_eq!(
+        statuses(&script.say(&prack(3, "p2", format!("{rseq} 2 INVITE")))),
+        ["481 PRACK"]
+    );
     let good = prack(4, "p3", format!("{rseq} 1 INVITE"));
     assert_eq!(statuses(&script.say(&good)), ["200 PRACK"]);
-    assert_eq!(statuses(&script.say(&good)), ["200 PRACK"], "a repeated one gets the same");
-    assert_eq!(statuses(&script.say(&prack(5, "p4", format!("{rseq} 1 INVITE")))), ["481 PRACK"]);
+    assert_eq!(
+        statuses(&script.say(&good)),
+        ["200 PRACK"],
+        "a repeated one gets the same"
+    );
+    assert_eq!(
+        statuses(&script.say(&prack(5, "p4", format!("{rseq} 1 INVITE")))),
+        ["481 PRACK"]
+    );
     assert_eq!(script.told(), ["Incoming", "Prack"]);
 }

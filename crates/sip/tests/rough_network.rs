@@ -20,8 +20,24 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
             0 => drop(endpoint.refuse(now, b, 486, &[])),
             1 => drop(endpoint.answer(now, b, Some(sdp("answer")))),
             n => {
-                let _ = endpoint.progress(now, b, Progress { status: 183, reliable: n > 2, sdp: Some(sdp("answer")) });
-                let _ = endpoint.progress(now, b, Progress { status: 180, reliable: n > 3, sdp: None });
+                let _ = endpoint.progress(
+                    now,
+                    b,
+                    Progress {
+                        status: 183,
+                        reliable: n > 2,
+                        sdp: Some(sdp("answer")),
+                    },
+                );
+                let _ = endpoint.progress(
+                    now,
+                    b,
+                    Progress {
+                        status: 180,
+                        reliable: n > 3,
+                        sdp: None,
+                    },
+                );
                 if n == 5 {
                     let _ = endpoint.answer(now, b, None);
                 }
@@ -54,7 +70,11 @@ fn session_of(event: &Event) -> SessionId {
 fn story(seed: u64) -> Vec<String> {
     let mut rng = StdRng::seed_from_u64(seed);
     // Each fifth network is hardly one.
-    let loss = if seed.is_multiple_of(5) { 60 + rng.next_u32() % 25 } else { rng.next_u32() % 35 };
+    let loss = if seed.is_multiple_of(5) {
+        60 + rng.next_u32() % 25
+    } else {
+        rng.next_u32() % 35
+    };
     let (double, delay) = (rng.next_u32() % 15, rng.next_u64() % 900);
     let mut net = Net::rough(seed, loss, double, delay);
     let mut calls = Vec::new();
@@ -89,8 +109,11 @@ fn story(seed: u64) -> Vec<String> {
         }
     }
     // Whoever still talks or rings hangs up.
-    let incoming: Vec<SessionId> =
-        net.events[B].iter().filter(|e| matches!(e, Event::Incoming { .. })).map(session_of).collect();
+    let incoming: Vec<SessionId> = net.events[B]
+        .iter()
+        .filter(|e| matches!(e, Event::Incoming { .. }))
+        .map(session_of)
+        .collect();
     for (agent, sessions) in [(A, &calls), (B, &incoming)] {
         for session in sessions {
             let _ = net.endpoints[agent].bye(net.now, *session, None);
@@ -104,13 +127,19 @@ fn story(seed: u64) -> Vec<String> {
             let told: Vec<&Event> = net.events[agent].iter().filter(|e| session_of(e) == session).collect();
             let ends = told.iter().filter(|e| matches!(e, Event::Terminated { .. })).count();
             assert_eq!(ends, 1, "seed {seed}: {told:?}");
-            assert!(matches!(told.last(), Some(Event::Terminated { .. })), "seed {seed}: {told:?}");
+            assert!(
+                matches!(told.last(), Some(Event::Terminated { .. })),
+                "seed {seed}: {told:?}"
+            );
             assert!(net.ladders[agent][&session].len() <= 64);
         }
     }
     // Each 2xx was followed by an ACK or, when none came through, by a BYE; A never leaves one unacknowledged.
     let repeats = net.sent_by(B, "200 INVITE");
-    assert!(repeats == 0 || net.sent_by(A, "ACK") > 0 || net.sent_by(B, "BYE") > 0, "seed {seed}");
+    assert!(
+        repeats == 0 || net.sent_by(A, "ACK") > 0 || net.sent_by(B, "BYE") > 0,
+        "seed {seed}"
+    );
     [net.told(A), net.told(B)].concat()
 }
 
@@ -118,7 +147,17 @@ fn story(seed: u64) -> Vec<String> {
 fn each_session_ends_once_and_nothing_is_left() {
     let told: Vec<String> = (0..400).flat_map(story).collect();
     // The stories must have met what they are for.
-    for name in ["Answered", "Acked", "AckTimeout", "Prack", "PrackTimeout", "Cancelled", "Bye", "Failed 408", "Failed 487"] {
+    for name in [
+        "Answered",
+        "Acked",
+        "AckTimeout",
+        "Prack",
+        "PrackTimeout",
+        "Cancelled",
+        "Bye",
+        "Failed 408",
+        "Failed 487",
+    ] {
         assert!(told.iter().filter(|told| *told == name).count() >= 3, "{name}");
     }
 }
@@ -133,7 +172,10 @@ fn the_same_seed_tells_the_same_story() {
         let b = session_of(&net.events[B][0]);
         net.progress(b, 183, true, Some(sdp("answer")));
         net.run(PATIENCE);
-        net.sent.iter().map(|(from, at, m, _)| (*from, *at, m.to_bytes())).collect::<Vec<_>>()
+        net.sent
+            .iter()
+            .map(|(from, at, m, _)| (*from, *at, m.to_bytes()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(tell(), tell());
 }

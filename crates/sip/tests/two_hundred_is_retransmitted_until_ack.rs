@@ -35,16 +35,23 @@ fn the_repeated_invite_is_absorbed_and_gets_no_second_session() {
     let invite = request("INVITE", 1, "i1", None, "");
     assert_eq!(statuses(&script.say(&invite)), ["100 INVITE"]);
     assert_eq!(statuses(&script.say(&invite)), ["100 INVITE"]);
-    script.endpoint.answer(script.now, script.session(), Some(sdp("offer"))).unwrap();
+    script
+        .endpoint
+        .answer(script.now, script.session(), Some(sdp("offer")))
+        .unwrap();
     let answer = script.hear();
     assert_eq!(script.say(&invite).len(), 0);
     // The answer to our offer comes in the ACK.
     let tag = to_tag(&answer[0]);
     let body = "v=0\r\n";
-    let ack = request("ACK", 1, "k1", Some(&tag), "Content-Type: application/sdp\r\n")
-        .replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    let ack = request("ACK", 1, "k1", Some(&tag), "Content-Type: application/sdp\r\n").replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+    );
     assert_eq!(script.say(&ack).len(), 0);
-    let Some(segue_sip::Event::Acked { sdp: Some(answer), .. }) = script.events.last() else { panic!("{:?}", script.told()) };
+    let Some(segue_sip::Event::Acked { sdp: Some(answer), .. }) = script.events.last() else {
+        panic!("{:?}", script.told())
+    };
     assert_eq!(**answer, *body.as_bytes());
     assert_eq!(script.wait(PATIENCE).len(), 0);
 }

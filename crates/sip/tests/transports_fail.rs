@@ -1,0 +1,113 @@
+//! What cannot be sent, and large requests (RFC 3261 §18.1.1, §8.1.3.1).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod common;
+
+use common::*;
+use segue_sip::{Outgoing, Protocol};
+
+fn large(net: &Net) -> Outgoing {
+    Outgoing {
+        sdp: sdp(&"x".repeat(1400)),
+        ..net.outgoing()
+    }
+}
+
+fn protocols(net: &Net, line: &str) -> Vec<Protocol> {
+    net.sent
+        .iter()
+        .filter(|(_, _, m, _)| brief(m) == line)
+        .map(|(.., protocol)| *protocol)
+        .collect()
+}
+
+#[test]
+fn a_request_over_1300_bytes_goes_by_tcp() {
+    let mut net = Net::new(1);
+    let outgoing = large(&net);
+    let (_, b) = net.call_with(outgoing);
+    net.answer(b, Some(sdp("answer")));
+    net.run_ms(100);
+    assert_eq!(protocols(&net, "INVITE"), [Protocol::Tcp]);
+    assert_eq!(protocols(&net, "200 INVITE"), [Protocol::Tcp]);
+    assert_eq!(net.told(B), ["Incoming", "Acked"]);
+}
+
+#[test]
+fn when_tcp_is_refused_it_goes_by_udp_and_the_next_one_at_once() {
+    let mut net = Net::new(2);
+    net.judge = Box::new(|_, m| {
+        let tcp = m.is_request() && m.header("Via").unwrap().contains("/TCP");
+        if tcp { Fate::Refuse } else { Fate::Deliver }
+    });
+    let outgoing = large(&net);
+    let (a, b) = net.call_with(outgoing);
+    assert_eq!(protocols(&net, "INVITE"), [Protocol::Tcp, Protocol::Udp]);
+    net.answer(b, Some(sdp("answer")));
+    net.run_ms(100);
+    assert_eq!(net.told(A), ["Answered"]);
+    net.endpoints[A].bye(net.now, a, None).unwrap();
+    let outgoing = large(&net);
+    net.call_with(outgoing);
+    assert_eq!(protocols(&net, "INVITE"), [Protocol::Tcp, Protocol::Udp, Protocol::Udp]);
+}
+
+#[test]
+fn an_unreachable_target_fails_at_once_with_503() {
+    let mut net = Net::new(3);
+    net.judge = Box::new(|_, _| Fate::Refuse);
+    let outgoing = net.outgoing();
+    net.endpoints[A].invite(net.now, outgoing);
+    net.pump();
+    assert_eq!(net.told(A), ["Failed 503", "Terminated"]);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn a_name_without_address_fails_at_once_and_localhost_has_one() {
+    let mut net = Net::new(4);
+    for (target, told) in [
+        ("sip:bob@example.com", 2),
+        ("sips:bob@127.0.0.2", 4),
+        ("sip:bob@localhost;transport=ws", 6),
+    ] {
+        let outgoing = Outgoing {
+            target: target.parse().unwrap(),
+            ..net.outgoing()
+        };
+        net.endpoints[A].invite(net.now, outgoing);
+        net.pump();
+        assert_eq!(net.told(A).len(), told, "{target}");
+    }
+    let outgoing = Outgoing {
+        target: "sip:bob@localhost:5060;transport=tcp".parse().unwrap(),
+        ..net.outgoing()
+    };
+    net.endpoints[A].invite(net.now, outgoing);
+    assert_eq!(net.endpoints[A].poll_transmit().unwrap().peer.protocol, Protocol::Tcp);
+}
+
+#[test]
+fn a_bye_that_cannot_be_sent_ends_the_session_all_the_same() {
+    let mut net = Net::new(5);
+    let (a, _) = net.talk();
+    net.judge = Box::new(|from, _| if from == A { Fate::Refuse } else { Fate::Deliver });
+    net.endpoints[A].bye(net.now, a, None).unwrap();
+    net.pump();
+    assert_eq!(net.told(A), ["Answered", "Terminated"]);
+}
+
+#[test]
+fn a_plain_call_by_tcp_leaves_nothing() {
+    let mut net = Net::of([
+        endpoint_with(A, 1, &[Protocol::Tcp], 9),
+        endpoint_with(B, 1, &[Protocol::Tcp], 9),
+    ]);
+    let (_, b) = net.talk();
+    net.endpoints[B].bye(net.now, b, None).unwrap();
+    net.run_ms(10);
+    assert_eq!(net.told(A), ["Answered", "Bye", "Terminated"]);
+    assert_eq!(net.told(B), ["Incoming", "Acked", "Terminated"]);
+    net.assert_nothing_left();
+}
