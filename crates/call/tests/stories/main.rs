@@ -1,0 +1,19 @@
+//! Stories of single calls, one behaviour a file, in virtual time and without sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // A story that goes wrong fails.
+
+mod b_does_not_take_the_call;
+mod bridged_calls_end;
+mod hash_skips_the_hold;
+mod held_then_bridged;
+mod hold_and_resume;
+mod no_answer_leaves_a_message;
+mod no_clip_rings_at_once;
+mod refused;
+mod reliable_early_media;
+mod renditions_fit_the_offer;
+mod stage;
+mod the_caller_gives_up;
+mod the_early_phase_has_a_cap;
+mod the_operator_hangs_up;
+mod what_cannot_be_played;
+mod what_ends_the_recording;

@@ -1,0 +1,78 @@
+//! The main call with 100rel: media starts on the PRACK, B is not invited before it, no SDP follows the reliable answer.
+
+use segue_policy::Reliable;
+use segue_records::CallResult;
+
+use crate::stage::{PACKET_MS, Setup};
+
+fn setup() -> Setup {
+    let mut setup = Setup {
+        supports_100rel: true,
+        ..Setup::default()
+    };
+    setup.profile.ringing_status = 180;
+    setup
+}
+
+#[test]
+fn media_starts_on_the_prack() {
+    let mut s = setup().call();
+    assert_eq!(s.a().got(), ["183 reliable sdp"]);
+    s.run_ms(20_000);
+    assert_eq!(
+        s.media_did(),
+        ["open a", "configure a"],
+        "no clip and no B before the PRACK"
+    );
+    s.a().pracks();
+    assert_eq!(s.media_did().last().unwrap(), "play clip looping");
+    s.run_ms(PACKET_MS + 5_999);
+    assert!(s.b().got().is_empty());
+    s.run_ms(1);
+    assert_eq!(s.b().got(), ["INVITE"]);
+    s.b().rings();
+    s.b().rings();
+    s.a().pracks();
+    s.b().answers();
+    assert_eq!(s.a().got(), ["183 reliable sdp", "180 reliable", "200"]);
+    s.a().acks();
+    s.b().hangs_up();
+    assert_eq!(s.finish().result, CallResult::Answered);
+}
+
+#[test]
+fn a_lost_prack_is_a_server_time_out() {
+    let mut s = setup().call();
+    s.run_ms(32_000);
+    s.a().loses_prack();
+    assert_eq!(s.a().got(), ["183 reliable sdp", "504"]);
+    let record = s.finish();
+    assert!(s.b().got().is_empty());
+    assert_eq!(
+        (record.result, record.cause, record.hold_ms),
+        (CallResult::Failed, Some(504), None)
+    );
+    assert!(record.why.contains("PRACK"), "{}", record.why);
+}
+
+#[test]
+fn a_lost_prack_of_the_ringing_cancels_b() {
+    let mut s = setup().call();
+    s.a().pracks();
+    s.run_ms(6_010);
+    s.b().rings();
+    s.a().loses_prack();
+    assert_eq!(s.a().got(), ["183 reliable sdp", "180 reliable", "504"]);
+    assert_eq!(s.b().got(), ["INVITE", "CANCEL"]);
+    assert_eq!(s.finish().result, CallResult::Failed);
+}
+
+#[test]
+fn a_profile_may_want_100rel_only_where_it_is_required() {
+    let mut setup = setup();
+    setup.profile.reliable = Reliable::Required;
+    let mut s = setup.call();
+    assert_eq!(s.a().got(), ["183 sdp"]);
+    s.a().cancels();
+    s.finish();
+}

@@ -1,0 +1,655 @@
+//! The stage of the stories: one call in virtual time, and the agents around it. `a` and `b` do what a test says; `sip`, the packet
+//! path and the store react as their contracts say, some milliseconds later.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use segue_call::{
+    Call, CallConfig, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
+    Output, Ports, Source, StoreAction, StoreReply,
+};
+use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
+use segue_policy::{AnswerAt, Plan, Profile, Reliable};
+use segue_records::{CallRecord, UnixMs};
+
+pub const A: LegId = LegId(0);
+pub const B: LegId = LegId(1);
+/// The first packet of a source leaves this long after `Play`.
+pub const PACKET_MS: u64 = 2;
+
+pub const AUDIO: &str = "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+pub const VIDEO: &str =
+    "m=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
+
+pub fn sdp(media: &str) -> Arc<[u8]> {
+    format!("v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n{media}")
+        .into_bytes()
+        .into()
+}
+
+/// How the story begins.
+#[derive(Clone)]
+pub struct Setup {
+    pub offer: Option<Arc<[u8]>>,
+    pub to: &'static str,
+    pub supports_100rel: bool,
+    pub profile: Profile,
+    pub lookup: StoreReply,
+    /// Legs that get no ports.
+    pub no_ports: Vec<LegId>,
+    /// Sources that cannot be played.
+    pub unplayable: Vec<Source>,
+    /// B's 200 crosses our CANCEL.
+    pub b_crosses: bool,
+    /// The store takes this long to look somebody up.
+    pub lookup_ms: u64,
+    /// The spool cannot be kept.
+    pub record_fails: bool,
+    /// The packet path never says how the recording ended.
+    pub never_syncs: bool,
+    pub deposit_fails: bool,
+    pub record_max_ms: u64,
+}
+
+pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
+    let video = |profile, level| RenditionInfo {
+        profile,
+        bytes: 1,
+        profile_level_id: Some([0x42, 0xc0, level]),
+    };
+    let audio = |profile| RenditionInfo {
+        profile,
+        bytes: 1,
+        profile_level_id: None,
+    };
+    let renditions = vec![
+        audio(RenditionProfile::Pcmu),
+        audio(RenditionProfile::Pcma),
+        video(RenditionProfile::H264W640Mode1, 30),
+        video(RenditionProfile::H264W640Mode0, 30),
+        video(RenditionProfile::H264W320Mode1, 12),
+        video(RenditionProfile::H264W320Mode0, 12),
+    ];
+    ClipInfo {
+        id,
+        name: name.into(),
+        duration_ms,
+        renditions,
+    }
+}
+
+impl Default for Setup {
+    /// A video caller without 100rel; a clip, 6 s hold, 20 s to answer, a greeting of 4 s, answered before it.
+    fn default() -> Setup {
+        let plan = Plan {
+            mailbox: "bob".into(),
+            target: "sip:bob@192.0.2.2:5070".into(),
+            clip: Some("ringback".into()),
+            hold_ms: 6_000,
+            no_answer_ms: 20_000,
+            greeting: Some("sorry".into()),
+        };
+        let lookup = Lookup {
+            plan,
+            clip: Some(clip(1, "ringback", 10_000)),
+            greeting: Some(clip(2, "sorry", 4_000)),
+            beep: Some(clip(3, "beep", 1_000)),
+        };
+        Setup {
+            offer: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+            to: "sip:bob@segue.example",
+            supports_100rel: false,
+            profile: Profile {
+                name: "softphone".into(),
+                listen: Vec::new(),
+                sources: Vec::new(),
+                reliable: Reliable::Supported,
+                answer_at: AnswerAt::Greeting,
+                ringing_status: 183,
+                hold_ms: 0,
+                hold_max_ms: 60_000,
+                no_answer_ms: 20_000,
+            },
+            lookup: StoreReply::Found(Box::new(lookup)),
+            no_ports: Vec::new(),
+            unplayable: Vec::new(),
+            b_crosses: false,
+            lookup_ms: 0,
+            record_fails: false,
+            never_syncs: false,
+            deposit_fails: false,
+            record_max_ms: 180_000,
+        }
+    }
+}
+
+impl Setup {
+    pub fn lookup(mut self, change: impl FnOnce(&mut Lookup)) -> Setup {
+        if let StoreReply::Found(lookup) = &mut self.lookup {
+            change(lookup);
+        }
+        self
+    }
+
+    pub fn call(self) -> Stage {
+        Stage::new(self)
+    }
+}
+
+/// One call in virtual time.
+pub struct Stage {
+    call: Call,
+    setup: Setup,
+    epoch: Instant,
+    now_ms: u64,
+    due: BTreeMap<(u64, u64), Input>,
+    counter: u64,
+    /// Everything the call said, with the time.
+    said: Vec<(u64, Output)>,
+    recording_since: Option<u64>,
+    pub manifest: Option<RecordingManifest>,
+    record: Option<CallRecord>,
+    /// Legs whose end is on its way, and those whose end has come.
+    terminating: Vec<LegId>,
+    terminated: Vec<LegId>,
+}
+
+impl Stage {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    fn new(setup: Setup) -> Stage {
+        let epoch = Instant::now();
+        let incoming = Incoming {
+            sip_call_id: "abc@10.0.0.1".into(),
+            from: "sip:alice@10.0.0.1".parse().unwrap(),
+            from_name: Some("Alice".into()),
+            request_uri: setup.to.parse().unwrap(),
+            offer: setup.offer.clone(),
+            supports_100rel: setup.supports_100rel,
+            requires_100rel: false,
+            max_forwards: 69,
+            profile: Arc::new(setup.profile.clone()),
+        };
+        let config = CallConfig {
+            record_min_ms: 1_000,
+            record_max_ms: setup.record_max_ms,
+            record_silence_ms: 5_000,
+            early_max_ms: 170_000,
+            t1_ms: 500,
+        };
+        let now = Now {
+            mono: epoch,
+            wall: UnixMs(1_700_000_000_000),
+        };
+        let mut stage = Stage {
+            call: Call::incoming(incoming, Arc::new(config), now, 42),
+            setup,
+            epoch,
+            now_ms: 0,
+            due: BTreeMap::new(),
+            counter: 0,
+            said: Vec::new(),
+            recording_since: None,
+            manifest: None,
+            record: None,
+            terminating: Vec::new(),
+            terminated: Vec::new(),
+        };
+        stage.drain();
+        stage.run_ms(1);
+        stage
+    }
+
+    pub fn a(&mut self) -> Agent<'_> {
+        Agent { stage: self, leg: A }
+    }
+
+    pub fn b(&mut self) -> Agent<'_> {
+        Agent { stage: self, leg: B }
+    }
+
+    pub fn media(&mut self, event: MediaEvent) {
+        self.input(Input::Media(event));
+    }
+
+    pub fn operator_hangs_up(&mut self) {
+        self.input(Input::Operator(Operator::HangUp));
+    }
+
+    pub fn press(&mut self, key: char) {
+        self.media(MediaEvent::Dtmf { leg: A, key });
+    }
+
+    /// Let time pass, with all that happens in it.
+    pub fn run_ms(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        loop {
+            let event = self.due.keys().next().map(|(at, _)| *at);
+            let timer = self.call.poll_timeout().map(|at| {
+                let exact = at.saturating_duration_since(self.epoch);
+                u64::try_from(exact.as_micros().div_ceil(1_000))
+                    .unwrap()
+                    .max(self.now_ms)
+            });
+            let Some(next) = event.into_iter().chain(timer).min().filter(|at| *at <= end) else {
+                break;
+            };
+            self.now_ms = next;
+            match self.due.first_entry().filter(|e| e.key().0 <= next) {
+                Some(entry) => {
+                    let input = entry.remove();
+                    self.input(input);
+                }
+                None => {
+                    self.input(Input::Timeout);
+                    let later = self
+                        .call
+                        .poll_timeout()
+                        .is_none_or(|at| at > self.epoch + Duration::from_millis(next));
+                    assert!(later, "a timer that was due is due again at once");
+                }
+            }
+        }
+        self.now_ms = end;
+    }
+
+    pub fn input(&mut self, input: Input) {
+        if let Input::Leg(leg, LegEvent::Terminated) = &input {
+            assert!(!self.terminated.contains(leg), "the stage terminates a leg twice");
+            self.terminated.push(*leg);
+        }
+        let now = self.now();
+        self.call.handle(input, now);
+        self.drain();
+    }
+
+    fn now(&self) -> Now {
+        let wall = UnixMs(1_700_000_000_000 + i64::try_from(self.now_ms).unwrap());
+        Now {
+            mono: self.epoch + Duration::from_millis(self.now_ms),
+            wall,
+        }
+    }
+
+    fn after(&mut self, ms: u64, input: Input) {
+        self.counter += 1;
+        self.due.insert((self.now_ms + ms, self.counter), input);
+    }
+
+    /// A leg terminates once.
+    fn terminate_after(&mut self, ms: u64, leg: LegId) {
+        if !self.terminating.contains(&leg) && !self.terminated.contains(&leg) {
+            self.terminating.push(leg);
+            self.after(ms, Input::Leg(leg, LegEvent::Terminated));
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            assert!(self.record.is_none(), "an output after Ended: {output:?}");
+            self.react(&output);
+            self.said.push((self.now_ms, output));
+        }
+    }
+
+    /// What `sip`, the packet path and the store do by their contracts.
+    fn react(&mut self, output: &Output) {
+        match output {
+            Output::Leg(leg, LegAction::Refuse(_) | LegAction::Bye { .. }) => {
+                self.terminate_after(5, *leg);
+            }
+            Output::Leg(leg, LegAction::Cancel { .. }) if self.setup.b_crosses => {
+                self.after(
+                    5,
+                    Input::Leg(
+                        *leg,
+                        LegEvent::Answered {
+                            sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+                        },
+                    ),
+                );
+            }
+            Output::Leg(leg, LegAction::Cancel { .. }) => {
+                let phrase = "Request Terminated".into();
+                self.after(
+                    5,
+                    Input::Leg(
+                        *leg,
+                        LegEvent::Failed {
+                            status: 487,
+                            phrase,
+                            local: false,
+                        },
+                    ),
+                );
+                self.terminate_after(6, *leg);
+            }
+            Output::Leg(..) => {}
+            Output::Media(action) => self.react_to_media(action),
+            Output::Store(StoreAction::Lookup { .. }) => {
+                self.after(self.setup.lookup_ms, Input::Store(self.setup.lookup.clone()))
+            }
+            Output::Store(StoreAction::Deposit { .. }) if self.setup.deposit_fails => {
+                self.after(
+                    100,
+                    Input::Store(StoreReply::DepositFailed {
+                        why: "disk full".into(),
+                    }),
+                );
+            }
+            Output::Store(StoreAction::Deposit { message_id }) => {
+                self.after(
+                    100,
+                    Input::Store(StoreReply::Deposited {
+                        message_id: message_id.clone(),
+                    }),
+                );
+            }
+            Output::Store(StoreAction::Discard { .. }) => {}
+            Output::Ended(record) => self.record = Some(record.as_ref().clone()),
+        }
+    }
+
+    fn react_to_media(&mut self, action: &MediaAction) {
+        match action {
+            MediaAction::Open { leg } if self.setup.no_ports.contains(leg) => {
+                self.after(
+                    0,
+                    Input::Media(MediaEvent::OpenFailed {
+                        leg: *leg,
+                        why: "no free port".into(),
+                    }),
+                );
+            }
+            MediaAction::Open { leg } => {
+                let audio = 30_000 + u16::try_from(leg.0).unwrap() * 4;
+                let ports = Ports {
+                    address: "203.0.113.1".parse().unwrap(),
+                    audio,
+                    video: audio + 2,
+                };
+                self.after(0, Input::Media(MediaEvent::Opened { leg: *leg, ports }));
+            }
+            MediaAction::Play { source, .. } if self.setup.unplayable.contains(source) => {
+                self.after(
+                    0,
+                    Input::Media(MediaEvent::PlayFailed {
+                        source: *source,
+                        why: "clip gone".into(),
+                    }),
+                );
+            }
+            MediaAction::Play { source, clip, looping } => {
+                self.after(PACKET_MS, Input::Media(MediaEvent::FirstPacket { source: *source }));
+                let StoreReply::Found(lookup) = &self.setup.lookup else {
+                    panic!("played without a lookup")
+                };
+                let known = [&lookup.clip, &lookup.greeting, &lookup.beep];
+                let duration = known
+                    .into_iter()
+                    .flatten()
+                    .find(|c| c.id == clip.clip)
+                    .unwrap()
+                    .duration_ms;
+                if !looping {
+                    self.after(duration, Input::Media(MediaEvent::Played { source: *source }));
+                }
+            }
+            MediaAction::Record { manifest, .. } => {
+                self.manifest = Some(manifest.clone());
+                self.recording_since = Some(self.now_ms);
+            }
+            MediaAction::StopRecording { .. } if self.setup.never_syncs => {}
+            MediaAction::StopRecording { .. } if self.setup.record_fails => {
+                self.after(
+                    5,
+                    Input::Media(MediaEvent::RecordFailed {
+                        why: "fsync failed".into(),
+                    }),
+                );
+            }
+            MediaAction::StopRecording { .. } => {
+                let duration_ms = self.now_ms - self.recording_since.expect("stopped what was not recorded");
+                self.after(5, Input::Media(MediaEvent::Recorded { duration_ms }));
+            }
+            MediaAction::Configure { .. }
+            | MediaAction::Bridge { .. }
+            | MediaAction::CloseLeg { .. }
+            | MediaAction::Close => {}
+        }
+    }
+
+    /// What the packet path was told, in short.
+    pub fn media_did(&self) -> Vec<String> {
+        let media = self.said.iter().filter_map(|(_, o)| {
+            if let Output::Media(action) = o {
+                Some(action)
+            } else {
+                None
+            }
+        });
+        media
+            .map(|action| match action {
+                MediaAction::Open { leg } => format!("open {}", name(*leg)),
+                MediaAction::Configure { leg, .. } => format!("configure {}", name(*leg)),
+                MediaAction::Play { source, looping, .. } => {
+                    format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
+                }
+                MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
+                MediaAction::Record { .. } => "record".into(),
+                MediaAction::StopRecording { cause } => format!("stop {cause:?}").to_lowercase(),
+                MediaAction::CloseLeg { leg } => format!("close {}", name(*leg)),
+                MediaAction::Close => "close".into(),
+            })
+            .collect()
+    }
+
+    /// All actions on the packet path.
+    pub fn media_actions(&self) -> Vec<MediaAction> {
+        let media = |(_, o): &(u64, Output)| {
+            if let Output::Media(action) = o {
+                Some(action.clone())
+            } else {
+                None
+            }
+        };
+        self.said.iter().filter_map(media).collect()
+    }
+
+    /// When something was said, and what.
+    pub fn times(&self) -> &[(u64, Output)] {
+        &self.said
+    }
+
+    pub fn stored(&self) -> Vec<StoreAction> {
+        let store = |(_, o): &(u64, Output)| {
+            if let Output::Store(action) = o {
+                Some(action.clone())
+            } else {
+                None
+            }
+        };
+        self.said.iter().filter_map(store).collect()
+    }
+
+    pub fn phase(&self) -> segue_records::PhaseName {
+        self.call.phase()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// The call's record, after everything has ended as it must.
+    pub fn finish(&mut self) -> CallRecord {
+        self.run_ms(1_000);
+        let record = self
+            .record
+            .clone()
+            .unwrap_or_else(|| panic!("not ended, in {:?}: {:#?}", self.call.phase(), self.said));
+        assert!(
+            matches!(self.said.last(), Some((_, Output::Ended(_)))),
+            "Ended is the last output"
+        );
+        assert_eq!(self.call.poll_timeout(), None, "no timer is left");
+        let opened = self
+            .said
+            .iter()
+            .any(|(_, o)| matches!(o, Output::Media(MediaAction::Open { .. })));
+        let closed = self
+            .said
+            .iter()
+            .filter(|(_, o)| matches!(o, Output::Media(MediaAction::Close)))
+            .count();
+        assert_eq!(closed, usize::from(opened), "media is closed once if it was opened");
+        assert!(
+            !record.why.is_empty() && record.why.ends_with('.') && !record.why.contains('\n'),
+            "{:?}",
+            record.why
+        );
+        assert_eq!(record.legs.len(), self.terminated.len(), "every leg has terminated");
+        record
+    }
+}
+
+fn name(leg: LegId) -> &'static str {
+    if leg == A { "a" } else { "b" }
+}
+
+/// One party.
+pub struct Agent<'a> {
+    stage: &'a mut Stage,
+    leg: LegId,
+}
+
+impl Agent<'_> {
+    fn event(self, event: LegEvent) {
+        let leg = self.leg;
+        self.stage.input(Input::Leg(leg, event));
+    }
+
+    fn last_event(self, event: LegEvent) {
+        let leg = self.leg;
+        self.stage.input(Input::Leg(leg, event));
+        self.stage.terminate_after(5, leg);
+    }
+
+    pub fn pracks(self) {
+        self.event(LegEvent::Prack);
+    }
+
+    pub fn acks(self) {
+        self.event(LegEvent::Acked);
+    }
+
+    pub fn cancels(self) {
+        self.last_event(LegEvent::Cancelled);
+    }
+
+    pub fn hangs_up(self) {
+        self.last_event(LegEvent::Bye { reason: None });
+    }
+
+    pub fn hangs_up_because(self, reason: &str) {
+        self.last_event(LegEvent::Bye {
+            reason: Some(reason.into()),
+        });
+    }
+
+    /// The PRACK is lost; our refusal ends the leg.
+    pub fn loses_prack(self) {
+        self.event(LegEvent::PrackTimeout);
+    }
+
+    pub fn loses_ack(self) {
+        self.last_event(LegEvent::AckTimeout);
+    }
+
+    pub fn breaks_off(self) {
+        self.event(LegEvent::Terminated);
+    }
+
+    pub fn rings(self) {
+        self.event(LegEvent::Provisional { status: 180, sdp: None });
+    }
+
+    pub fn progresses(self, status: u16) {
+        self.event(LegEvent::Provisional { status, sdp: None });
+    }
+
+    pub fn answers(self) {
+        self.answers_with(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
+    }
+
+    pub fn answers_with(self, sdp: Option<Arc<[u8]>>) {
+        self.event(LegEvent::Answered { sdp });
+    }
+
+    pub fn refuses(self, status: u16, phrase: &str) {
+        self.last_event(LegEvent::Failed {
+            status,
+            phrase: phrase.into(),
+            local: false,
+        });
+    }
+
+    /// Nothing came back: the status is our own.
+    pub fn cannot_be_reached(self, status: u16) {
+        self.last_event(LegEvent::Failed {
+            status,
+            phrase: "Request Timeout".into(),
+            local: true,
+        });
+    }
+
+    pub fn offers(self, sdp: Option<Arc<[u8]>>) {
+        self.event(LegEvent::Offer { sdp });
+    }
+
+    pub fn answers_our_offer(self, sdp: Arc<[u8]>) {
+        self.event(LegEvent::OfferAnswered { sdp: Some(sdp) });
+    }
+
+    /// What this leg was told, in short: `183 reliable sdp`, `200`, `BYE`.
+    pub fn got(self) -> Vec<String> {
+        let leg = self.leg;
+        let with = |sdp: &Option<Arc<[u8]>>| if sdp.is_some() { " sdp" } else { "" };
+        self.actions()
+            .iter()
+            .map(|action| match action {
+                LegAction::Progress { status, reliable, sdp } => {
+                    format!("{status}{}{}", if *reliable { " reliable" } else { "" }, with(sdp))
+                }
+                LegAction::Answer { sdp } => format!("200{}", with(sdp)),
+                LegAction::Refuse(info) => info.status.to_string(),
+                LegAction::Invite { .. } => "INVITE".into(),
+                LegAction::Cancel { .. } => "CANCEL".into(),
+                LegAction::Bye { .. } => "BYE".into(),
+                LegAction::AcceptOffer { .. } => "accept".into(),
+                LegAction::RefuseOffer { status } => format!("refuse {status}"),
+                LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
+            })
+            .collect()
+    }
+
+    /// All actions on this leg.
+    pub fn actions(self) -> Vec<LegAction> {
+        let leg = self.leg;
+        let of_leg = |(_, o): &(u64, Output)| match o {
+            Output::Leg(l, action) if *l == leg => Some(action.clone()),
+            _ => None,
+        };
+        self.stage.said.iter().filter_map(of_leg).collect()
+    }
+
+    /// The Reason of the CANCEL, BYE or refusal that this leg got.
+    pub fn got_reason(self) -> Option<String> {
+        self.actions().into_iter().rev().find_map(|action| match action {
+            LegAction::Cancel { reason } | LegAction::Bye { reason } => reason,
+            LegAction::Refuse(info) => info.reason,
+            _ => None,
+        })
+    }
+}
