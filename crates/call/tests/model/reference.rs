@@ -1,0 +1,335 @@
+//! The reference: what each side may say and must get, kept as plainly as can be.
+
+use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction};
+use segue_records::CallRecord;
+
+pub const A: LegId = LegId(0);
+pub const B: LegId = LegId(1);
+
+/// How far a leg is, as its peer and `sip` know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    NotMade,
+    Inviting,
+    /// A: 200 without its ACK.
+    Answered,
+    Up,
+    Cancelled,
+    /// Ended, its `Terminated` is to come.
+    Ended,
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorder {
+    Off,
+    Running,
+    Stopping,
+    Synced,
+}
+
+#[derive(Debug)]
+pub struct Reference {
+    pub a: Leg,
+    pub b: Leg,
+    /// A's reliable responses without a PRACK.
+    pub unpracked: u32,
+    /// A got SDP in a reliable response, in an unreliable one.
+    pub reliable_sdp: bool,
+    pub sdp: Option<Vec<u8>>,
+    /// Opened legs that await their reply.
+    pub opening: Vec<LegId>,
+    pub ports: Vec<LegId>,
+    pub closed: bool,
+    pub playing: Option<(Source, bool)>,
+    pub first_packet_owed: bool,
+    pub bridged: bool,
+    pub recorder: Recorder,
+    pub looking_up: bool,
+    pub depositing: bool,
+    pub deposited: bool,
+    pub offers_owed: u32,
+    pub invited: bool,
+    pub ended: Option<CallRecord>,
+    configured: Vec<LegId>,
+    lookups: u32,
+    endings: [u32; 2],
+}
+
+impl Reference {
+    pub fn new() -> Reference {
+        Reference {
+            a: Leg::Inviting,
+            b: Leg::NotMade,
+            unpracked: 0,
+            reliable_sdp: false,
+            sdp: None,
+            opening: Vec::new(),
+            ports: Vec::new(),
+            closed: false,
+            playing: None,
+            first_packet_owed: false,
+            bridged: false,
+            recorder: Recorder::Off,
+            looking_up: false,
+            depositing: false,
+            deposited: false,
+            offers_owed: 0,
+            invited: false,
+            ended: None,
+            configured: Vec::new(),
+            lookups: 0,
+            endings: [0; 2],
+        }
+    }
+
+    pub fn leg(&self, leg: LegId) -> Leg {
+        match leg {
+            A => self.a,
+            B => self.b,
+            _ => Leg::NotMade,
+        }
+    }
+
+    fn set(&mut self, leg: LegId, state: Leg) {
+        match leg {
+            A => self.a = state,
+            _ => self.b = state,
+        }
+    }
+
+    /// Whether a leg's peer can do this now.
+    pub fn is_possible(&self, leg: LegId, event: &LegEvent) -> bool {
+        use LegEvent as E;
+        let state = self.leg(leg);
+        if leg == A {
+            return match state {
+                Leg::Inviting => match event {
+                    E::Cancelled | E::Terminated | E::Bye { .. } => true,
+                    E::Prack | E::PrackTimeout => self.unpracked > 0,
+                    E::Offer { .. } => self.reliable_sdp && self.unpracked == 0,
+                    _ => false,
+                },
+                // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
+                Leg::Answered => !matches!(
+                    event,
+                    E::Prack | E::Provisional { .. } | E::Answered { .. } | E::Failed { .. }
+                ),
+                Leg::Up => {
+                    matches!(
+                        event,
+                        E::Bye { .. } | E::Offer { .. } | E::OfferAnswered { .. } | E::AckTimeout | E::Terminated
+                    )
+                }
+                Leg::Ended | Leg::Cancelled => matches!(event, E::Terminated),
+                Leg::NotMade | Leg::Gone => false,
+            };
+        }
+        match state {
+            Leg::Inviting => matches!(
+                event,
+                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Terminated
+            ),
+            Leg::Cancelled => matches!(
+                event,
+                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Terminated
+            ),
+            Leg::Answered | Leg::Up => {
+                matches!(
+                    event,
+                    E::Bye { .. } | E::Offer { .. } | E::OfferAnswered { .. } | E::AckTimeout | E::Terminated
+                )
+            }
+            Leg::Ended => matches!(event, E::Terminated),
+            Leg::NotMade | Leg::Gone => false,
+        }
+    }
+
+    /// A peer has done something possible.
+    pub fn happens(&mut self, leg: LegId, event: &LegEvent) {
+        use LegEvent as E;
+        let state = self.leg(leg);
+        match event {
+            E::Prack => self.unpracked -= 1,
+            E::Acked => self.set(A, Leg::Up),
+            // Our refusal is still owed.
+            E::PrackTimeout => {}
+            E::Bye { .. } if leg == A && state == Leg::Inviting => {}
+            E::Cancelled | E::AckTimeout | E::Bye { .. } | E::Failed { .. } => {
+                self.endings[leg.0 as usize] += 1;
+                self.set(leg, Leg::Ended);
+            }
+            // The BYE is owed when it crosses the CANCEL.
+            E::Answered { .. } => self.set(leg, Leg::Up),
+            E::Terminated => {
+                if !matches!(state, Leg::Ended) {
+                    self.endings[leg.0 as usize] += 1;
+                }
+                self.set(leg, Leg::Gone);
+            }
+            E::Offer { .. } => self.offers_owed += 1,
+            E::Provisional { .. } | E::OfferAnswered { .. } => {}
+        }
+    }
+
+    /// The call says something: may it?
+    pub fn said(&mut self, output: &Output) {
+        assert!(self.ended.is_none(), "{output:?} after Ended");
+        match output {
+            Output::Leg(leg, action) => self.leg_said(*leg, action),
+            Output::Media(action) => self.media_said(action),
+            Output::Store(StoreAction::Lookup { .. }) => {
+                self.lookups += 1;
+                assert_eq!(self.lookups, 1, "one lookup");
+                self.looking_up = true;
+            }
+            Output::Store(StoreAction::Deposit { .. } | StoreAction::Discard { .. }) => {
+                assert_eq!(
+                    self.recorder,
+                    Recorder::Synced,
+                    "only what is synced is kept or dropped"
+                );
+                self.recorder = Recorder::Off;
+                self.depositing = matches!(output, Output::Store(StoreAction::Deposit { .. }));
+            }
+            Output::Ended(record) => {
+                assert_eq!(self.a, Leg::Gone, "A's leg is gone");
+                assert!(
+                    matches!(self.b, Leg::NotMade | Leg::Gone),
+                    "B's leg is gone: {:?}",
+                    self.b
+                );
+                assert!(
+                    self.closed || self.ports.is_empty() && self.opening.is_empty(),
+                    "media is closed"
+                );
+                assert!(!self.depositing, "saving is done");
+                assert_eq!(self.endings[0], 1, "A's leg ended once");
+                assert_eq!(self.endings[1], u32::from(self.b == Leg::Gone), "B's leg ended once");
+                assert_eq!(record.message_id.is_some(), self.deposited);
+                assert_eq!(record.invited_at.is_some(), self.invited);
+                assert_eq!(record.legs.len(), 1 + usize::from(self.invited));
+                assert!(record.why.ends_with('.'));
+                self.ended = Some(record.as_ref().clone());
+            }
+        }
+    }
+
+    fn leg_said(&mut self, leg: LegId, action: &LegAction) {
+        let state = self.leg(leg);
+        let ended = |this: &mut Reference, next| {
+            this.endings[leg.0 as usize] += 1;
+            this.set(leg, next);
+        };
+        match action {
+            LegAction::Progress { reliable, sdp, .. } => {
+                assert_eq!((leg, state), (A, Leg::Inviting), "a provisional response");
+                self.a_gets(sdp.as_deref(), *reliable);
+                self.unpracked += u32::from(*reliable);
+            }
+            LegAction::Answer { sdp } => {
+                assert_eq!((leg, state), (A, Leg::Inviting), "a 200");
+                self.a_gets(sdp.as_deref(), false);
+                assert!(self.sdp.is_some(), "a 200 without any answer before");
+                self.a = Leg::Answered;
+            }
+            LegAction::Refuse(info) => {
+                assert_eq!(leg, A);
+                assert!(matches!(state, Leg::Inviting | Leg::Answered), "refused in {state:?}");
+                assert!(
+                    state == Leg::Inviting || info.status == 504,
+                    "only a lost PRACK undoes a 200"
+                );
+                assert!((400..700).contains(&info.status));
+                ended(self, Leg::Ended);
+            }
+            LegAction::Invite { sdp, .. } => {
+                assert_eq!((leg, state), (B, Leg::NotMade), "one INVITE");
+                assert!(self.ports.contains(&B) && !sdp.is_empty());
+                assert!(
+                    !self.reliable_sdp || self.unpracked == 0,
+                    "B is never invited before the PRACK"
+                );
+                self.b = Leg::Inviting;
+                self.invited = true;
+            }
+            LegAction::Cancel { .. } => {
+                assert_eq!((leg, state), (B, Leg::Inviting), "a CANCEL");
+                // Its end is its 487, its BYE if a 200 crosses, or its Terminated.
+                self.b = Leg::Cancelled;
+            }
+            LegAction::Bye { .. } => {
+                assert!(matches!(state, Leg::Answered | Leg::Up), "BYE to {leg:?} in {state:?}");
+                ended(self, Leg::Ended);
+            }
+            LegAction::AcceptOffer { .. } | LegAction::RefuseOffer { .. } => {
+                assert!(self.offers_owed > 0, "an answer without an offer");
+                self.offers_owed -= 1;
+            }
+            LegAction::AskKeyFrame => assert!(matches!(state, Leg::Up), "INFO in {state:?}"),
+        }
+    }
+
+    /// One answer, and none after a reliable one.
+    fn a_gets(&mut self, sdp: Option<&[u8]>, reliable: bool) {
+        let Some(sdp) = sdp else { return };
+        assert!(!self.reliable_sdp, "SDP after a reliable answer");
+        assert!(self.sdp.as_deref().is_none_or(|first| first == sdp), "another answer");
+        self.sdp = Some(sdp.to_vec());
+        self.reliable_sdp |= reliable;
+    }
+
+    fn media_said(&mut self, action: &MediaAction) {
+        assert!(!self.closed, "{action:?} after Close");
+        match action {
+            MediaAction::Open { leg } => {
+                assert!(!self.ports.contains(leg) && !self.opening.contains(leg), "opened twice");
+                self.opening.push(*leg);
+            }
+            MediaAction::Configure { leg, .. } => {
+                assert!(self.ports.contains(leg), "configured without ports");
+                self.configured.push(*leg);
+            }
+            MediaAction::Play { source, looping, .. } => {
+                assert!(self.configured.contains(&A) && !self.bridged);
+                assert!(
+                    !self.reliable_sdp || self.unpracked == 0 || *source != Source::Clip,
+                    "clip before the PRACK"
+                );
+                self.playing = Some((*source, *looping));
+                self.first_packet_owed = true;
+            }
+            MediaAction::Bridge { leg } => {
+                assert!(*leg == B && self.configured.contains(&B) && !self.bridged);
+                assert!(matches!(self.a, Leg::Answered | Leg::Up) && self.b == Leg::Up);
+                self.bridged = true;
+                self.playing = None;
+                self.first_packet_owed = false;
+            }
+            MediaAction::Record { .. } => {
+                assert_eq!(self.recorder, Recorder::Off);
+                assert!(matches!(self.a, Leg::Answered | Leg::Up), "recorded without an answer");
+                self.recorder = Recorder::Running;
+                self.playing = None;
+            }
+            MediaAction::StopRecording { .. } => {
+                assert_eq!(self.recorder, Recorder::Running);
+                self.recorder = Recorder::Stopping;
+            }
+            MediaAction::CloseLeg { leg } => {
+                assert!(
+                    *leg == B && (self.ports.contains(leg) || self.opening.contains(leg)),
+                    "closed what was not open"
+                );
+                self.ports.retain(|l| l != leg);
+                self.opening.retain(|l| l != leg);
+            }
+            MediaAction::Close => {
+                assert!(!matches!(self.recorder, Recorder::Running), "closed while recording");
+                self.closed = true;
+                self.opening.clear();
+                self.ports.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! A world that plays one random call: it does what is possible, at any time, until all is over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_call::{
+    Call, CallConfig, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source, StoreReply,
+};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, StopCause};
+use segue_policy::{AnswerAt, Plan, Profile, Reliable};
+use segue_records::{CallRecord, UnixMs};
+use segue_sdp::Kind;
+
+use crate::reference::{A, B, Leg, Recorder, Reference};
+
+const EARLY_MS: u64 = 170_000;
+
+pub struct World {
+    call: Call,
+    reference: Reference,
+    rng: StdRng,
+    epoch: Instant,
+    now_ms: u64,
+    lookup: StoreReply,
+    hold_ms: u64,
+    /// The clip's first packet, while nothing has cut the hold short.
+    held_since: Option<u64>,
+    hold_cut: bool,
+}
+
+fn sdp(media: &str) -> Arc<[u8]> {
+    format!("v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n{media}")
+        .into_bytes()
+        .into()
+}
+
+const AUDIO: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+const VIDEO: &str =
+    "m=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
+
+impl World {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    pub fn new(seed: u64) -> World {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut chance = |of: u64| rng.next_u64().is_multiple_of(of);
+        let offer = match (chance(30), chance(30), chance(8), chance(2)) {
+            (true, ..) => None,
+            (_, true, ..) => Some(sdp("m=audio 4000 RTP/AVP 9\r\n")),
+            (_, _, true, _) => Some(sdp(&format!("{AUDIO}a=recvonly\r\n"))),
+            (.., true) => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+            _ => Some(sdp(AUDIO)),
+        };
+        let clip = |id, duration_ms| {
+            let of = |profile| RenditionInfo {
+                profile,
+                bytes: 1,
+                profile_level_id: None,
+            };
+            let renditions = vec![of(RenditionProfile::Pcmu), of(RenditionProfile::H264W640Mode1)];
+            ClipInfo {
+                id,
+                name: "clip".into(),
+                duration_ms,
+                renditions,
+            }
+        };
+        let hold_ms = if chance(4) { 0 } else { 6_000 };
+        let plan = Plan {
+            mailbox: "bob".into(),
+            target: if chance(30) {
+                "mailto:bob".into()
+            } else {
+                "sip:bob@10.0.0.2".into()
+            },
+            clip: None,
+            hold_ms,
+            no_answer_ms: if chance(5) { 400_000 } else { 20_000 },
+            greeting: None,
+        };
+        let lookup = Lookup {
+            plan,
+            clip: (!chance(3)).then(|| clip(1, 10_000)),
+            greeting: (!chance(3)).then(|| clip(2, 4_000)),
+            beep: (!chance(4)).then(|| clip(3, 500)),
+        };
+        let lookup = if chance(30) {
+            StoreReply::NotFound
+        } else if chance(30) {
+            StoreReply::LookupFailed { why: "locked".into() }
+        } else {
+            StoreReply::Found(Box::new(lookup))
+        };
+        let profile = Profile {
+            name: "softphone".into(),
+            listen: Vec::new(),
+            sources: Vec::new(),
+            reliable: Reliable::Supported,
+            answer_at: if chance(2) {
+                AnswerAt::Greeting
+            } else {
+                AnswerAt::AfterGreeting
+            },
+            ringing_status: if chance(2) { 180 } else { 183 },
+            hold_ms: 0,
+            hold_max_ms: 60_000,
+            no_answer_ms: 20_000,
+        };
+        let incoming = Incoming {
+            sip_call_id: "model".into(),
+            from: "sip:alice@10.0.0.1".parse().unwrap(),
+            from_name: None,
+            request_uri: "sip:bob@segue.example".parse().unwrap(),
+            offer,
+            supports_100rel: chance(2),
+            requires_100rel: chance(6),
+            max_forwards: 69,
+            profile: Arc::new(profile),
+        };
+        let config = CallConfig {
+            record_min_ms: 1_000,
+            record_max_ms: 180_000,
+            record_silence_ms: 5_000,
+            early_max_ms: EARLY_MS,
+            t1_ms: 500,
+        };
+        let epoch = Instant::now();
+        let now = Now {
+            mono: epoch,
+            wall: UnixMs(1_700_000_000_000),
+        };
+        let call = Call::incoming(incoming, Arc::new(config), now, seed);
+        let mut world = World {
+            call,
+            reference: Reference::new(),
+            rng,
+            epoch,
+            now_ms: 0,
+            lookup,
+            hold_ms,
+            held_since: None,
+            hold_cut: false,
+        };
+        world.listen();
+        world
+    }
+
+    /// Play to the end.
+    pub fn play(mut self, noise: bool) -> CallRecord {
+        for _ in 0..80 {
+            if noise && self.chance(3) {
+                self.impossible();
+            }
+            match self.below(10) {
+                0 => {
+                    let ms = [1, 20, 500, 3_000, 30_000][self.below(5)];
+                    self.pass(ms);
+                }
+                1..=2 => self.peer_does_something(A),
+                3..=4 => self.peer_does_something(B),
+                5..=7 => self.someone_replies(),
+                _ => self.media_says_something(),
+            }
+            if self.chance(400) {
+                self.input(Input::Operator(Operator::HangUp));
+            }
+        }
+        // Now everybody does what they owe, and A goes.
+        for _ in 0..200 {
+            if let Some(record) = self.reference.ended.clone() {
+                assert_eq!(self.call.poll_timeout(), None, "a timer is left");
+                if noise {
+                    self.impossible();
+                }
+                return record;
+            }
+            self.someone_replies();
+            for leg in [A, B] {
+                let state = self.reference.leg(leg);
+                match (leg, state) {
+                    (_, Leg::Ended) => self.leg(leg, LegEvent::Terminated),
+                    (A, Leg::Inviting) if self.chance(3) => self.leg(A, LegEvent::Cancelled),
+                    (A, Leg::Answered | Leg::Up) if self.chance(3) => self.leg(A, LegEvent::Bye { reason: None }),
+                    (B, Leg::Cancelled) => {
+                        let phrase = "Request Terminated".into();
+                        self.leg(
+                            B,
+                            LegEvent::Failed {
+                                status: 487,
+                                phrase,
+                                local: false,
+                            },
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            self.pass(2_000);
+        }
+        panic!("never ended, in {:?}: {:?}", self.call.phase(), self.reference);
+    }
+
+    fn chance(&mut self, of: u64) -> bool {
+        self.rng.next_u64().is_multiple_of(of)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.rng.next_u64() % n as u64).unwrap()
+    }
+
+    fn now(&self) -> Now {
+        let wall = UnixMs(1_700_000_000_000 + i64::try_from(self.now_ms).unwrap());
+        Now {
+            mono: self.epoch + Duration::from_millis(self.now_ms),
+            wall,
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = self.now();
+        self.call.handle(input, now);
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            let invited = self.reference.invited;
+            self.reference.said(&output);
+            if self.reference.invited && !invited && !self.hold_cut && self.hold_ms > 0 {
+                if let Some(since) = self.held_since {
+                    let held = self.now_ms - since;
+                    assert!(held >= self.hold_ms, "held {held} ms of {}", self.hold_ms);
+                }
+            }
+        }
+        assert_eq!(self.reference.offers_owed, 0, "an offer waits for its answer");
+    }
+
+    /// Time passes, timers are served in time.
+    fn pass(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while let Some(at) = self.call.poll_timeout() {
+            let due = u64::try_from(at.saturating_duration_since(self.epoch).as_micros().div_ceil(1_000)).unwrap();
+            if due > end {
+                break;
+            }
+            self.now_ms = due.max(self.now_ms);
+            self.input(Input::Timeout);
+            assert!(
+                self.call.poll_timeout().is_none_or(|next| next > self.now().mono),
+                "a timer that was due is due again"
+            );
+        }
+        self.now_ms = end;
+        assert!(
+            self.reference.a != Leg::Inviting || self.now_ms <= EARLY_MS,
+            "unanswered past the cap"
+        );
+    }
+
+    /// A possible event of a leg.
+    fn leg(&mut self, leg: LegId, event: LegEvent) {
+        assert!(
+            self.reference.is_possible(leg, &event),
+            "{event:?} is not possible in {:?}",
+            self.reference
+        );
+        self.reference.happens(leg, &event);
+        self.input(Input::Leg(leg, event));
+    }
+
+    fn peer_does_something(&mut self, leg: LegId) {
+        let event = self.any_leg_event(true);
+        // Ends are rare, or no call would come far; crossing what `sip` settles itself is not its to say.
+        let rare = matches!(
+            event,
+            LegEvent::Bye { .. }
+                | LegEvent::Cancelled
+                | LegEvent::PrackTimeout
+                | LegEvent::AckTimeout
+                | LegEvent::Terminated
+        );
+        let early = leg == A && self.reference.a == Leg::Answered;
+        let settled = early
+            && matches!(
+                event,
+                LegEvent::Cancelled | LegEvent::PrackTimeout | LegEvent::OfferAnswered { .. }
+            );
+        if settled || rare && !self.chance(8) && self.reference.leg(leg) != Leg::Ended {
+            return;
+        }
+        if self.reference.is_possible(leg, &event) {
+            self.leg(leg, event);
+        }
+    }
+
+    fn any_leg_event(&mut self, usable: bool) -> LegEvent {
+        let offer = match self.below(5) {
+            0 if !usable => None,
+            0 => Some(sdp("m=audio 0 RTP/AVP 0\r\n")),
+            1 => Some(sdp(&format!("{AUDIO}a=inactive\r\n"))),
+            2 => Some((*b"nonsense").into()),
+            3 => Some(sdp(AUDIO)),
+            _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+        };
+        match self.below(15) {
+            0 | 1 => LegEvent::Prack,
+            2 => LegEvent::PrackTimeout,
+            3 => LegEvent::Cancelled,
+            4 => LegEvent::Acked,
+            5 => LegEvent::AckTimeout,
+            6 => LegEvent::Bye {
+                reason: Some("Q.850;cause=16".into()),
+            },
+            7 => LegEvent::Offer { sdp: offer },
+            8 => LegEvent::OfferAnswered { sdp: offer },
+            9 => LegEvent::Provisional {
+                status: [180, 181, 183, 199][self.below(4)],
+                sdp: offer,
+            },
+            10 => LegEvent::Answered {
+                sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+            },
+            11 => LegEvent::Answered { sdp: offer },
+            12 => LegEvent::Failed {
+                status: [302, 404, 408, 486, 488, 503, 603][self.below(7)],
+                phrase: "No".into(),
+                local: false,
+            },
+            13 => LegEvent::Failed {
+                status: 503,
+                phrase: "Service Unavailable".into(),
+                local: true,
+            },
+            _ => LegEvent::Terminated,
+        }
+    }
+
+    /// The packet path or the store gives a reply that it owes.
+    fn someone_replies(&mut self) {
+        if self.reference.looking_up {
+            self.reference.looking_up = false;
+            let reply = self.lookup.clone();
+            return self.input(Input::Store(reply));
+        }
+        if let Some(leg) = self.reference.opening.pop() {
+            if self.chance(30) {
+                return self.input(Input::Media(MediaEvent::OpenFailed {
+                    leg,
+                    why: "none free".into(),
+                }));
+            }
+            self.reference.ports.push(leg);
+            let audio = 30_000 + u16::try_from(leg.0).unwrap() * 4;
+            let ports = Ports {
+                address: "10.0.0.9".parse().unwrap(),
+                audio,
+                video: audio + 2,
+            };
+            return self.input(Input::Media(MediaEvent::Opened { leg, ports }));
+        }
+        if self.reference.recorder == Recorder::Stopping && !self.reference.closed {
+            if self.chance(20) {
+                self.reference.recorder = Recorder::Off;
+                return self.input(Input::Media(MediaEvent::RecordFailed {
+                    why: "disk full".into(),
+                }));
+            }
+            self.reference.recorder = Recorder::Synced;
+            let duration_ms = [400, 1_000, 12_345][self.below(3)];
+            return self.input(Input::Media(MediaEvent::Recorded { duration_ms }));
+        }
+        if self.reference.depositing {
+            self.reference.depositing = false;
+            if self.chance(20) {
+                return self.input(Input::Store(StoreReply::DepositFailed {
+                    why: "disk full".into(),
+                }));
+            }
+            self.reference.deposited = true;
+            return self.input(Input::Store(StoreReply::Deposited {
+                message_id: "01M".into(),
+            }));
+        }
+        if let Some((source, looping)) = self.reference.playing.filter(|_| !self.reference.closed) {
+            if self.reference.first_packet_owed {
+                self.reference.first_packet_owed = false;
+                if source == Source::Clip {
+                    self.held_since = Some(self.now_ms);
+                }
+                self.input(Input::Media(MediaEvent::FirstPacket { source }));
+            } else if !looping {
+                self.reference.playing = None;
+                self.input(Input::Media(MediaEvent::Played { source }));
+            }
+        }
+    }
+
+    /// The packet path says what it may at any time while it is open.
+    fn media_says_something(&mut self) {
+        if self.reference.closed || !self.reference.ports.contains(&A) {
+            return;
+        }
+        let event = match self.below(9) {
+            0 | 1 => MediaEvent::Dtmf {
+                leg: A,
+                key: if self.chance(3) { '#' } else { '7' },
+            },
+            2 => MediaEvent::Dtmf { leg: B, key: '#' },
+            3 if self.chance(10) => MediaEvent::RtpGone {
+                leg: if self.chance(2) { A } else { B },
+            },
+            4 => MediaEvent::Switched {
+                to: Source::Callee,
+                kind: Kind::Video,
+                gap_ms: Some(40),
+            },
+            5 => MediaEvent::KeyFrameWanted {
+                leg: if self.chance(2) { A } else { B },
+            },
+            6 if self.reference.recorder == Recorder::Running => MediaEvent::RecordingStopped {
+                cause: StopCause::Longest,
+            },
+            7 if self.reference.recorder == Recorder::Running && self.chance(10) => {
+                self.reference.recorder = Recorder::Off;
+                MediaEvent::RecordFailed { why: "no space".into() }
+            }
+            8 if self.chance(6) => match self.reference.playing {
+                Some((source, _)) => {
+                    self.reference.playing = None;
+                    MediaEvent::PlayFailed {
+                        source,
+                        why: "gone".into(),
+                    }
+                }
+                None => return,
+            },
+            _ => return,
+        };
+        let cuts = matches!(
+            event,
+            MediaEvent::Dtmf { leg: A, key: '#' }
+                | MediaEvent::PlayFailed {
+                    source: Source::Clip,
+                    ..
+                }
+        );
+        self.hold_cut |= cuts;
+        self.input(Input::Media(event));
+    }
+
+    /// What cannot be now.
+    fn impossible(&mut self) {
+        match self.below(6) {
+            0 => self.input(Input::Timeout),
+            1 => {
+                let event = self.any_leg_event(false);
+                self.input(Input::Leg(LegId(7), event));
+            }
+            2 | 3 => {
+                let leg = if self.chance(2) { A } else { B };
+                let event = self.any_leg_event(false);
+                if !self.reference.is_possible(leg, &event) && !matches!(event, LegEvent::Offer { .. }) {
+                    self.input(Input::Leg(leg, event));
+                }
+            }
+            4 => {
+                let leg = LegId(7);
+                let ports = Ports {
+                    address: "10.0.0.9".parse().unwrap(),
+                    audio: 1,
+                    video: 3,
+                };
+                self.input(Input::Media(MediaEvent::Opened { leg, ports }));
+                if self.reference.recorder == Recorder::Off {
+                    self.input(Input::Media(MediaEvent::Recorded { duration_ms: 5_000 }));
+                    self.input(Input::Media(MediaEvent::RecordingStopped {
+                        cause: StopCause::Silence,
+                    }));
+                }
+            }
+            _ if !self.reference.depositing => {
+                self.input(Input::Store(StoreReply::Deposited {
+                    message_id: "never asked".into(),
+                }));
+                self.input(Input::Store(StoreReply::DepositFailed {
+                    why: "never asked".into(),
+                }));
+            }
+            _ => {}
+        }
+    }
+}
