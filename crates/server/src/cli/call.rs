@@ -120,7 +120,7 @@ fn told(call: &CallRecord) -> String {
         ["from", &call.from].map(str::to_owned).to_vec(),
         ["to", &call.to].map(str::to_owned).to_vec(),
         ["started", &start.rfc3339()].map(str::to_owned).to_vec(),
-        vec!["result".to_owned(), word(&json!(call.result)), or_dash(call.cause)],
+        vec!["result".to_owned(), result(call)],
     ];
     if let Some(asked) = call.hold_asked_ms {
         facts.push(vec![
@@ -152,6 +152,13 @@ fn told(call: &CallRecord) -> String {
     text.push_str(&timeline(call));
     text.push_str(&format!("\n\nwhy: {}", clean(&call.why)));
     text
+}
+
+/// How it ended, with the status that decided it.
+fn result(call: &CallRecord) -> String {
+    let result = word(&json!(call.result));
+    call.cause
+        .map_or(result.clone(), |status| format!("{result} ({status})"))
 }
 
 /// The wire between the peer on the left and Segue on the right.

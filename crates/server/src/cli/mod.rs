@@ -172,9 +172,14 @@ fn unparsed(error: &clap::Error, json: bool) -> ExitCode {
         return ExitCode::from(crate::failure::Exit::Usage as u8);
     }
     let text = error.render().to_string();
-    let (said, usage) = text.split_once("Usage:").unwrap_or((&text, ""));
+    let text = text.split("For more information").next().unwrap_or(&text);
+    let (said, usage) = text.split_once("Usage:").unwrap_or((text, ""));
     let message = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
+    // A value's own parser says what would do: that is the fix.
+    if let (ErrorKind::ValueValidation, Some((wrong, right))) = (error.kind(), message.split_once("': ")) {
+        return Failure::usage(format!("{wrong}'"), right).report(json);
+    }
     let usage = usage.lines().next().unwrap_or("").trim();
     let fix = if usage.is_empty() {
         "see 'segue --help'".to_owned()

@@ -1,0 +1,238 @@
+//! `segue call` and `segue wait` beside a running store.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use std::{
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use fixture::{Segue, deposit, keys, sorted};
+use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord, UnixMs};
+use serde_json::{Value, json};
+
+fn call(id: &str, at: i64) -> CallRecord {
+    let leg = |number: i64, target: &str| LegRecord {
+        sip_call_id: format!("{id}-{number}@a"),
+        target: target.to_owned(),
+        status: Some(200),
+        reason: None,
+        ladder: vec![
+            LadderStep {
+                at: UnixMs(at + number),
+                sent: if number == 0 { Sent::In } else { Sent::Out },
+                summary: "INVITE (SDP)".to_owned(),
+            },
+            LadderStep {
+                at: UnixMs(at + number + 5),
+                sent: Sent::Out,
+                summary: "ACK".to_owned(),
+            },
+        ],
+    };
+    CallRecord {
+        id: id.to_owned(),
+        sip_call_id: format!("{id}-0@a"),
+        from: "sip:a@127.0.0.1".to_owned(),
+        to: "sip:bob@127.0.0.1".to_owned(),
+        started_at: UnixMs(at),
+        first_media_at: Some(UnixMs(at + 40)),
+        invited_at: Some(UnixMs(at + 6_040)),
+        answered_at: Some(UnixMs(at + 8_000)),
+        ended_at: Some(UnixMs(at + 12_345)),
+        hold_asked_ms: Some(6_000),
+        hold_ms: Some(6_000),
+        phase_reached: PhaseName::Bridged,
+        result: CallResult::Answered,
+        cause: None,
+        legs: vec![leg(0, "sip:bob@127.0.0.1"), leg(6_040, "sip:bob@127.0.0.1:5070")],
+        switches: vec![
+            SwitchRecord {
+                to: "clip".to_owned(),
+                kind: MediaKind::Audio,
+                gap_ms: None,
+                at: UnixMs(at + 40),
+            },
+            SwitchRecord {
+                to: "callee".to_owned(),
+                kind: MediaKind::Audio,
+                gap_ms: Some(21),
+                at: UnixMs(at + 8_021),
+            },
+        ],
+        message_id: None,
+        why: "the caller hung up".to_owned(),
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+const ROW: [&str; 18] = [
+    "id",
+    "sip_call_id",
+    "from",
+    "to",
+    "started_at",
+    "first_media_at",
+    "invited_at",
+    "answered_at",
+    "ended_at",
+    "hold_asked_ms",
+    "hold_ms",
+    "phase_reached",
+    "result",
+    "cause",
+    "legs",
+    "switches",
+    "message_id",
+    "why",
+];
+
+#[test]
+fn a_row_says_everything_in_the_fixed_words() {
+    let segue = Segue::new();
+    segue.store().save_call(&call("01C", 1_709_251_199_007)).unwrap();
+    let list = segue.json(&["call", "list"]);
+    assert_eq!(keys(&list[0]), sorted(ROW));
+    assert_eq!(list[0]["started_at"], "2024-02-29T23:59:59.007Z");
+    assert_eq!(
+        (&list[0]["result"], &list[0]["phase_reached"]),
+        (&json!("answered"), &json!("bridged"))
+    );
+    assert_eq!(
+        keys(&list[0]["legs"][0]),
+        sorted(["sip_call_id", "target", "status", "reason"])
+    );
+    assert_eq!(
+        list[0]["switches"][1],
+        json!({"to": "callee", "kind": "audio", "gap_ms": 21})
+    );
+    assert_eq!(
+        (&list[0]["cause"], &list[0]["message_id"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert!(segue.ok(&["call", "list"]).contains("the caller hung up"));
+}
+
+#[test]
+fn show_adds_the_ladder_of_both_legs_and_what_was_played_when() {
+    let segue = Segue::new();
+    segue.store().save_call(&call("01C", 1_709_251_199_007)).unwrap();
+    let shown = segue.json(&["call", "show", "01C"]);
+    assert_eq!(keys(&shown), sorted(ROW));
+    assert_eq!(
+        shown["legs"][1]["ladder"][0],
+        json!({"at": "2024-03-01T00:00:05.047Z", "sent": "out", "summary": "INVITE (SDP)"})
+    );
+    assert_eq!(shown["switches"][0]["at"], "2024-02-29T23:59:59.047Z");
+
+    let text = segue.ok(&["call", "show", "01C"]);
+    for words in [
+        "leg A (caller): sip:bob@127.0.0.1, Call-ID 01C-0@a",
+        "leg B1 (callee): sip:bob@127.0.0.1:5070",
+        "+0.000  peer ---> segue  INVITE (SDP)",
+        "+6.040  peer <--- segue  INVITE (SDP)",
+        "+8.021   audio  callee                gap 21 ms",
+        "why: the caller hung up",
+    ] {
+        assert!(text.contains(words), "{words} is not in\n{text}");
+    }
+    assert_eq!(segue.fails(3, &["call", "show", "01X"]).0["code"], "not_found");
+}
+
+#[test]
+fn since_leaves_older_calls_out() {
+    let segue = Segue::new();
+    let server = segue.store();
+    server.save_call(&call("01OLD", now_ms() - 2 * 3_600_000)).unwrap();
+    server.save_call(&call("02NEW", now_ms() - 60_000)).unwrap();
+    assert_eq!(segue.json(&["call", "list"]).as_array().unwrap().len(), 2);
+    let recent = segue.json(&["call", "list", "--since", "1h"]);
+    assert_eq!(
+        (recent.as_array().unwrap().len(), &recent[0]["id"]),
+        (1, &json!("02NEW"))
+    );
+    segue.fails(2, &["call", "list", "--since", "yesterday"]);
+}
+
+#[test]
+fn waiting_ends_as_soon_as_it_is_there() {
+    let segue = Segue::new();
+    let server = segue.store();
+    let began = Instant::now();
+    let waiting = [
+        segue.command(&[
+            "wait",
+            "message",
+            "--sip-call-id",
+            "01M@a",
+            "--state",
+            "committed",
+            "--timeout",
+            "20s",
+            "--json",
+        ]),
+        segue.command(&[
+            "wait",
+            "call",
+            "--sip-call-id",
+            "01C-0@a",
+            "--state",
+            "ended",
+            "--timeout",
+            "20s",
+            "--json",
+        ]),
+    ]
+    .map(|mut command| command.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    thread::sleep(Duration::from_millis(300));
+    server.deposit(deposit("01M", "bob", b"media")).unwrap();
+    server.save_call(&call("01C", now_ms())).unwrap();
+    let [message, call] = waiting.map(|child| fixture::ended(child.wait_with_output().unwrap()));
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert_eq!((message.code, call.code), (0, 0));
+    assert_eq!(serde_json::from_str::<Value>(&message.out).unwrap()["id"], "01M");
+    assert_eq!(keys(&serde_json::from_str::<Value>(&call.out).unwrap()), sorted(ROW));
+}
+
+#[test]
+fn waiting_for_what_never_comes_times_out() {
+    let segue = Segue::new();
+    let began = Instant::now();
+    let (said, _) = segue.fails(4, &["wait", "call", "--sip-call-id", "x@y", "--timeout", "150ms"]);
+    assert_eq!(said["code"], "timed_out");
+    assert!(began.elapsed() >= Duration::from_millis(300), "two runs of 150 ms");
+    segue.store().deposit(deposit("01M", "bob", b"media")).unwrap();
+    // The message is there, its call has not ended.
+    segue.fails(
+        4,
+        &[
+            "wait",
+            "message",
+            "--sip-call-id",
+            "01M@a",
+            "--state",
+            "ended",
+            "--timeout",
+            "50ms",
+        ],
+    );
+    segue.fails(2, &["wait", "message", "--timeout", "1s"]);
+    segue.fails(2, &["wait", "message", "--sip-call-id", "x", "--timeout", "soon"]);
+    segue.fails(
+        2,
+        &[
+            "wait",
+            "message",
+            "--sip-call-id",
+            "x",
+            "--state",
+            "done",
+            "--timeout",
+            "1s",
+        ],
+    );
+}

@@ -1,0 +1,224 @@
+//! `segue config`, `segue doctor`, options and exit codes that all commands share.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use std::{
+    fs,
+    io::{Seek, SeekFrom, Write},
+    net::UdpSocket,
+    path::Path,
+};
+
+use fixture::{Segue, ended, keys, sorted};
+use serde_json::{Value, json};
+
+fn row<'a>(rows: &'a Value, field: &str, name: &str) -> &'a Value {
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row[field] == name)
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn config_prints_each_key_with_value_meaning_and_source() {
+    let segue = Segue::new();
+    fs::write(segue.dir().join("segue.toml"), "[sip]\nt1_ms = 100\n").unwrap();
+    let output = segue
+        .command(&["config", "--json"])
+        .env("SEGUE_MEDIA_PORTS", "30000-30100")
+        .output()
+        .unwrap();
+    let rows: Value = serde_json::from_str(&ended(output).out).unwrap();
+    let names: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "data_dir",
+            "profiles_dir",
+            "sip.udp",
+            "sip.tcp",
+            "sip.advertise",
+            "sip.t1_ms",
+            "http.listen",
+            "media.address",
+            "media.advertise",
+            "media.ports",
+            "record.min_ms",
+            "record.max_ms",
+            "record.silence_ms",
+            "test.seed",
+        ]
+    );
+    assert_eq!(keys(&rows[0]), sorted(["key", "value", "meaning", "source"]));
+    assert_eq!(row(&rows, "key", "sip.t1_ms")["value"], 100);
+    assert_eq!(row(&rows, "key", "sip.t1_ms")["source"], "segue.toml:2");
+    assert_eq!(row(&rows, "key", "media.ports")["source"], "SEGUE_MEDIA_PORTS");
+    assert_eq!(row(&rows, "key", "sip.udp")["value"], json!(["127.0.0.1:5060"]));
+    assert_eq!(row(&rows, "key", "sip.udp")["source"], "default");
+    assert_eq!(row(&rows, "key", "test.seed")["value"], Value::Null);
+    let text = segue.ok(&["config", "--data", "/somewhere"]);
+    assert!(
+        text.contains("data_dir           \"/somewhere\"        --data"),
+        "{text}"
+    );
+    assert!(!Path::new("/somewhere").exists());
+    assert!(!segue.data().exists(), "looking makes nothing");
+}
+
+#[test]
+fn a_wrong_configuration_stops_every_command_with_its_line() {
+    let segue = Segue::new();
+    fs::write(segue.dir().join("segue.toml"), "\n[record]\nmax_s = 5\n").unwrap();
+    for args in [["config"].as_slice(), &["subscriber", "list"], &["run"]] {
+        let (said, line) = segue.fails(1, args);
+        assert_eq!(said["code"], "bad_configuration");
+        assert!(
+            line.contains("segue.toml:3: unknown key record.max_s; fix: did you mean record.max_ms?"),
+            "{line}"
+        );
+    }
+    segue.ok(&["config", "--config", "/dev/null"]);
+    let (_, line) = segue.fails(1, &["config", "--config", "absent.toml"]);
+    assert!(line.contains("absent.toml cannot be read"), "{line}");
+}
+
+#[test]
+fn a_data_directory_of_another_version_is_refused_by_every_command_and_left_as_it_was() {
+    let segue = Segue::new();
+    segue.ok(&["subscriber", "list"]);
+    let file = segue.data().join("segue.db");
+    let mut open = fs::OpenOptions::new().write(true).open(&file).unwrap();
+    open.seek(SeekFrom::Start(60)).unwrap();
+    open.write_all(&9_u32.to_be_bytes()).unwrap();
+    drop(open);
+    let contents = || {
+        let mut all: Vec<_> = fs::read_dir(segue.data()).unwrap().map(|e| e.unwrap().path()).collect();
+        all.sort();
+        all.into_iter()
+            .map(|path| (fs::read(&path).unwrap(), path))
+            .collect::<Vec<_>>()
+    };
+    let before = contents();
+    for args in [
+        ["subscriber", "list"].as_slice(),
+        &["message", "heard", "01X"],
+        &["call", "list"],
+        &["clip", "list"],
+        &["wait", "call", "--sip-call-id", "x", "--timeout", "1s"],
+    ] {
+        let (said, line) = segue.fails(1, args);
+        assert_eq!(said["code"], "other_version", "{args:?}");
+        assert!(
+            line.contains("schema version 9; this Segue reads version 1; fix: "),
+            "{line}"
+        );
+    }
+    assert_eq!(segue.run(&["doctor"]).code, 1);
+    assert!(contents() == before, "nothing was changed");
+}
+
+#[test]
+fn data_and_config_are_taken_before_and_after_the_command() {
+    let segue = Segue::new();
+    segue.ok(&[
+        "--data",
+        "here",
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1",
+    ]);
+    fs::write(segue.dir().join("other.toml"), "data_dir = \"here\"").unwrap();
+    assert_eq!(
+        segue.json(&["subscriber", "list", "--config", "other.toml"])[0]["user"],
+        "bob"
+    );
+    assert_eq!(segue.json(&["subscriber", "list", "--data", "here"])[0]["user"], "bob");
+    assert_eq!(segue.json(&["subscriber", "list"]), json!([]));
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let segue = Segue::new();
+    for args in [
+        ["dance"].as_slice(),
+        &["subscriber", "dance"],
+        &["subscriber", "list", "extra"],
+        &["config", "--loud"],
+    ] {
+        assert_eq!(segue.fails(2, args).0["code"], "usage");
+    }
+    assert_eq!(segue.run(&[]).code, 2);
+    assert_eq!(segue.run(&["--help"]).code, 0);
+    assert!(segue.ok(&["--version"]).starts_with("segue "));
+    assert!(!segue.ok(&["--help"]).contains("media-worker"));
+}
+
+#[test]
+fn doctor_says_what_is_wrong_with_its_fix() {
+    let segue = Segue::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let settings = format!("[sip]\nudp = [\"{address}\"]\ntcp = [\"127.0.0.1:0\"]\n[http]\nlisten = \"127.0.0.1:0\"\n");
+    fs::write(segue.dir().join("segue.toml"), settings).unwrap();
+
+    let sick = segue.run(&["doctor", "--json"]);
+    assert_eq!((sick.code, sick.err.as_str()), (1, ""));
+    let rows: Value = serde_json::from_str(&sick.out).unwrap();
+    assert_eq!(keys(&rows[0]), sorted(["check", "state", "found", "fix"]));
+    let port = row(&rows, "check", "sip.udp");
+    assert_eq!(port["state"], "wrong");
+    assert_eq!(port["found"], format!("{address} is in use by another program"));
+    assert!(port["fix"].as_str().unwrap().contains("set sip.udp to another port"));
+    for well in [
+        "configuration",
+        "profiles",
+        "data directory",
+        "sip.tcp",
+        "http.listen",
+        "media",
+        "gstreamer",
+    ] {
+        assert_eq!(row(&rows, "check", well)["state"], "ok", "{well}: {rows}");
+    }
+    assert!(!segue.data().exists(), "looking makes nothing");
+
+    drop(taken);
+    assert_eq!(segue.run(&["doctor"]).code, 0);
+    fs::create_dir(segue.dir().join("sip-profiles")).unwrap();
+    let text = segue.run(&["doctor"]);
+    assert_eq!(text.code, 1);
+    assert!(text.out.contains("no *.toml file is in it; fix: "), "{}", text.out);
+}
+
+#[test]
+fn doctor_knows_a_running_server_from_another_program() {
+    let segue = Segue::new();
+    let _server = segue.store();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = taken.local_addr().unwrap().to_string();
+    let output = segue
+        .command(&["doctor", "--json"])
+        .envs([
+            ("SEGUE_SIP_UDP", udp.as_str()),
+            ("SEGUE_SIP_TCP", ""),
+            ("SEGUE_HTTP_LISTEN", "127.0.0.1:0"),
+            ("SEGUE_SPI_UDP", "x"),
+        ])
+        .output()
+        .unwrap();
+    let rows: Value = serde_json::from_str(&ended(output).out).unwrap();
+    assert_eq!(row(&rows, "check", "sip.udp")["state"], "ok");
+    assert_eq!(
+        row(&rows, "check", "environment")["found"],
+        "SEGUE_SPI_UDP means nothing"
+    );
+}

@@ -1,0 +1,112 @@
+//! `segue subscriber` beside a running store.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use fixture::{Segue, clip, keys, sorted};
+use serde_json::{Value, json};
+
+#[test]
+fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
+    let segue = Segue::new();
+    let server = segue.store();
+    server.put_clip(clip("ring")).unwrap();
+
+    let added = segue.json(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1:5070",
+        "--clip",
+        "ring",
+        "--hold",
+        "6s",
+        "--no-answer",
+        "20s",
+        "--greeting",
+        "ring",
+    ]);
+    let expected = json!({"user": "bob", "target": "sip:bob@127.0.0.1:5070", "clip": "ring", "hold_ms": 6000,
+                          "no_answer_ms": 20000, "greeting": "ring"});
+    assert_eq!(added, expected);
+    assert_eq!(
+        server.lookup("bob").unwrap().unwrap().subscriber.hold_ms,
+        Some(6_000),
+        "the server sees it at once"
+    );
+
+    let changed = segue.json(&[
+        "subscriber",
+        "set",
+        "bob",
+        "--hold",
+        "1500ms",
+        "--greeting",
+        "none",
+        "--clip",
+        "none",
+        "--no-answer",
+        "none",
+    ]);
+    assert_eq!(
+        (&changed["hold_ms"], &changed["greeting"], &changed["clip"]),
+        (&json!(1500), &Value::Null, &Value::Null)
+    );
+    assert_eq!(changed["no_answer_ms"], Value::Null);
+    assert_eq!(changed["target"], "sip:bob@127.0.0.1:5070", "what is not named stays");
+
+    let list = segue.json(&["subscriber", "list"]);
+    assert_eq!(list, json!([changed]));
+    assert_eq!(
+        keys(&list[0]),
+        sorted(["user", "target", "clip", "hold_ms", "no_answer_ms", "greeting"])
+    );
+    assert!(
+        segue
+            .ok(&["subscriber", "list"])
+            .contains("bob   sip:bob@127.0.0.1:5070  -     1500 ms")
+    );
+
+    assert_eq!(segue.json(&["subscriber", "remove", "bob"])["removed"], true);
+    assert_eq!(segue.json(&["subscriber", "list"]), json!([]));
+    assert!(server.lookup("bob").unwrap().is_none());
+}
+
+#[test]
+fn bad_input_is_refused_with_its_fix_and_nothing_is_changed() {
+    let segue = Segue::new();
+    segue.ok(&["subscriber", "add", "bob", "--target", "sip:bob@127.0.0.1"]);
+    let before = segue.json(&["subscriber", "list"]);
+
+    let (_, line) = segue.fails(2, &["subscriber", "add", "eve"]);
+    assert!(line.contains("--target"), "{line}");
+    for target in ["bob", "tel:+1", "sips:e@127.0.0.1", "sip:", "none", ""] {
+        let (_, line) = segue.fails(2, &["subscriber", "add", "eve", "--target", target]);
+        assert!(line.contains("--target"), "{line}");
+    }
+    for hold in ["6", "6 s", "six", "-6s", "1.5s"] {
+        let flag = format!("--hold={hold}");
+        let (said, line) = segue.fails(2, &["subscriber", "set", "bob", &flag]);
+        assert!(
+            line.contains("'--hold <DURATION>'; fix: a duration is a number and ms, s, m, h or d"),
+            "{line}"
+        );
+        assert_eq!(said["code"], "usage");
+    }
+    segue.fails(2, &["subscriber", "add", "b b", "--target", "sip:b@127.0.0.1"]);
+    segue.fails(2, &["subscriber", "set", "bob"]);
+    let (said, line) = segue.fails(1, &["subscriber", "add", "bob", "--target", "sip:b@127.0.0.1"]);
+    assert_eq!(said["code"], "refused");
+    assert!(
+        line.contains("exists already; fix: change it with 'segue subscriber set bob"),
+        "{line}"
+    );
+    let (said, line) = segue.fails(3, &["subscriber", "set", "bob", "--clip", "nowhere"]);
+    assert_eq!(said["code"], "not_found");
+    assert!(line.contains("no clip named 'nowhere'"), "{line}");
+    segue.fails(3, &["subscriber", "set", "eve", "--hold", "6s"]);
+    segue.fails(3, &["subscriber", "remove", "eve"]);
+
+    assert_eq!(segue.json(&["subscriber", "list"]), before);
+}
