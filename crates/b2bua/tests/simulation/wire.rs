@@ -54,7 +54,7 @@ impl Msg {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers(name).next()
+        self.0.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {

@@ -1,0 +1,78 @@
+//! The seeded simulator: callers, callees, network, packet path and store under one seed and a virtual clock, around one real
+//! shard. An observer checks each run by the bytes that crossed Segue's edge.
+//!
+//! `SEGUE_SEED=n cargo test -p segue-b2bua --test simulation` runs seed n alone and prints its ladder; `SEGUE_SEEDS=n` runs
+//! that many.
+
+mod body;
+mod callee;
+mod caller;
+mod dice;
+mod media_model;
+mod network;
+mod observer;
+mod phone;
+mod store_model;
+mod wire;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use observer::Marks;
+use world::{Setup, World};
+
+/// Runs a world to its end and checks it; the ladder comes with what was wrong.
+fn live(setup: Setup) -> Result<Marks, String> {
+    let mut world = World::new(setup);
+    let outcome = catch_unwind(AssertUnwindSafe(|| world.run().and_then(|()| observer::check(&world))));
+    outcome.unwrap_or_else(|_| Err("a panic, see above".into())).map_err(|why| format!("{}\n{why}", world.ladder()))
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+}
+
+#[test]
+fn whatever_happens_each_leg_ends_once_and_nothing_is_left() {
+    if let Some(seed) = number("SEGUE_SEED") {
+        let mut world = World::new(Setup::by(seed));
+        let outcome = catch_unwind(AssertUnwindSafe(|| world.run().and_then(|()| observer::check(&world))));
+        println!("{}\n{outcome:?}", world.ladder());
+        assert!(matches!(outcome, Ok(Ok(_))), "seed {seed}");
+        return;
+    }
+    let seeds = number("SEGUE_SEEDS").unwrap_or(1_000);
+    let threads = 2;
+    let run = |thread: u64| {
+        let (mut counts, mut failed) = (BTreeMap::<String, u32>::new(), Vec::new());
+        for seed in (0..seeds).filter(|seed| seed % threads == thread) {
+            match live(Setup::by(seed)) {
+                Ok(marks) => marks.into_iter().for_each(|mark| *counts.entry(mark).or_default() += 1),
+                Err(why) => failed.push((seed, why)),
+            }
+        }
+        (counts, failed)
+    };
+    let (mut counts, mut failed) = (BTreeMap::<String, u32>::new(), Vec::new());
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|thread| scope.spawn(move || run(thread))).collect();
+        for worker in workers {
+            let (more, wrong) = worker.join().expect("a worker");
+            more.into_iter().for_each(|(mark, count)| *counts.entry(mark).or_default() += count);
+            failed.extend(wrong);
+        }
+    });
+    failed.sort();
+    for (mark, count) in &counts {
+        println!("{count:>6}  {mark}");
+    }
+    for (seed, why) in failed.iter().skip(1) {
+        println!("seed {seed}: {}", why.lines().last().unwrap_or_default());
+    }
+    if let Some((seed, why)) = failed.first() {
+        panic!("{} of {seeds} seeds failed; seed {seed}:\n{why}", failed.len());
+    }
+}
