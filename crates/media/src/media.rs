@@ -197,7 +197,7 @@ fn work(start: Start, realtime: bool) {
     if realtime && let Err(error) = syscall::make_realtime() {
         tracing::warn!(
             %error,
-            "media runs without real-time priority, so packets may be late under load; grant CAP_SYS_NICE or set media.realtime = false"
+            "media runs without real-time priority, so packets may be late under load; grant CAP_SYS_NICE or raise RLIMIT_RTPRIO"
         );
     }
     match MediaThread::new(start) {

@@ -1,0 +1,273 @@
+//! What a paced stream and a relayed packet cost: CPU time of the media thread alone, over loopback.
+//!
+//! `cargo bench -p segue-media` (optimised) or `cargo bench --profile dev -p segue-media` (quick look).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // No input from outside.
+
+use std::{
+    fs,
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use segue_media::{
+    Command, LegKey, Media, MediaConfig, Stats,
+    cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
+};
+use segue_sdp::{Codec, Direction, Format, Kind, Stream};
+
+const STREAMS: u64 = 200;
+const BRIDGES: u64 = 50;
+const MEASURE: Duration = Duration::from_secs(5);
+
+fn main() {
+    // `cargo test --benches` runs this too, without the flag: nothing to test here.
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    paced("audio", false);
+    paced("audio + video", true);
+    relayed();
+}
+
+/// `STREAMS` callers on a looping clip.
+fn paced(what: &str, with_video: bool) {
+    let spool = tempfile::tempdir().unwrap();
+    let media = media(spool.path());
+    let drain = Drain::start();
+    let (audio, video) = (audio_clip(), video_clip());
+    let memory = resident_kib();
+    for key in 0..STREAMS {
+        media.open(key, LegKey::A).unwrap();
+        let video_stream = with_video.then(|| stream(Kind::Video, drain.address));
+        let audio_stream = Some(stream(Kind::Audio, drain.address));
+        media
+            .command(
+                key,
+                Command::Configure {
+                    leg: LegKey::A,
+                    audio: audio_stream,
+                    video: video_stream,
+                },
+            )
+            .unwrap();
+        let video = with_video.then(|| video.clone());
+        media
+            .command(
+                key,
+                Command::Play {
+                    source: 0,
+                    audio: Some(audio.clone()),
+                    video,
+                    looping: true,
+                },
+            )
+            .unwrap();
+        // Callers do not come in the same millisecond.
+        thread::sleep(Duration::from_millis(3));
+    }
+    let (cpu, stats) = measure(&media, || thread::sleep(MEASURE));
+    let share = cpu.as_secs_f64() / MEASURE.as_secs_f64() * 100.0;
+    println!(
+        "paced {what}: {STREAMS} streams take {share:.2} % of a core, {:.4} % each; {} packets/s, {:.2} us each; \
+         {} of {} more than 5 ms late; {} KiB a session; received {}",
+        share / STREAMS as f64,
+        stats.sent * 1_000 / MEASURE.as_millis() as u64,
+        cpu.as_secs_f64() * 1e6 / stats.sent as f64,
+        stats.late,
+        stats.sent,
+        resident_kib().saturating_sub(memory) / STREAMS,
+        drain.received.load(Relaxed),
+    );
+}
+
+/// `BRIDGES` calls, audio both ways.
+fn relayed() {
+    let spool = tempfile::tempdir().unwrap();
+    let media = media(spool.path());
+    let drain = Drain::start();
+    let mut senders = Vec::new();
+    for key in 0..BRIDGES {
+        for leg in [LegKey::A, LegKey(1)] {
+            let ports = media.open(key, leg).unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let mut audio = stream(Kind::Audio, drain.address);
+            // Packets back go to where packets come from.
+            audio.remote = Some(socket.local_addr().unwrap());
+            media
+                .command(
+                    key,
+                    Command::Configure {
+                        leg,
+                        audio: Some(audio),
+                        video: None,
+                    },
+                )
+                .unwrap();
+            senders.push((socket, SocketAddr::new(ports.address, ports.audio)));
+        }
+        media.command(key, Command::Bridge { leg: LegKey(1) }).unwrap();
+    }
+    thread::sleep(Duration::from_millis(200));
+    let (cpu, stats) = measure(&media, || {
+        let start = Instant::now();
+        for tick in 0_u16.. {
+            let mut packet = [0; 172];
+            packet[0] = 0x80;
+            packet[2..4].copy_from_slice(&tick.to_be_bytes());
+            packet[4..8].copy_from_slice(&(u32::from(tick) * 160).to_be_bytes());
+            for (n, (socket, to)) in senders.iter().enumerate() {
+                packet[11] = n as u8;
+                socket.send_to(&packet, to).unwrap();
+                // Spread over the 20 ms, as callers are.
+                let due = start + Duration::from_micros(u64::from(tick) * 20_000 + n as u64 * 200);
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            if start.elapsed() >= MEASURE {
+                break;
+            }
+        }
+    });
+    println!(
+        "relayed: {} packets in {MEASURE:?}, {:.2} us each",
+        stats.relayed,
+        cpu.as_secs_f64() * 1e6 / stats.relayed as f64
+    );
+}
+
+fn media(spool: &std::path::Path) -> Media {
+    let config = MediaConfig {
+        ports: 10_000..=31_999,
+        spool_dir: spool.to_owned(),
+        ..MediaConfig::default()
+    };
+    Media::start(config, Box::new(|_, _| {})).unwrap()
+}
+
+/// CPU time of the media thread and what it did meanwhile.
+fn measure(media: &Media, run: impl FnOnce()) -> (Duration, Stats) {
+    let (cpu, before) = (media_cpu(), media.stats());
+    run();
+    let (cpu, after) = (media_cpu() - cpu, media.stats());
+    let stats = Stats {
+        sent: after.sent - before.sent,
+        late: after.late - before.late,
+        relayed: after.relayed - before.relayed,
+        ..after
+    };
+    (cpu, stats)
+}
+
+/// Run time of the media threads, from the scheduler's own books.
+fn media_cpu() -> Duration {
+    let mut total = 0;
+    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        if name.starts_with("segue-media") {
+            let books = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            total += books
+                .split_whitespace()
+                .next()
+                .and_then(|ns| ns.parse::<u64>().ok())
+                .unwrap_or(0);
+        }
+    }
+    Duration::from_nanos(total)
+}
+
+fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// A socket that takes everything, so that the kernel delivers rather than drops.
+struct Drain {
+    address: SocketAddr,
+    received: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drain {
+    fn start() -> Drain {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let drain = Drain {
+            address: socket.local_addr().unwrap(),
+            received: Arc::default(),
+            stop: Arc::default(),
+        };
+        let (received, stop) = (drain.received.clone(), drain.stop.clone());
+        thread::spawn(move || {
+            let mut bytes = [0; 2_048];
+            while !stop.load(Relaxed) {
+                if socket.recv(&mut bytes).is_ok() {
+                    received.fetch_add(1, Relaxed);
+                }
+            }
+        });
+        drain
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+fn stream(kind: Kind, remote: SocketAddr) -> Stream {
+    let (payload_type, codec) = match kind {
+        Kind::Audio => (0, Codec::Pcmu),
+        Kind::Video => (
+            96,
+            Codec::H264 {
+                packetization_mode: 1,
+                profile_level_id: [0x42, 0xe0, 0x1f],
+            },
+        ),
+    };
+    Stream {
+        kind,
+        remote: Some(remote),
+        remote_rtcp: Some(remote),
+        format: Format {
+            payload_type,
+            codec,
+            fmtp: None,
+        },
+        dtmf_payload_type: None,
+        direction: Direction::SendRecv,
+        pli: true,
+        fir: false,
+    }
+}
+
+/// A second of 20 ms packets.
+fn audio_clip() -> Cache {
+    let mut builder = CacheBuilder::new();
+    for n in 0..50 {
+        builder.push(n * 20_000, n * 160, &[0x55; 160], 0).unwrap();
+    }
+    builder.finish(8_000, 1_000_000, 8_000).unwrap()
+}
+
+/// A second of 25 frames at about 500 kbit/s: a key frame of eight packets, the others of two.
+fn video_clip() -> Cache {
+    let mut builder = CacheBuilder::new();
+    for frame in 0..25_u32 {
+        let packets = if frame == 0 { 8 } else { 2 };
+        for n in 0..packets {
+            let start = if frame == 0 && n == 0 { KEY_FRAME } else { 0 };
+            let end = if n == packets - 1 { END_OF_FRAME } else { 0 };
+            builder
+                .push(frame * 40_000, frame * 3_600, &[0x7c; 1_150], start | end)
+                .unwrap();
+        }
+    }
+    builder.finish(90_000, 1_000_000, 90_000).unwrap()
+}
