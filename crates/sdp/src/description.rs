@@ -91,6 +91,11 @@ impl Description {
             .collect();
         Ok(Description { time, lines })
     }
+
+    /// How many m-lines it has, rejected ones included.
+    pub fn media_lines(&self) -> usize {
+        self.lines.len()
+    }
 }
 
 /// Only the lines that decide something, one CRLF form, no control characters: some phones put spaces in the `o=` user name, leave
