@@ -125,7 +125,9 @@ impl StoreError {
             StoreError::Refused { fix, .. } => fix.clone(),
             StoreError::Busy | StoreError::QueueFull => "try again; if it stays so, look for a hung process".to_owned(),
             StoreError::Full => "free space on the disk of the data directory, then try again".to_owned(),
-            StoreError::Io(_) => "check the disk of the data directory (dmesg), then try again".to_owned(),
+            StoreError::Io(_) => {
+                "check the disk (dmesg) and the permissions of the data directory, then try again".to_owned()
+            }
             StoreError::Corrupt(_) => "stop the server, keep a copy of the data directory, restore a backup".to_owned(),
             StoreError::Stopped => "start the command again".to_owned(),
             StoreError::Sql(_) => "report this with the log".to_owned(),

@@ -1,7 +1,7 @@
 //! The only SQL: SQLite. One file, `<data>/segue.db`, is the whole state.
 //!
 //! - [`Store`] is a handle: cheap to clone, usable from any thread. Writes go through one thread that shares syncs
-//!   ([`writer`](self)); a write that returned `Ok` is on the disk. Reads see one snapshot each.
+//!   (`writer.rs`); a write that returned `Ok` is on the disk. Reads see one snapshot each.
 //! - Several processes work on one file: the server ([`Store::open_server`]) and commands ([`Store::open`]). What a
 //!   command has committed, the server's next read sees.
 //! - Bytes of media are brought in ahead in small transactions; the transaction that stores a message links them, the
@@ -24,7 +24,8 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rusqlite::{Connection, params};
@@ -204,6 +205,18 @@ fn lock_file(data_dir: &Path) -> Result<fs::File, StoreError> {
             path,
             why: e.to_string(),
         })
+}
+
+/// Takes the server's lock. Tries for a moment: whoever asks [`Store::server_runs`] holds it for an instant.
+fn take(lock: &fs::File) -> Result<(), ()> {
+    const TRIES: u32 = 10;
+    for _ in 0..TRIES {
+        if lock.try_lock().is_ok() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Err(())
 }
 
 /// Wall clock, Unix milliseconds. Only for what is written down.

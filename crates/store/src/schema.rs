@@ -189,7 +189,7 @@ pub(crate) fn ensure(data_dir: &Path) -> Result<PathBuf, StoreError> {
 fn create(data_dir: &Path, path: &Path) -> Result<(), StoreError> {
     let making = data_dir.join(format!("{FILE}.{}.new", std::process::id()));
     let _ = fs::remove_file(&making);
-    let conn = Connection::open(&making).map_err(|e| creation(data_dir, &e))?;
+    let conn = Connection::open(&making).map_err(|e| opening(data_dir, &e))?;
     let made = conn
         .execute_batch(&format!(
             "PRAGMA page_size = 8192;
@@ -202,8 +202,8 @@ fn create(data_dir: &Path, path: &Path) -> Result<(), StoreError> {
              COMMIT;
              PRAGMA journal_mode = WAL;"
         ))
-        .map_err(|e| creation(data_dir, &e));
-    let closed = conn.close().map_err(|(_, e)| creation(data_dir, &e));
+        .map_err(|e| opening(data_dir, &e));
+    let closed = conn.close().map_err(|(_, e)| opening(data_dir, &e));
     let linked = made.and(closed).and_then(|()| match fs::hard_link(&making, path) {
         Ok(()) => Ok(()),
         // Another process was faster: its database is as good as ours.
@@ -224,7 +224,7 @@ fn unusable(path: &Path, why: &io::Error) -> StoreError {
     }
 }
 
-fn creation(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
+fn opening(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
     match StoreError::from(error) {
         StoreError::Io(why) => StoreError::Path {
             path: data_dir.to_owned(),
@@ -237,7 +237,7 @@ fn creation(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
 /// A connection with our settings. They hold per connection, so each one gets them.
 pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| opening(path, &e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
