@@ -268,3 +268,17 @@ fn no_file_is_longer_than_one_idea() {
         .collect();
     none(long);
 }
+
+#[test]
+fn the_architecture_page_names_only_files_that_exist() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let missing: Vec<String> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.contains('/') && (word.ends_with(".rs") || word.ends_with('/')))
+        .filter(|path| !root().join(path).exists() && !root().join("crates").join(path).exists())
+        .map(|path| format!("ARCHITECTURE.md names {path}, which does not exist"))
+        .collect();
+    none(missing);
+}
