@@ -32,7 +32,8 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::Prack { session, .. } => (session, LegEvent::Prack),
         Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
         Event::Cancelled { session } => (session, LegEvent::Cancelled),
-        Event::Acked { session, .. } => (session, LegEvent::Acked),
+        Event::Acked { session, sdp: Some(sdp) } => (session, LegEvent::OfferAnswered { sdp: Some(sdp) }),
+        Event::Acked { session, sdp: None } => (session, LegEvent::Acked),
         Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
         Event::Provisional { session, response } => {
             let status = response.status().unwrap_or(180);

@@ -99,7 +99,7 @@ pub enum LegEvent {
     Acked,
     /// No ACK within 64·T1; the BYE has been sent (RFC 3261 §13.3.1.4).
     AckTimeout,
-    /// The peer's BYE; its 200 has been sent. From A before our final response the call still says `Refuse` 487.
+    /// The peer's BYE; its 200 has been sent, and when it came in the early dialog the INVITE's 487, too.
     Bye {
         /// Its Reason header, if any.
         reason: Option<String>,

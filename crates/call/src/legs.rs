@@ -130,9 +130,9 @@ impl Cx {
                 self.note_leg(LegId::A, Some(487), None);
                 gone(self, CallerGone::Cancelled)
             }
+            // A BYE in the early dialog: the pending INVITE has its 487 (RFC 3261 §15.1.2).
             (Leg::Inviting, LegEvent::Bye { .. }) => {
-                // RFC 3261 §15.1.2: the pending INVITE still gets its final response.
-                self.refuse_a(487, None, None);
+                self.note_leg(LegId::A, Some(487), None);
                 gone(self, CallerGone::Cancelled)
             }
             (Leg::Answered | Leg::Up, LegEvent::Bye { reason }) => gone(self, CallerGone::HungUp { reason }),

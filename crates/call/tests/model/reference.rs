@@ -154,7 +154,6 @@ impl Reference {
             E::Acked => self.set(A, Leg::Up),
             // Our refusal is still owed.
             E::PrackTimeout => {}
-            E::Bye { .. } if leg == A && state == Leg::Inviting => {}
             E::Cancelled | E::AckTimeout | E::Bye { .. } | E::Failed { .. } => {
                 self.endings[leg.0 as usize] += 1;
                 self.set(leg, Leg::Ended);
