@@ -30,8 +30,6 @@ pub(crate) struct Dialog {
     pub peer: Peer,
     /// Our Contact.
     pub contact: String,
-    /// The peer's Allow names UPDATE.
-    pub peer_allows_update: bool,
 }
 
 impl Dialog {
@@ -52,7 +50,6 @@ impl Dialog {
             remote_seq: Some(invite.cseq().ok()?.number),
             peer,
             contact,
-            peer_allows_update: allows_update(invite),
         })
     }
 
@@ -78,7 +75,6 @@ impl Dialog {
             remote_seq: None,
             peer,
             contact: invite.header("Contact")?.to_string(),
-            peer_allows_update: allows_update(response),
         })
     }
 
@@ -86,9 +82,6 @@ impl Dialog {
     pub(crate) fn refresh(&mut self, message: &Message) {
         if let Ok(Some(contact)) = message.contact() {
             self.remote_target = contact.uri;
-        }
-        if message.header("Allow").is_some() {
-            self.peer_allows_update = allows_update(message);
         }
     }
 
@@ -107,7 +100,7 @@ impl Dialog {
         self.with_cseq(method, self.local_seq)
     }
 
-    /// "The ACK MUST contain the same … sequence number as the INVITE" (§13.2.2.4).
+    /// The ACK of a 2xx has the sequence number of its INVITE (§13.2.2.4).
     pub(crate) fn ack(&self, cseq: u32) -> Draft {
         self.with_cseq(Method::Ack, cseq)
     }
@@ -116,9 +109,8 @@ impl Dialog {
         let cseq = format!("{cseq} {method}");
         let mut routes: Vec<String> = self.route_set.iter().map(NameAddr::to_string).collect();
         let uri = match self.route_set.first() {
-            // "If the first URI of the route set does not contain the lr parameter, the UAC MUST place the first URI
-            // from the route set into the Request-URI … [and] place the remote target URI into the Route header field
-            // as the last value" (§12.2.1.1).
+            // "If … its first URI does not contain the lr parameter, the UAC MUST place the first URI from the route
+            // set into the Request-URI", and the remote target last into Route (§12.2.1.1).
             Some(first) if first.uri.param("lr").is_none() => {
                 routes.remove(0);
                 routes.push(format!("<{}>", self.remote_target));
@@ -144,8 +136,8 @@ impl Dialog {
         next_hop(uri, self.peer)
     }
 
-    /// "If the remote sequence number … is higher than the CSeq of the request, the request is out of order and MUST be
-    /// rejected with a 500" (§12.2.2). Also refuses equal numbers: retransmissions never get here.
+    /// "If … the sequence number of the request is lower than the remote sequence number, the request is out of order
+    /// and MUST be rejected with a 500" (§12.2.2). Also refuses equal numbers: retransmissions never get here.
     pub(crate) fn is_next(&mut self, cseq: u32) -> bool {
         if self.remote_seq.is_some_and(|last| cseq <= last) {
             return false;
@@ -183,8 +175,4 @@ pub(crate) fn address(uri: &Uri) -> Option<SocketAddr> {
         host => host.ip()?,
     };
     Some(SocketAddr::new(ip, uri.port().unwrap_or(5060)))
-}
-
-fn allows_update(message: &Message) -> bool {
-    message.has_token("Allow", "UPDATE")
 }

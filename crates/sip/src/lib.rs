@@ -10,6 +10,7 @@ mod draft;
 mod endpoint;
 mod timers;
 mod transaction;
+pub mod transport;
 
 pub use api::{
     CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,

@@ -1,6 +1,6 @@
 //! The PRACK never comes: the user is told after 64·T1 and refuses the INVITE.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

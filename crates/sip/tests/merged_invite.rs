@@ -1,6 +1,6 @@
 //! One INVITE by two ways (RFC 3261 §8.2.2.2), and others that are refused unasked.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

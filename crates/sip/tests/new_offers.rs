@@ -1,6 +1,6 @@
 //! re-INVITE and UPDATE within a call (RFC 3261 §14, RFC 3311).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! RFC 3262, both sides at once: B's 183 is reliable, A acknowledges it with PRACK.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

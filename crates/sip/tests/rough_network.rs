@@ -1,6 +1,6 @@
 //! Loss, doubling, delay and so reordering, seeded: each session ends exactly once, and nothing is left.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Forged, mutilated and unsolicited messages: no panic, no state, no session harmed.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -63,6 +63,29 @@ fn what_is_no_message_gets_400_where_an_answer_is_possible() {
     let error = Message::parse_datagram(b"hello\r\n\r\n").unwrap_err();
     script.endpoint.handle_unparsable(script.now, script.peer, &error);
     assert_eq!(script.hear().len(), 0);
+}
+
+#[test]
+fn a_flood_within_a_dialog_is_told_to_wait_and_costs_bounded_memory() {
+    let mut script = Script::default();
+    script.say(&request("INVITE", 1, "i1", None, ""));
+    let id = script.session();
+    script.endpoint.answer(script.now, id, Some(sdp("a"))).unwrap();
+    let tag = to_tag(&script.hear()[0]);
+    script.say(&request("ACK", 1, "k1", Some(&tag), ""));
+    let answers: Vec<String> = (2..500)
+        .flat_map(|n| statuses(&script.say(&request("UPDATE", n, &format!("u{n}"), Some(&tag), ""))))
+        .collect();
+    assert_eq!(
+        (answers[0].as_str(), answers[497].as_str()),
+        ("200 UPDATE", "500 UPDATE")
+    );
+    assert!(script.endpoint.transaction_count() <= 64);
+    assert_eq!(statuses(&script.wait(PATIENCE)).len(), 0);
+    assert_eq!(
+        statuses(&script.say(&request("BYE", 600, "b1", Some(&tag), ""))),
+        ["200 BYE"]
+    );
 }
 
 /// One random change: a byte, a line doubled, dropped or swapped with one of another message, a cut.

@@ -1,6 +1,6 @@
 //! What cannot be sent, and large requests (RFC 3261 §18.1.1, §8.1.3.1).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

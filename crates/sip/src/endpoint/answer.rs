@@ -28,9 +28,9 @@ impl Session {
                 state: "the INVITE is answered",
             });
         }
-        // "If the final response is 2xx and any of the unacknowledged reliable provisional responses contained a
-        // session description, … it MUST NOT send [it] until those provisional responses are acknowledged" (RFC 3262
-        // §3).
+        // If "the final response is 2xx and any of the unacknowledged reliable provisional responses contained a
+        // session description … it MUST NOT send a final response until those provisional responses are acknowledged"
+        // (RFC 3262 §3).
         if ringing.unacknowledged.as_ref().is_some_and(|reliable| reliable.has_sdp) {
             ringing.waiting.clear();
             ringing.held = Some(sdp);

@@ -37,7 +37,7 @@ impl Endpoint {
             .note(now, owner, true, !pending, super::ladder::summary(&response));
         self.core
             .send(super::respond::reply_to(peer, cancel), response.to_bytes());
-        // "If the UAS has already sent a final response for that request, no processing is performed" (§9.2).
+        // If "it has already sent a final response …, the CANCEL request has no effect" (§9.2).
         if !pending {
             return;
         }

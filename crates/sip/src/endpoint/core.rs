@@ -112,7 +112,7 @@ impl Core {
         format!("{:016x}{:016x}", self.rng.next_u64(), self.rng.next_u64())
     }
 
-    /// A first RSeq, "chosen uniformly from 1 to 2**31 - 1" (RFC 3262 §3).
+    /// A first RSeq: "between 1 and 2**31 - 1 … chosen uniformly in this range" (RFC 3262 §3).
     pub(crate) fn first_rseq(&mut self) -> u32 {
         (self.rng.next_u32() >> 1).max(1)
     }

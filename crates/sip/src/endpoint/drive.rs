@@ -165,8 +165,8 @@ impl Core {
         outcome
     }
 
-    /// "If this causes … an ICMP Protocol Not Supported, or … a TCP reset is received, the element SHOULD retry the
-    /// request, using UDP" (RFC 3261 §18.1.1).
+    /// If the attempt "generates either an ICMP Protocol Not Supported, or results in a TCP reset, the element SHOULD
+    /// retry the request, using UDP" (RFC 3261 §18.1.1).
     fn fall_back(&mut self, now: Instant, id: TransactionId) -> bool {
         let Some(client) = self.transactions.client(id) else {
             return false;

@@ -21,6 +21,8 @@ use crate::{
     dialog::Dialog,
 };
 
+/// How many transactions per allowed session may live before new INVITEs get 503. They outlive short calls by 64·T1.
+const TRANSACTIONS_A_SESSION: usize = 16;
 /// Reliable provisional responses that may wait for the PRACK of the one before.
 const WAITING_MAX: usize = 8;
 /// An unreliable 1xx may be lost: it is said again soon …
@@ -101,7 +103,9 @@ impl Endpoint {
             return Some(refusal);
         }
         // Overload is said to new INVITEs only.
-        let full = self.sessions.len() >= self.core.config.sessions_max;
+        let sessions_max = self.core.config.sessions_max;
+        let full = self.sessions.len() >= sessions_max
+            || self.core.transactions.len() >= sessions_max.saturating_mul(TRANSACTIONS_A_SESSION);
         full.then(|| (503, vec![("Retry-After", "5".to_owned())]))
     }
 }
@@ -149,8 +153,8 @@ impl Session {
                 state: "its status is none",
             });
         }
-        // "If the initial request contained a Require header field with the option tag 100rel, the UAS … MUST send any
-        // non-100 provisional response reliably; if … Supported … MAY; if … neither, … MUST NOT" (RFC 3262 §3).
+        // "The UAS MUST send any non-100 provisional response reliably if the initial request contained a Require
+        // header field with the option tag 100rel"; with Supported it may, with neither it must not (RFC 3262 §3).
         if ringing.invite.has_token("Require", "100rel") {
             progress.reliable = true;
         } else if progress.reliable && !ringing.invite.has_token("Supported", "100rel") {

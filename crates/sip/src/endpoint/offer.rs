@@ -68,15 +68,14 @@ impl Session {
     fn glare(&self, invite: bool, offers: bool) -> Option<u16> {
         match &self.phase {
             // "A UAS that receives a second INVITE before it sends the final response to a first … MUST return a 500"
-            // (§14.2), "… an UPDATE with an offer … and [it] has not generated an answer: 500 with Retry-After" (RFC
-            // 3311 §5.2).
+            // (§14.2). An UPDATE with an offer while "the UAS has received an offer … to which it has not yet generated
+            // an answer": the same (RFC 3311 §5.2).
             _ if self.offer.is_some() && (invite || offers) => Some(500),
             Phase::Ringing(_) if invite => Some(500),
             Phase::Ringing(ringing) if offers => match ringing.exchange {
                 Exchange::Complete => None,
                 Exchange::Offered => Some(500),
-                // "If an UPDATE is received … and the UAS has generated an offer to which it has not yet received an
-                // answer: 491" (RFC 3311 §5.2).
+                // "The UAS has generated an offer … to which it has not yet received an answer": 491 (RFC 3311 §5.2).
                 Exchange::Empty | Exchange::OurOffer => Some(491),
             },
             // "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is in progress MUST
@@ -85,7 +84,6 @@ impl Session {
             Phase::Calling(calling) if offers => calling.forks.iter().all(|fork| fork.sdp.is_none()).then_some(491),
             // Our 2xx to the INVITE before has no ACK yet.
             Phase::Confirmed(confirmed) if confirmed.accept.is_some() && (invite || offers) => Some(500),
-            Phase::Refused(_) => Some(481),
             _ => None,
         }
     }

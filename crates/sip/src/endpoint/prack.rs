@@ -18,7 +18,7 @@ use crate::{
     transaction::store::TransactionId,
 };
 
-/// "A UAS … SHOULD send a [reliable] provisional response … every 2 and a half minutes" (RFC 3262 §3).
+/// A reliable 1xx is sent every two and a half minutes, so that proxies do not time out (RFC 3262 §3).
 const REFRESH: Duration = Duration::from_secs(150);
 
 impl Session {
@@ -34,8 +34,8 @@ impl Session {
             cseq: cseq.number,
             method: Method::Invite,
         };
-        // "The value of the header field for … subsequent reliable provisional responses to the same request MUST be
-        // greater by exactly one."
+        // "The value of the RSeq in each subsequent reliable provisional response for the same request MUST be greater
+        // by exactly one" (§3).
         ringing.rseq = ringing.rseq.wrapping_add(1);
         let mut builder = core
             .dialog_response(
@@ -129,7 +129,7 @@ impl Session {
             self.reply(core, now, transaction, request, 200, &[]);
             self.emit(core, |session| Event::Prack { session, sdp });
         } else if self.offer.is_none() && ringing.exchange == Exchange::Complete {
-            // "If the PRACK … contains an offer, the 2xx response to it MUST contain an answer" (§5).
+            // An offer in the PRACK gets its answer in the 2xx to the PRACK (§5).
             let remote_tag = ringing.dialog.remote_tag.clone();
             self.offer = Some(PendingOffer::Theirs {
                 transaction,
@@ -169,7 +169,7 @@ impl Fork {
         next
     }
 
-    /// UAC: "the UAC MUST create a PRACK request" (§4).
+    /// UAC: each reliable provisional response in order gets a PRACK (§4).
     pub(crate) fn prack(&mut self, core: &mut Core, now: Instant, owner: SessionId, invite: &Message, rseq: u32) {
         let Ok(cseq) = invite.cseq() else { return };
         let rack = RAck {

@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// Server transactions that one session may have at a time: a peer that asks more is told to wait.
+const TRANSACTIONS_MAX: u32 = 64;
+
 /// A request that has passed the common checks.
 pub(crate) struct Received {
     pub request: Arc<Message>,
@@ -153,6 +156,10 @@ impl Endpoint {
         if request.method() != response.cseq().ok().map(|cseq| cseq.method).as_ref() {
             return;
         }
+        // A CANCEL goes by the connection that the response came by.
+        if client.peer.protocol == peer.protocol {
+            client.peer.flow = peer.flow;
+        }
         let response = Arc::new(response);
         let invite = request.method() == Some(&Method::Invite);
         if invite && (200..300).contains(&status) {
@@ -242,7 +249,8 @@ impl Endpoint {
                 .get_mut(id)
                 .is_some_and(|session| session.dialog(&remote_tag).is_some())
         });
-        // "If … the UAS … does not wish to recreate the dialog, it MUST respond with a 481" (§12.2.2).
+        // "If the UAS wishes to reject the request because it does not wish to recreate the dialog, it MUST respond to
+        // the request with a 481" (§12.2.2).
         let Some(id) = known else {
             return self.answer_stateless(peer, &request, 481, &[]);
         };
@@ -250,7 +258,9 @@ impl Endpoint {
             return;
         };
         self.core.heard(now, id, &request, false);
-        if self.core.transactions.len() > self.core.config.sessions_max.saturating_mul(16).saturating_add(1024) {
+        // Its BYE still gets through.
+        let spare = if request.method() == Some(&Method::Bye) { 8 } else { 0 };
+        if self.core.transactions.of_session(id) >= TRANSACTIONS_MAX.saturating_add(spare) {
             return self.answer_stateless(peer, &request, 500, &[("Retry-After", "5".to_owned())]);
         }
         session.heard_from(&remote_tag, peer);
@@ -298,7 +308,7 @@ impl Endpoint {
     /// The ACK of a refusal came, or never will.
     fn refusal_acknowledged(&mut self, owner: SessionId) {
         if let Some(session) = self.sessions.get_mut(&owner)
-            && matches!(session.phase, Phase::Refused(_))
+            && session.is_refused()
         {
             session.end(&mut self.core);
         }

@@ -65,8 +65,8 @@ impl Endpoint {
         self.core.send(reply_to(peer, request), response.to_bytes());
     }
 
-    /// "A response to OPTIONS … Allow, Accept, Accept-Encoding, Accept-Language, and Supported SHOULD be present"
-    /// (§11.2).
+    /// "Allow, Accept, Accept-Encoding, Accept-Language, and Supported header fields SHOULD be present in a 200 (OK)
+    /// response to an OPTIONS request" (§11.2).
     pub(super) fn answer_options(&mut self, peer: Peer, request: &Message) {
         let headers = [
             ("Accept", "application/sdp".to_owned()),

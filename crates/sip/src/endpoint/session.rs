@@ -196,6 +196,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused(_))
+    }
+
     pub(crate) fn wrong_state(&self, command: &'static str) -> CommandError {
         CommandError::WrongState {
             command,

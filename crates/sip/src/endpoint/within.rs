@@ -31,7 +31,9 @@ impl Session {
         match method {
             Method::Bye => self.on_bye(core, now, transaction, request),
             // The dialog is over for all others.
-            _ if matches!(self.phase, Phase::Ending(_)) => self.reply(core, now, transaction, request, 481, &[]),
+            _ if matches!(self.phase, Phase::Ending(_)) || self.is_refused() && method != Method::Prack => {
+                self.reply(core, now, transaction, request, 481, &[])
+            }
             Method::Prack => self.on_prack(core, now, transaction, request),
             Method::Invite | Method::Update => self.on_offer(core, now, transaction, request, remote_tag),
             Method::Info => {
@@ -83,7 +85,7 @@ impl Session {
             return;
         }
         match request.method() {
-            // "The session is over when the BYE … receives any final response", 481 and 408 too (§15.1.1).
+            // Whatever the final response, 481 and 408 too, the session is over (§15.1.1).
             Some(Method::Bye) => self.on_bye_done(core),
             Some(Method::Info | Method::Update) if status == 481 => self.on_dialog_lost(core, now, status),
             _ => {}
@@ -103,7 +105,8 @@ impl Session {
         match request.method() {
             Some(Method::Invite) => self.on_invite_unanswered(core, transaction, status),
             Some(Method::Bye) => self.on_bye_done(core),
-            // "If [UPDATE] … 481, 408 or no response at all … the UAC MUST terminate the dialog" (RFC 3311 §5.3).
+            // 481, 408 "or no response at all is received for the UPDATE …, the UAC will terminate the dialog" (RFC
+            // 3311 §5.3).
             Some(Method::Update) => self.on_dialog_lost(core, now, status),
             _ => {}
         }

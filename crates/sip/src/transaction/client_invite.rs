@@ -45,8 +45,8 @@ impl ClientInvite {
 
 fn calling(interval: Duration, input: ClientInput, timing: Timing, out: &mut Actions) -> ClientInvite {
     match input {
-        // "When timer A fires, the client transaction MUST retransmit the request … and reset the timer with a value of
-        // 2*T1 … (so that the intervals are) doubled" (§17.1.1.2), not capped by T2.
+        // "When timer A fires, the client transaction MUST retransmit the request …, and MUST reset the timer with a
+        // value of 2*T1" (§17.1.1.2), and so on, not capped by T2.
         ClientInput::Timer(Timer::A) => {
             let interval = interval.saturating_mul(2);
             out.extend([Action::SendAgain, Action::Set(Timer::A, interval)]);
@@ -58,8 +58,8 @@ fn calling(interval: Duration, input: ClientInput, timing: Timing, out: &mut Act
             out.push(Action::TimedOut);
             ClientInvite::Terminated
         }
-        // "The client transaction SHOULD inform the TU that a transport failure has occurred, and [go] directly to
-        // 'Terminated'" (§17.1.4).
+        // "The client transaction SHOULD inform the TU that a transport failure has occurred, and the client
+        // transaction SHOULD transition directly to the 'Terminated' state" (§17.1.4).
         ClientInput::TransportFailed => {
             out.push(Action::Unreachable);
             ClientInvite::Terminated
@@ -87,7 +87,7 @@ fn response(status: u16, timing: Timing, out: &mut Actions) -> ClientInvite {
             ClientInvite::Proceeding
         }
         // "When a 2xx response is received while in either the 'Calling' or 'Proceeding' states, the client transaction
-        // MUST transition to the 'Accepted' state, and Timer M MUST be set to 64*T1" (RFC 6026 §8.4).
+        // MUST transition to the 'Accepted' state, and Timer M MUST be started with a value of 64*T1" (RFC 6026 §8.4).
         200..=299 => {
             out.extend([Action::Set(Timer::M, timing.patience()), Action::Pass]);
             ClientInvite::Accepted
@@ -127,14 +127,14 @@ fn completed(input: ClientInput, out: &mut Actions) -> ClientInvite {
 
 fn accepted(input: ClientInput, out: &mut Actions) -> ClientInvite {
     match input {
-        // "Any 2xx responses that match this client transaction … while in the 'Accepted' state MUST be passed up to
-        // the TU" (RFC 6026 §7.2).
+        // "A 2xx response received while in the 'Accepted' state MUST be passed to the TU and the machine remains in
+        // the 'Accepted' state" (RFC 6026 §7.2).
         ClientInput::Response(200..=299) => {
             out.push(Action::Pass);
             ClientInvite::Accepted
         }
-        // "If the element is in the 'Accepted' state when Timer M fires, [it] MUST transition to the 'Terminated'
-        // state" (RFC 6026 §8.4).
+        // "If Timer M fires while the client transaction is in the 'Accepted' state, the client transaction MUST move
+        // to the 'Terminated' state" (RFC 6026 §8.4).
         ClientInput::Timer(Timer::M) => ClientInvite::Terminated,
         ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Accepted,
     }

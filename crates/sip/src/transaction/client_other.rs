@@ -42,7 +42,7 @@ impl ClientOther {
 
 fn trying(interval: Duration, input: ClientInput, timing: Timing, out: &mut Actions) -> ClientOther {
     match input {
-        // "If timer E fires while in this state, the timer is reset, but this time with a value of MIN(2*T1, T2)"
+        // "If timer E fires while still in this state, the timer is reset, but this time with a value of MIN(2*T1, T2)"
         // (§17.1.2.2).
         ClientInput::Timer(Timer::E) => {
             let interval = timing.doubled(interval);

@@ -45,7 +45,8 @@ fn proceeding(input: ServerInput, timing: Timing, out: &mut Actions) -> ServerIn
             ServerInvite::Proceeding
         }
         // "If … the TU passes a 2xx response to the server transaction, the server transaction MUST pass this response
-        // to the transport layer … and MUST transition to the 'Accepted' state. Timer L … 64*T1" (RFC 6026 §8.7).
+        // to the transport layer … … The server transaction MUST then transition to the 'Accepted' state" (RFC 6026
+        // §8.5), where "Timer L MUST be set to fire in 64*T1 for all transports" (§8.7).
         ServerInput::Respond(200..=299) => {
             out.extend([Action::Send, Action::Set(Timer::L, timing.patience())]);
             ServerInvite::Accepted
@@ -67,8 +68,8 @@ fn proceeding(input: ServerInput, timing: Timing, out: &mut Actions) -> ServerIn
 
 fn completed(interval: Duration, input: ServerInput, timing: Timing, out: &mut Actions) -> ServerInvite {
     match input {
-        // "While in the 'Completed' state, when a request retransmission is received, the server SHOULD pass the
-        // response to the transport for retransmission" (§17.2.1).
+        // "While in the 'Completed' state, if a request retransmission is received, the server SHOULD pass the response
+        // to the transport for retransmission" (§17.2.1).
         ServerInput::Request => {
             out.push(Action::SendAgain);
             ServerInvite::Completed(interval)

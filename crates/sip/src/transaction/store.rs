@@ -1,6 +1,9 @@
 //! All living transactions and how messages find them (RFC 3261 §17.1.3, §17.2.3).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use segue_sip_wire::{Message, Method};
@@ -133,6 +136,8 @@ pub(crate) struct Transactions {
     client_keys: BTreeMap<String, TransactionId>,
     server_keys: BTreeMap<String, TransactionId>,
     merge_keys: BTreeMap<String, TransactionId>,
+    /// Server transactions by session.
+    of_session: BTreeMap<SessionId, u32>,
 }
 
 impl Transactions {
@@ -146,6 +151,8 @@ impl Transactions {
         if let Some(key) = &server.merge_key {
             self.merge_keys.insert(key.clone(), id);
         }
+        let count = self.of_session.entry(server.owner).or_default();
+        *count = count.saturating_add(1);
         self.servers.insert(id, server);
     }
 
@@ -179,6 +186,12 @@ impl Transactions {
         }
         if let Some(server) = self.servers.remove(&id) {
             self.server_keys.remove(&server.key);
+            if let Entry::Occupied(mut count) = self.of_session.entry(server.owner) {
+                *count.get_mut() = count.get().saturating_sub(1);
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             if let Some(key) = &server.merge_key
                 && self.merge_keys.get(key) == Some(&id)
             {
@@ -187,13 +200,17 @@ impl Transactions {
         }
     }
 
+    pub(crate) fn of_session(&self, session: SessionId) -> u32 {
+        self.of_session.get(&session).copied().unwrap_or_default()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.clients.len().saturating_add(self.servers.len())
     }
 }
 
-/// "If the branch parameter in the top Via header field of the response [equals] that of the request … and the method
-/// parameter in the CSeq header field matches" (§17.1.3): a CANCEL shares its INVITE's branch.
+/// A response is a transaction's if it has the same branch in the top Via and the method of the request in its CSeq
+/// (§17.1.3): a CANCEL shares its INVITE's branch.
 pub(crate) fn client_key(branch: &str, method: &Method) -> String {
     match method {
         Method::Cancel => format!("{branch};CANCEL"),

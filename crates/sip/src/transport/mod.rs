@@ -1,0 +1,169 @@
+//! SIP over sockets: UDP and TCP on tokio. Bytes become messages here; nothing else is decided.
+//!
+//! Everything is bounded: connections, each connection's write queue, the way in. A queue that is full on UDP is a lost
+//! datagram, which the transaction layer repairs; on TCP it is a failed send.
+
+mod tcp;
+mod udp;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use segue_sip_wire::{Message, ParseError};
+use tokio::sync::mpsc;
+
+use crate::{FlowId, Peer, Protocol, Transmit};
+use tcp::{Flow, Flows};
+use udp::UdpSender;
+
+/// Received messages that may wait for the shard.
+const INBOUND_DEPTH: usize = 4_096;
+
+/// Times and bounds of the transports.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A TCP connection attempt.
+    pub connect: Duration,
+    /// One write to a TCP connection.
+    pub write: Duration,
+    /// An accepted connection that has sent no whole message yet.
+    pub idle_new: Duration,
+    /// A connection that has.
+    pub idle: Duration,
+    /// Accepted connections at once.
+    pub connections_max: usize,
+    /// Messages that may wait to be written to one connection.
+    pub write_queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect: Duration::from_secs(5),
+            write: Duration::from_secs(5),
+            idle_new: Duration::from_secs(10),
+            idle: Duration::from_secs(1_800),
+            connections_max: 1_024,
+            write_queue: 256,
+        }
+    }
+}
+
+/// A socket that could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{addr}: {why}")]
+pub struct BindError {
+    /// Which.
+    pub addr: SocketAddr,
+    /// The system's word.
+    pub why: String,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub enum Received {
+    /// A message.
+    Message(Peer, Message),
+    /// Bytes that are none.
+    Unparsable(Peer, ParseError),
+    /// The transmit of this id could not be sent, or its destination refused it.
+    SendFailed(u64),
+    /// A connection has ended.
+    FlowClosed(FlowId),
+}
+
+/// All SIP sockets of one shard.
+pub struct Transports {
+    udp: BTreeMap<SocketAddr, UdpSender>,
+    tcp: Vec<SocketAddr>,
+    flows: Flows,
+    inbound: mpsc::Receiver<Inbound>,
+}
+
+/// What socket tasks say.
+#[derive(Debug)]
+enum Inbound {
+    Received(Received),
+    /// A connection was accepted: this is the way to write to it.
+    Accepted(FlowId, Flow),
+}
+
+impl Transports {
+    /// Binds every socket or none. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub fn bind(udp: &[SocketAddr], tcp: &[SocketAddr]) -> Result<Transports, BindError> {
+        Transports::bind_with(udp, tcp, Limits::default())
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub fn bind_with(udp: &[SocketAddr], tcp: &[SocketAddr], limits: Limits) -> Result<Transports, BindError> {
+        let (to_shard, inbound) = mpsc::channel(INBOUND_DEPTH);
+        let mut senders = BTreeMap::new();
+        for addr in udp {
+            let (bound, sender) = udp::start(*addr, to_shard.clone()).map_err(|e| refused(*addr, &e))?;
+            senders.insert(bound, sender);
+        }
+        let flows = Flows::new(to_shard, limits);
+        let mut listening = Vec::new();
+        for addr in tcp {
+            listening.push(flows.listen(*addr).map_err(|e| refused(*addr, &e))?);
+        }
+        Ok(Transports {
+            udp: senders,
+            tcp: listening,
+            flows,
+            inbound,
+        })
+    }
+
+    /// What is bound, UDP first.
+    pub fn local_addrs(&self) -> Vec<(Protocol, SocketAddr)> {
+        let udp = self.udp.keys().map(|a| (Protocol::Udp, *a));
+        udp.chain(self.tcp.iter().map(|a| (Protocol::Tcp, *a))).collect()
+    }
+
+    /// The next thing that came in. Cancel-safe.
+    pub async fn recv(&mut self) -> Received {
+        loop {
+            match self.inbound.recv().await {
+                Some(Inbound::Accepted(id, flow)) => self.flows.insert(id, flow),
+                Some(Inbound::Received(received)) => {
+                    if let Received::FlowClosed(id) = received {
+                        self.flows.remove(id);
+                    }
+                    return received;
+                }
+                // `flows` holds a sender, so the channel never closes.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Sends now, or queues. A failure comes back as `SendFailed`.
+    pub fn send(&mut self, transmit: Transmit) {
+        match transmit.peer.protocol {
+            Protocol::Tcp => self.flows.send(transmit),
+            Protocol::Udp => {
+                let bound = self.udp.get(&transmit.peer.local).or_else(|| self.udp.values().next());
+                match bound {
+                    Some(socket) => socket.send(&transmit),
+                    None => self.flows.fail(transmit.id),
+                }
+            }
+        }
+    }
+}
+
+fn refused(addr: SocketAddr, error: &std::io::Error) -> BindError {
+    let why = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "not allowed (ports below 1024 need CAP_NET_BIND_SERVICE)".to_owned(),
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => error.to_string(),
+    };
+    BindError { addr, why }
+}
