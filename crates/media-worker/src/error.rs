@@ -31,6 +31,9 @@ impl JobError {
 
     /// An error message from a pipeline that reads the input: stream errors are the input's fault, everything else is ours.
     pub fn from_reader(error: &gst::glib::Error) -> JobError {
+        if error.matches(gst::CoreError::MissingPlugin) {
+            return JobError::refused("no decoder here reads this kind of file");
+        }
         let refused = error.is::<gst::StreamError>() || error.matches(gst::ResourceError::NotFound);
         let why = match error.kind::<gst::StreamError>() {
             Some(gst::StreamError::TypeNotFound | gst::StreamError::WrongType) => {

@@ -105,7 +105,7 @@ fn a_clean_recording_is_whole_and_in_step() {
         movie.sound.duration_ms()
     );
     assert_together(&movie, 4, 45.0);
-    assert_eq!(Colour::of_file(&recording.poster.unwrap()), Some(Colour::Blue));
+    assert_eq!(colour_of(&recording.poster.unwrap()), Some(Colour::Blue));
     let line = movie::ffprobe_line(&recording.file);
     assert!(
         line.contains("h264") && line.contains("opus") && line.contains("48000"),

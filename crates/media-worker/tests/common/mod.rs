@@ -9,6 +9,7 @@ use segue_mailbox::{Kind, RecordingManifest, StreamInfo};
 use segue_media::cache::Cache;
 use segue_media::spool::{self, RecordKind};
 use segue_media::worker::{Job, Outcome, Reply, Request};
+use segue_tests::picture::Colour;
 
 /// A running worker process.
 pub struct Worker {
@@ -268,4 +269,11 @@ pub fn folder(parent: &Path, name: &str) -> PathBuf {
     let path = parent.join(name);
     std::fs::create_dir(&path).unwrap();
     path
+}
+
+/// The mean colour of a picture or of a file's first frame.
+pub fn colour_of(path: &Path) -> Option<Colour> {
+    let png = path.with_extension("mean.png");
+    ffmpeg(&["-i", &text(path), "-frames:v", "1"], &png);
+    Colour::of_file(&png)
 }

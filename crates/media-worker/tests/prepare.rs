@@ -1,0 +1,304 @@
+//! Files become packet caches: what is in them is decoded again and looked at.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use common::*;
+use segue_media::cache::Cache;
+use segue_media::worker::{Job, Outcome};
+use segue_tests::picture::Colour;
+use segue_tests::sound::Sound;
+
+/// Profiles made, with their level; duration; poster or not.
+type Clip = (BTreeMap<String, Option<[u8; 3]>>, u64, bool);
+
+fn clip(outcome: Outcome) -> Clip {
+    let Outcome::Clip {
+        duration_ms,
+        renditions,
+        poster,
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
+    (
+        renditions
+            .into_iter()
+            .map(|made| (made.profile, made.profile_level_id))
+            .collect(),
+        duration_ms,
+        poster.is_some(),
+    )
+}
+
+fn refusal(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed { refused: true, why } => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// NAL unit types of each frame, in order; asserts that packets are single NAL units that fit.
+fn frames(cache: &Cache) -> Vec<Vec<u8>> {
+    let mut frames: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+    for entry in cache.entries.iter() {
+        let payload = cache.payload_of(entry);
+        assert!(payload.len() <= 1300, "{}", payload.len());
+        assert_eq!(u64::from(entry.rtp_time), u64::from(entry.time_us) * 9 / 100);
+        frames.entry(entry.time_us).or_default().push(payload[0] & 0x1f);
+    }
+    frames.into_values().collect()
+}
+
+/// The first key frame from `from_us` on, as a picture.
+fn picture(cache: &Cache, from_us: u32, folder: &Path) -> std::path::PathBuf {
+    let after: Vec<_> = cache.entries.iter().filter(|entry| entry.time_us >= from_us).collect();
+    let first = after.iter().position(|entry| entry.starts_key_frame()).unwrap();
+    let mut stream = Vec::new();
+    for entry in &after[first..] {
+        stream.extend([0, 0, 0, 1]);
+        stream.extend(cache.payload_of(entry));
+        if entry.ends_frame() {
+            break;
+        }
+    }
+    let (h264, png) = (folder.join("frame.h264"), folder.join("frame.png"));
+    std::fs::write(&h264, stream).unwrap();
+    ffmpeg(&["-f", "h264", "-i", &text(&h264)], &png);
+    png
+}
+
+fn sound(cache: &Cache, law: &str, folder: &Path) -> Sound {
+    let (raw, wav) = (folder.join("sound.raw"), folder.join("sound.wav"));
+    std::fs::write(&raw, &cache.payload).unwrap();
+    ffmpeg(
+        &[
+            "-f",
+            law,
+            "-ar",
+            "8000",
+            "-ac",
+            "1",
+            "-i",
+            &text(&raw),
+            "-c:a",
+            "pcm_s16le",
+            "-bitexact",
+        ],
+        &wav,
+    );
+    Sound::read_wav(&wav)
+}
+
+#[test]
+fn the_sample_clip_is_prepared_in_every_rendition() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../media/make-samples.sh");
+    assert!(Command::new(script).arg(folder.path()).status().unwrap().success());
+    let input = text(&folder.path().join("clip.mp4"));
+    let job = Job::PrepareClip {
+        input,
+        out_dir: text(folder.path()),
+        longest_ms: 8000,
+    };
+    let (said, outcome) = Worker::start().run(job);
+    assert!(said.len() > 10 && said.is_sorted_by(|a, b| a < b), "{said:?}");
+    let (made, duration_ms, poster) = clip(outcome);
+    let large = Some([0x42, 0xc0, 30]);
+    let small = Some([0x42, 0xc0, 12]);
+    let expected = [
+        ("pcmu", None),
+        ("pcma", None),
+        ("h264-360-1", large),
+        ("h264-360-0", large),
+        ("h264-180-1", small),
+        ("h264-180-0", small),
+    ];
+    assert_eq!(made, expected.map(|(name, level)| (name.to_owned(), level)).into());
+    assert_eq!((duration_ms, poster), (8000, true));
+    assert_eq!(colour_of(&folder.path().join("poster.jpg")), Some(Colour::Green));
+    for profile in ["h264-360-1", "h264-180-1"] {
+        let cache = cache(folder.path(), profile);
+        assert_eq!(
+            (cache.clock_rate, cache.loop_us, cache.loop_rtp),
+            (90_000, 8_000_000, 720_000)
+        );
+        let frames = frames(&cache);
+        assert_eq!(frames.len(), 200);
+        for (n, frame) in frames.iter().enumerate() {
+            let expected: &[u8] = if n % 25 == 0 { &[7, 8, 5] } else { &[1] };
+            assert!(frame.starts_with(expected), "frame {n}: {frame:?}");
+        }
+        for from_us in [0, 3_500_000] {
+            assert_eq!(
+                Colour::of_file(&picture(&cache, from_us, folder.path())),
+                Some(Colour::Green),
+                "{profile}"
+            );
+        }
+        let bit_s = cache.payload.len() as u64;
+        assert!(bit_s < 600_000, "{profile} {bit_s} bit/s");
+    }
+    for (profile, law) in [("pcmu", "mulaw"), ("pcma", "alaw")] {
+        let cache = cache(folder.path(), profile);
+        assert_eq!(
+            (cache.clock_rate, cache.loop_us, cache.loop_rtp),
+            (8000, 8_000_000, 64_000)
+        );
+        assert_eq!(cache.entries.len(), 400);
+        assert!(cache.entries.iter().all(|entry| entry.len == 160));
+        let sound = sound(&cache, law, folder.path());
+        for at_ms in [100, 4000, 7800] {
+            assert_eq!(sound.tone_at(at_ms, 100), Some(880), "{profile} at {at_ms}");
+        }
+    }
+}
+
+#[test]
+fn the_beep_is_one_second_of_card_and_a_short_tone() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = Worker::start()
+        .run(Job::PrepareBeep {
+            out_dir: text(folder.path()),
+        })
+        .1;
+    let (made, duration_ms, poster) = clip(outcome);
+    assert_eq!((made.len(), duration_ms, poster), (6, 1000, true));
+    assert_eq!(
+        Colour::of_file(&picture(&cache(folder.path(), "h264-360-1"), 0, folder.path())),
+        Some(Colour::Grey)
+    );
+    let sound = sound(&cache(folder.path(), "pcmu"), "mulaw", folder.path());
+    assert_eq!(sound.tone_at(150, 100), Some(1400));
+    assert_eq!(sound.tone_at(500, 400), None);
+}
+
+#[test]
+fn sound_and_picture_of_different_length_loop_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("a.mkv");
+    let video = [
+        "-f",
+        "lavfi",
+        "-i",
+        "color=red:s=640x480:r=10:d=1",
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=440:d=2.9",
+    ];
+    ffmpeg(&[&video[..], &["-c:v", "ffv1"]].concat(), &input);
+    let (_, duration_ms, _) = clip(Worker::start().prepare(&input, folder.path()));
+    assert_eq!(duration_ms, 2920);
+    let video = cache(folder.path(), "h264-360-1");
+    let audio = cache(folder.path(), "pcma");
+    assert_eq!(video.loop_us, audio.loop_us);
+    // The last frame stands, with a key frame each second for who asks.
+    let frames = frames(&video);
+    assert_eq!(frames.len(), 73);
+    assert_eq!(frames.iter().filter(|frame| frame.contains(&5)).count(), 3);
+    assert_eq!(audio.entries.len(), 146);
+    // 4:3 in 16:9 stands between black bars of 80 pixels.
+    let png = picture(&video, 2_000_000, folder.path());
+    let part = |x: u32| {
+        let part = folder.path().join(format!("part{x}.png"));
+        ffmpeg(&["-i", &text(&png), "-vf", &format!("crop=60:360:{x}:0")], &part);
+        Colour::of_file(&part)
+    };
+    assert_eq!(
+        [part(10), part(300), part(570)],
+        [Some(Colour::Black), Some(Colour::Red), Some(Colour::Black)]
+    );
+}
+
+#[test]
+fn sound_alone_and_picture_alone_are_clips() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let (wav, webm) = (folder.path().join("a.wav"), folder.path().join("a.webm"));
+    ffmpeg(&["-f", "lavfi", "-i", "sine=440:d=1.01"], &wav);
+    ffmpeg(
+        &["-f", "lavfi", "-i", "color=blue:s=320x240:r=30:d=1", "-c:v", "libvpx"],
+        &webm,
+    );
+    let (made, duration_ms, poster) = clip(worker.prepare(&wav, &common::folder(folder.path(), "wav")));
+    assert_eq!(made.into_keys().collect::<Vec<_>>(), ["pcma", "pcmu"]);
+    assert_eq!((duration_ms, poster), (1020, false));
+    let (made, duration_ms, poster) = clip(worker.prepare(&webm, &common::folder(folder.path(), "webm")));
+    assert!(made.keys().all(|profile| profile.starts_with("h264")) && made.len() == 4);
+    assert_eq!((duration_ms, poster), (1000, true));
+}
+
+#[test]
+fn what_is_no_clip_is_refused_and_the_worker_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let mut refused = |name: &str, bytes: &[u8]| {
+        let input = folder.path().join(name);
+        std::fs::write(&input, bytes).unwrap();
+        refusal(worker.prepare(&input, folder.path()))
+    };
+    assert!(refused("text.txt", b"Call me back, please. This is text.\n").contains("no audio or video"));
+    assert!(refused("empty.mp4", b"").len() > 5);
+    assert!(
+        refused(
+            "noise.mp4",
+            &(0..9999u32).map(|n| (n * n >> 3) as u8).collect::<Vec<_>>()
+        )
+        .len()
+            > 5
+    );
+    assert!(refusal(worker.prepare(Path::new("/nowhere/at/all.mp4"), folder.path())).contains("not a file"));
+    let still = folder.path().join("still.png");
+    ffmpeg(&["-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1"], &still);
+    assert!(refusal(worker.prepare(&still, folder.path())).contains("still picture"));
+    let wav = folder.path().join("a.wav");
+    ffmpeg(&["-f", "lavfi", "-i", "sine=440:d=3"], &wav);
+    let job = Job::PrepareClip {
+        input: text(&wav),
+        out_dir: text(folder.path()),
+        longest_ms: 2000,
+    };
+    assert_eq!(refusal(worker.run(job).1), "longer than 2 s, the longest clip");
+    clip(worker.prepare(&wav, folder.path()));
+}
+
+#[test]
+fn a_clip_that_names_another_place_is_not_followed_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let at = elsewhere.local_addr().unwrap();
+    let lists = [
+        (
+            "a.m3u8",
+            format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://{at}/a.ts\n"),
+        ),
+        (
+            "a.sdp",
+            format!("v=0\r\no=- 0 0 IN IP4 {at}\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"),
+        ),
+        ("a.uri", format!("http://{at}/a.mp4\r\n")),
+        (
+            "a.mpd",
+            format!(
+                "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" \
+                 mediaPresentationDuration=\"PT9S\" profiles=\"urn:mpeg:dash:profile:isoff-on-demand:2011\"><Period>\
+                 <AdaptationSet mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"9\"><BaseURL>http://{at}/a.mp4\
+                 </BaseURL></Representation></AdaptationSet></Period></MPD>"
+            ),
+        ),
+    ];
+    for (name, list) in lists {
+        let input = folder.path().join(name);
+        std::fs::write(&input, list).unwrap();
+        let why = refusal(worker.prepare(&input, folder.path()));
+        assert!(!why.is_empty());
+        assert!(elsewhere.accept().is_err(), "{name} was followed");
+    }
+}
