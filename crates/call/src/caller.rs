@@ -1,6 +1,6 @@
 //! A's side: one SDP answer for the whole call, given once, the same bytes wherever it stands.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use segue_policy::Reliable;
 use segue_sdp::{Agreed, Choice, Codec, Description, Format, SdpError, Side};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Most different provisional responses of B that A is told of.
-const TOLD_MAX: usize = 8;
+const TOLD_MAX: usize = 4;
 
 /// A's offer and our answer.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Caller {
     /// The answer and its streams, once ports are known.
     answer: Option<Agreed>,
     given: Given,
+    /// Reliable responses without a PRACK yet, in order: whether each carried the answer.
+    unpracked: VecDeque<bool>,
     /// Provisional statuses said after the answer.
     told: Vec<u16>,
     side: Option<Side>,
@@ -56,6 +58,7 @@ impl Caller {
             reliable,
             answer: None,
             given: Given::No,
+            unpracked: VecDeque::new(),
             told: Vec::new(),
             side: None,
             agreed: None,
@@ -119,14 +122,7 @@ impl Cx {
                 Given::Unreliably
             };
             let sdp = self.a.answer.as_ref().map(|a| a.sdp.clone());
-            self.leg(
-                LegId::A,
-                LegAction::Progress {
-                    status: 183,
-                    reliable: self.a.reliable,
-                    sdp,
-                },
-            );
+            self.progress(183, sdp);
             if self.a.reliable {
                 return MediaMay::StartOnPrack;
             }
@@ -161,14 +157,7 @@ impl Cx {
         }
         self.a.told.push(status);
         let sdp = self.repeated_answer();
-        self.leg(
-            LegId::A,
-            LegAction::Progress {
-                status,
-                reliable: self.a.reliable,
-                sdp,
-            },
-        );
+        self.progress(status, sdp);
     }
 
     /// 200 to A: for B, or for the mailbox.
@@ -183,6 +172,19 @@ impl Cx {
             self.note_leg(LegId::A, Some(200), None);
             self.leg(LegId::A, LegAction::Answer { sdp });
         }
+    }
+
+    /// A PRACK, for the oldest of our reliable responses; whether that carried the answer.
+    pub fn pracked(&mut self) -> bool {
+        self.a.unpracked.pop_front().unwrap_or(false)
+    }
+
+    fn progress(&mut self, status: u16, sdp: Option<Arc<[u8]>>) {
+        let reliable = self.a.reliable;
+        if reliable {
+            self.a.unpracked.push_back(sdp.is_some());
+        }
+        self.leg(LegId::A, LegAction::Progress { status, reliable, sdp });
     }
 
     fn repeated_answer(&self) -> Option<Arc<[u8]>> {

@@ -66,6 +66,12 @@ impl Ending {
         Ending::begin(cx, CallResult::Failed, cause, why)
     }
 
+    /// The early phase is over, and our answer was never acknowledged.
+    pub fn never_pracked(cx: &mut Cx) -> Phase {
+        cx.refuse_a(504, None, None);
+        Ending::caller_broke(cx, &CallerGone::NoPrack)
+    }
+
     /// The operator ended the call before an answer.
     pub fn by_operator(cx: &mut Cx) -> Phase {
         cx.end_b(reason::OPERATOR);

@@ -118,10 +118,7 @@ impl Greeting {
             ) => Recording::begin(missed, lookup, cx),
             (Step::Beeping { until }, Seen::Due) if cx.is_due(until) => Recording::begin(missed, lookup, cx),
             (step, Seen::Due) if cx.early_is_over() => match step {
-                Step::Pracking { .. } => {
-                    cx.refuse_a(504, None, None);
-                    Ending::caller_broke(cx, &CallerGone::NoPrack)
-                }
+                Step::Pracking { .. } => Ending::never_pracked(cx),
                 step => {
                     cx.answer_a();
                     Phase::Greeting(Greeting { missed, lookup, step })

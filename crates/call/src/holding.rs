@@ -130,6 +130,7 @@ impl Holding {
             }
             (_, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
             (_, Seen::HangUp) => Ending::by_operator(cx),
+            (Step::Pracking { .. }, Seen::Due) if cx.early_is_over() => Ending::never_pracked(cx),
             (_, Seen::Due) if cx.early_is_over() => Greeting::begin(Missed::too_long(), lookup, cx),
             (step, _) => Phase::Holding(Holding { lookup, target, step }),
         }

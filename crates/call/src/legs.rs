@@ -39,7 +39,7 @@ pub(crate) enum Leg {
 /// An input as a phase sees it, once the legs have seen it.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// A's PRACK.
+    /// A's PRACK for the response with our answer.
     Pracked,
     /// A is gone; nothing more can or need be said to it.
     CallerGone(CallerGone),
@@ -120,7 +120,7 @@ impl Cx {
                 self.legs.a = Leg::Gone;
                 Some(Seen::CallerGone(CallerGone::Lost))
             }
-            (Leg::Inviting, LegEvent::Prack) => Some(Seen::Pracked),
+            (Leg::Inviting, LegEvent::Prack) => self.pracked().then_some(Seen::Pracked),
             (Leg::Inviting | Leg::Answered, LegEvent::PrackTimeout) => {
                 // RFC 3262 §3: the request is rejected with a 5xx, also when a 2xx of ours was held back for the PRACK.
                 self.refuse_a(504, None, None);

@@ -1,5 +1,7 @@
 //! The reference: what each side may say and must get, kept as plainly as can be.
 
+use std::collections::VecDeque;
+
 use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction};
 use segue_records::CallRecord;
 
@@ -32,8 +34,8 @@ pub enum Recorder {
 pub struct Reference {
     pub a: Leg,
     pub b: Leg,
-    /// A's reliable responses without a PRACK.
-    pub unpracked: u32,
+    /// A's reliable responses without a PRACK: whether each has the answer.
+    pub unpracked: VecDeque<bool>,
     /// A got SDP in a reliable response, in an unreliable one.
     pub reliable_sdp: bool,
     pub sdp: Option<Vec<u8>>,
@@ -61,7 +63,7 @@ impl Reference {
         Reference {
             a: Leg::Inviting,
             b: Leg::NotMade,
-            unpracked: 0,
+            unpracked: VecDeque::new(),
             reliable_sdp: false,
             sdp: None,
             opening: Vec::new(),
@@ -91,6 +93,10 @@ impl Reference {
         }
     }
 
+    fn answer_is_unpracked(&self) -> bool {
+        self.unpracked.contains(&true)
+    }
+
     fn set(&mut self, leg: LegId, state: Leg) {
         match leg {
             A => self.a = state,
@@ -106,8 +112,8 @@ impl Reference {
             return match state {
                 Leg::Inviting => match event {
                     E::Cancelled | E::Terminated | E::Bye { .. } => true,
-                    E::Prack | E::PrackTimeout => self.unpracked > 0,
-                    E::Offer { .. } => self.reliable_sdp && self.unpracked == 0,
+                    E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
+                    E::Offer { .. } => self.reliable_sdp && !self.answer_is_unpracked(),
                     _ => false,
                 },
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
@@ -150,7 +156,7 @@ impl Reference {
         use LegEvent as E;
         let state = self.leg(leg);
         match event {
-            E::Prack => self.unpracked -= 1,
+            E::Prack => drop(self.unpracked.pop_front()),
             E::Acked => self.set(A, Leg::Up),
             // Our refusal is still owed.
             E::PrackTimeout => {}
@@ -224,7 +230,9 @@ impl Reference {
             LegAction::Progress { reliable, sdp, .. } => {
                 assert_eq!((leg, state), (A, Leg::Inviting), "a provisional response");
                 self.a_gets(sdp.as_deref(), *reliable);
-                self.unpracked += u32::from(*reliable);
+                if *reliable {
+                    self.unpracked.push_back(sdp.is_some());
+                }
             }
             LegAction::Answer { sdp } => {
                 assert_eq!((leg, state), (A, Leg::Inviting), "a 200");
@@ -245,10 +253,7 @@ impl Reference {
             LegAction::Invite { sdp, .. } => {
                 assert_eq!((leg, state), (B, Leg::NotMade), "one INVITE");
                 assert!(self.ports.contains(&B) && !sdp.is_empty());
-                assert!(
-                    !self.reliable_sdp || self.unpracked == 0,
-                    "B is never invited before the PRACK"
-                );
+                assert!(!self.answer_is_unpracked(), "B is never invited before the PRACK");
                 self.b = Leg::Inviting;
                 self.invited = true;
             }
@@ -291,10 +296,7 @@ impl Reference {
             }
             MediaAction::Play { source, looping, .. } => {
                 assert!(self.configured.contains(&A) && !self.bridged);
-                assert!(
-                    !self.reliable_sdp || self.unpracked == 0 || *source != Source::Clip,
-                    "clip before the PRACK"
-                );
+                assert!(!self.answer_is_unpracked(), "media before the PRACK");
                 self.playing = Some((*source, *looping));
                 self.first_packet_owed = true;
             }

@@ -228,11 +228,13 @@ impl World {
         while let Some(output) = self.call.poll_output() {
             let invited = self.reference.invited;
             self.reference.said(&output);
-            if self.reference.invited && !invited && !self.hold_cut && self.hold_ms > 0 {
-                if let Some(since) = self.held_since {
-                    let held = self.now_ms - since;
-                    assert!(held >= self.hold_ms, "held {held} ms of {}", self.hold_ms);
-                }
+            let just_invited = self.reference.invited && !invited;
+            if let Some(since) = self
+                .held_since
+                .filter(|_| just_invited && !self.hold_cut && self.hold_ms > 0)
+            {
+                let held = self.now_ms - since;
+                assert!(held >= self.hold_ms, "held {held} ms of {}", self.hold_ms);
             }
         }
         assert_eq!(self.reference.offers_owed, 0, "an offer waits for its answer");

@@ -154,6 +154,26 @@ fn an_early_greeting_waits_for_its_prack_when_a_had_no_answer_yet() {
 }
 
 #[test]
+fn the_prack_of_the_ringing_is_not_that_of_the_answer() {
+    let mut setup = Setup {
+        supports_100rel: true,
+        ..Setup::default()
+    }
+    .lookup(|l| l.clip = None);
+    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    let mut s = setup.call();
+    s.b().rings();
+    s.b().refuses(486, "Busy Here");
+    assert_eq!(s.a().got(), ["180 reliable", "183 reliable sdp"]);
+    s.a().pracks();
+    assert!(!s.media_did().contains(&"play greeting".to_owned()));
+    s.a().pracks();
+    assert_eq!(s.media_did().last().unwrap(), "play greeting");
+    s.a().cancels();
+    s.finish();
+}
+
+#[test]
 fn without_a_greeting_the_beep_comes_at_once() {
     let mut s = Setup::default().lookup(|l| l.greeting = None).call();
     s.run_ms(26_100);

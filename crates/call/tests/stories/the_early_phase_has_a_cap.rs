@@ -54,3 +54,15 @@ fn a_store_that_never_answers_is_a_time_out() {
     assert_eq!(s.a().got(), ["504"]);
     assert_eq!(s.finish().result, CallResult::Failed);
 }
+
+#[test]
+fn an_answer_that_is_never_acknowledged_is_a_time_out() {
+    let mut s = Setup {
+        supports_100rel: true,
+        ..Setup::default()
+    }
+    .call();
+    s.run_ms(170_010);
+    assert_eq!(s.a().got(), ["183 reliable sdp", "504"]);
+    assert_eq!(s.finish().result, CallResult::Failed);
+}
