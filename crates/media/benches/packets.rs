@@ -31,7 +31,8 @@ fn main() {
     }
     paced("audio", false);
     paced("audio + video", true);
-    relayed();
+    relayed("one at a time", Duration::from_micros(200));
+    relayed("in bursts", Duration::ZERO);
 }
 
 /// `STREAMS` callers on a looping clip.
@@ -85,8 +86,8 @@ fn paced(what: &str, with_video: bool) {
     );
 }
 
-/// `BRIDGES` calls, audio both ways.
-fn relayed() {
+/// `BRIDGES` calls, audio both ways, the callers' packets so far apart: each alone pays for a wake-up, many at once share it.
+fn relayed(what: &str, apart: Duration) {
     let spool = tempfile::tempdir().unwrap();
     let media = media(spool.path());
     let drain = Drain::start();
@@ -123,8 +124,7 @@ fn relayed() {
             for (n, (socket, to)) in senders.iter().enumerate() {
                 packet[11] = n as u8;
                 socket.send_to(&packet, to).unwrap();
-                // Spread over the 20 ms, as callers are.
-                let due = start + Duration::from_micros(u64::from(tick) * 20_000 + n as u64 * 200);
+                let due = start + Duration::from_millis(u64::from(tick) * 20) + apart * n as u32;
                 thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             if start.elapsed() >= MEASURE {
@@ -133,7 +133,7 @@ fn relayed() {
         }
     });
     println!(
-        "relayed: {} packets in {MEASURE:?}, {:.2} us each",
+        "relayed {what}: {} packets in {MEASURE:?}, {:.2} us each",
         stats.relayed,
         cpu.as_secs_f64() * 1e6 / stats.relayed as f64
     );

@@ -194,3 +194,45 @@ impl SpoolLink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(link: &mut SpoolLink, packet: &[u8]) -> bool {
+        link.push(Instant::now(), 1, RecordKind::Rtp, 0, 0, packet)
+    }
+
+    #[test]
+    fn a_spool_thread_that_does_not_keep_up_costs_packets_and_not_memory() {
+        let (jobs, waiting) = sync_channel(2);
+        let mut link = SpoolLink::new(jobs);
+        let packet = [7; 1_200];
+        let taken = (0..10_000).filter(|_| push(&mut link, &packet)).count();
+        assert!(taken < 3 * BLOCK_LEN / packet.len() + 3, "{taken} packets were taken");
+
+        // It catches up: blocks come back and there is room again.
+        for job in waiting.try_iter() {
+            let Job::Block { mut bytes, back } = job else {
+                panic!("only packets were sent")
+            };
+            bytes.clear();
+            back.try_send(bytes).unwrap();
+        }
+        assert!(push(&mut link, &packet));
+    }
+
+    #[test]
+    fn an_end_comes_after_its_packets_however_long_it_waits() {
+        let (jobs, waiting) = sync_channel(1);
+        let mut link = SpoolLink::new(jobs);
+        let now = Instant::now();
+        push(&mut link, &[1]);
+        link.close(now, 1, 0, Vec::new());
+        assert!(link.flush_at().is_some(), "the end waits for room");
+        assert!(matches!(waiting.try_recv(), Ok(Job::Block { .. })));
+        link.flush(now);
+        assert!(matches!(waiting.try_recv(), Ok(Job::Close { id: 1, .. })));
+        assert_eq!(link.flush_at(), None);
+    }
+}

@@ -234,3 +234,89 @@ fn sync_directory(path: &Path) -> io::Result<()> {
         _ => File::open(".")?.sync_all(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel, sync_channel};
+
+    use super::*;
+
+    fn spooler() -> (Spooler, Receiver<Event>) {
+        let (tell, events) = channel();
+        let tell: Events = Box::new(move |_, event| {
+            let _ = tell.send(event);
+        });
+        let (_, jobs) = sync_channel(1);
+        (Spooler::new(jobs, Arc::new(tell)), events)
+    }
+
+    fn block(id: u64, packet: &[u8]) -> Vec<u8> {
+        let head = spool::head(RecordKind::Rtp, 0, 0, packet.len() as u16);
+        [&id.to_le_bytes()[..], &head, packet].concat()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once_and_never_becomes_a_success() {
+        let (mut spooler, events) = spooler();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let recording = Recording {
+            session: 7,
+            path: PathBuf::from("m1.spool"),
+            file: Some(full),
+            pending: Vec::new(),
+            unsynced: false,
+            fresh: false,
+        };
+        spooler.open.insert(1, recording);
+        spooler.take_block(&block(1, b"packet"));
+        spooler.write_all();
+        spooler.take_block(&block(1, b"packet"));
+        spooler.write_all();
+        spooler.end(1, 500, b"{}");
+        let told: Vec<Event> = events.try_iter().collect();
+        let [Event::RecordFailed { why }] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(why.starts_with("writing m1.spool: No space left"), "{why}");
+    }
+
+    #[test]
+    fn a_file_that_is_there_already_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m1.spool");
+        std::fs::write(&path, b"another message").unwrap();
+        let (mut spooler, events) = spooler();
+        spooler.begin(1, 7, path.clone(), b"{}");
+        assert!(matches!(events.try_recv(), Ok(Event::RecordFailed { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"another message");
+    }
+
+    #[test]
+    fn packets_of_two_recordings_in_one_block_find_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |n: u64| folder.path().join(format!("{n}.spool"));
+        let (mut spooler, events) = spooler();
+        for id in [1, 2] {
+            spooler.begin(id, id, path(id), b"{}");
+        }
+        spooler.take_block(&[block(1, b"one"), block(2, b"two"), block(1, b"more")].concat());
+        for id in [1, 2] {
+            spooler.end(id, 10, b"{\"cause\":\"bye\"}");
+            assert_eq!(
+                events.try_recv(),
+                Ok(Event::Recorded {
+                    path: path(id),
+                    duration_ms: 10
+                })
+            );
+        }
+        let packets = |n| {
+            let reader = spool::SpoolReader::open(&path(n)).unwrap();
+            reader
+                .map(|record| String::from_utf8(record.packet).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(packets(1), ["{}", "one", "more", "{\"cause\":\"bye\"}"]);
+        assert_eq!(packets(2), ["{}", "two", "{\"cause\":\"bye\"}"]);
+    }
+}

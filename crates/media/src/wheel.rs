@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Slots; a timer further away comes round early and is put back.
 const SLOTS: u64 = 1_024;
+const WORDS: usize = SLOTS as usize / 64;
 
 /// The wheel. A session has one timer; setting it anew leaves the old one in the wheel, to be ignored.
 #[derive(Debug)]
@@ -12,8 +13,8 @@ pub struct Wheel {
     /// Tick up to which (exclusive) all were taken.
     now: u64,
     slots: Vec<Vec<Timer>>,
-    /// Timers in the wheel, ignored ones included.
-    len: usize,
+    /// A bit for each slot that holds a timer, ignored ones included.
+    filled: [u64; WORDS],
 }
 
 /// A timer in the wheel.
@@ -31,7 +32,7 @@ impl Wheel {
             start,
             now: 0,
             slots: (0..SLOTS).map(|_| Vec::new()).collect(),
-            len: 0,
+            filled: [0; WORDS],
         }
     }
 
@@ -46,7 +47,7 @@ impl Wheel {
         let tick = timer.tick.clamp(self.now, self.now.saturating_add(SLOTS - 1));
         if let Some(slot) = self.slots.get_mut((tick % SLOTS) as usize) {
             slot.push(timer);
-            self.len = self.len.saturating_add(1);
+            self.mark(tick, true);
         }
     }
 
@@ -55,27 +56,46 @@ impl Wheel {
         let micros = at.saturating_duration_since(self.start).as_micros() as u64;
         let end = (micros / 1_000).saturating_add(1);
         // One turn empties every slot, however long the thread was away.
-        for tick in self.now..end.min(self.now.saturating_add(SLOTS)) {
+        let turn_end = end.min(self.now.saturating_add(SLOTS));
+        while let Some(tick) = self.first_filled().filter(|tick| *tick < turn_end) {
             if let Some(slot) = self.slots.get_mut((tick % SLOTS) as usize) {
-                self.len = self.len.saturating_sub(slot.len());
                 due.append(slot);
             }
+            self.mark(tick, false);
         }
         self.now = self.now.max(end);
     }
 
     /// When to look again; `None` while nothing waits.
     pub fn next(&self) -> Option<Instant> {
-        if self.len == 0 {
-            return None;
+        self.first_filled().map(|tick| self.start + Duration::from_millis(tick))
+    }
+
+    fn mark(&mut self, tick: u64, filled: bool) {
+        let slot = tick % SLOTS;
+        if let Some(word) = self.filled.get_mut((slot / 64) as usize) {
+            let bit = 1 << (slot % 64);
+            *word = if filled { *word | bit } else { *word & !bit };
         }
-        (self.now..self.now.saturating_add(SLOTS))
-            .find(|tick| {
-                self.slots
-                    .get((tick % SLOTS) as usize)
-                    .is_some_and(|slot| !slot.is_empty())
-            })
-            .map(|tick| self.start + Duration::from_millis(tick))
+    }
+
+    /// The nearest tick from now on whose slot holds a timer.
+    fn first_filled(&self) -> Option<u64> {
+        let start = self.now % SLOTS;
+        let (first, skipped) = ((start / 64) as usize, start % 64);
+        // The word of `now` is looked at twice: its later bits first, its earlier ones, a turn away, last.
+        (0..=WORDS).find_map(|n| {
+            let index = (first + n) % WORDS;
+            let word = *self.filled.get(index)?;
+            let later = u64::MAX << skipped;
+            let word = match n {
+                0 => word & later,
+                WORDS => word & !later,
+                _ => word,
+            };
+            let slot = (word != 0).then(|| index as u64 * 64 + u64::from(word.trailing_zeros()))?;
+            Some(self.now + (slot + SLOTS - start) % SLOTS)
+        })
     }
 }
 
@@ -138,5 +158,22 @@ mod tests {
         }
         assert_eq!(due(&mut wheel, start + ms(60_000)).len(), 10);
         assert!(due(&mut wheel, start + ms(61_000)).is_empty());
+    }
+
+    #[test]
+    fn the_next_timer_is_found_wherever_the_wheel_stands() {
+        let start = Instant::now();
+        for turned in [0, 1, 63, 64, 1_000, 1_023, 1_024, 5_000] {
+            for ahead in [1, 2, 62, 63, 64, 65, 500, 1_000, 1_022] {
+                let mut wheel = Wheel::new(start);
+                due(&mut wheel, start + ms(turned));
+                let tick = turned + ahead;
+                wheel.set(Timer { id: 1, tick });
+                assert_eq!(wheel.next(), Some(start + ms(tick)), "{turned} + {ahead}");
+                assert!(due(&mut wheel, start + ms(tick - 1)).is_empty());
+                assert_eq!(due(&mut wheel, start + ms(tick)), [1]);
+                assert_eq!(wheel.next(), None);
+            }
+        }
     }
 }

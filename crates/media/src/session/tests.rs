@@ -483,3 +483,41 @@ fn a_session_closed_while_recording_ends_the_recording() {
     scene.say(Command::Close);
     assert_eq!(scene.memory.closed, Some(0));
 }
+
+#[test]
+fn no_datagram_stops_a_session() {
+    use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.say(Command::Bridge { leg: B });
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: Some(30_000),
+    });
+    for _ in 0..20_000 {
+        let mut bytes = vec![0; rng.random_range(0..64)];
+        rng.fill_bytes(&mut bytes);
+        // Most shall get past the first look.
+        if let [first, second, ..] = &mut bytes[..] {
+            *first = 0x80 | (*first & 0x3f);
+            *second = *[0, 96, 200, 201, 205, 206, *second]
+                .get(usize::from(*second % 7))
+                .unwrap();
+        }
+        let leg = if rng.random() { A } else { B };
+        let kind = if rng.random() { Kind::Audio } else { Kind::Video };
+        let (now, memory) = (scene.now, &mut scene.memory);
+        scene.session.handle_rtcp(now, leg, kind, peer(), &bytes, memory);
+        scene
+            .session
+            .handle_rtp(now, leg, kind, [(peer(), &bytes[..])].into_iter(), memory);
+    }
+    scene.memory.rtp.clear();
+    scene.rtp(B, Kind::Audio, &[0; 160]);
+    scene.rtp(B, Kind::Audio, &[0; 160]);
+    assert!(!scene.memory.rtp.is_empty(), "it still relays");
+}
