@@ -146,3 +146,17 @@ fn bye_instead_of_cancel_ends_a_ringing_call_too() {
     script.say(&request("ACK", 1, "i1", Some(&tag), ""));
     assert_eq!(script.told(), ["Incoming", "Bye", "Terminated"]);
 }
+
+#[test]
+fn a_cancel_that_comes_again_gets_the_same_answer_even_when_its_invite_is_forgotten() {
+    let mut script = Script::default();
+    script.say(&request("INVITE", 1, "one", None, ""));
+    let answers = script.say(&request("CANCEL", 1, "one", None, ""));
+    assert_eq!(statuses(&answers), ["200 CANCEL", "487 INVITE"]);
+    script.say(&request("ACK", 1, "one", Some(&to_tag(&answers[1])), ""));
+    // T4 after the ACK the INVITE's transaction is gone.
+    script.wait(std::time::Duration::from_secs(10));
+    let again = script.say(&request("CANCEL", 1, "one", None, ""));
+    assert_eq!(again[0].to_bytes(), answers[0].to_bytes());
+    assert_eq!(script.told(), ["Incoming", "Cancelled", "Terminated"]);
+}

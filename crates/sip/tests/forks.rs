@@ -157,3 +157,20 @@ fn requests_follow_the_route_set_loose_and_strict() {
         ["<sip:127.0.0.1:5081;lr>", "<sip:one@127.0.0.1:5070>"]
     );
 }
+
+#[test]
+fn a_losing_fork_is_ended_with_the_cseq_after_its_prack() {
+    let (mut script, _, invite) = calling();
+    let rel = [("Require", "100rel"), ("RSeq", "7")];
+    let prack = script.say(&response(&invite, 183, "two", &rel, Some("v=2\r\n")));
+    assert_eq!(statuses(&prack), ["PRACK"]);
+    script.say(&response(&invite, 200, "one", &[], Some("v=1\r\n")));
+    let late = script.say(&response(&invite, 200, "two", &[], None));
+    assert_eq!(statuses(&late), ["ACK", "BYE"]);
+    // In one dialog each request has the number after the one before (RFC 3261 §12.2.1.1).
+    assert_eq!(
+        late[1].cseq().unwrap().number,
+        prack[0].cseq().unwrap().number + 1,
+        "an equal number would be refused as out of order"
+    );
+}

@@ -131,3 +131,23 @@ fn the_response_goes_to_the_source_and_rport_asks_for_its_port() {
         assert_eq!(sent.peer.local, addr(B));
     }
 }
+
+#[test]
+fn a_merged_copy_that_comes_again_after_the_call_has_ended_begins_no_second_call() {
+    let mut script = Script::default();
+    script.say(&request("INVITE", 1, "one", None, ""));
+    let refused = script.say(&request("INVITE", 1, "two", None, ""));
+    let cancelled = script.say(&request("CANCEL", 1, "one", None, ""));
+    let tag = to_tag(cancelled.last().unwrap());
+    script.say(&request("ACK", 1, "one", Some(&tag), ""));
+    // The first INVITE's transaction is forgotten T4 after its ACK; the second's 482 was lost.
+    script.wait(PATIENCE - std::time::Duration::from_secs(2));
+    let again = script.say(&request("INVITE", 1, "two", None, ""));
+    assert_eq!(again[0].to_bytes(), refused[0].to_bytes());
+    assert_eq!(script.told(), ["Incoming", "Cancelled", "Terminated"]);
+    script.wait(PATIENCE);
+    assert_eq!(
+        (script.endpoint.transaction_count(), script.endpoint.timer_count()),
+        (0, 0)
+    );
+}

@@ -11,12 +11,23 @@ use super::{
 };
 use crate::{
     api::{CommandError, Event, Peer},
-    transaction::store::server_key,
+    transaction::{ServerInput, store::server_key},
 };
 
 impl Endpoint {
-    /// The peer's CANCEL. It is answered statelessly: a repeated one gets the same answer.
+    /// The peer's CANCEL. It is a transaction of its own, so that one that comes again gets the same answer, even when
+    /// its INVITE has been forgotten meanwhile.
     pub(super) fn handle_cancel(&mut self, now: Instant, peer: Peer, cancel: &Message) {
+        let Some(key) = server_key(cancel, &Method::Cancel) else {
+            return;
+        };
+        if let Some(id) = self.core.transactions.find_server(&key) {
+            if let Some(owner) = self.core.transactions.server(id).map(|server| server.owner) {
+                self.core.heard(now, owner, cancel, true);
+            }
+            self.core.drive_server(now, id, ServerInput::Request);
+            return;
+        }
         let invite = server_key(cancel, &Method::Invite).and_then(|key| self.core.transactions.find_server(&key));
         // "If the UAS did not find a matching transaction … it SHOULD respond to the CANCEL with a 481" (§9.2).
         let Some(transaction) = invite else {
@@ -30,13 +41,11 @@ impl Endpoint {
         };
         let pending = session.is_pending(transaction);
         self.core.heard(now, owner, cancel, !pending);
+        let reply_to = super::respond::reply_to(peer, cancel);
+        let answering = self.core.start_server(cancel, key, reply_to, owner);
         // "The To tag of the response to the CANCEL and the To tag in the response to the original request SHOULD be
         // the same" (§9.2).
-        let response = self.core.response(cancel, 200, &session.local_tag).build();
-        self.core
-            .note(now, owner, true, !pending, super::ladder::summary(&response));
-        self.core
-            .send(super::respond::reply_to(peer, cancel), response.to_bytes());
+        session.reply(&mut self.core, now, answering, cancel, 200, &[]);
         // If "it has already sent a final response …, the CANCEL request has no effect" (§9.2).
         if !pending {
             return;

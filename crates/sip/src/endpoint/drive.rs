@@ -88,6 +88,7 @@ impl Core {
             owner,
             ack: None,
             acked: Vec::new(),
+            losing: Vec::new(),
             fallback,
             key: client_key(branch, &method),
         };

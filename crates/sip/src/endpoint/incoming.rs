@@ -17,7 +17,7 @@ use super::{
     session::{Exchange, Phase, Repeated, Ringing, Session},
 };
 use crate::{
-    api::{CommandError, Event, Progress, SessionId},
+    api::{CommandError, Event, Peer, Progress, SessionId},
     dialog::Dialog,
 };
 
@@ -38,6 +38,9 @@ impl Endpoint {
             peer,
             key,
         } = received;
+        if self.is_merged(&invite) {
+            return self.refuse_merged(now, &invite, peer, key);
+        }
         if let Some((status, headers)) = self.invite_refusal(&invite) {
             return self.answer_stateless(peer, &invite, status, &headers);
         }
@@ -92,10 +95,20 @@ impl Endpoint {
         });
     }
 
-    fn invite_refusal(&mut self, invite: &Message) -> Option<(u16, Vec<(&'static str, String)>)> {
-        if self.is_merged(invite) {
-            return Some((482, Vec::new()));
+    /// 482 by a transaction: a copy that comes again after the first INVITE has ended must not begin a call of its own.
+    fn refuse_merged(&mut self, now: Instant, invite: &Message, peer: Peer, key: String) {
+        if self.is_full() {
+            return self.answer_stateless(peer, invite, 482, &[]);
         }
+        // No session owns it.
+        let nobody = SessionId(self.core.next_id());
+        let transaction = self.core.start_server(invite, key, reply_to(peer, invite), nobody);
+        let tag = self.core.stateless_tag(invite);
+        let response = self.core.response(invite, 482, &tag).build();
+        self.core.respond(now, transaction, &response, false);
+    }
+
+    fn invite_refusal(&mut self, invite: &Message) -> Option<(u16, Vec<(&'static str, String)>)> {
         if !matches!(invite.max_forwards(), Ok(None | Some(1..))) {
             return Some((483, Vec::new()));
         }
@@ -103,10 +116,13 @@ impl Endpoint {
             return Some(refusal);
         }
         // Overload is said to new INVITEs only.
+        self.is_full().then(|| (503, vec![("Retry-After", "5".to_owned())]))
+    }
+
+    fn is_full(&self) -> bool {
         let sessions_max = self.core.config.sessions_max;
-        let full = self.sessions.len() >= sessions_max
-            || self.core.transactions.len() >= sessions_max.saturating_mul(TRANSACTIONS_A_SESSION);
-        full.then(|| (503, vec![("Retry-After", "5".to_owned())]))
+        self.sessions.len() >= sessions_max
+            || self.core.transactions.len() >= sessions_max.saturating_mul(TRANSACTIONS_A_SESSION)
     }
 }
 

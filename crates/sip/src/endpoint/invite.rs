@@ -125,7 +125,9 @@ impl Endpoint {
             // "… the UAC core considers [those] completed … MUST generate an ACK …, and then [MAY] terminate [them]
             // with BYE" (§13.2.2.4).
             None => {
-                if let Some(mut dialog) = Dialog::uac(invite, response, peer) {
+                let early = self.core.losing_fork(id, response);
+                if let Some(mut dialog) = early.or_else(|| Dialog::uac(invite, response, peer)) {
+                    dialog.peer = peer;
                     self.core.acknowledge(now, id, &dialog, invite, owner);
                     self.core.release(now, &mut dialog, owner);
                 }
@@ -204,6 +206,18 @@ impl Core {
         }
     }
 
+    /// The early dialog of a fork that has lost, now confirmed by its 2xx.
+    fn losing_fork(&mut self, id: TransactionId, response: &Message) -> Option<Dialog> {
+        let to = response.to().ok()?;
+        let losing = &mut self.transactions.client(id)?.losing;
+        let at = losing
+            .iter()
+            .position(|dialog| Some(dialog.remote_tag.as_str()) == to.tag())?;
+        let mut dialog = losing.swap_remove(at);
+        dialog.confirm(response);
+        Some(dialog)
+    }
+
     /// BYE for a dialog that no session wants: it is nobody's.
     fn release(&mut self, now: Instant, dialog: &mut Dialog, session: Option<SessionId>) {
         let draft = dialog
@@ -254,6 +268,9 @@ impl Session {
         match response.status().unwrap_or_default() {
             0..=199 => self.on_provisional(core, now, peer, invite, response),
             status => {
+                if let Phase::Calling(calling) = &mut self.phase {
+                    calling.leave_forks(core);
+                }
                 let phrase = response
                     .phrase()
                     .filter(|p| !p.is_empty())
@@ -338,6 +355,7 @@ impl Session {
         };
         let Some(dialog) = dialog else { return };
         let cancelled = calling.cancel != Cancel::No;
+        calling.leave_forks(core);
         core.stop_all(self.id);
         core.acknowledge(now, id, &dialog, invite, Some(self.id));
         let confirmed = Confirmed {
@@ -357,6 +375,14 @@ impl Session {
 }
 
 impl Calling {
+    /// Leaves the early dialogs to the INVITE's transaction, which outlives the session's interest in them.
+    fn leave_forks(&mut self, core: &mut Core) {
+        if let Some(client) = core.transactions.client(self.transaction) {
+            let forks = std::mem::take(&mut self.forks);
+            client.losing.extend(forks.into_iter().map(|fork| fork.dialog));
+        }
+    }
+
     /// A 1xx above 100 on its fork. False: it is not to be processed further.
     fn on_early(
         &mut self,

@@ -9,7 +9,10 @@ use bytes::Bytes;
 use segue_sip_wire::{Message, Method};
 
 use super::{Actions, ClientInput, ClientInvite, ClientOther, ServerInput, ServerInvite, ServerOther, Timing};
-use crate::api::{Peer, SessionId, Transmit};
+use crate::{
+    api::{Peer, SessionId, Transmit},
+    dialog::Dialog,
+};
 
 /// RFC 3261 §8.1.1.7.
 pub(crate) const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -39,6 +42,8 @@ pub(crate) struct Client {
     pub ack: Option<Bytes>,
     /// Forks whose 2xx was acknowledged: their tag and the ACK, for when the 2xx comes again. At most [`FORKS_MAX`].
     pub acked: Vec<(String, Transmit)>,
+    /// Early dialogs whose session has gone on without them: a late 2xx of theirs goes on with their CSeq.
+    pub losing: Vec<Dialog>,
     /// UDP, when TCP was only tried for the request's size (RFC 3261 §18.1.1).
     pub fallback: Option<Peer>,
     /// Key in the index.
