@@ -1,5 +1,7 @@
 //! Dialog state (RFC 3261 §12): who the two are to each other, and how requests within it are made.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use segue_sip_wire::{Host, Message, Method, NameAddr, Uri};

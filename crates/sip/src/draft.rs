@@ -1,5 +1,7 @@
 //! A request of ours before it has a Via: the Via depends on the transport, which may change (RFC 3261 §18.1.1).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use bytes::Bytes;
 use segue_sip_wire::{Message, MessageBuilder, Method, Uri};
 

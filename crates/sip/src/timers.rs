@@ -1,5 +1,7 @@
 //! Timers by key: setting one again moves it, and equal moments fire in the order of their keys.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,

@@ -31,7 +31,14 @@ impl Session {
         // If "the final response is 2xx and any of the unacknowledged reliable provisional responses contained a
         // session description … it MUST NOT send a final response until those provisional responses are acknowledged"
         // (RFC 3262 §3).
-        if ringing.unacknowledged.as_ref().is_some_and(|reliable| reliable.has_sdp) {
+        if let Some(reliable) = ringing.unacknowledged.as_ref().filter(|reliable| reliable.has_sdp) {
+            if reliable.given_up {
+                let state = "the PRACK never came";
+                return Err(CommandError::WrongState {
+                    command: "an answer",
+                    state,
+                });
+            }
             ringing.waiting.clear();
             ringing.held = Some(sdp);
             return Ok(());

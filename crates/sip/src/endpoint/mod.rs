@@ -1,5 +1,7 @@
 //! The sans-IO SIP endpoint.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 mod answer;
 mod bye;
 mod cancel;

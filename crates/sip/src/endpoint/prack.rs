@@ -59,6 +59,7 @@ impl Session {
             rack,
             has_sdp: progress.sdp.is_some(),
             interval,
+            given_up: false,
         });
         core.set(self.id, SessionTimer::Reliable, after(now, interval));
         core.set(self.id, SessionTimer::PrackGiveUp, after(now, core.patience()));
@@ -85,6 +86,9 @@ impl Session {
             return;
         };
         // It stays unacknowledged, so that no 2xx can follow it.
+        if let Some(reliable) = &mut ringing.unacknowledged {
+            reliable.given_up = true;
+        }
         ringing.waiting.clear();
         ringing.held = None;
         ringing.repeated = None;

@@ -1,7 +1,5 @@
 //! What a received message is, and who gets it (RFC 3261 §8.2, §18.2).
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::{sync::Arc, time::Instant};
 
 use segue_sip_wire::{Message, Method, ParseError};

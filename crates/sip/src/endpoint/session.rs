@@ -102,6 +102,8 @@ pub(crate) struct Reliable {
     pub rack: RAck,
     pub has_sdp: bool,
     pub interval: Duration,
+    /// Its 64·T1 are over.
+    pub given_up: bool,
 }
 
 /// What is to be said again and again while the INVITE is unanswered.

@@ -2,6 +2,8 @@
 //! state give actions and the next state. The [`store`](crate::transaction::store) beside them carries messages and
 //! timers.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 mod client_invite;
 mod client_other;
 mod server_invite;
