@@ -1,1 +1,16 @@
 //! What may wait: finalising recordings, salvage, clips.
+//!
+//! The heavy work is done by worker processes ([`WorkerPool`]); here it is decided what is asked of them, and what becomes of a recording
+//! when they fail. Everything here blocks: call it from a thread of its own.
+
+pub mod clips;
+mod deposit;
+mod depositor;
+mod pool;
+mod process;
+mod recording;
+mod work;
+
+pub use deposit::{DepositError, DepositOutcome};
+pub use depositor::Depositor;
+pub use pool::{WorkerCommand, WorkerError, WorkerPool};

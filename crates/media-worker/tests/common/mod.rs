@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use segue_mailbox::{Kind, RecordingManifest, StreamInfo};
+use segue_mailbox::{Kind, RecordingEnd, RecordingManifest, StreamInfo};
 use segue_media::cache::Cache;
 use segue_media::spool::{self, RecordKind};
 use segue_media::worker::{Job, Outcome, Reply, Request};
@@ -211,9 +211,8 @@ pub fn reports(cache: &Cache, sender: Sender) -> Vec<Sent> {
     (0..cache.loop_us / 1_000_000).map(report).collect()
 }
 
-/// Writes a spool of these packets, in order of arrival; equal arrivals stay in the order given.
-pub fn write_spool(path: &Path, kind: Kind, fmtp: Option<&str>, mut sent: Vec<Sent>) {
-    sent.sort_by_key(|sent| sent.arrival_ms);
+/// A manifest with sound and, for video, picture.
+pub fn manifest(kind: Kind, fmtp: Option<&str>) -> RecordingManifest {
     let info = |stream, payload_type, encoding: &str, clock_rate, fmtp: Option<&str>| StreamInfo {
         stream,
         payload_type,
@@ -225,7 +224,7 @@ pub fn write_spool(path: &Path, kind: Kind, fmtp: Option<&str>, mut sent: Vec<Se
     if kind == Kind::Video {
         streams.push(info(1, 97, "H264", 90_000, fmtp));
     }
-    let manifest = RecordingManifest {
+    RecordingManifest {
         message_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
         mailbox: "bob".to_owned(),
         call_id: "c1".to_owned(),
@@ -236,14 +235,19 @@ pub fn write_spool(path: &Path, kind: Kind, fmtp: Option<&str>, mut sent: Vec<Se
         kind,
         shortest_ms: 1000,
         streams,
-    };
+    }
+}
+
+/// A spool of these packets, in order of arrival; equal arrivals stay in the order given.
+pub fn spool_of(manifest: &RecordingManifest, mut sent: Vec<Sent>, end: Option<&RecordingEnd>) -> Vec<u8> {
+    sent.sort_by_key(|sent| sent.arrival_ms);
     let mut bytes = Vec::new();
     spool::append(
         &mut bytes,
         RecordKind::Meta,
         0,
         0,
-        &serde_json::to_vec(&manifest).unwrap(),
+        &serde_json::to_vec(manifest).unwrap(),
     )
     .unwrap();
     for sent in sent {
@@ -256,7 +260,15 @@ pub fn write_spool(path: &Path, kind: Kind, fmtp: Option<&str>, mut sent: Vec<Se
         )
         .unwrap();
     }
-    std::fs::write(path, bytes).unwrap();
+    if let Some(end) = end {
+        spool::append(&mut bytes, RecordKind::Meta, 0, 9, &serde_json::to_vec(end).unwrap()).unwrap();
+    }
+    bytes
+}
+
+/// Writes a spool that was cut.
+pub fn write_spool(path: &Path, kind: Kind, fmtp: Option<&str>, sent: Vec<Sent>) {
+    std::fs::write(path, spool_of(&manifest(kind, fmtp), sent, None)).unwrap();
 }
 
 /// A cache that a job has written.

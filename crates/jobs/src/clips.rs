@@ -1,0 +1,154 @@
+//! Clips: prepared by a worker, stored whole.
+
+use std::path::Path;
+use std::time::Duration;
+
+use segue_mailbox::{ClipInfo, RenditionProfile};
+use segue_media::worker::{Job, Outcome, Rendition};
+use segue_store::{NewClip, NewRendition, Store, StoreError};
+
+use crate::pool::{WorkerError, WorkerPool};
+use crate::work;
+
+/// Name of the built-in beep; no user's clip has it.
+pub const BEEP: &str = "beep";
+/// Longest clip, milliseconds: the whole early phase of a call is shorter.
+pub const LONGEST_MS: u64 = 180_000;
+/// Longest time a worker takes for a clip.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Why there is no clip. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClipError {
+    /// The name is ours.
+    #[error("the name '{BEEP}' is taken by the built-in beep")]
+    Reserved,
+    /// The file is no clip.
+    #[error("{0}")]
+    Refused(String),
+    /// The worker could not.
+    #[error(transparent)]
+    Worker(WorkerError),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl ClipError {
+    /// A word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ClipError::Reserved | ClipError::Refused(_) => "refused",
+            ClipError::Worker(_) => "worker_failed",
+            ClipError::Store(error) => error.code(),
+            ClipError::Io(_) => "disk_failed",
+        }
+    }
+
+    /// What can be done about it.
+    pub fn fix(&self) -> String {
+        match self {
+            ClipError::Reserved => "choose another name".to_owned(),
+            ClipError::Refused(_) => format!("give a file with audio or video of at most {} s", LONGEST_MS / 1000),
+            ClipError::Worker(_) => "`segue doctor` tells what the media worker lacks".to_owned(),
+            ClipError::Store(error) => error.fix(),
+            ClipError::Io(_) => "see that the data directory can be written and has room".to_owned(),
+        }
+    }
+}
+
+/// Prepares a file and stores it as clip `name`, replacing one of that name. `progress` gets 0 to 99.
+///
+/// # Errors
+/// [`ClipError`]; nothing was changed then.
+pub fn prepare_and_store(
+    pool: &WorkerPool,
+    store: &Store,
+    name: &str,
+    file: &Path,
+    progress: &mut dyn FnMut(u8),
+) -> Result<ClipInfo, ClipError> {
+    if name == BEEP {
+        return Err(ClipError::Reserved);
+    }
+    let input = file
+        .to_str()
+        .ok_or_else(|| ClipError::Refused("the file's name is not UTF-8".to_owned()))?
+        .to_owned();
+    let job = |out_dir| Job::PrepareClip {
+        input,
+        out_dir,
+        longest_ms: LONGEST_MS,
+    };
+    make(pool, store, name, job, progress)
+}
+
+/// The built-in beep, made if the store does not have it yet.
+///
+/// # Errors
+/// [`ClipError`]; there is no beep then.
+pub fn ensure_beep(pool: &WorkerPool, store: &Store) -> Result<ClipInfo, ClipError> {
+    match store.clip(BEEP) {
+        Err(StoreError::NotFound { .. }) => {}
+        known => return Ok(known?),
+    }
+    make(pool, store, BEEP, |out_dir| Job::PrepareBeep { out_dir }, &mut |_| {})
+}
+
+fn make(
+    pool: &WorkerPool,
+    store: &Store,
+    name: &str,
+    job: impl FnOnce(String) -> Job,
+    progress: &mut dyn FnMut(u8),
+) -> Result<ClipInfo, ClipError> {
+    let folder = work::folder(store.data_dir(), work::PREPARE)?;
+    let out_dir = folder.path().to_string_lossy().into_owned();
+    let outcome = pool.run(&job(out_dir), LIMIT, progress).map_err(|error| match error {
+        WorkerError::Refused(why) => ClipError::Refused(why),
+        error => ClipError::Worker(error),
+    })?;
+    let Outcome::Clip {
+        duration_ms,
+        renditions,
+        poster,
+    } = outcome
+    else {
+        return Err(ClipError::Worker(WorkerError::Failed(
+            "the media worker answered something else".to_owned(),
+        )));
+    };
+    let renditions = renditions
+        .into_iter()
+        .map(|made| read(folder.path(), made))
+        .collect::<Result<_, _>>()?;
+    let poster = poster.map(|file| std::fs::read(folder.path().join(file))).transpose()?;
+    Ok(store.put_clip(NewClip {
+        name: name.to_owned(),
+        duration_ms,
+        renditions,
+        poster,
+    })?)
+}
+
+fn read(folder: &Path, made: Rendition) -> Result<NewRendition, ClipError> {
+    let Rendition {
+        profile,
+        file,
+        profile_level_id,
+    } = made;
+    let unknown = |_| {
+        ClipError::Worker(WorkerError::Failed(format!(
+            "the media worker made an unknown {profile}"
+        )))
+    };
+    let profile: RenditionProfile = serde_json::from_value(profile.clone().into()).map_err(unknown)?;
+    Ok(NewRendition {
+        profile,
+        profile_level_id,
+        cache: std::fs::read(folder.join(file))?,
+    })
+}

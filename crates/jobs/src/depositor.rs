@@ -1,0 +1,182 @@
+//! The threads that turn recordings into messages, and the salvage of what a crash left.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use segue_store::Store;
+
+use crate::deposit::{self, Context, DepositError, DepositOutcome};
+use crate::pool::WorkerPool;
+use crate::recording::{self, Recording};
+use crate::work;
+
+/// Recordings that wait; beyond it a recording waits for the next start.
+const WAITING_MAX: usize = 4096;
+/// Raw messages tried at one start.
+const RAW_MAX: u32 = 1000;
+
+/// Gets the outcome, on a thread of the depositor.
+type Done = Box<dyn FnOnce(Result<DepositOutcome, DepositError>) + Send>;
+
+enum Order {
+    Deposit(String, Done),
+    Discard(String),
+}
+
+/// Takes recordings that ended, one after the other, as many at a time as the pool has workers.
+pub struct Depositor {
+    orders: SyncSender<Order>,
+    threads: Vec<JoinHandle<()>>,
+    waiting: Arc<AtomicUsize>,
+    cx: Context,
+}
+
+impl Depositor {
+    /// Starts the threads. Spools are `<spool_dir>/<message id>.spool`; the folder is made if missing.
+    ///
+    /// # Errors
+    /// When the folder or a thread cannot be made.
+    pub fn start(store: Store, pool: WorkerPool, spool_dir: PathBuf) -> io::Result<Depositor> {
+        std::fs::create_dir_all(&spool_dir)?;
+        work::sweep(store.data_dir());
+        let (orders, queue) = mpsc::sync_channel(WAITING_MAX);
+        let queue = Arc::new(Mutex::new(queue));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let cx = Context { store, pool, spool_dir };
+        let mut threads = Vec::new();
+        for index in 0..cx.pool.size() {
+            let (cx, queue, waiting) = (cx.clone(), Arc::clone(&queue), Arc::clone(&waiting));
+            let run = move || perform(&cx, &queue, &waiting);
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("deposit-{index}"))
+                    .spawn(run)?,
+            );
+        }
+        Ok(Depositor {
+            orders,
+            threads,
+            waiting,
+            cx,
+        })
+    }
+
+    /// Makes the synced recording of this id a message. `done` is called once, from another thread; `Ok(Stored)` is the acknowledgement.
+    /// Never blocks.
+    pub fn deposit(&self, message_id: &str, done: Done) {
+        self.order(Order::Deposit(message_id.to_owned(), done));
+    }
+
+    /// Drops the synced recording of this id. Never blocks.
+    pub fn discard(&self, message_id: &str) {
+        self.order(Order::Discard(message_id.to_owned()));
+    }
+
+    /// Recordings that wait or are at work.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Takes up what was left at the last end: spools that nobody finalised, and messages that are stored raw. Call it once at start, before
+    /// calls are taken: every spool there is then has no owner. The work is done in the background, after new recordings where both wait.
+    ///
+    /// # Errors
+    /// When the spool folder cannot be read or a thread not be made.
+    pub fn salvage(&self) -> io::Result<()> {
+        let left = recording::ids(&self.cx.spool_dir)?;
+        let cx = self.cx.clone();
+        // Not waited for at shutdown: what it has not done stays for the next start.
+        std::thread::Builder::new().name("salvage".to_owned()).spawn(move || {
+            for id in left {
+                salvage(&cx, &id);
+            }
+            refine_all(&cx);
+        })?;
+        Ok(())
+    }
+
+    /// Finishes what waits, then ends the threads.
+    pub fn shutdown(self) {
+        drop(self.orders);
+        for thread in self.threads {
+            // A thread that panicked has nothing left to finish.
+            let _ = thread.join();
+        }
+    }
+
+    fn order(&self, order: Order) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.orders.try_send(order) else {
+            return;
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Order::Deposit(id, done) = order {
+            tracing::error!(
+                message_id = id,
+                "too many recordings wait; this one is kept for the next start"
+            );
+            done(Err(DepositError::Overload));
+        }
+    }
+}
+
+fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) {
+    loop {
+        // One thread waits in recv with the lock; the others wait for the lock.
+        let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match order {
+            Ok(Order::Deposit(id, done)) => {
+                let outcome = deposit::deposit(cx, &id);
+                match &outcome {
+                    Ok(DepositOutcome::Stored(message)) => {
+                        tracing::info!(message_id = id, duration_ms = message.duration_ms, "message committed");
+                    }
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(message_id = id, %error, "a recording is no message yet"),
+                }
+                done(outcome);
+            }
+            Ok(Order::Discard(id)) => deposit::discard(cx, &id),
+            Err(_) => return,
+        }
+        waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn salvage(cx: &Context, id: &str) {
+    let path = recording::path(&cx.spool_dir, id);
+    match Recording::read(&path) {
+        Ok(Some(recording)) if recording.too_short() => {
+            tracing::info!(message_id = id, "a short recording of the last run is dropped");
+            deposit::discard(cx, id);
+        }
+        Ok(Some(_)) => match deposit::deposit(cx, id) {
+            Ok(outcome) => tracing::info!(message_id = id, ?outcome, "a recording of the last run is salvaged"),
+            Err(error) => tracing::error!(message_id = id, %error, "a recording of the last run cannot be salvaged"),
+        },
+        Ok(None) => {
+            // Cut before its manifest was whole: nobody can own it.
+            tracing::info!(message_id = id, "a spool without manifest is dropped");
+            deposit::discard(cx, id);
+        }
+        Err(error) => tracing::error!(path = %path.display(), %error, "a spool cannot be read"),
+    }
+}
+
+fn refine_all(cx: &Context) {
+    let raw = cx.store.raw_messages(RAW_MAX).unwrap_or_else(|error| {
+        tracing::error!(%error, "raw messages cannot be listed");
+        Vec::new()
+    });
+    for message in raw {
+        match deposit::refine(cx, &message) {
+            Ok(true) => tracing::info!(message_id = message.id, "a raw message is finalised"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(message_id = message.id, %error, "a raw message cannot be finalised"),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Clips on their way into the store.
+
+mod common;
+
+use common::*;
+use segue_jobs::WorkerPool;
+use segue_jobs::clips::{self, ClipError};
+use segue_mailbox::RenditionProfile;
+use segue_media::cache::Cache;
+use segue_store::Store;
+
+#[test]
+fn a_file_becomes_a_clip_with_all_its_renditions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (Store::open(folder.path()).unwrap(), WorkerPool::new(worker("clips"), 1));
+    let mut said = Vec::new();
+    let input = marks(folder.path(), 2);
+    let made = clips::prepare_and_store(&pool, &store, "hello", &input, &mut |percent| said.push(percent)).unwrap();
+    assert!(said.len() > 5);
+    assert_eq!(
+        (made.name.as_str(), made.duration_ms, made.renditions.len()),
+        ("hello", 2000, 6)
+    );
+    assert_eq!(store.clip("hello").unwrap(), made);
+    let bytes = store
+        .rendition(made.id, RenditionProfile::H264W640Mode0)
+        .unwrap()
+        .unwrap();
+    assert_eq!(Cache::parse(&bytes).unwrap().loop_us, 2_000_000);
+    assert_eq!(std::fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_clip_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (
+        Store::open(folder.path()).unwrap(),
+        WorkerPool::new(worker("noclips"), 1),
+    );
+    let text = folder.path().join("a.txt");
+    std::fs::write(&text, "no clip at all").unwrap();
+    let error = clips::prepare_and_store(&pool, &store, "hello", &text, &mut |_| {}).unwrap_err();
+    assert!(
+        matches!(error, ClipError::Refused(_)) && error.code() == "refused",
+        "{error}"
+    );
+    let error = clips::prepare_and_store(&pool, &store, clips::BEEP, &text, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ClipError::Reserved));
+    assert_eq!(store.clips().unwrap(), []);
+    assert_eq!(std::fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_beep_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (Store::open(folder.path()).unwrap(), WorkerPool::new(worker("beep"), 1));
+    let first = clips::ensure_beep(&pool, &store).unwrap();
+    assert_eq!((first.duration_ms, first.renditions.len()), (1000, 6));
+    assert_eq!(clips::ensure_beep(&pool, &store).unwrap(), first);
+}
