@@ -1,4 +1,4 @@
-//! `segue clip` beside a running store. Preparing real files is shown by the tests of the worker and of the calls.
+//! `segue clip` beside a running store.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod fixture;
@@ -84,4 +84,76 @@ fn what_is_no_clip_is_refused_and_nothing_is_changed() {
         segue.fails(2, &["clip", "add", name, "some.mp4"]);
     }
     assert_eq!(segue.json(&["clip", "list"]), json!([]));
+}
+
+/// One second of 880 Hz, 8 kHz mono, as a WAV file (RIFF, PCM 16 bit).
+fn tone() -> Vec<u8> {
+    let samples: Vec<u8> = (0..8_000)
+        .map(|n| (f64::from(n) * 880.0 / 8_000.0 * std::f64::consts::TAU).sin() * 12_000.0)
+        .flat_map(|sample| (sample as i16).to_le_bytes())
+        .collect();
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples.len() as u32).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data");
+    wav.extend((samples.len() as u32).to_le_bytes());
+    wav.extend(samples);
+    wav
+}
+
+#[test]
+fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
+    let segue = Segue::new();
+    let server = segue.store();
+    fs::write(segue.dir().join("-tone.wav"), tone()).unwrap();
+    let made = segue.json(&["clip", "add", "tone", "./-tone.wav"]);
+    assert_eq!(made["name"], "tone");
+    let duration = made["duration_ms"].as_u64().unwrap();
+    assert!((900..=1_100).contains(&duration), "{made}");
+    let profiles: Vec<&str> = made["renditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["profile"].as_str().unwrap())
+        .collect();
+    assert_eq!(profiles, ["pcmu", "pcma"]);
+
+    segue.ok(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1",
+        "--clip",
+        "tone",
+    ]);
+    let found = server.lookup("bob").unwrap().unwrap().clip.unwrap();
+    assert!(
+        server
+            .rendition(found.id, found.renditions[0].profile)
+            .unwrap()
+            .unwrap()
+            .len()
+            > 8_000
+    );
+    let again = segue.ok(&["clip", "add", "tone", "./-tone.wav"]);
+    assert!(
+        again.starts_with("clip tone: 1.0 s, audio alone, as pcmu, pcma ("),
+        "{again}"
+    );
+    assert_ne!(
+        server.lookup("bob").unwrap().unwrap().clip.unwrap().id,
+        found.id,
+        "the next call gets the new one"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_audio_or_video_is_refused_and_nothing_is_changed() {
+    let segue = Segue::new();
+    fs::write(segue.dir().join("story.txt"), "Once upon a time.\n".repeat(100)).unwrap();
+    let (said, line) = segue.fails(1, &["clip", "add", "story", "story.txt"]);
+    assert_eq!(said["code"], "refused");
+    assert!(line.contains("; fix: give a file with audio or video"), "{line}");
+    assert_eq!(segue.json(&["clip", "list"]), json!([]));
+    assert_eq!(segue.store().totals().unwrap(), segue_store::Totals::default());
 }

@@ -2,10 +2,12 @@
 
 use std::{
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use clap::Subcommand as ClapSubcommand;
+use segue_jobs::{WorkerCommand, WorkerPool, clips};
 use segue_mailbox::{BEEP_CLIP, ClipInfo};
 use segue_policy::Subscriber;
 use serde_json::{Value, json};
@@ -68,15 +70,17 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
+fn unreadable(file: &Path, why: String) -> Failure {
+    Failure::refused(
+        "unreadable",
+        format!("{} cannot be read: {why}", file.display()),
+        "name a file of audio or video that this user may read",
+    )
+}
+
 /// What can be said before a worker is started.
 fn readable(file: &Path) -> Result<(), Failure> {
-    let unreadable = |why: String| {
-        Failure::refused(
-            "unreadable",
-            format!("{} cannot be read: {why}", file.display()),
-            "name a file of audio or video that this user may read",
-        )
-    };
+    let unreadable = |why: String| unreadable(file, why);
     let found = fs::metadata(file).map_err(|e| unreadable(e.to_string()))?;
     if !found.is_file() {
         return Err(unreadable("it is no file".to_owned()));
@@ -87,13 +91,37 @@ fn readable(file: &Path) -> Result<(), Failure> {
     fs::File::open(file).map(drop).map_err(|e| unreadable(e.to_string()))
 }
 
+/// Prepares and stores it in a worker process; the share done is shown to a person who watches.
 fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failure> {
-    let _ = (context, name, file);
-    Err(Failure::refused(
-        "not_built",
-        "preparing clips is not part of this build",
-        "use a later build",
-    ))
+    let broken = |e: io::Error| {
+        Failure::refused(
+            "worker_failed",
+            format!("no worker: {e}"),
+            "run 'segue' from an installed binary",
+        )
+    };
+    let command = WorkerCommand {
+        program: std::env::current_exe().map_err(broken)?,
+        args: ["media-worker", "--quiet"].map(str::to_owned).to_vec(),
+    };
+    // Absolute: a name such as `-x.mp4` or `http:...` can mean nothing but a file here.
+    let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
+    let watched = context.out.is_watched();
+    let mut show = |percent: u8| {
+        if watched {
+            eprint!("\rpreparing {name}: {percent} %");
+            let _ = io::stderr().flush();
+        }
+    };
+    let prepared = clips::prepare_and_store(&WorkerPool::new(command, 1), &context.store()?, name, &file, &mut show);
+    if watched {
+        // The line that showed progress is given back.
+        eprint!("\r\x1b[K");
+    }
+    prepared.map_err(|e| match e {
+        clips::ClipError::Store(error) => error.into(),
+        other => Failure::refused(other.code(), format!("{name}: {other}"), other.fix()),
+    })
 }
 
 fn users<'a>(clip: &ClipInfo, subscribers: &'a [Subscriber]) -> Vec<&'a str> {

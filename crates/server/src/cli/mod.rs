@@ -86,6 +86,9 @@ enum Command {
         /// Print the GStreamer elements this machine lacks, one a line, and end
         #[arg(long)]
         check: bool,
+        /// Say nothing on stderr: whoever asked reports what failed, in one line
+        #[arg(long)]
+        quiet: bool,
     },
 }
 
@@ -115,12 +118,12 @@ pub fn main() -> ExitCode {
 }
 
 fn perform(cli: Cli) -> Result<ExitCode, Failure> {
-    if let Command::MediaWorker { check } = cli.command {
+    if let Command::MediaWorker { check, quiet } = cli.command {
         // The worker reads no configuration: its jobs say everything.
         return if check {
             missing_elements()
         } else {
-            Ok(segue_media_worker::main())
+            Ok(media_worker(quiet))
         };
     }
     let Global {
@@ -148,6 +151,14 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor | Command::MediaWorker { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn media_worker(quiet: bool) -> ExitCode {
+    if quiet && let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        // The descriptor itself: GStreamer and its codecs write to it past our standard library.
+        let _ = rustix::stdio::dup2_stderr(&nowhere);
+    }
+    segue_media_worker::main()
 }
 
 fn missing_elements() -> Result<ExitCode, Failure> {
