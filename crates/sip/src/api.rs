@@ -187,14 +187,14 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// UAS: ACK for our 2xx.
+    /// ACK for our 2xx, to the INVITE or to a re-INVITE.
     Acked {
         /// Which.
         session: SessionId,
         /// Its body when it carries the answer to our offer (delayed offer).
         sdp: Option<Arc<[u8]>>,
     },
-    /// UAS: no ACK for our 2xx within 64·T1; BYE has been sent.
+    /// No ACK for our 2xx, to the INVITE or to a re-INVITE, within 64·T1; BYE has been sent.
     AckTimeout {
         /// Which.
         session: SessionId,
@@ -233,7 +233,7 @@ pub enum Event {
         /// The offer.
         sdp: Option<Arc<[u8]>>,
     },
-    /// The peer's BYE (200 sent).
+    /// The peer's BYE (200 sent); or the peer said that it knows the dialog no more (BYE sent).
     Bye {
         /// Which.
         session: SessionId,

@@ -115,6 +115,9 @@ impl Endpoint {
         if let Some(refusal) = body_refusal(invite) {
             return Some(refusal);
         }
+        if !accepts_sdp(invite) {
+            return Some((406, Vec::new()));
+        }
         // Overload is said to new INVITEs only.
         self.is_full().then(|| (503, vec![("Retry-After", "5".to_owned())]))
     }
@@ -124,6 +127,20 @@ impl Endpoint {
         self.sessions.len() >= sessions_max
             || self.core.transactions.len() >= sessions_max.saturating_mul(TRANSACTIONS_A_SESSION)
     }
+}
+
+/// Whether the answer may be SDP (§20.1; without Accept it may).
+fn accepts_sdp(invite: &Message) -> bool {
+    let accepted = |range: &str| {
+        ["application/sdp", "application/*", "*/*"]
+            .iter()
+            .any(|ours| range.eq_ignore_ascii_case(ours))
+    };
+    let ranges = invite.list("Accept");
+    ranges.is_empty()
+        || ranges
+            .iter()
+            .any(|range| accepted(range.split(';').next().unwrap_or_default().trim()))
 }
 
 /// A body that we cannot read (§8.2.3).
