@@ -18,7 +18,7 @@ use crate::{
     spool::RecordKind,
     spool_link::SpoolLink,
     stats::{Count, Counters},
-    syscall::Outbox,
+    syscall,
 };
 
 /// The sockets of one m-line of a leg.
@@ -33,7 +33,6 @@ pub struct Carrier<'a> {
     pub now: Instant,
     pub key: SessionKey,
     pub pairs: &'a [Option<LegPair>],
-    pub outbox: &'a mut Outbox,
     pub spool: &'a mut SpoolLink,
     pub recordings: &'a AtomicU64,
     pub events: &'a Events,
@@ -51,12 +50,10 @@ impl Carrier<'_> {
 
 impl Sink for Carrier<'_> {
     fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>]) {
-        let pairs = self.pairs;
-        let mut found = pairs.iter().flatten();
-        let Some(pair) = found.find(|pair| pair.leg == leg && pair.kind == kind) else {
+        let Some(pair) = self.pair(leg, kind) else {
             return;
         };
-        let sent = self.outbox.send(&pair.pair.rtp, to, packets);
+        let sent = syscall::send(&pair.rtp, to, packets);
         self.counters.count(Count::Sent, sent as u64);
         if sent < packets.len() {
             self.counters

@@ -28,7 +28,7 @@ use crate::{
     session::{BATCH_MAX, Session, SessionConfig},
     spool_link::SpoolLink,
     stats::Counters,
-    syscall::{Inbox, Outbox},
+    syscall::Inbox,
     wheel::{Timer, Wheel},
 };
 
@@ -76,7 +76,6 @@ pub struct MediaThread {
     timer: TimerFd,
     armed: Option<Instant>,
     inbox: Inbox,
-    outbox: Outbox,
     wheel: Wheel,
     due: Vec<Timer>,
     slots: Vec<Option<Slot>>,
@@ -111,7 +110,6 @@ impl MediaThread {
             timer,
             armed: None,
             inbox: Inbox::new(),
-            outbox: Outbox::new(),
             wheel: Wheel::new(Instant::now()),
             due: Vec::new(),
             slots: Vec::new(),
@@ -324,7 +322,6 @@ impl MediaThread {
             now,
             key: slot.key,
             pairs: &slot.pairs,
-            outbox: &mut self.outbox,
             spool: &mut self.start.spool,
             recordings: &self.start.recordings,
             events: &self.start.events,
