@@ -21,6 +21,7 @@
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -178,7 +179,12 @@ pub(crate) fn ensure(data_dir: &Path) -> Result<PathBuf, StoreError> {
             ours: VERSION,
         }),
         None => {
-            fs::create_dir_all(data_dir).map_err(|e| unusable(data_dir, &e))?;
+            // Messages are private: nobody else may look in.
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(data_dir)
+                .map_err(|e| unusable(data_dir, &e))?;
             create(data_dir, &path)?;
             Ok(path)
         }

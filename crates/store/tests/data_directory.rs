@@ -31,6 +31,8 @@ fn a_new_directory_gets_a_database_with_our_settings() {
     let store = Store::open(&dir).unwrap();
     store.put_subscriber(subscriber("bob")).unwrap();
     assert_eq!(version(&dir), Ok(Some(1)));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&dir).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700, "messages are private");
     assert_eq!(count(&dir, "PRAGMA auto_vacuum"), 2);
     assert_eq!(count(&dir, "PRAGMA page_size"), 8192);
     assert_eq!(count(&dir, "PRAGMA user_version"), 1);
