@@ -104,7 +104,7 @@ impl Store {
     pub fn open_server(data_dir: &Path) -> Result<Store, StoreError> {
         schema::ensure(data_dir)?;
         let lock = lock_file(data_dir)?;
-        lock.try_lock().map_err(|_| StoreError::InUse {
+        take(&lock).map_err(|()| StoreError::InUse {
             path: data_dir.to_owned(),
         })?;
         let store = Store::open_as(data_dir, Stager::Server, Some(lock))?;

@@ -100,6 +100,21 @@ fn only_one_server_works_on_a_directory() {
 }
 
 #[test]
+fn asking_whether_a_server_runs_keeps_none_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open_server(dir.path()).unwrap());
+    // Whoever asks holds the lock for an instant; here for a longer one.
+    let asking = fs::File::open(dir.path().join("server.lock")).unwrap();
+    asking.lock_shared().unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| Store::open_server(dir.path()));
+        std::thread::sleep(Duration::from_millis(60));
+        drop(asking);
+        starting.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn bytes_that_a_server_left_half_brought_in_are_swept_and_a_commands_are_not() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
