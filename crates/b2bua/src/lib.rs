@@ -5,9 +5,12 @@
 
 mod admission;
 mod clips;
+mod packet_path;
+mod perform;
 mod shard;
 mod translate;
 
 pub use admission::{Admission, Refusal};
 pub use clips::ClipCache;
+pub use perform::{Deposits, Gauges, Inbox, InboxEnd, Node, perform};
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

@@ -5,7 +5,10 @@ use std::{
     future::Future,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -106,11 +109,45 @@ pub struct Node {
     pub inbox: Inbox,
     /// The way back's end.
     pub inbox_end: InboxEnd,
+    /// Kept true for who asks from other threads.
+    pub gauges: Arc<Gauges>,
+}
+
+/// What a shard counts, readable from any thread.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    calls: AtomicU64,
+    stats: Mutex<ShardStats>,
+}
+
+impl Gauges {
+    /// Calls alive now.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Counters since the start, by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        [
+            ("calls", stats.calls),
+            ("sip_unknown_source", stats.unknown_source),
+            ("sip_unparsable", stats.unparsable),
+            ("call_panics", stats.panics),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into()
+    }
+
+    fn set(&self, shard: &Shard) {
+        self.calls.store(shard.call_count() as u64, Ordering::Relaxed);
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = shard.stats();
+    }
 }
 
 /// Runs one shard until `shutdown` is done; then ends its calls in order (a recording is kept) and returns.
 pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardStats {
-    let Node { shard, transports, media, store, deposits, clips, spool_dir, inbox, inbox_end } = node;
+    let Node { shard, transports, media, store, deposits, clips, spool_dir, inbox, inbox_end, gauges } = node;
     let mut performer = Performer {
         shard,
         media,
@@ -123,7 +160,7 @@ pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardSta
         tasks: JoinSet::new(),
         refusals: RefusalLog::default(),
     };
-    performer.run(transports, inbox_end, shutdown).await
+    performer.run(transports, inbox_end, &gauges, shutdown).await
 }
 
 struct Performer {
@@ -146,6 +183,7 @@ impl Performer {
         &mut self,
         mut transports: Transports,
         mut inbox_end: InboxEnd,
+        gauges: &Gauges,
         shutdown: impl Future<Output = ()>,
     ) -> ShardStats {
         let mut shutdown = std::pin::pin!(shutdown);
@@ -153,6 +191,7 @@ impl Performer {
         loop {
             self.end_overflowed(&inbox_end);
             self.perform_outputs(&mut transports);
+            gauges.set(&self.shard);
             if drain_until.is_some_and(|until| self.shard.call_count() == 0 || Instant::now() >= until) {
                 break;
             }
@@ -356,7 +395,7 @@ fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> A
 /// The address of a target whose host is a name, by the system's resolver (blocking). Addresses need none.
 fn resolve(target: &str) -> Option<SocketAddr> {
     let uri: segue_sip_wire::Uri = target.parse().ok()?;
-    let segue_sip_wire::Host::Name(name) = uri.host() else { return None };
+    let Some(segue_sip_wire::Host::Name(name)) = uri.host() else { return None };
     let port = uri.port().unwrap_or(5060);
     std::net::ToSocketAddrs::to_socket_addrs(&(name.as_ref(), port)).ok()?.next()
 }

@@ -260,6 +260,12 @@ impl Caller {
             return;
         }
         self.live = Some(msg.branch().to_owned());
+        if status >= 200 {
+            // Who sent it two ways gives up the other.
+            for other in self.branches.iter().filter(|b| *b != msg.branch()) {
+                self.phone.abandon(other);
+            }
+        }
         match status {
             100..200 if *reply == Reply::Provisional => {
                 if status > 100 {

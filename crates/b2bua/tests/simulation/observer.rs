@@ -30,6 +30,8 @@ macro_rules! hold {
 /// One message on the wire.
 #[derive(Clone, Copy)]
 struct Said<'a> {
+    /// Its place in the log.
+    n: usize,
     at: Time,
     out: bool,
     msg: &'a Msg,
@@ -94,11 +96,11 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn of(world: &'a World, call: usize) -> View<'a> {
         let wire = |who: Party| {
-            let said = |e: &'a Entry| match &e.what {
-                Seen::Wire { party, out, msg, .. } if *party == who => Some(Said { at: e.at, out: *out, msg }),
+            let said = |(n, e): (usize, &'a Entry)| match &e.what {
+                Seen::Wire { party, out, msg, .. } if *party == who => Some(Said { n, at: e.at, out: *out, msg }),
                 _ => None,
             };
-            world.log.iter().filter_map(said).collect()
+            world.log.iter().enumerate().filter_map(said).collect()
         };
         let mine = |e: &&Entry| match &e.what {
             Seen::Media { call: c, .. }
@@ -192,12 +194,10 @@ impl<'a> View<'a> {
             marks.insert("INVITE retransmitted".into());
         }
         let (status, answered) = self.outcome()?;
-        let cancel = self.a.iter().find(|s| s.is(false, "CANCEL")).map(|s| s.at);
-        if cancel.is_some_and(|at| at < answered) {
-            return Err(format!("A's CANCEL was followed by {status}, later"));
-        }
-        if cancel == Some(answered) {
-            hold!(status == 487 || status == 200, "A's CANCEL made {status}");
+        let cancel = self.a.iter().find(|s| s.is(false, "CANCEL"));
+        let last_word = self.a.iter().find(|s| s.responds(true, "INVITE") == Some(status)).map_or(0, |s| s.n);
+        if let Some(cancel) = cancel.filter(|c| c.n < last_word) {
+            hold!(status == 487 && cancel.at == answered, "A's CANCEL was followed by {status}");
         }
         let byes_in = self.a.iter().filter(|s| s.is(false, "BYE"));
         let byes_out: BTreeMap<&str, Time> = first_of(self.a.iter().filter(|s| s.is(true, "BYE")).copied());
@@ -305,14 +305,17 @@ impl<'a> View<'a> {
             return Ok(());
         };
         self.cancel_of_b(marks)?;
-        // Each refusal that came got its ACK, each time.
-        for said in self.b.iter().filter(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 300)) {
+        // Each refusal that came got its ACK, each time; unless nobody waited any more.
+        let first = self.b.iter().find(|s| s.responds(false, "INVITE").is_some()).map_or(0, |s| s.at);
+        let cancelled = self.b.iter().find(|s| s.is(true, "CANCEL")).map(|s| s.at);
+        let waited = |s: &&Said| first < invited + TRIED && cancelled.is_none_or(|c| s.at < c + TRIED);
+        for said in self.b.iter().filter(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 300)).filter(waited) {
             let acked = self.b.iter().any(|s| s.is(true, "ACK") && s.msg.branch() == said.msg.branch() && s.at == said.at);
             hold!(acked, "a {:?} of B got no ACK", said.msg.status());
         }
         // Each 2xx got its ACK each time; each dialog its BYE once, from either side.
         let answers: Vec<&Said> =
-            self.b.iter().filter(|s| s.responds(false, "INVITE").is_some_and(|c| (200..300).contains(&c))).collect();
+            self.b.iter().filter(|s| s.responds(false, "INVITE").is_some_and(|c| (200..300).contains(&c))).filter(waited).collect();
         let tags: BTreeSet<&str> = answers
             .iter()
             .filter(|s| invites.contains_key(s.msg.branch()))

@@ -115,6 +115,11 @@ impl Phone {
         }
     }
 
+    /// Stops an INVITE that has had no response.
+    pub fn abandon(&mut self, branch: &str) {
+        self.clients.retain(|c| c.branch != branch || c.method != "INVITE");
+    }
+
     /// Sends it now and again until stopped.
     pub fn repeat(&mut self, now: Time, id: &str, bytes: Vec<u8>, longest: Time) {
         self.out.push(bytes.clone());
@@ -127,10 +132,6 @@ impl Phone {
         let before = self.repeats.len();
         self.repeats.retain(|r| r.id != id);
         self.repeats.len() < before
-    }
-
-    pub fn repeats(&self, id: &str) -> bool {
-        self.repeats.iter().any(|r| r.id == id)
     }
 
     /// Answers a request and remembers the answer for its retransmissions.

@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use segue_sip_wire::Message;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
 
 use super::{Inbound, Received};
@@ -84,13 +84,15 @@ impl UdpSender {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .note(remote, transmit.id);
-        let mut sent = self.socket.try_send_to(&transmit.bytes, remote);
+        // Straight to the system: tokio's own try_send_to knows only the readiness of its last poll.
+        let (socket, to) = (SockRef::from(&*self.socket), remote.into());
+        let mut sent = socket.send_to(&transmit.bytes, &to);
         if sent
             .as_ref()
             .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
         {
             // The error of an earlier datagram; this one has not been tried.
-            sent = self.socket.try_send_to(&transmit.bytes, remote);
+            sent = socket.send_to(&transmit.bytes, &to);
         }
         match sent {
             Ok(_) => {}
@@ -111,20 +113,24 @@ impl UdpSender {
 async fn read(socket: Arc<UdpSocket>, local: SocketAddr, recent: Arc<Mutex<Recent>>, to_shard: mpsc::Sender<Inbound>) {
     let mut buffer = vec![0u8; DATAGRAM_MAX];
     loop {
-        let (len, remote) = match socket.recv_from(&mut buffer).await {
-            Ok(received) => received,
-            Err(_) => {
-                for id in refused(&socket, &recent) {
-                    if to_shard
-                        .send(Inbound::Received(Received::SendFailed(id)))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
+        // The error queue wakes nobody who waits for reading alone.
+        let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
+            return;
+        };
+        if ready.is_error() {
+            for id in refused(&socket, &recent) {
+                if to_shard
+                    .send(Inbound::Received(Received::SendFailed(id)))
+                    .await
+                    .is_err()
+                {
+                    return;
                 }
-                continue;
             }
+        }
+        // An error here is of an earlier datagram, told by the error queue.
+        let Ok((len, remote)) = socket.try_recv_from(&mut buffer) else {
+            continue;
         };
         let datagram = buffer.get(..len).unwrap_or_default();
         // CRLF keep-alives need no answer on UDP (RFC 5626 §4.4.2 uses STUN).
