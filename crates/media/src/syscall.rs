@@ -11,10 +11,7 @@ use std::{
 
 use socket2::SockAddr;
 
-use crate::{
-    path::rtp::{HEADER_LEN, Wire},
-    session::BATCH_MAX,
-};
+use crate::{path::rtp::Wire, session::BATCH_MAX};
 
 /// Longer datagrams are no RTP that we negotiate; they are counted as bad.
 const DATAGRAM_MAX: usize = 2_048;
@@ -124,7 +121,28 @@ fn address(from: &libc::sockaddr_storage) -> Option<SocketAddr> {
 pub fn send(socket: &impl AsRawFd, to: SocketAddr, packets: &[Wire<'_>]) -> usize {
     let to = SockAddr::from(to);
     let packets = packets.get(..BATCH_MAX).unwrap_or(packets);
-    send_each(socket.as_raw_fd(), &to, packets)
+    let mut parts = [EMPTY_PART; 2 * BATCH_MAX];
+    fill_parts(&mut parts, packets);
+    // SAFETY: mmsghdr is plain C data for which all zeros is a value.
+    let mut heads: [libc::mmsghdr; BATCH_MAX] = unsafe { std::mem::zeroed() };
+    let pairs = parts.as_chunks_mut::<2>().0.iter_mut();
+    for ((head, pair), _) in heads.iter_mut().zip(pairs).zip(packets) {
+        head.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
+        head.msg_hdr.msg_namelen = to.len();
+        head.msg_hdr.msg_iov = pair.as_mut_ptr();
+        head.msg_hdr.msg_iovlen = 2;
+    }
+    let count = packets.len().min(BATCH_MAX) as libc::c_uint;
+    // SAFETY: the first `count` heads point to `to`, their parts and, through them, to the packets; all live until it returns.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            heads.as_mut_ptr(),
+            count,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    usize::try_from(sent).unwrap_or(0)
 }
 
 const EMPTY_PART: libc::iovec = libc::iovec {
@@ -145,31 +163,6 @@ fn fill_parts(parts: &mut [libc::iovec; 2 * BATCH_MAX], packets: &[Wire<'_>]) {
             iov_len: wire.rest.len(),
         };
     }
-}
-
-fn send_each(socket: RawFd, to: &SockAddr, packets: &[Wire<'_>]) -> usize {
-    let mut parts = [EMPTY_PART; 2 * BATCH_MAX];
-    fill_parts(&mut parts, packets);
-    // SAFETY: mmsghdr is plain C data for which all zeros is a value.
-    let mut heads: [libc::mmsghdr; BATCH_MAX] = unsafe { std::mem::zeroed() };
-    let pairs = parts.as_chunks_mut::<2>().0.iter_mut();
-    for ((head, pair), _) in heads.iter_mut().zip(pairs).zip(packets) {
-        head.msg_hdr.msg_name = to.as_ptr().cast_mut().cast();
-        head.msg_hdr.msg_namelen = to.len();
-        head.msg_hdr.msg_iov = pair.as_mut_ptr();
-        head.msg_hdr.msg_iovlen = 2;
-    }
-    let count = packets.len().min(BATCH_MAX) as libc::c_uint;
-    // SAFETY: the first `count` heads point to `to`, their parts and, through them, to the packets; all live until it returns.
-    let sent = unsafe {
-        libc::sendmmsg(
-            socket,
-            heads.as_mut_ptr(),
-            count,
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
-    };
-    usize::try_from(sent).unwrap_or(0)
 }
 
 /// Puts the calling thread into the round-robin real-time class, at its lower end.
@@ -195,6 +188,7 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+    use crate::path::rtp::HEADER_LEN;
 
     fn pair() -> (UdpSocket, UdpSocket) {
         let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
