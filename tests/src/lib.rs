@@ -7,5 +7,6 @@ pub mod movie;
 pub mod phone;
 pub mod picture;
 pub mod segue;
+pub mod sipp;
 pub mod sound;
 pub mod wait;

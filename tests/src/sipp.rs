@@ -1,0 +1,191 @@
+//! SIPp: a caller or a callee that plays a scenario of `tests/sipp/`.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{segue::repository, wait::until};
+
+/// The whole of a scenario may take this long.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// What SIP runs over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+}
+
+impl Over {
+    /// `udp` or `tcp`, as in a URI.
+    pub fn word(self) -> &'static str {
+        match self {
+            Over::Udp => "udp",
+            Over::Tcp => "tcp",
+        }
+    }
+}
+
+/// One SIPp process that plays one call; dropped, it is killed.
+#[derive(Debug)]
+pub struct Sipp {
+    what: String,
+    folder: PathBuf,
+    port: u16,
+    child: Child,
+    began: Instant,
+}
+
+impl Sipp {
+    /// A callee who waits for one call. It listens when this returns.
+    pub fn callee(folder: &Path, scenario: &str, over: Over, pause_ms: u64) -> Sipp {
+        let callee = Sipp::start(folder, "callee", scenario, over, pause_ms, &[]);
+        let (table, port) = (format!("/proc/net/{}", over.word()), format!(":{:04X} ", callee.port));
+        until(&format!("{} to listen", callee.what), Duration::from_secs(5), || {
+            fs::read_to_string(&table).ok()?.contains(&port).then_some(())
+        });
+        callee
+    }
+
+    /// A caller who calls `user` at `server` with this Call-ID.
+    pub fn caller(
+        folder: &Path,
+        scenario: &str,
+        (over, pause_ms): (Over, u64),
+        (user, server): (&str, SocketAddr),
+        call_id: &str,
+    ) -> Sipp {
+        let server = server.to_string();
+        let args = ["-s", user, "-cid_str", call_id, "-m", "1", "-l", "1", &server];
+        Sipp::start(folder, "caller", scenario, over, pause_ms, &args)
+    }
+
+    fn start(folder: &Path, role: &str, scenario: &str, over: Over, pause_ms: u64, args: &[&str]) -> Sipp {
+        let folder = folder.join(role);
+        fs::create_dir_all(&folder).expect("a folder for SIPp");
+        fs::write(folder.join("tone.ul"), tone()).expect("a tone for SIPp");
+        let file = repository().join(format!("tests/sipp/{role}/{scenario}.xml"));
+        let (port, media) = (free_port(over), free_media_port());
+        let log = fs::File::create(folder.join("screen.log")).expect("SIPp's log");
+        let transport = if over == Over::Udp { "u1" } else { "t1" };
+        let child = Command::new("sipp")
+            .current_dir(&folder)
+            .arg("-sf")
+            .arg(&file)
+            .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
+            .args(["-mi", "127.0.0.1", "-mp", &media.to_string()])
+            .args([
+                "-min_rtp_port",
+                &media.to_string(),
+                "-max_rtp_port",
+                &(media + 3).to_string(),
+            ])
+            .args(["-d", &pause_ms.to_string(), "-m", "1", "-nostdin", "-timer_resol", "10"])
+            .args(["-timeout", &format!("{}s", LIMIT.as_secs()), "-timeout_error"])
+            .args([
+                "-trace_err",
+                "-trace_msg",
+                "-error_file",
+                "errors.log",
+                "-message_file",
+                "messages.log",
+            ])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file clones"))
+            .stderr(log)
+            .spawn()
+            .expect("SIPp runs");
+        let what = format!("the {role} {scenario} over {}", over.word());
+        Sipp {
+            what,
+            folder,
+            port,
+            child,
+            began: Instant::now(),
+        }
+    }
+
+    /// Its SIP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits for the scenario's end.
+    ///
+    /// # Errors
+    /// It did not go as written, or not within its time: what SIPp said and the messages it saw.
+    pub fn finish(mut self) -> Result<(), String> {
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(self.told(&format!("ended with {status}"))),
+                _ if self.began.elapsed() > LIMIT + Duration::from_secs(5) => return Err(self.told("did not end")),
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Ends a callee that must not have heard anything.
+    ///
+    /// # Errors
+    /// What it heard.
+    pub fn was_not_called(mut self) -> Result<(), String> {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let heard = fs::read_to_string(self.folder.join("messages.log")).unwrap_or_default();
+        if heard.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} was called:\n{heard}", self.what))
+        }
+    }
+
+    fn told(&self, why: &str) -> String {
+        let read = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        format!("{} {why}\n{}\n{}", self.what, read("errors.log"), read("messages.log"))
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One second of 500 Hz in PCMU: a period is 16 samples.
+fn tone() -> Vec<u8> {
+    const PERIOD: [u8; 16] = [
+        0xff, 0xa5, 0x9c, 0x96, 0x95, 0x96, 0x9c, 0xa5, 0x7f, 0x25, 0x1c, 0x16, 0x15, 0x16, 0x1c, 0x25,
+    ];
+    PERIOD.repeat(500)
+}
+
+fn free_port(over: Over) -> u16 {
+    let bound = match over {
+        Over::Udp => UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
+        Over::Tcp => TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
+    };
+    bound.expect("a free port").port()
+}
+
+/// An even port with three free ones after it.
+fn free_media_port() -> u16 {
+    for _ in 0..200 {
+        let first = free_port(Over::Udp) & !1;
+        let all: Vec<_> = (first..=first.saturating_add(3))
+            .map(|port| UdpSocket::bind(("127.0.0.1", port)))
+            .collect();
+        if all.iter().all(Result::is_ok) {
+            return first;
+        }
+    }
+    panic!("no four free ports in a row");
+}
