@@ -1,11 +1,316 @@
-//! `segue run`: the server.
+//! `segue run`: builds the parts, gives each what it needs, waits for the end.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::{config::Config, failure::Failure};
+use segue_b2bua::{Admission, ClipCache, Gauges, Inbox, Node, Shard, ShardConfig, perform};
+use segue_call::CallConfig;
+use segue_jobs::{DepositOutcome, Depositor, WorkerCommand, WorkerPool};
+use segue_media::{Media, MediaConfig};
+use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
+use segue_store::Store;
+use segue_web::Health;
+use serde::Serialize;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
-/// Runs the server until it is told to stop. When it is ready it writes the bound addresses as JSON to `ready_file`.
+use crate::{
+    config::{Config, load_profiles},
+    failure::Failure,
+};
+
+/// Notes that may wait for the signalling thread.
+const INBOX_DEPTH: usize = 65_536;
+/// Prepared clips kept in memory, bytes.
+const CLIP_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+/// Worker processes.
+const WORKERS: usize = 2;
+/// The whole early phase of a call stays under this (call-flows: our own cap).
+const EARLY_MAX_MS: u64 = 170_000;
+/// Without a packet for this long a stream is gone, milliseconds.
+const RTP_GONE_MS: u64 = 10_000;
+
+/// The ready file: what was bound, under the configuration's own names.
+#[derive(Debug, Serialize)]
+struct Ready {
+    sip: ReadySip,
+    http: ReadyHttp,
+    pid: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadySip {
+    udp: Vec<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReadyHttp {
+    listen: SocketAddr,
+}
+
+/// Runs the server until SIGINT or SIGTERM; then calls are ended in order and recordings kept.
 pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
-    let _ = (config, ready_file);
-    Err(Failure::refused("not_built", "the server is not part of this build", "use a later build"))
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("signalling")
+        .max_blocking_threads(8)
+        .build()
+        .map_err(|e| system("the signalling thread cannot start", &e))?;
+    runtime.block_on(serve(config, ready_file))
+}
+
+async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
+    let profiles = load_profiles(&config)?;
+    let store = Store::open_server(&config.data_dir)?;
+    let transports =
+        Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
+    let http = TcpListener::bind(config.http_listen)
+        .await
+        .map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
+
+    let (inbox, inbox_end) = Inbox::new(INBOX_DEPTH);
+    let spool_dir = config.data_dir.join("spool");
+    let media = {
+        let inbox = inbox.clone();
+        Media::start(
+            media_config(&config, &spool_dir),
+            Box::new(move |session, event| inbox.media(session, event)),
+        )
+        .map_err(|e| {
+            Failure::refused(
+                "media",
+                e.to_string(),
+                "see media.address and media.ports in `segue config`",
+            )
+        })?
+    };
+    let pool = worker_pool()?;
+    if let Err(error) = segue_jobs::clips::ensure_beep(&pool, &store) {
+        tracing::error!(%error, "the beep could not be prepared: callers will hear none; `segue doctor` says why");
+    }
+    let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
+    let depositor = Depositor::start(store.clone(), pool, spool_dir.clone()).map_err(spooled)?;
+    depositor.salvage().map_err(spooled)?;
+    let deposits = Arc::new(Deposits(depositor));
+
+    let seed = match config.test_seed {
+        Some(seed) => seed,
+        None => random_seed()?,
+    };
+    let sockets = transports.local_addrs();
+    let shard = Shard::new(ShardConfig {
+        endpoint: endpoint_config(&config, &sockets, seed),
+        call: Arc::new(CallConfig {
+            record_min_ms: config.record_min_ms,
+            record_max_ms: config.record_max_ms,
+            record_silence_ms: config.record_silence_ms,
+            early_max_ms: EARLY_MAX_MS,
+            t1_ms: config.sip_t1_ms,
+        }),
+        admission: Admission::new(profiles.into_iter().map(Arc::new).collect()),
+        seed: seed.wrapping_add(1),
+    });
+
+    let (stop, stopped) = watch::channel(false);
+    let gauges = Arc::new(Gauges::default());
+    let ready = Ready {
+        sip: ReadySip {
+            udp: of(&sockets, Protocol::Udp),
+            tcp: of(&sockets, Protocol::Tcp),
+        },
+        http: ReadyHttp {
+            listen: http
+                .local_addr()
+                .map_err(|e| system("the HTTP socket has no address", &e))?,
+        },
+        pid: std::process::id(),
+    };
+    let web = tokio::spawn(segue_web::serve(
+        http,
+        health(store.clone(), Arc::clone(&gauges)),
+        until(stopped.clone()),
+    ));
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        let _ = stop.send(true);
+    });
+    tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
+    if let Some(path) = ready_file {
+        write_ready(path, &ready)?;
+    }
+
+    let media = Arc::new(media);
+    let node = Node {
+        shard,
+        transports,
+        media: Arc::clone(&media),
+        store: store.clone(),
+        deposits,
+        clips: ClipCache::new(CLIP_CACHE_BYTES),
+        spool_dir,
+        inbox,
+        inbox_end,
+        gauges,
+    };
+    perform(node, until(stopped)).await;
+    let _ = web.await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Carries recordings from calls to the depositor: the signalling side knows no jobs.
+struct Deposits(Depositor);
+
+impl segue_b2bua::Deposits for Deposits {
+    fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
+        self.0.deposit(message_id, Box::new(move |outcome| done(match outcome {
+            Ok(DepositOutcome::Stored(_)) => Ok(()),
+            Ok(DepositOutcome::Gone) => Err("the message has been deleted already".to_owned()),
+            Ok(DepositOutcome::Dropped) => Err("nothing that could be kept was recorded".to_owned()),
+            Err(error) => Err(error.to_string()),
+        })));
+    }
+
+    fn discard(&self, message_id: &str) {
+        self.0.discard(message_id);
+    }
+}
+
+fn start_logging() {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("SEGUE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second subscriber (tests in one process) is no fault.
+    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {
+    MediaConfig {
+        address: config.media_address,
+        advertise: config.media_advertise.unwrap_or(config.media_address),
+        ports: config.media_ports.clone(),
+        threads: 1,
+        realtime: true,
+        spool_dir: spool_dir.to_owned(),
+        seed: config.test_seed,
+        rtp_gone_ms: RTP_GONE_MS,
+    }
+}
+
+fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u64) -> EndpointConfig {
+    let advertise = |bind: &SocketAddr| match &config.sip_advertise {
+        Some(name)
+            if name.parse::<SocketAddr>().is_ok()
+                || name.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) =>
+        {
+            name.clone()
+        }
+        Some(name) => format!("{name}:{}", bind.port()),
+        None => bind.to_string(),
+    };
+    EndpointConfig {
+        t1: Duration::from_millis(config.sip_t1_ms),
+        seed,
+        sockets: sockets
+            .iter()
+            .map(|(protocol, bind)| Local {
+                protocol: *protocol,
+                bind: *bind,
+                advertise: advertise(bind),
+            })
+            .collect(),
+        ..EndpointConfig::default()
+    }
+}
+
+/// The workers are this same program.
+fn worker_pool() -> Result<WorkerPool, Failure> {
+    let program = std::env::current_exe().map_err(|e| system("this program's own file cannot be found", &e))?;
+    Ok(WorkerPool::new(WorkerCommand { program, args: vec!["media-worker".to_owned()] }, WORKERS))
+}
+
+fn health(store: Store, gauges: Arc<Gauges>) -> impl Fn() -> Health + Send + Sync + 'static {
+    let started = Instant::now();
+    move || {
+        let totals = store.totals();
+        Health {
+            status: if totals.is_ok() { "ok" } else { "store" }.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: started.elapsed().as_secs(),
+            calls: gauges.calls(),
+            unheard: totals.map_or(0, |t| t.unheard),
+            counters: gauges.counters(),
+        }
+    }
+}
+
+fn of(sockets: &[(Protocol, SocketAddr)], protocol: Protocol) -> Vec<SocketAddr> {
+    sockets
+        .iter()
+        .filter(|(p, _)| *p == protocol)
+        .map(|(_, a)| *a)
+        .collect()
+}
+
+/// Written beside and renamed: who waits for the file never reads half of it.
+fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| {
+        Failure::refused(
+            "ready_file",
+            format!("{} cannot be written: {e}", path.display()),
+            "name a file in a directory that exists",
+        )
+    };
+    let text = serde_json::to_vec(ready).map_err(|e| failed(e.into()))?;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    fs::write(&partial, text).map_err(failed)?;
+    fs::rename(&partial, path).map_err(failed)
+}
+
+async fn wait_for_signal() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: calls are ended in order");
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn in_use(addr: SocketAddr, why: &str, key: &str) -> Failure {
+    Failure::refused(
+        "cannot_bind",
+        format!("{addr} cannot be bound: {why}"),
+        format!("stop what uses it, or choose another address in {key} (port 0 takes a free one)"),
+    )
+}
+
+fn system(what: &str, error: &std::io::Error) -> Failure {
+    Failure::refused("system", format!("{what}: {error}"), "see the system's log")
+}
+
+/// From the system's randomness: tags, branches and Call-IDs must not be guessable.
+fn random_seed() -> Result<u64, Failure> {
+    use rand::{TryRng, rngs::SysRng};
+    SysRng
+        .try_next_u64()
+        .map_err(|e| Failure::refused("system", format!("the system gives no randomness: {e}"), "see /dev/urandom"))
 }
