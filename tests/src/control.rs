@@ -76,6 +76,15 @@ impl Control {
             .find_map(|(_, value)| Some(value[field].as_str()?.to_owned()))
     }
 
+    /// The types of all events since `since`, in their order.
+    pub fn events(&self, since: Instant) -> Vec<String> {
+        let said = self.said.lock().unwrap();
+        said.iter()
+            .filter(|(at, _)| *at >= since)
+            .filter_map(|(_, value)| Some(value["type"].as_str()?.to_owned()))
+            .collect()
+    }
+
     /// When the first event of this type since `since` came, e.g. `CALL_ESTABLISHED`; `None` after `limit`.
     pub fn event(&self, kind: &str, since: Instant, limit: Duration) -> Option<Instant> {
         let began = Instant::now();

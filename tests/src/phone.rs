@@ -55,6 +55,7 @@ pub struct Phone {
     control: Control,
     child: Child,
     snapshots: u32,
+    dumps_before: usize,
 }
 
 /// Seconds of tone in a phone's WAV file: longer than any test.
@@ -79,17 +80,12 @@ impl Phone {
             .expect("a tone");
         let port = free_block();
         let control_port = port + 2;
-        fs::write(folder.join("config"), config(&folder, party, port, control_port)).expect("a phone's config");
+        fs::write(folder.join("config"), config(&folder, party, port, control_port, video)).expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
-        let codecs = if video {
-            "video_codecs=h264"
-        } else {
-            "video_codecs=none"
-        };
         fs::write(
             folder.join("accounts"),
             format!(
-                "<sip:{}@127.0.0.1:{port}>;regint=0;audio_codecs=pcmu;{codecs};answermode={mode}\n",
+                "<sip:{}@127.0.0.1:{port}>;regint=0;audio_codecs=pcmu;video_codecs=h264;answermode={mode}\n",
                 party.name
             ),
         )
@@ -114,8 +110,11 @@ impl Phone {
             control,
             child,
             snapshots: 0,
+            dumps_before: 0,
         };
-        phone.show(party.colour);
+        if video {
+            phone.show(party.colour);
+        }
         phone
     }
 
@@ -127,6 +126,7 @@ impl Phone {
     /// Calls a URI.
     pub fn dial(&mut self, uri: &str) -> Instant {
         let at = Instant::now();
+        self.dumps_before = self.dumps().len();
         self.control.command("dial", uri);
         at
     }
@@ -149,14 +149,29 @@ impl Phone {
     /// When the event came, since `since`; panics after `limit`.
     #[track_caller]
     pub fn expect_event(&self, kind: &str, since: Instant, limit: Duration) -> Instant {
-        let found = self.control.event(kind, since, limit);
-        found.unwrap_or_else(|| {
+        self.control.event(kind, since, limit).unwrap_or_else(|| {
+            let events = self.control.events(since);
             panic!(
-                "{}: no {kind} within {limit:?}; its log ends:\n{}",
+                "{}: no {kind} within {limit:?} but {events:?}; its log ends:\n{}",
                 self.party.name,
                 self.log_end()
             )
         })
+    }
+
+    /// When a call came in since `since`; panics after `limit`.
+    #[track_caller]
+    pub fn expect_called(&self, since: Instant, limit: Duration) -> Instant {
+        until(&format!("{} to be called", self.party.name), limit, || {
+            // A phone that answers at once does not say CALL_INCOMING, but that an offer came.
+            let moment = |kind| self.control.event(kind, since, Duration::ZERO);
+            moment("CALL_INCOMING").or_else(|| moment("CALL_REMOTE_SDP"))
+        })
+    }
+
+    /// Did a call come in since `since`?
+    pub fn was_called(&self, since: Instant) -> bool {
+        self.had_event("CALL_REMOTE_SDP", since) || self.had_event("CALL_INCOMING", since)
     }
 
     /// Did the event come since `since`?
@@ -219,22 +234,37 @@ impl Phone {
         }
     }
 
-    /// What it has heard in its last call so far, packet after packet (gaps are not in it).
-    pub fn heard(&self) -> Option<Sound> {
+    /// What it has heard since it last dialled, or at all, packet after packet (gaps are not in it).
+    pub fn heard(&self) -> Sound {
+        let mut sound = Sound {
+            rate: 8000,
+            samples: Vec::new(),
+        };
+        // One file per stretch: a phone begins another when its call is answered.
+        for dump in self.dumps().iter().skip(self.dumps_before) {
+            sound.samples.extend(Sound::read_wav(dump).samples);
+        }
+        sound
+    }
+
+    /// The files with what it has heard, oldest first.
+    fn dumps(&self) -> Vec<PathBuf> {
         let mut dumps: Vec<PathBuf> = fs::read_dir(&self.folder)
-            .ok()?
-            .filter_map(|entry| Some(entry.ok()?.path()))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
             .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
             .collect();
         dumps.sort();
-        dumps.last().map(|path| Sound::read_wav(path))
+        dumps
     }
 
     /// Waits until it hears this tone.
     #[track_caller]
     pub fn expect_hears(&self, hz: u32, limit: Duration) {
         until(&format!("{} to hear {hz} Hz", self.party.name), limit, || {
-            let sound = self.heard()?;
+            let sound = self.heard();
             let end = sound.duration_ms();
             (end >= 300 && (0..3).all(|n| sound.tone_at(end - 300 + n * 100, 100) == Some(hz))).then_some(())
         });
@@ -279,27 +309,18 @@ fn free_block() -> u16 {
     })
 }
 
-fn config(folder: &Path, party: Party, port: u16, control_port: u16) -> String {
+fn config(folder: &Path, party: Party, port: u16, control_port: u16, video: bool) -> String {
     let (first_rtp, last_rtp) = (port + 10 + port % 2, port + 58);
     let tone = folder.join(wav_name(party.tone_hz));
-    let modules: String = [
-        "g711",
-        "aufile",
-        "aubridge",
-        "sndfile",
-        "fakevideo",
-        "avcodec",
-        "avfilter",
-        "snapshot",
-    ]
-    .iter()
-    .map(|name| format!("module {name}.so\n"))
-    .chain(
-        ["account", "menu", "ctrl_tcp"]
-            .iter()
-            .map(|name| format!("module_app {name}.so\n")),
-    )
-    .collect();
+    let sound = ["g711", "aufile", "aubridge", "sndfile"];
+    // Without a codec for it, no video is offered.
+    let picture = ["fakevideo", "avcodec", "avfilter", "snapshot"];
+    let modules: String = sound
+        .iter()
+        .chain(picture.iter().filter(|_| video))
+        .map(|name| format!("module {name}.so\n"))
+        .chain(["account", "menu", "ctrl_tcp"].map(|name| format!("module_app {name}.so\n")))
+        .collect();
     format!(
         "poll_method epoll\n\
          sip_listen 127.0.0.1:{port}\n\

@@ -80,12 +80,6 @@ impl Sipp {
             .arg(&file)
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
             .args(["-mi", "127.0.0.1", "-mp", &media.to_string()])
-            .args([
-                "-min_rtp_port",
-                &media.to_string(),
-                "-max_rtp_port",
-                &(media + 3).to_string(),
-            ])
             .args(["-d", &pause_ms.to_string(), "-m", "1", "-nostdin", "-timer_resol", "10"])
             .args(["-timeout", &format!("{}s", LIMIT.as_secs()), "-timeout_error"])
             .args([
@@ -149,7 +143,13 @@ impl Sipp {
 
     fn told(&self, why: &str) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap_or_default();
-        format!("{} {why}\n{}\n{}", self.what, read("errors.log"), read("messages.log"))
+        format!(
+            "{} {why}\n{}\n{}\n{}",
+            self.what,
+            read("screen.log"),
+            read("errors.log"),
+            read("messages.log")
+        )
     }
 }
 
