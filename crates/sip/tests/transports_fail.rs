@@ -111,3 +111,20 @@ fn a_plain_call_by_tcp_leaves_nothing() {
     assert_eq!(net.told(B), ["Incoming", "Acked", "Terminated"]);
     net.assert_nothing_left();
 }
+
+#[test]
+fn an_invite_that_was_cancelled_meanwhile_is_not_tried_by_udp() {
+    let mut net = Net::new(6);
+    let outgoing = large(&net);
+    let now = net.now;
+    let a = &mut net.endpoints[A];
+    let id = a.invite(now, outgoing);
+    let by_tcp = a.poll_transmit().unwrap();
+    assert_eq!(by_tcp.peer.protocol, Protocol::Tcp);
+    a.cancel(now, id, None).unwrap();
+    a.handle_transport_error(now, by_tcp.id);
+    assert!(a.poll_transmit().is_none(), "the callee would ring for nobody");
+    net.pump();
+    assert_eq!(net.told(A), ["Failed 503", "Terminated"]);
+    net.assert_nothing_left();
+}

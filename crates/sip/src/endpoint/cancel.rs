@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     api::{CommandError, Event, Peer},
-    transaction::{ServerInput, store::server_key},
+    transaction::{
+        ServerInput,
+        store::{TransactionId, server_key},
+    },
 };
 
 impl Endpoint {
@@ -61,6 +64,11 @@ impl Endpoint {
 }
 
 impl Session {
+    /// UAC: whether this INVITE of ours has been cancelled.
+    pub(super) fn is_cancelling(&self, invite: TransactionId) -> bool {
+        matches!(&self.phase, Phase::Calling(calling) if calling.transaction == invite && calling.cancel != Cancel::No)
+    }
+
     /// UAC: cancels the INVITE, as soon as that is allowed.
     pub(crate) fn cancel(&mut self, core: &mut Core, now: Instant, reason: Option<String>) -> Result<(), CommandError> {
         let wrong = self.wrong_state("CANCEL");

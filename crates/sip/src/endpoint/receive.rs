@@ -71,6 +71,13 @@ impl Endpoint {
             return;
         };
         let (owner, request) = (client.owner, client.request.clone());
+        // An INVITE that is to be cancelled is not tried another way: its callee has heard nothing, and need not.
+        let unwanted = owner
+            .and_then(|owner| self.sessions.get(&owner))
+            .is_some_and(|session| session.is_cancelling(id));
+        if unwanted {
+            client.fallback = None;
+        }
         let outcome = self.core.drive_client(now, id, ClientInput::TransportFailed, None);
         self.no_response(now, id, owner, &request, outcome);
     }
