@@ -43,6 +43,8 @@ pub struct CalleeScript {
     pub reach: Reach,
     /// TCP to B is refused.
     pub no_tcp: bool,
+    /// Its target says `transport=tcp`.
+    pub wants_tcp: bool,
     pub ring: Ring,
     /// From the INVITE to the ring.
     pub ring_after: Time,
@@ -62,8 +64,8 @@ pub struct CalleeScript {
     pub talks: Option<Time>,
     /// Hold this long after its 200 was acknowledged, for so long.
     pub holds: Option<(Time, Time)>,
-    /// Goes dark this long after the INVITE.
-    pub dies: Option<Time>,
+    /// Goes dark this long after the INVITE; with true the transport says so.
+    pub dies: Option<(Time, bool)>,
 }
 
 impl CalleeScript {
@@ -72,6 +74,7 @@ impl CalleeScript {
         CalleeScript {
             reach: Reach::Fine,
             no_tcp: true,
+            wants_tcp: false,
             ring: Ring::Ringing,
             ring_after: 100 * MS,
             word: Word::Answer,
@@ -109,6 +112,7 @@ impl CalleeScript {
         CalleeScript {
             reach: dice.weigh(&[(90, Reach::Fine), (5, Reach::Silent), (5, Reach::Unreachable)]),
             no_tcp: dice.chance(50),
+            wants_tcp: dice.chance(10),
             ring,
             ring_after,
             word,
@@ -123,7 +127,7 @@ impl CalleeScript {
                 d.between(0, longest)
             }),
             holds: dice.maybe(20, |d| (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S))),
-            dies: dice.maybe(4, |d| d.between(0, 40 * S)),
+            dies: dice.maybe(5, |d| (d.between(0, 40 * S), d.chance(50))),
         }
     }
 }
@@ -177,7 +181,7 @@ impl Callee {
     }
 
     pub fn dies_at(&self) -> Option<Time> {
-        Some(self.invited_at? + self.script.dies?)
+        Some(self.invited_at? + self.script.dies?.0)
     }
 
     /// Dialogs that B still believes in.
@@ -406,7 +410,7 @@ impl Callee {
     fn re_offer(&mut self, now: Time, at: usize, direction: &str, version: u32) {
         let offer = self.invite.as_ref().and_then(Msg::sdp).expect("B was offered something");
         let sdp = body::answer(offer, self.phone.address, self.script.video, direction, version);
-        self.forks[at].dialog.offer(&mut self.phone, now, "INVITE", &sdp);
+        self.forks[at].dialog.offer(&mut self.phone, now, "INVITE", Some(&sdp));
     }
 
     pub fn next_due(&self) -> Option<Time> {

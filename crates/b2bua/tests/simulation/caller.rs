@@ -18,6 +18,15 @@ pub enum Rel {
     Required,
 }
 
+/// How A holds and resumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    ReInvite,
+    Update,
+    /// Resumes by a re-INVITE without SDP.
+    Empty,
+}
+
 /// When A gives up before an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GiveUp {
@@ -40,8 +49,12 @@ pub struct CallerScript {
     pub give_up: GiveUp,
     /// BYE this long after the 200; `None`: it waits for the other side.
     pub talks: Option<Time>,
-    /// Hold this long after the 200, for so long, by UPDATE.
-    pub holds: Option<(Time, Time, bool)>,
+    /// Hold this long after the 200, for so long.
+    pub holds: Option<(Time, Time, Hold)>,
+    /// UPDATE in the early dialog, this long after the PRACK of an answer (RFC 3311).
+    pub early_update: Option<Time>,
+    /// Gives up by BYE in the early dialog (RFC 3261 §15 allows the caller that) instead of CANCEL.
+    pub early_bye: bool,
     /// Keys, by the time after the INVITE.
     pub keys: Vec<(Time, char)>,
     pub pracks: bool,
@@ -50,8 +63,8 @@ pub struct CallerScript {
     pub merged: Option<Time>,
     /// The INVITE once more, this long after the first.
     pub again: Option<Time>,
-    /// Goes dark this long after the INVITE.
-    pub dies: Option<Time>,
+    /// Goes dark this long after the INVITE; with true the transport says so.
+    pub dies: Option<(Time, bool)>,
     /// A display name that pushes B's INVITE past 1300 bytes.
     pub long_name: bool,
 }
@@ -67,6 +80,8 @@ impl CallerScript {
             give_up: GiveUp::Never,
             talks: Some(10 * S),
             holds: None,
+            early_update: None,
+            early_bye: false,
             keys: Vec::new(),
             pracks: true,
             acks: true,
@@ -115,13 +130,18 @@ impl CallerScript {
             protocol,
             give_up,
             talks,
-            holds: dice.maybe(25, |d| (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S), d.chance(30))),
+            holds: dice.maybe(25, |d| {
+                let how = d.pick(&[Hold::ReInvite, Hold::ReInvite, Hold::Update, Hold::Empty]);
+                (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S), how)
+            }),
+            early_update: dice.maybe(10, |d| d.between(0, 6 * S)),
+            early_bye: dice.chance(7),
             keys,
             pracks: !dice.chance(6),
             acks: !dice.chance(5),
             merged: (protocol == Protocol::Udp && dice.chance(8)).then(|| dice.between(0, 100 * MS)),
             again: (protocol == Protocol::Udp && dice.chance(10)).then(|| dice.between(0, 2 * S)),
-            dies: dice.maybe(4, |d| d.between(0, 60 * S)),
+            dies: dice.maybe(5, |d| (d.between(0, 60 * S), d.chance(50))),
             long_name: dice.chance(15),
         }
     }
@@ -135,6 +155,7 @@ enum Step {
     HangUp,
     Hold,
     Resume,
+    EarlyUpdate,
 }
 
 pub struct Caller {
@@ -189,7 +210,7 @@ impl Caller {
 
     /// When A goes dark.
     pub fn dies_at(&self) -> Option<Time> {
-        self.script.dies.map(|after| self.script.starts + after)
+        self.script.dies.map(|(after, _)| self.script.starts + after)
     }
 
     fn begin(&mut self, now: Time) {
@@ -198,7 +219,7 @@ impl Caller {
             Rel::Supported => "Supported: 100rel\r\n",
             Rel::Required => "Require: 100rel\r\n",
         };
-        let name = if self.script.long_name { "Anna ".repeat(90) } else { "Anna".to_owned() };
+        let name = if self.script.long_name { "Anna ".repeat(150) } else { "Anna".to_owned() };
         let tag = self.phone.fresh("from");
         let (user, callee) = (&self.phone.user, &self.callee);
         self.invite = format!(
@@ -303,19 +324,22 @@ impl Caller {
             let prack = early.request(&mut self.phone, "PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), answer.as_deref());
             self.cseq = early.cseq;
             self.phone.send(now, prack);
+            if let Some(after) = self.script.early_update.filter(|_| msg.sdp().is_some()) {
+                self.plan(now + after, Step::EarlyUpdate);
+            }
         }
     }
 
     fn answered(&mut self, now: Time, msg: &Msg) {
         if let Some(dialog) = &mut self.dialog {
             if self.script.acks {
-                dialog.ack(&mut self.phone, 1);
+                dialog.ack(&mut self.phone, 1, None);
             }
             return;
         }
         let mut dialog = Dialog::of_caller(msg, self.cseq);
         if self.script.acks {
-            dialog.ack(&mut self.phone, 1);
+            dialog.ack(&mut self.phone, 1, None);
         }
         if self.wants_out {
             dialog.hang_up(&mut self.phone, now);
@@ -352,6 +376,11 @@ impl Caller {
         }
         let Some(branch) = self.live.clone().filter(|_| self.refused.is_none() && !self.cancelled) else { return };
         self.cancelled = true;
+        if let Some(early) = self.early.as_mut().filter(|_| self.script.early_bye) {
+            let bye = early.request(&mut self.phone, "BYE", "", None);
+            self.cseq = early.cseq;
+            return self.phone.send(now, bye);
+        }
         let kept = |line: &&str| ["From", "To", "Call-ID", "Max-Forwards"].iter().any(|n| line.starts_with(n));
         let headers: Vec<&str> = self.invite.split("\r\n").filter(kept).collect();
         let text = format!(
@@ -393,16 +422,35 @@ impl Caller {
                 }
                 Step::Hold => self.re_offer(now, "sendonly", 2),
                 Step::Resume => self.re_offer(now, "sendrecv", 3),
+                Step::EarlyUpdate => self.early_update(now),
             }
         }
     }
 
     fn re_offer(&mut self, now: Time, direction: &str, version: u32) {
-        let offer = if self.script.offer == Offer::Delayed { Offer::Video } else { self.script.offer };
-        let sdp = body::offer(offer, self.phone.address, direction, version).unwrap_or_default();
-        let method = if self.script.holds.is_some_and(|(_, _, update)| update) { "UPDATE" } else { "INVITE" };
+        let how = self.script.holds.map_or(Hold::ReInvite, |(_, _, how)| how);
+        let sdp = self.offer_again(direction, version);
+        let sdp = (how != Hold::Empty || version == 2).then_some(sdp);
+        let method = if how == Hold::Update { "UPDATE" } else { "INVITE" };
         if let Some(dialog) = &mut self.dialog {
-            dialog.offer(&mut self.phone, now, method, &sdp);
+            dialog.offer(&mut self.phone, now, method, sdp.as_deref());
+        }
+    }
+
+    fn offer_again(&self, direction: &str, version: u32) -> String {
+        let offer = if self.script.offer == Offer::Delayed { Offer::Video } else { self.script.offer };
+        body::offer(offer, self.phone.address, direction, version).unwrap_or_default()
+    }
+
+    fn early_update(&mut self, now: Time) {
+        let sdp = self.offer_again("sendrecv", 2);
+        if self.dialog.is_none()
+            && self.refused.is_none()
+            && let Some(early) = &mut self.early
+        {
+            let update = early.request(&mut self.phone, "UPDATE", "", Some(&sdp));
+            self.cseq = early.cseq;
+            self.phone.send(now, update);
         }
     }
 

@@ -48,8 +48,4 @@ impl Dice {
     pub fn maybe<T>(&mut self, percent: u32, what: impl FnOnce(&mut Dice) -> T) -> Option<T> {
         self.chance(percent).then(|| what(self))
     }
-
-    pub fn number(&mut self) -> u64 {
-        self.0.random()
-    }
 }

@@ -97,10 +97,6 @@ impl MediaModel {
         self.anchors.values().all(|a| a.closed)
     }
 
-    pub fn was_opened(&self, key: CallKey) -> bool {
-        self.anchors.contains_key(&key)
-    }
-
     /// Whether a key of A's would be noticed.
     pub fn hears_keys(&self, key: CallKey) -> bool {
         self.anchors.get(&key).is_some_and(|a| !a.closed && a.sources > 0)

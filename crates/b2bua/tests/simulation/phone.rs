@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use segue_sip::Protocol;
 
 use crate::{
+    body,
     dice::{Dice, MS, S, Time},
     wire::{self, Msg},
 };
@@ -238,6 +239,8 @@ pub struct Dialog {
     pub bye_got: bool,
     acks: BTreeMap<u32, Vec<u8>>,
     offering: Option<u32>,
+    /// The last re-INVITE had no SDP.
+    asked: bool,
 }
 
 impl Dialog {
@@ -257,7 +260,7 @@ impl Dialog {
         let target = msg.contact().expect("a message that makes a dialog has a Contact").to_owned();
         let call_id = msg.call_id().to_owned();
         let acks = BTreeMap::new();
-        Dialog { call_id, local, remote, target, cseq, bye_sent: false, bye_got: false, acks, offering: None }
+        Dialog { call_id, local, remote, target, cseq, bye_sent: false, bye_got: false, acks, offering: None, asked: false }
     }
 
     pub fn is_open(&self) -> bool {
@@ -285,10 +288,10 @@ impl Dialog {
     }
 
     /// ACK of a 2xx; the same bytes again for its retransmissions.
-    pub fn ack(&mut self, phone: &mut Phone, cseq: u32) {
+    pub fn ack(&mut self, phone: &mut Phone, cseq: u32, sdp: Option<&str>) {
         if !self.acks.contains_key(&cseq) {
             let branch = phone.branch();
-            let bytes = self.text(phone, &branch, cseq, "ACK", "", None);
+            let bytes = self.text(phone, &branch, cseq, "ACK", "", sdp);
             self.acks.insert(cseq, bytes);
         }
         phone.out.push(self.acks[&cseq].clone());
@@ -302,11 +305,12 @@ impl Dialog {
         }
     }
 
-    /// Hold or resume: re-INVITE or UPDATE.
-    pub fn offer(&mut self, phone: &mut Phone, now: Time, method: &str, sdp: &str) {
+    /// Hold or resume: re-INVITE (without SDP it asks for an offer) or UPDATE.
+    pub fn offer(&mut self, phone: &mut Phone, now: Time, method: &str, sdp: Option<&str>) {
         if self.is_open() && self.offering.is_none() {
-            let bytes = self.request(phone, method, "", Some(sdp));
+            let bytes = self.request(phone, method, "", sdp);
             self.offering = Some(self.cseq);
+            self.asked = sdp.is_none();
             phone.send(now, bytes);
         }
     }
@@ -316,7 +320,9 @@ impl Dialog {
         let (number, method) = response.cseq();
         let status = response.status().unwrap_or_default();
         if method == "INVITE" && (200..300).contains(&status) {
-            self.ack(phone, number);
+            let answer = response.sdp().filter(|_| self.asked);
+            let answer = answer.map(|offer| body::answer(offer, phone.address, true, "sendrecv", 7));
+            self.ack(phone, number, answer.as_deref());
         }
         if *reply == Reply::Final && self.offering == Some(number) {
             self.offering = None;

@@ -155,7 +155,7 @@ pub enum Seen {
 enum Pending {
     ToShard(Party, Protocol, Vec<u8>),
     ToPhone(Party, Protocol, Msg),
-    TransportError(Party, u64),
+    TransportError(u64),
     Fires(CallKey, Fires),
     Media(CallKey, MediaEvent),
     Store(CallKey, StoreReply),
@@ -382,8 +382,17 @@ impl World {
             if script.reach == Reach::Unreachable || (peer.protocol == Protocol::Tcp && script.no_tcp) {
                 let at = self.now + self.networks.1.refusal();
                 self.note(Seen::Unsent { party });
-                return self.later(at, Pending::TransportError(party, id));
+                return self.later(at, Pending::TransportError(id));
             }
+        }
+        let says_so = match party {
+            Party::A(i) => self.callers[i].script.dies.is_some_and(|(_, says_so)| says_so),
+            Party::B(i) => self.callees[i].script.dies.is_some_and(|(_, says_so)| says_so),
+            Party::Stranger => false,
+        };
+        if says_so && self.dark(party) {
+            let at = self.now + self.networks.1.refusal();
+            self.later(at, Pending::TransportError(id));
         }
         let reached = !self.dark(party) && !matches!(party, Party::B(i) if self.callees[i].script.reach == Reach::Silent);
         let arrivals = if reached { self.arrivals(party, peer.protocol, true) } else { Vec::new() };
@@ -423,7 +432,7 @@ impl World {
                 Party::Stranger => {}
             },
             Pending::ToPhone(..) => {}
-            Pending::TransportError(_, id) => self.shard.handle_transport_error(now, id),
+            Pending::TransportError(id) => self.shard.handle_transport_error(now, id),
             Pending::Fires(key, fires) => self.fire(key, fires),
             Pending::Media(key, event) => {
                 if let Some(call) = self.keys.get(&key).copied() {
@@ -511,7 +520,9 @@ impl World {
         let script = self.setup.scenarios[call].store.clone();
         match action {
             StoreAction::Lookup { user } => {
-                let target = format!("sip:{user}@{}", self.callees[call].phone.address);
+                let callee = &self.callees[call];
+                let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
+                let target = format!("sip:{user}@{}{param}", callee.phone.address);
                 let reply = script.reply(&user, &target, &self.setup.profile);
                 self.later(self.now + script.lookup_takes, Pending::Store(key, reply));
             }
@@ -545,7 +556,7 @@ impl World {
                         (true, 2) => " TWICE",
                         _ => "",
                     };
-                    format!("{party:?} {} {how} {}{fate}", if *out { "<==" } else { "==>" }, msg.summary())
+                    format!("{party:?} {} {how} {}{fate}  {} bytes", if *out { "<==" } else { "==>" }, msg.summary(), msg.bytes().len())
                 }
                 Seen::LostBefore { party, msg } => format!("{party:?} --> LOST {}", msg.summary()),
                 Seen::Unsent { party } => format!("{party:?} unreachable"),
