@@ -46,6 +46,8 @@ pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
         },
         Event::Recorded { duration_ms, .. } => MediaEvent::Recorded { duration_ms },
         Event::RecordFailed { why } => MediaEvent::RecordFailed { why },
+        // Not of the call's words: the performer ends the call.
+        Event::Lost => return None,
         Event::KeyFrameWanted { leg } => MediaEvent::KeyFrameWanted { leg: LegId(leg.0) },
     })
 }

@@ -230,6 +230,9 @@ impl Performer {
 
     fn noted(&mut self, note: Note) {
         match note {
+            Note::Media(key, segue_media::Event::Lost) => {
+                self.shard.handle_operator(now(), key, Operator::HangUp);
+            }
             Note::Media(key, event) => {
                 if let Some(event) = media_event(event) {
                     self.shard.handle_media(now(), key, event);

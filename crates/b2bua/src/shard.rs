@@ -92,6 +92,8 @@ struct Entry {
     destination: Option<SocketAddr>,
     legs: BTreeMap<LegId, Leg>,
     due: Option<Instant>,
+    /// Everything logged while the call is handled carries its Call-ID.
+    span: tracing::Span,
 }
 
 /// A leg's SIP side.
@@ -247,6 +249,10 @@ impl Shard {
                 self.begin(now, session, &invite, peer);
                 continue;
             }
+            if let Event::Refused { peer, request, status } = &event {
+                self.outputs.push_back(ShardOutput::Refused(translate::refusal(peer, request, *status)));
+                continue;
+            }
             let Some((session, leg_event)) = translate::event(event) else { continue };
             let ended = matches!(leg_event, LegEvent::Terminated);
             let Some((key, leg)) = self.sessions.get(&session).copied() else { continue };
@@ -269,6 +275,7 @@ impl Shard {
         self.next_call = self.next_call.wrapping_add(1);
         self.stats.calls = self.stats.calls.saturating_add(1);
         self.sessions.insert(session, (key, LegId::A));
+        let span = tracing::info_span!("call", sip_call_id = incoming.sip_call_id);
         let leg = Leg { session, sip_call_id: incoming.sip_call_id.clone(), ladder: Vec::new() };
         let seed = self.rng.next_u64();
         let config = Arc::clone(&self.call_config);
@@ -279,13 +286,14 @@ impl Shard {
             return;
         };
         let legs = BTreeMap::from([(LegId::A, leg)]);
-        self.calls.insert(key, Entry { call, profile, peer, destination: None, legs, due: None });
+        self.calls.insert(key, Entry { call, profile, peer, destination: None, legs, due: None, span });
         self.drain(now, key);
     }
 
     /// Gives one input to a call and performs what it says. A panic ends that call alone.
     fn feed(&mut self, now: Now, key: CallKey, input: Input) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        let _in_call = entry.span.clone().entered();
         if catch_unwind(AssertUnwindSafe(|| entry.call.handle(input, now))).is_err() {
             self.abandon(now, key);
             return;

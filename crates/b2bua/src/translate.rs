@@ -8,6 +8,8 @@ use segue_records::CallRecord;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
 use segue_sip_wire::Message;
 
+use crate::Refusal;
+
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incoming> {
     let from = invite.from().ok()?;
@@ -25,10 +27,10 @@ pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incomi
     })
 }
 
-/// An event of a leg; `None` for those that begin a call.
+/// An event of a leg; `None` for those that belong to none.
 pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
     Some(match event {
-        Event::Incoming { .. } => return None,
+        Event::Incoming { .. } | Event::Refused { .. } => return None,
         Event::Prack { session, .. } => (session, LegEvent::Prack),
         Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
         Event::Cancelled { session } => (session, LegEvent::Cancelled),
@@ -91,6 +93,29 @@ pub(crate) fn perform(
         LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
         LegAction::RefuseOffer { status } => endpoint.refuse_offer(now, session, status),
         LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
+    }
+}
+
+/// A request that the endpoint refused, with what would have been taken.
+pub(crate) fn refusal(peer: &Peer, request: &Message, status: u16) -> Refusal {
+    let admit = match status {
+        405 | 501 => "send INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO or OPTIONS".to_owned(),
+        406 | 415 => "send and accept application/sdp".to_owned(),
+        416 => "use a sip: URI".to_owned(),
+        420 => format!("leave out Require: {}", request.header("Require").unwrap_or_default()),
+        481 => "the dialog or transaction is not known here; begin with an INVITE".to_owned(),
+        482 => "the same request has come by another way; see the proxies in between".to_owned(),
+        483 => "raise Max-Forwards, or look for a loop".to_owned(),
+        503 => "fewer calls at once".to_owned(),
+        _ => "a request as RFC 3261 defines it".to_owned(),
+    };
+    Refusal {
+        source: peer.remote,
+        local: peer.local,
+        method: request.method().map(ToString::to_string).unwrap_or_default(),
+        call_id: request.call_id().map(str::to_owned),
+        why: format!("{status} {}", segue_sip_wire::phrase(status)),
+        admit,
     }
 }
 

@@ -192,6 +192,8 @@ pub enum Event {
         /// Why, one sentence.
         why: String,
     },
+    /// A fault of ours closed the session: no packet is carried any more, no other event follows.
+    Lost,
     /// A picture is needed from a leg that negotiated neither PLI nor FIR.
     KeyFrameWanted {
         /// From which leg.

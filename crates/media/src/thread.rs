@@ -21,7 +21,7 @@ use nix::sys::{
 use segue_sdp::Kind;
 
 use crate::{
-    Command, LegKey, SessionKey,
+    Command, Event, LegKey, SessionKey,
     carrier::{Carrier, LegPair},
     media::Events,
     ports::Pair,
@@ -329,8 +329,10 @@ impl MediaThread {
         };
         let session = &mut slot.session;
         if catch_unwind(AssertUnwindSafe(|| call(session, &mut carrier))).is_err() {
-            tracing::error!(session = slot.key, "a media session panicked and is closed");
+            let key = slot.key;
+            tracing::error!(session = key, "a media session panicked and is closed");
             self.drop_slot(index);
+            (self.start.events)(key, Event::Lost);
             return;
         }
         if let Some(at) = slot.session.poll_timeout() {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::IsTerminal,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -190,8 +191,16 @@ impl segue_b2bua::Deposits for Deposits {
 fn start_logging() {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("SEGUE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second subscriber (tests in one process) is no fault.
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // `SEGUE_LOG_FORMAT=json`: one object a line, for collectors.
+    let set = if std::env::var("SEGUE_LOG_FORMAT").is_ok_and(|f| f == "json") {
+        log.json().try_init()
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).try_init()
+    };
+    if let Err(error) = set {
+        eprintln!("segue: no log: {error}");
+    }
 }
 
 fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {

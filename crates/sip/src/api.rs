@@ -247,6 +247,15 @@ pub enum Event {
         /// The request.
         request: Arc<Message>,
     },
+    /// A request was refused by the endpoint itself (405, 420, 481, 482, 483, 501, 503, ...); there is no session.
+    Refused {
+        /// Where it came from.
+        peer: Peer,
+        /// The request.
+        request: Arc<Message>,
+        /// 400 to 699.
+        status: u16,
+    },
     /// Nothing is left of this session.
     Terminated {
         /// Which.

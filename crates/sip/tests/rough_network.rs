@@ -48,8 +48,9 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
     }
 }
 
-fn session_of(event: &Event) -> SessionId {
-    match event {
+/// `None`: a refusal of the endpoint's own, which has no session.
+fn session_of(event: &Event) -> Option<SessionId> {
+    Some(match event {
         Event::Incoming { session, .. }
         | Event::Prack { session, .. }
         | Event::PrackTimeout { session }
@@ -63,7 +64,8 @@ fn session_of(event: &Event) -> SessionId {
         | Event::Bye { session, .. }
         | Event::Info { session, .. }
         | Event::Terminated { session } => *session,
-    }
+        Event::Refused { .. } => return None,
+    })
 }
 
 /// Which events there were.
@@ -104,7 +106,9 @@ fn story(seed: u64) -> Vec<String> {
         while seen < net.events[B].len() {
             let event = net.events[B][seen].clone();
             seen += 1;
-            play(&mut net, &mut rng, session_of(&event), &event);
+            if let Some(session) = session_of(&event) {
+                play(&mut net, &mut rng, session, &event);
+            }
             net.pump();
         }
     }
@@ -112,7 +116,7 @@ fn story(seed: u64) -> Vec<String> {
     let incoming: Vec<SessionId> = net.events[B]
         .iter()
         .filter(|e| matches!(e, Event::Incoming { .. }))
-        .map(session_of)
+        .filter_map(session_of)
         .collect();
     for (agent, sessions) in [(A, &calls), (B, &incoming)] {
         for session in sessions {
@@ -124,7 +128,7 @@ fn story(seed: u64) -> Vec<String> {
     for agent in [A, B] {
         let sessions: Vec<SessionId> = if agent == A { calls.clone() } else { incoming.clone() };
         for session in sessions {
-            let told: Vec<&Event> = net.events[agent].iter().filter(|e| session_of(e) == session).collect();
+            let told: Vec<&Event> = net.events[agent].iter().filter(|e| session_of(e) == Some(session)).collect();
             let ends = told.iter().filter(|e| matches!(e, Event::Terminated { .. })).count();
             assert_eq!(ends, 1, "seed {seed}: {told:?}");
             assert!(
@@ -169,7 +173,7 @@ fn the_same_seed_tells_the_same_story() {
         let outgoing = net.outgoing();
         net.endpoints[A].invite(net.now, outgoing);
         net.run(Duration::from_secs(5));
-        let b = session_of(&net.events[B][0]);
+        let b = session_of(&net.events[B][0]).unwrap();
         net.progress(b, 183, true, Some(sdp("answer")));
         net.run(PATIENCE);
         net.sent

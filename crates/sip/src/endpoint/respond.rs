@@ -1,6 +1,6 @@
 //! Responses, and how they go back (RFC 3261 §8.2.6, §18.2.2).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use segue_sip_wire::{Message, MessageBuilder};
 
@@ -8,7 +8,7 @@ use super::{
     Endpoint,
     core::{ALLOW, Core, SUPPORTED},
 };
-use crate::api::{Peer, Protocol};
+use crate::api::{Event, Peer, Protocol};
 
 /// Where the response to a request goes: by UDP to its source, at the source port if `rport` asks for it (RFC 3581 §4),
 /// else at sent-by's; by TCP on its connection, and if that is gone to sent-by's port at its source.
@@ -63,6 +63,10 @@ impl Endpoint {
         }
         let response = builder.build();
         self.core.send(reply_to(peer, request), response.to_bytes());
+        if status >= 400 {
+            let request = Arc::new(request.clone());
+            self.core.event(Event::Refused { peer, request, status });
+        }
     }
 
     /// "Allow, Accept, Accept-Encoding, Accept-Language, and Supported header fields SHOULD be present in a 200 (OK)
