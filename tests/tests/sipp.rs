@@ -152,7 +152,7 @@ const STORIES: &[Story] = &[
     // The caller gives up.
     story(
         "cancelled_while_held",
-        ("cancel", 500),
+        ("cancel", 200),
         NeverCalled,
         HELD_LONG,
         Some(("abandoned_while_held", None)),
@@ -166,14 +166,14 @@ const STORIES: &[Story] = &[
     ),
     story(
         "cancelled_while_ringing",
-        ("cancel", 2_000),
+        ("cancel_while_ringing", 0),
         Plays("ring_until_cancelled", 0),
         HELD,
         Some(("abandoned", None)),
     ),
     story(
         "cancelled_while_the_callee_answers",
-        ("cancel", 2_000),
+        ("cancel_while_ringing", 0),
         Plays("answer_crossing_cancel", 0),
         HELD,
         Some(("abandoned", None)),
@@ -262,7 +262,7 @@ const STORIES: &[Story] = &[
         ("lost_ack", 0),
         Plays("answer", 100),
         HELD,
-        Some(("answered", None)),
+        Some(("failed", Some(408))),
     ),
     story(
         "invite_again",
