@@ -9,4 +9,5 @@ pub mod picture;
 pub mod segue;
 pub mod sipp;
 pub mod sound;
+pub mod voice;
 pub mod wait;

@@ -61,8 +61,24 @@ impl Sipp {
         (user, server): (&str, SocketAddr),
         call_id: &str,
     ) -> Sipp {
+        Sipp::caller_with(folder, scenario, (over, pause_ms), (user, server), call_id, &[])
+    }
+
+    /// The same; each key's value stands for `[key]` in the scenario.
+    pub fn caller_with(
+        folder: &Path,
+        scenario: &str,
+        (over, pause_ms): (Over, u64),
+        (user, server): (&str, SocketAddr),
+        call_id: &str,
+        keys: &[(&str, &str)],
+    ) -> Sipp {
         let server = server.to_string();
-        let args = ["-s", user, "-cid_str", call_id, "-m", "1", "-l", "1", &server];
+        let mut args = vec!["-s", user, "-cid_str", call_id, "-m", "1", "-l", "1"];
+        for (key, value) in keys {
+            args.extend(["-key", key, value]);
+        }
+        args.push(&server);
         Sipp::start(folder, "caller", scenario, over, pause_ms, &args)
     }
 
