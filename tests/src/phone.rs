@@ -56,6 +56,8 @@ pub struct Phone {
     child: Child,
     snapshots: u32,
     dumps_before: usize,
+    /// Its picture, when it has a camera.
+    shows: Option<Colour>,
 }
 
 /// Seconds of tone in a phone's WAV file: longer than any test.
@@ -111,6 +113,7 @@ impl Phone {
             child,
             snapshots: 0,
             dumps_before: 0,
+            shows: None,
         };
         if video {
             phone.show(party.colour);
@@ -127,12 +130,14 @@ impl Phone {
     pub fn dial(&mut self, uri: &str) -> Instant {
         let at = Instant::now();
         self.dumps_before = self.dumps().len();
+        self.paint_again();
         self.control.command("dial", uri);
         at
     }
 
     /// Answers the call that rings.
     pub fn answer(&mut self) {
+        self.paint_again();
         self.control.command("accept", "");
     }
 
@@ -187,8 +192,16 @@ impl Phone {
         })
     }
 
+    /// The filter that paints the picture is set up anew in a call only when it is asked for anew.
+    fn paint_again(&mut self) {
+        if let Some(colour) = self.shows {
+            self.show(colour);
+        }
+    }
+
     /// Paints its picture.
     pub fn show(&mut self, colour: Colour) {
+        self.shows = Some(colour);
         self.control
             .send("avfilter", &format!("drawbox=color={}:t=fill", colour.name()));
     }

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output},
     time::Duration,
@@ -197,6 +198,28 @@ impl Segue {
             Value::Array(rows) => rows,
             other => panic!("segue {args:?}: no array: {other}"),
         }
+    }
+
+    /// What `GET /health` says.
+    pub fn health(&self) -> Value {
+        let mut stream = TcpStream::connect(self.http()).expect("segue takes HTTP");
+        let mut said = String::new();
+        let asked = stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        asked
+            .and_then(|()| stream.read_to_string(&mut said))
+            .expect("segue answers over HTTP");
+        let (_, body) = said.split_once("\r\n\r\n").expect("an HTTP response");
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("/health: {error}: {body}"))
+    }
+
+    /// Sockets the present run has open.
+    pub fn open_sockets(&self) -> usize {
+        let Some(pid) = self.pid() else { return 0 };
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).expect("the files of segue");
+        let links = files.flatten().filter_map(|file| fs::read_link(file.path()).ok());
+        links
+            .filter(|link| link.to_string_lossy().starts_with("socket:"))
+            .count()
     }
 
     /// kill -9, at once.

@@ -12,12 +12,13 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use segue_tests::{
     segue::{Segue, sample},
     sipp::{Over, Sipp},
+    wait::until,
 };
 use serde_json::Value;
 
@@ -243,6 +244,20 @@ const STORIES: &[Story] = &[
         Some(("message", Some(486))),
     ),
     story(
+        "rtp_stops",
+        ("rtp_stops", 3_000),
+        Plays("ring_until_cancelled", 0),
+        SHORT_RING,
+        Some(("message", None)),
+    ),
+    story(
+        "invite_over_1300_bytes",
+        ("long_name", 300),
+        Plays("answer", 100),
+        HELD,
+        ANSWERED,
+    ),
+    story(
         "answer_crosses_our_cancel",
         ("hang_up_at_greeting", 0),
         Plays("answer_crossing_cancel", 0),
@@ -296,13 +311,41 @@ const STORIES: &[Story] = &[
     story("no_such_dialog", ("no_such_dialog", 0), NoSubscriber, &[], None),
 ];
 
+/// Played besides with the caller and the callee over different transports.
+const MIXED: &[&str] = &[
+    "held_then_bridged",
+    "held_then_bridged_with_100rel",
+    "callee_hangs_up",
+    "answer_crosses_our_cancel",
+];
+
+/// What the caller and the callee run over.
+type Ways = (Over, Over);
+
+/// Each story over UDP, over TCP, and some over both.
+fn plays(wanted: &[String]) -> Vec<(&'static Story, Ways)> {
+    use Over::{Tcp, Udp};
+    let mut plays = Vec::new();
+    for ways in [(Udp, Udp), (Tcp, Tcp), (Udp, Tcp), (Tcp, Udp)] {
+        let here = |story: &&Story| ways.0 == ways.1 || MIXED.contains(&story.name);
+        let chosen = |story: &&Story| wanted.is_empty() || wanted.iter().any(|word| story.name.contains(word.as_str()));
+        plays.extend(STORIES.iter().filter(here).filter(chosen).map(|story| (story, ways)));
+    }
+    plays
+}
+
+fn name_of(story: &Story, (caller, callee): Ways) -> String {
+    let to = if caller == callee {
+        String::new()
+    } else {
+        format!("_to_{}", callee.word())
+    };
+    format!("{}_{}{to}", story.name, caller.word())
+}
+
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let chosen = |story: &&Story| wanted.is_empty() || wanted.iter().any(|word| story.name.contains(word.as_str()));
-    let plays: Vec<(&Story, Over)> = [Over::Udp, Over::Tcp]
-        .iter()
-        .flat_map(|over| STORIES.iter().filter(chosen).map(|story| (story, *over)))
-        .collect();
+    let plays = plays(&wanted);
 
     let folder = tempfile::tempdir().expect("a folder");
     let segue = Segue::start_with(&folder.path().join("segue"), SETTINGS);
@@ -314,15 +357,16 @@ fn main() -> ExitCode {
             sample(&format!("{name}.mp4")).to_str().expect("a path in UTF-8"),
         ]);
     }
+    let sockets = segue.open_sockets();
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((story, over)) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let name = format!("{}_{}", story.name, over.word());
+                while let Some((story, ways)) = plays.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = name_of(story, *ways);
                     let began = Instant::now();
                     let folder = folder.path().join(&name);
-                    let outcome = catch_unwind(AssertUnwindSafe(|| play(&segue, &folder, &name, story, *over)));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| play(&segue, &folder, &name, story, *ways)));
                     let why = match outcome {
                         Ok(Ok(())) => {
                             println!("ok      {name} ({:.1} s)", began.elapsed().as_secs_f32());
@@ -337,7 +381,14 @@ fn main() -> ExitCode {
             });
         }
     });
-    let failed = failed.into_inner().expect("no thread panics with it");
+    let mut failed = failed.into_inner().expect("no thread panics with it");
+    if let Err(why) = catch_unwind(AssertUnwindSafe(|| nothing_is_left(&segue, sockets))) {
+        println!(
+            "FAILED  nothing_is_left: {}",
+            why.downcast_ref::<String>().map_or("see above", String::as_str)
+        );
+        failed.push("nothing_is_left".to_owned());
+    }
     if failed.is_empty() {
         println!("{} stories, all as written", plays.len());
         return ExitCode::SUCCESS;
@@ -352,17 +403,29 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, over: Over) -> Result<(), String> {
+/// No call, no port, no connection remains of all of them, and no call core panicked.
+fn nothing_is_left(segue: &Segue, sockets: usize) {
+    until("the last call to be gone", Duration::from_secs(20), || {
+        (segue.health()["calls"] == 0).then_some(())
+    });
+    until("the last socket to be closed", Duration::from_secs(20), || {
+        (segue.open_sockets() <= sockets).then_some(())
+    });
+    let panics = &segue.health()["counters"]["call_panics"];
+    assert!(*panics == 0, "{panics} calls ended by a panic");
+}
+
+fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to): Ways) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let callee = match story.callee {
-        Plays(scenario, pause_ms) => Some(Sipp::callee(folder, scenario, over, pause_ms)),
-        NeverCalled => Some(Sipp::callee(folder, "answer", over, 0)),
+        Plays(scenario, pause_ms) => Some(Sipp::callee(folder, scenario, to, pause_ms)),
+        NeverCalled => Some(Sipp::callee(folder, "answer", to, 0)),
         _ => None,
     };
     // Kept until the end, so that nothing else takes the port.
     let silent_udp = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let silent_tcp = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let port = match (&callee, &story.callee, over) {
+    let port = match (&callee, &story.callee, to) {
         (Some(callee), _, _) => Some(callee.port()),
         (None, Silent, Over::Udp) => silent_udp.local_addr().ok().map(|addr| addr.port()),
         (None, Silent, Over::Tcp) => silent_tcp.local_addr().ok().map(|addr| addr.port()),
@@ -370,7 +433,7 @@ fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, over: Over) -> 
         _ => None,
     };
     if let Some(port) = port {
-        let target = format!("sip:bob@127.0.0.1:{port};transport={}", over.word());
+        let target = format!("sip:bob@127.0.0.1:{port};transport={}", to.word());
         segue.cli(&[&["subscriber", "add", name, "--target", &target], story.flags].concat());
     }
     let server = if over == Over::Udp {
