@@ -38,7 +38,7 @@ fn moment(round: u64, random: &mut StdRng) -> Moment {
         Moment::Recording(Duration::from_millis(random.random_range(200..5000)))
     } else {
         let recorded = Duration::from_millis(random.random_range(2000..4000));
-        Moment::Deposit(recorded, Duration::from_millis(random.random_range(0..600)))
+        Moment::Deposit(recorded, Duration::from_millis(random.random_range(0..300)))
     }
 }
 
@@ -110,6 +110,7 @@ fn no_acknowledged_message_is_lost_and_cut_recordings_are_kept() {
             if matches!(moment, Moment::Recording(_)) {
                 assert_eq!(row["interrupted"], true, "{row}");
             }
+            println!("  kept: {} ms, interrupted: {}", row["duration_ms"], row["interrupted"]);
             note(&mut acknowledged, std::slice::from_ref(&row));
             check_plays(&segue, &row, folder.path());
         }
