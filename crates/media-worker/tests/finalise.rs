@@ -105,6 +105,11 @@ fn a_clean_recording_is_whole_and_in_step() {
         movie.sound.duration_ms()
     );
     assert_together(&movie, 4, 45.0);
+    // The very beginning is there: players leave out what an Opus header tells them to.
+    assert_eq!(
+        (movie.sound.tone_at(10, 40), movie.sound.tone_at(410, 180)),
+        (Some(440), Some(2000))
+    );
     assert_eq!(colour_of(&recording.poster.unwrap()), Some(Colour::Blue));
     let line = movie::ffprobe_line(&recording.file);
     assert!(

@@ -4,6 +4,7 @@
 mod audio;
 mod clock;
 mod mux;
+mod opus_header;
 mod receive;
 mod video;
 

@@ -8,7 +8,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSrc;
 
 use super::video::{self, Picture};
-use super::{LAST_FRAME_NS, Recording};
+use super::{LAST_FRAME_NS, Recording, opus_header};
 use crate::error::JobError;
 use crate::h264;
 use crate::pipeline::{Running, first_of};
@@ -75,6 +75,9 @@ fn run(recording: &Recording, copy: bool, out_dir: &Path) -> Result<(), JobError
         push_sound(&audio, &recording.audio, recording.end_ns)?;
     }
     pipeline.wait()?;
+    if has_audio {
+        opus_header::correct(&out_dir.join(FILE))?;
+    }
     // Left behind when the muxer did not need it.
     let _ = std::fs::remove_file(draft);
     Ok(())
