@@ -1,5 +1,7 @@
 //! Transports over real loopback sockets.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
@@ -241,4 +243,130 @@ async fn a_port_in_use_is_said_with_its_address() {
     };
     assert_eq!(error.addr, addr);
     assert!(error.why.contains("in use"), "{error}");
+}
+
+/// A connection on which one OPTIONS came in and was answered.
+async fn answered(x: &mut Transports) -> (TcpStream, Peer) {
+    let mut a = TcpStream::connect(bound(x, Protocol::Tcp)).await.unwrap();
+    a.write_all(OPTIONS.as_bytes()).await.unwrap();
+    let Received::Message(peer, _) = next(x).await else {
+        panic!("the message did not arrive");
+    };
+    answer(x, peer, OPTIONS.as_bytes(), 7);
+    let mut read = vec![0u8; OPTIONS.len()];
+    a.read_exact(&mut read).await.unwrap();
+    (a, peer)
+}
+
+fn answer(x: &mut Transports, peer: Peer, bytes: &[u8], id: u64) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    x.send(Transmit { peer, bytes, id });
+}
+
+#[tokio::test]
+async fn keep_alives_do_not_keep_a_stranger() {
+    let limits = Limits {
+        idle_new: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let mut x = Transports::bind_with(&[], &[any()], limits).unwrap();
+    let mut a = TcpStream::connect(bound(&x, Protocol::Tcp)).await.unwrap();
+    let pings = async {
+        for _ in 0..60 {
+            let _ = a.write_all(b"\r\n\r\n").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = pings => panic!("the connection outlived its deadline"),
+        received = next(&mut x) => assert!(matches!(received, Received::FlowClosed(_)), "{received:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_was_answered_may_be_silent_longer_but_a_message_must_come_to_its_end() {
+    let limits = Limits {
+        idle_new: Duration::from_millis(200),
+        message: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let mut x = Transports::bind_with(&[], &[any()], limits).unwrap();
+    let (mut a, peer) = answered(&mut x).await;
+    assert!(
+        timeout(Duration::from_millis(600), x.recv()).await.is_err(),
+        "still open"
+    );
+    a.write_all(b"OPTIONS sip:x").await.unwrap();
+    let closed = next(&mut x).await;
+    assert!(
+        matches!(closed, Received::FlowClosed(id) if Some(id) == peer.flow),
+        "{closed:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_source_cannot_take_every_connection() {
+    let limits = Limits {
+        source_max: 1,
+        ..Limits::default()
+    };
+    let mut x = Transports::bind_with(&[], &[any()], limits).unwrap();
+    let (first, _) = answered(&mut x).await;
+    let mut second = TcpStream::connect(bound(&x, Protocol::Tcp)).await.unwrap();
+    let read = timeout(Duration::from_secs(5), second.read(&mut [0u8; 1]))
+        .await
+        .expect("the second is still open");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    drop(first);
+    assert!(matches!(next(&mut x).await, Received::FlowClosed(_)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (_third, _) = answered(&mut x).await;
+}
+
+#[tokio::test]
+async fn what_is_queued_still_leaves_when_the_peer_stops_sending() {
+    let mut x = Transports::bind(&[], &[any()]).unwrap();
+    let (mut a, peer) = answered(&mut x).await;
+    let large = vec![b'x'; 60_000];
+    for id in 0..100 {
+        answer(&mut x, peer, &large, 100 + id);
+    }
+    a.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut all = Vec::new();
+    timeout(Duration::from_secs(10), a.read_to_end(&mut all))
+        .await
+        .expect("the end of the stream")
+        .unwrap();
+    assert_eq!(all.len(), 100 * large.len());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_fails_what_waits_for_it() {
+    let limits = Limits {
+        write: Duration::from_millis(200),
+        write_queue: 200,
+        ..Limits::default()
+    };
+    let mut x = Transports::bind_with(&[], &[any()], limits).unwrap();
+    let (_a, peer) = answered(&mut x).await;
+    let large = vec![b'x'; 65_000];
+    for id in 0..200 {
+        answer(&mut x, peer, &large, 100 + id);
+    }
+    let mut failed = Vec::new();
+    loop {
+        match next(&mut x).await {
+            Received::SendFailed(id) => failed.push(id),
+            Received::FlowClosed(_) => {}
+            other => panic!("{other:?}"),
+        }
+        if failed.contains(&299) {
+            break;
+        }
+    }
+    assert!(
+        failed.windows(2).all(|pair| pair[0] < pair[1]),
+        "each once, in order: {failed:?}"
+    );
 }

@@ -25,12 +25,16 @@ pub struct Limits {
     pub connect: Duration,
     /// One write to a TCP connection.
     pub write: Duration,
-    /// An accepted connection that has sent no whole message yet.
+    /// From the first byte of a message on a connection to its last.
+    pub message: Duration,
+    /// Silence on an accepted connection on which we have not sent anything: its source may be nobody we know.
     pub idle_new: Duration,
-    /// A connection that has.
+    /// Silence on any other connection.
     pub idle: Duration,
     /// Accepted connections at once.
     pub connections_max: usize,
+    /// Of these from one source.
+    pub source_max: usize,
     /// Messages that may wait to be written to one connection.
     pub write_queue: usize,
 }
@@ -40,11 +44,20 @@ impl Default for Limits {
         Limits {
             connect: Duration::from_secs(5),
             write: Duration::from_secs(5),
+            message: Duration::from_secs(10),
             idle_new: Duration::from_secs(10),
             idle: Duration::from_secs(1_800),
             connections_max: 1_024,
+            source_max: 256,
             write_queue: 256,
         }
+    }
+}
+
+impl Limits {
+    /// Connections at once, those that we open included.
+    fn flows_max(&self) -> usize {
+        self.connections_max.saturating_mul(2)
     }
 }
 

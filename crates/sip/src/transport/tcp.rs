@@ -3,10 +3,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,8 +20,8 @@ use tokio::{
         TcpListener, TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{Inbound, Limits, Received};
@@ -50,6 +50,45 @@ struct Shared {
     limits: Limits,
     next_id: AtomicU64,
     accepted: Arc<Semaphore>,
+    /// Accepted connections by source.
+    by_source: Mutex<BTreeMap<IpAddr, usize>>,
+}
+
+/// The place of one accepted connection among those that may be.
+struct Place {
+    source: IpAddr,
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// `None` when there are too many, of this source or of all.
+    fn take(source: IpAddr, shared: &Arc<Shared>) -> Option<Place> {
+        let permit = Arc::clone(&shared.accepted).try_acquire_owned().ok()?;
+        let mut sources = shared.by_source.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = sources.entry(source).or_default();
+        if *count >= shared.limits.source_max {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Place {
+            source,
+            shared: Arc::clone(shared),
+            _permit: permit,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut sources = self.shared.by_source.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
 }
 
 impl Flows {
@@ -60,6 +99,7 @@ impl Flows {
             limits,
             next_id: AtomicU64::new(1),
             accepted,
+            by_source: Mutex::default(),
         });
         Flows {
             flows: BTreeMap::new(),
@@ -108,6 +148,10 @@ impl Flows {
             .flow
             .filter(|f| self.flows.contains_key(f))
             .or_else(|| self.by_remote.get(&peer.remote).copied());
+        if known.is_none() && self.flows.len() >= self.shared.limits.flows_max() {
+            tracing::warn!(remote = %peer.remote, "no connection was opened: too many are open");
+            return self.fail(id);
+        }
         let flow = known.unwrap_or_else(|| self.connect(&peer));
         let queued = self.flows.get(&flow).map(|f| f.queue.try_send((id, bytes)));
         if !matches!(queued, Some(Ok(()))) {
@@ -158,7 +202,7 @@ async fn accept(listener: TcpListener, local: SocketAddr, shared: Arc<Shared>) {
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&shared.accepted).try_acquire_owned() else {
+        let Some(place) = Place::take(remote.ip(), &shared) else {
             tracing::warn!(%remote, "a connection was refused: too many are open");
             continue;
         };
@@ -184,15 +228,7 @@ async fn accept(listener: TcpListener, local: SocketAddr, shared: Arc<Shared>) {
             remote,
             flow: Some(id),
         };
-        tokio::spawn(serve(
-            stream,
-            peer,
-            id,
-            queue,
-            queued,
-            Arc::clone(&shared),
-            Some(permit),
-        ));
+        tokio::spawn(serve(stream, peer, id, queue, queued, Arc::clone(&shared), Some(place)));
     }
 }
 
@@ -239,37 +275,70 @@ async fn serve(
     answers: mpsc::Sender<(u64, Bytes)>,
     mut queued: mpsc::Receiver<(u64, Bytes)>,
     shared: Arc<Shared>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    tokio::select! {
-        () = read(reader, peer, permit.is_some(), &answers, &shared) => {}
-        () = write(writer, &mut queued, &shared) => {}
-    }
-    end(id, &mut queued, &shared).await;
+    let flow = Talk {
+        peer,
+        known: AtomicBool::new(place.is_none()),
+        ended: Notify::new(),
+        shared,
+    };
+    // What is queued when the peer stops sending still leaves: it may only have closed its own direction.
+    tokio::join!(
+        async {
+            tokio::select! {
+                () = read(reader, &answers, &flow) => {}
+                () = flow.ended.notified() => {}
+            }
+            flow.ended.notify_one();
+        },
+        async {
+            write(writer, &mut queued, &flow).await;
+            flow.ended.notify_one();
+        }
+    );
+    end(id, &mut queued, &flow.shared).await;
 }
 
-async fn read(
-    mut reader: OwnedReadHalf,
+/// What both directions of one connection know.
+struct Talk {
     peer: Peer,
-    accepted: bool,
-    answers: &mpsc::Sender<(u64, Bytes)>,
-    shared: &Shared,
-) {
+    /// We have sent something on it, or opened it: the peer is no stranger, for strangers get no answer.
+    known: AtomicBool,
+    /// One direction has ended.
+    ended: Notify,
+    shared: Arc<Shared>,
+}
+
+impl Talk {
+    /// How long the peer may be silent.
+    fn patience(&self) -> Duration {
+        let limits = &self.shared.limits;
+        if self.known.load(Ordering::Relaxed) {
+            limits.idle
+        } else {
+            limits.idle_new
+        }
+    }
+}
+
+async fn read(mut reader: OwnedReadHalf, answers: &mpsc::Sender<(u64, Bytes)>, talk: &Talk) {
+    let (peer, shared) = (talk.peer, &talk.shared);
     let mut framer = StreamFramer::new();
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
-    let mut idle = if accepted {
-        shared.limits.idle_new
-    } else {
-        shared.limits.idle
-    };
-    // The deadline for a whole message stands from its first byte: dribbling does not extend it.
-    let mut deadline = tokio::time::Instant::now() + idle;
+    let mut heard = Instant::now();
+    // A message must be whole in time from its first byte: dribbling does not extend it.
+    let mut whole_by: Option<Instant> = None;
     loop {
         buffer.clear();
-        match tokio::time::timeout_at(deadline, reader.read_buf(&mut buffer)).await {
+        let patient_until = heard + talk.patience();
+        let until = whole_by.map_or(patient_until, |whole_by| whole_by.min(patient_until));
+        match timeout_at(until, reader.read_buf(&mut buffer)).await {
             Ok(Ok(len)) if len > 0 => {}
+            // We answered meanwhile: the peer is known now and has longer.
+            Err(_) if whole_by.is_none() && heard + talk.patience() > until => continue,
             _ => return,
         }
         if framer.push(&buffer).is_err() {
@@ -278,23 +347,32 @@ async fn read(
         loop {
             match framer.poll_frame() {
                 Ok(None) => break,
+                // Keep-alives keep a connection only when it is known what for.
                 Ok(Some(Frame::KeepAlive)) => {
-                    deadline = tokio::time::Instant::now() + idle;
+                    if talk.known.load(Ordering::Relaxed) {
+                        heard = Instant::now();
+                    }
                     // Best effort: a full queue means that more than a keep-alive is on its way.
                     let _ = answers.try_send((KEEP_ALIVE, Bytes::from_static(b"\r\n")));
                 }
                 Ok(Some(Frame::Message(message))) => {
-                    idle = shared.limits.idle;
-                    deadline = tokio::time::Instant::now() + idle;
+                    whole_by = None;
+                    heard = Instant::now();
                     shared.say(Received::Message(peer, message)).await;
                 }
-                Err(error) => shared.say(Received::Unparsable(peer, error)).await,
+                Err(error) => {
+                    whole_by = None;
+                    shared.say(Received::Unparsable(peer, error)).await;
+                }
             }
         }
         if framer.is_broken() {
-            // Time for the answer to leave before the connection goes.
+            // Time for the answer to be queued before the connection goes.
             tokio::time::sleep(Duration::from_millis(200)).await;
             return;
+        }
+        if framer.is_partial() && whole_by.is_none() {
+            whole_by = Some(Instant::now() + shared.limits.message);
         }
     }
 }
@@ -302,11 +380,21 @@ async fn read(
 /// No transmit: nobody waits for its failure.
 const KEEP_ALIVE: u64 = 0;
 
-async fn write(mut writer: OwnedWriteHalf, queued: &mut mpsc::Receiver<(u64, Bytes)>, shared: &Shared) {
-    while let Some((transmit, bytes)) = queued.recv().await {
-        match timeout(shared.limits.write, writer.write_all(&bytes)).await {
-            Ok(Ok(())) => {}
-            _ => return shared.say(Received::SendFailed(transmit)).await,
+async fn write(mut writer: OwnedWriteHalf, queued: &mut mpsc::Receiver<(u64, Bytes)>, talk: &Talk) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = queued.recv() => next,
+            () = talk.ended.notified() => {
+                queued.close();
+                continue;
+            }
+        };
+        let Some((transmit, bytes)) = next else { return };
+        match timeout(talk.shared.limits.write, writer.write_all(&bytes)).await {
+            Ok(Ok(())) if transmit == KEEP_ALIVE => {}
+            Ok(Ok(())) => talk.known.store(true, Ordering::Relaxed),
+            _ => return talk.shared.say(Received::SendFailed(transmit)).await,
         }
     }
 }
