@@ -32,8 +32,13 @@ pub fn offer(what: Offer, address: SocketAddr, direction: &str, version: u32) ->
         Offer::Audio => head + &audio,
         Offer::Video => head + &audio + &video,
         Offer::AlawVideo => {
-            let alaw = audio.replace("0 8 101", "8 101").replace("a=rtpmap:0 PCMU/8000\r\n", "");
-            head + &alaw + &video.replace("RTP/AVPF", "RTP/AVP").replace("packetization-mode=1", "packetization-mode=0")
+            let alaw = audio
+                .replace("0 8 101", "8 101")
+                .replace("a=rtpmap:0 PCMU/8000\r\n", "");
+            head + &alaw
+                + &video
+                    .replace("RTP/AVPF", "RTP/AVP")
+                    .replace("packetization-mode=1", "packetization-mode=0")
         }
         Offer::Alien => head + "m=audio 40000 RTP/SAVP 96\r\na=rtpmap:96 SPEEX/16000\r\nm=application 9 UDP/BFCP *\r\n",
         Offer::Broken => "v=0\r\nthis is no session description\r\n".to_owned(),
@@ -55,12 +60,21 @@ pub fn answer(offer: &[u8], address: SocketAddr, video: bool, direction: &str, v
             if live {
                 let port = if words[0] == "audio" { 50_000 } else { 50_002 };
                 taken = words[3..].iter().map(|w| (*w).to_owned()).collect();
-                out += &format!("m={} {port} {} {}\r\na={direction}\r\n", words[0], words[2], words[3..].join(" "));
+                out += &format!(
+                    "m={} {port} {} {}\r\na={direction}\r\n",
+                    words[0],
+                    words[2],
+                    words[3..].join(" ")
+                );
             } else {
                 out += &format!("m={} 0 {} {}\r\n", words[0], words[2], words[3..].join(" "));
             }
         } else if line.starts_with("a=rtpmap:") || line.starts_with("a=fmtp:") || line.starts_with("a=rtcp-fb:") {
-            let number = line.split(':').nth(1).and_then(|r| r.split(' ').next()).unwrap_or_default();
+            let number = line
+                .split(':')
+                .nth(1)
+                .and_then(|r| r.split(' ').next())
+                .unwrap_or_default();
             if taken.iter().any(|t| t == number) || (number == "*" && !taken.is_empty()) {
                 out += &format!("{line}\r\n");
             }

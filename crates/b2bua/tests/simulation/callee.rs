@@ -172,7 +172,17 @@ pub struct Callee {
 impl Callee {
     pub fn new(phone: Phone, script: CalleeScript) -> Callee {
         let (agenda, forks) = (BTreeMap::new(), Vec::new());
-        Callee { phone, script, answered_at: None, invited_at: None, invite: None, forks, refused: false, agenda, order: 0 }
+        Callee {
+            phone,
+            script,
+            answered_at: None,
+            invited_at: None,
+            invite: None,
+            forks,
+            refused: false,
+            agenda,
+            order: 0,
+        }
     }
 
     fn plan(&mut self, at: Time, step: Step) {
@@ -186,13 +196,16 @@ impl Callee {
 
     /// Dialogs that B still believes in.
     pub fn open_dialogs(&self) -> impl Iterator<Item = &Dialog> {
-        self.forks.iter().filter(|f| f.answered && f.dialog.is_open()).map(|f| &f.dialog)
+        self.forks
+            .iter()
+            .filter(|f| f.answered && f.dialog.is_open())
+            .map(|f| &f.dialog)
     }
 
     pub fn receive(&mut self, now: Time, msg: &Msg) {
         if msg.status().is_some() {
             let reply = self.phone.take(now, msg);
-            if let Some(fork) = self.forks.iter_mut().find(|f| f.tag == msg.from_tag()) {
+            if let Some(fork) = self.forks.iter_mut().find(|f| f.tag == msg.tag_of_from()) {
                 fork.dialog.response(&mut self.phone, msg, &reply);
             }
             return;
@@ -201,9 +214,9 @@ impl Callee {
             return;
         }
         let method = msg.method().unwrap_or_default().to_owned();
-        let fork = self.forks.iter().position(|f| f.tag == msg.to_tag());
+        let fork = self.forks.iter().position(|f| f.tag == msg.tag_of_to());
         match (method.as_str(), fork) {
-            ("INVITE", None) if msg.to_tag().is_empty() => self.invited(now, msg),
+            ("INVITE", None) if msg.tag_of_to().is_empty() => self.invited(now, msg),
             ("CANCEL", _) => self.cancelled(now, msg),
             ("ACK", Some(at)) if self.forks[at].answered && msg.cseq().0 == self.invite_cseq() => self.acked(now, at),
             ("ACK", _) if fork.is_none() || self.refused => {
@@ -212,13 +225,18 @@ impl Callee {
             ("PRACK", Some(at)) => self.pracked(now, at, msg),
             (_, Some(at)) => {
                 let sdp = body::offer(body::Offer::Video, self.phone.address, "sendrecv", 5).unwrap_or_default();
-                let sdp = msg.sdp().map_or(sdp, |o| body::answer(o, self.phone.address, true, "sendrecv", 5));
+                let sdp = msg
+                    .sdp()
+                    .map_or(sdp, |o| body::answer(o, self.phone.address, true, "sendrecv", 5));
                 if method == "BYE" {
                     self.phone.stop(&format!("answer {at}"));
                 }
                 self.forks[at].dialog.serve(&mut self.phone, now, msg, &sdp);
             }
-            (_, None) => self.phone.serve(msg, wire::response(msg, 481, "Call/Transaction Does Not Exist", "none", "", None)),
+            (_, None) => self.phone.serve(
+                msg,
+                wire::response(msg, 481, "Call/Transaction Does Not Exist", "none", "", None),
+            ),
         }
     }
 
@@ -228,7 +246,9 @@ impl Callee {
 
     fn invited(&mut self, now: Time, msg: &Msg) {
         if self.invite.is_some() {
-            return self.phone.serve(msg, wire::response(msg, 482, "Loop Detected", "merged", "", None));
+            return self
+                .phone
+                .serve(msg, wire::response(msg, 482, "Loop Detected", "merged", "", None));
         }
         assert!(msg.sdp().is_some(), "B is always offered something");
         self.phone.remember(msg, Vec::new());
@@ -239,7 +259,16 @@ impl Callee {
             let dialog = Dialog::of_callee(msg, &tag);
             let rseq = u32::try_from(self.phone.dice.between(1, 9_999)).unwrap_or(1);
             let (unpracked, held, sdp_said, answered, acked) = (None, false, false, false, false);
-            self.forks.push(Fork { tag, dialog, rseq, unpracked, held, sdp_said, answered, acked });
+            self.forks.push(Fork {
+                tag,
+                dialog,
+                rseq,
+                unpracked,
+                held,
+                sdp_said,
+                answered,
+                acked,
+            });
             self.plan(now + self.script.ring_after + 20 * MS * at as u64, Step::Ring(at));
         }
         if self.script.word != Word::Never {
@@ -259,7 +288,11 @@ impl Callee {
     }
 
     fn answer_sdp(&self) -> String {
-        let offer = self.invite.as_ref().and_then(Msg::sdp).expect("B was offered something");
+        let offer = self
+            .invite
+            .as_ref()
+            .and_then(Msg::sdp)
+            .expect("B was offered something");
         body::answer(offer, self.phone.address, self.script.video, "sendrecv", 1)
     }
 
@@ -295,10 +328,17 @@ impl Callee {
     fn pracked(&mut self, now: Time, at: usize, msg: &Msg) {
         let invite = self.invite_cseq();
         let fork = &mut self.forks[at];
-        let fits = fork.unpracked.is_some_and(|(rseq, _)| msg.header("rack") == Some(&format!("{rseq} {invite} INVITE")));
-        let (status, phrase) = if fits { (200, "OK") } else { (481, "Call/Transaction Does Not Exist") };
+        let fits = fork
+            .unpracked
+            .is_some_and(|(rseq, _)| msg.header("rack") == Some(&format!("{rseq} {invite} INVITE")));
+        let (status, phrase) = if fits {
+            (200, "OK")
+        } else {
+            (481, "Call/Transaction Does Not Exist")
+        };
         let tag = fork.tag.clone();
-        self.phone.serve(msg, wire::response(msg, status, phrase, &tag, "", None));
+        self.phone
+            .serve(msg, wire::response(msg, status, phrase, &tag, "", None));
         if fits {
             fork.unpracked = None;
             let held = std::mem::take(&mut fork.held);
@@ -383,7 +423,10 @@ impl Callee {
         for expired in self.phone.tick(now) {
             let Expired::Repeat(id) = expired else { continue };
             let mut words = id.split(' ');
-            let (what, at) = (words.next().unwrap_or_default(), words.next().and_then(|w| w.parse::<usize>().ok()));
+            let (what, at) = (
+                words.next().unwrap_or_default(),
+                words.next().and_then(|w| w.parse::<usize>().ok()),
+            );
             match (what, at) {
                 // No ACK: BYE (RFC 3261 §13.3.1.4). No PRACK: 5xx (RFC 3262 §3).
                 ("answer", Some(at)) => self.forks[at].dialog.hang_up(&mut self.phone, now),
@@ -408,7 +451,11 @@ impl Callee {
     }
 
     fn re_offer(&mut self, now: Time, at: usize, direction: &str, version: u32) {
-        let offer = self.invite.as_ref().and_then(Msg::sdp).expect("B was offered something");
+        let offer = self
+            .invite
+            .as_ref()
+            .and_then(Msg::sdp)
+            .expect("B was offered something");
         let sdp = body::answer(offer, self.phone.address, self.script.video, direction, version);
         self.forks[at].dialog.offer(&mut self.phone, now, "INVITE", Some(&sdp));
     }

@@ -1,151 +1,17 @@
 //! A: a phone that calls, with habits by the seed.
 
-use std::collections::BTreeMap;
+mod script;
 
-use segue_sip::Protocol;
+pub use script::{CallerScript, GiveUp, Hold, Rel};
+
+use std::collections::BTreeMap;
 
 use crate::{
     body::{self, Offer},
-    dice::{Dice, MS, S, Time},
+    dice::{S, Time},
     phone::{Dialog, Expired, Phone, Reply, TRIED, X},
     wire::{self, Msg},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rel {
-    Silent,
-    Supported,
-    Required,
-}
-
-/// How A holds and resumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    ReInvite,
-    Update,
-    /// Resumes by a re-INVITE without SDP.
-    Empty,
-}
-
-/// When A gives up before an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GiveUp {
-    Never,
-    /// This long after the INVITE.
-    After(Time),
-    /// This long after the first provisional response with SDP.
-    AfterEarlyMedia(Time),
-    /// This long after B sent its 200.
-    WhenCalleeAnswers(Time),
-}
-
-/// What A will do.
-#[derive(Debug, Clone)]
-pub struct CallerScript {
-    pub starts: Time,
-    pub rel: Rel,
-    pub offer: Offer,
-    pub protocol: Protocol,
-    pub give_up: GiveUp,
-    /// BYE this long after the 200; `None`: it waits for the other side.
-    pub talks: Option<Time>,
-    /// Hold this long after the 200, for so long.
-    pub holds: Option<(Time, Time, Hold)>,
-    /// UPDATE in the early dialog, this long after the PRACK of an answer (RFC 3311).
-    pub early_update: Option<Time>,
-    /// Gives up by BYE in the early dialog (RFC 3261 §15 allows the caller that) instead of CANCEL.
-    pub early_bye: bool,
-    /// Keys, by the time after the INVITE.
-    pub keys: Vec<(Time, char)>,
-    pub pracks: bool,
-    pub acks: bool,
-    /// The same INVITE by another branch, this long after the first (a merged request, RFC 3261 §8.2.2.2).
-    pub merged: Option<Time>,
-    /// The INVITE once more, this long after the first.
-    pub again: Option<Time>,
-    /// Goes dark this long after the INVITE; with true the transport says so.
-    pub dies: Option<(Time, bool)>,
-    /// A display name that pushes B's INVITE past 1300 bytes.
-    pub long_name: bool,
-}
-
-impl CallerScript {
-    /// An ordinary caller, from the start of the run.
-    pub fn plain() -> CallerScript {
-        CallerScript {
-            starts: 0,
-            rel: Rel::Supported,
-            offer: Offer::Video,
-            protocol: Protocol::Udp,
-            give_up: GiveUp::Never,
-            talks: Some(10 * S),
-            holds: None,
-            early_update: None,
-            early_bye: false,
-            keys: Vec::new(),
-            pracks: true,
-            acks: true,
-            merged: None,
-            again: None,
-            dies: None,
-            long_name: false,
-        }
-    }
-
-    pub fn by(dice: &mut Dice) -> CallerScript {
-        let protocol = if dice.chance(20) { Protocol::Tcp } else { Protocol::Udp };
-        let after = [1, 50, 300, 1_000, 3_000, 10_000, 30_000, 70_000].map(|ms| ms * MS);
-        let give_up = match dice.between(0, 9) {
-            0 => GiveUp::After(dice.between(0, 50 * MS)),
-            1 => GiveUp::AfterEarlyMedia(dice.between(0, 300 * MS)),
-            2 => GiveUp::WhenCalleeAnswers(dice.between(0, 150 * MS)),
-            3 | 4 => {
-                let longest = dice.pick(&after);
-                GiveUp::After(dice.between(0, longest))
-            }
-            5 => GiveUp::AfterEarlyMedia(dice.between(0, 20 * S)),
-            _ => GiveUp::Never,
-        };
-        let talks = dice.maybe(75, |d| {
-            let longest = d.pick(&after);
-            d.between(0, longest)
-        });
-        let keys = if dice.chance(30) {
-            let count = dice.between(1, 3);
-            (0..count).map(|_| (dice.between(0, 60 * S), dice.pick(&['#', '#', '#', '*', '5']))).collect()
-        } else {
-            Vec::new()
-        };
-        CallerScript {
-            starts: dice.between(0, 3 * S),
-            rel: dice.weigh(&[(45, Rel::Silent), (40, Rel::Supported), (15, Rel::Required)]),
-            offer: dice.weigh(&[
-                (38, Offer::Video),
-                (37, Offer::Audio),
-                (17, Offer::AlawVideo),
-                (3, Offer::Alien),
-                (3, Offer::Delayed),
-                (2, Offer::Broken),
-            ]),
-            protocol,
-            give_up,
-            talks,
-            holds: dice.maybe(25, |d| {
-                let how = d.pick(&[Hold::ReInvite, Hold::ReInvite, Hold::Update, Hold::Empty]);
-                (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S), how)
-            }),
-            early_update: dice.maybe(10, |d| d.between(0, 6 * S)),
-            early_bye: dice.chance(7),
-            keys,
-            pracks: !dice.chance(6),
-            acks: !dice.chance(5),
-            merged: (protocol == Protocol::Udp && dice.chance(8)).then(|| dice.between(0, 100 * MS)),
-            again: (protocol == Protocol::Udp && dice.chance(10)).then(|| dice.between(0, 2 * S)),
-            dies: dice.maybe(5, |d| (d.between(0, 60 * S), d.chance(50))),
-            long_name: dice.chance(15),
-        }
-    }
-}
 
 enum Step {
     Begin,
@@ -208,6 +74,15 @@ impl Caller {
         self.agenda.insert((at, self.order), step);
     }
 
+    /// The tag of its dialog.
+    pub fn tag(&self) -> &str {
+        self.invite
+            .split(";tag=")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next())
+            .unwrap_or_default()
+    }
+
     /// When A goes dark.
     pub fn dies_at(&self) -> Option<Time> {
         self.script.dies.map(|(after, _)| self.script.starts + after)
@@ -219,7 +94,11 @@ impl Caller {
             Rel::Supported => "Supported: 100rel\r\n",
             Rel::Required => "Require: 100rel\r\n",
         };
-        let name = if self.script.long_name { "Anna ".repeat(150) } else { "Anna".to_owned() };
+        let name = if self.script.long_name {
+            "Anna ".repeat(150)
+        } else {
+            "Anna".to_owned()
+        };
         let tag = self.phone.fresh("from");
         let (user, callee) = (&self.phone.user, &self.callee);
         self.invite = format!(
@@ -247,7 +126,12 @@ impl Caller {
     fn say_invite(&mut self, now: Time) {
         let branch = self.phone.branch();
         let sdp = body::offer(self.script.offer, self.phone.address, "sendrecv", 1);
-        let text = format!("INVITE sip:{}@{X} SIP/2.0\r\n{}{}", self.callee, self.phone.via(&branch), self.invite);
+        let text = format!(
+            "INVITE sip:{}@{X} SIP/2.0\r\n{}{}",
+            self.callee,
+            self.phone.via(&branch),
+            self.invite
+        );
         let bytes = wire::finish(text, sdp.as_deref());
         self.branches.push(branch);
         self.phone.send(now, bytes);
@@ -261,7 +145,11 @@ impl Caller {
     }
 
     pub fn receive(&mut self, now: Time, msg: &Msg) {
-        if msg.status().is_some() { self.response(now, msg) } else { self.request(now, msg) }
+        if msg.status().is_some() {
+            self.response(now, msg)
+        } else {
+            self.request(now, msg)
+        }
     }
 
     fn response(&mut self, now: Time, msg: &Msg) {
@@ -312,7 +200,9 @@ impl Caller {
         if msg.contact().is_some() && self.early.is_none() {
             self.early = Some(Dialog::of_caller(msg, self.cseq));
         }
-        let Some(rseq) = msg.rseq().filter(|_| msg.is_reliable()) else { return };
+        let Some(rseq) = msg.rseq().filter(|_| msg.is_reliable()) else {
+            return;
+        };
         if self.rseq.is_some_and(|last| rseq != last + 1) {
             return;
         }
@@ -321,7 +211,12 @@ impl Caller {
             let early = self.early.as_mut().expect("a reliable response has a Contact");
             let answer = (self.script.offer == Offer::Delayed && msg.sdp().is_some())
                 .then(|| body::answer(msg.sdp().unwrap_or_default(), self.phone.address, true, "sendrecv", 1));
-            let prack = early.request(&mut self.phone, "PRACK", &format!("RAck: {rseq} 1 INVITE\r\n"), answer.as_deref());
+            let prack = early.request(
+                &mut self.phone,
+                "PRACK",
+                &format!("RAck: {rseq} 1 INVITE\r\n"),
+                answer.as_deref(),
+            );
             self.cseq = early.cseq;
             self.phone.send(now, prack);
             if let Some(after) = self.script.early_update.filter(|_| msg.sdp().is_some()) {
@@ -364,7 +259,10 @@ impl Caller {
         match &mut self.dialog {
             Some(dialog) if dialog.call_id == msg.call_id() => dialog.serve(&mut self.phone, now, msg, &sdp),
             _ if msg.method() == Some("ACK") => {}
-            _ => self.phone.serve(msg, wire::response(msg, 481, "Call/Transaction Does Not Exist", "none", "", None)),
+            _ => self.phone.serve(
+                msg,
+                wire::response(msg, 481, "Call/Transaction Does Not Exist", "none", "", None),
+            ),
         }
     }
 
@@ -374,14 +272,20 @@ impl Caller {
         if let Some(dialog) = &mut self.dialog {
             return dialog.hang_up(&mut self.phone, now);
         }
-        let Some(branch) = self.live.clone().filter(|_| self.refused.is_none() && !self.cancelled) else { return };
+        let Some(branch) = self.live.clone().filter(|_| self.refused.is_none() && !self.cancelled) else {
+            return;
+        };
         self.cancelled = true;
         if let Some(early) = self.early.as_mut().filter(|_| self.script.early_bye) {
             let bye = early.request(&mut self.phone, "BYE", "", None);
             self.cseq = early.cseq;
             return self.phone.send(now, bye);
         }
-        let kept = |line: &&str| ["From", "To", "Call-ID", "Max-Forwards"].iter().any(|n| line.starts_with(n));
+        let kept = |line: &&str| {
+            ["From", "To", "Call-ID", "Max-Forwards"]
+                .iter()
+                .any(|n| line.starts_with(n))
+        };
         let headers: Vec<&str> = self.invite.split("\r\n").filter(kept).collect();
         let text = format!(
             "CANCEL sip:{}@{X} SIP/2.0\r\n{}{}\r\nCSeq: 1 CANCEL\r\n",
@@ -409,8 +313,16 @@ impl Caller {
                 Step::Begin => self.begin(now),
                 Step::Merged => self.say_invite(now),
                 Step::Again if self.live.is_none() => {
-                    let (branch, sdp) = (&self.branches[0], body::offer(self.script.offer, self.phone.address, "sendrecv", 1));
-                    let text = format!("INVITE sip:{}@{X} SIP/2.0\r\n{}{}", self.callee, self.phone.via(branch), self.invite);
+                    let (branch, sdp) = (
+                        &self.branches[0],
+                        body::offer(self.script.offer, self.phone.address, "sendrecv", 1),
+                    );
+                    let text = format!(
+                        "INVITE sip:{}@{X} SIP/2.0\r\n{}{}",
+                        self.callee,
+                        self.phone.via(branch),
+                        self.invite
+                    );
                     self.phone.out.push(wire::finish(text, sdp.as_deref()));
                 }
                 Step::Again => {}
@@ -438,7 +350,11 @@ impl Caller {
     }
 
     fn offer_again(&self, direction: &str, version: u32) -> String {
-        let offer = if self.script.offer == Offer::Delayed { Offer::Video } else { self.script.offer };
+        let offer = if self.script.offer == Offer::Delayed {
+            Offer::Video
+        } else {
+            self.script.offer
+        };
         body::offer(offer, self.phone.address, direction, version).unwrap_or_default()
     }
 

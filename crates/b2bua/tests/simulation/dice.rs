@@ -15,7 +15,9 @@ pub struct Dice(StdRng);
 impl Dice {
     /// The stream of `who` under this seed.
     pub fn new(seed: u64, who: u64) -> Dice {
-        Dice(StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ who.wrapping_mul(0xD1B5_4A32_D192_ED03)))
+        Dice(StdRng::seed_from_u64(
+            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ who.wrapping_mul(0xD1B5_4A32_D192_ED03),
+        ))
     }
 
     /// True in `percent` of 100 throws.

@@ -27,7 +27,14 @@ pub struct MediaScript {
 impl MediaScript {
     pub fn plain() -> MediaScript {
         let (no_ports_for, unplayable, stuck) = (None, None, None);
-        MediaScript { no_ports_for, unplayable, stuck, record_fails: false, silent_after: None, rtp_gone_after: None }
+        MediaScript {
+            no_ports_for,
+            unplayable,
+            stuck,
+            record_fails: false,
+            silent_after: None,
+            rtp_gone_after: None,
+        }
     }
 
     pub fn by(dice: &mut Dice) -> MediaScript {
@@ -89,7 +96,11 @@ struct Anchor {
 
 impl MediaModel {
     pub fn new(dice: Dice) -> MediaModel {
-        MediaModel { dice, anchors: BTreeMap::new(), ports: 20_000 }
+        MediaModel {
+            dice,
+            anchors: BTreeMap::new(),
+            ports: 20_000,
+        }
     }
 
     /// Whether each anchor was closed.
@@ -103,7 +114,13 @@ impl MediaModel {
     }
 
     /// Performs an action: what will happen, and when.
-    pub fn perform(&mut self, now: Time, key: CallKey, action: &MediaAction, script: &MediaScript) -> Vec<(Time, Fires)> {
+    pub fn perform(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        action: &MediaAction,
+        script: &MediaScript,
+    ) -> Vec<(Time, Fires)> {
         if *action == MediaAction::Close && !self.anchors.contains_key(&key) {
             return Vec::new();
         }
@@ -125,22 +142,35 @@ impl MediaModel {
             MediaAction::Open { leg } => {
                 assert!(anchor.legs.insert(*leg, None).is_none(), "{leg:?} opened twice");
                 let event = if anchor.script.no_ports_for == Some(*leg) {
-                    MediaEvent::OpenFailed { leg: *leg, why: "no free port".into() }
+                    MediaEvent::OpenFailed {
+                        leg: *leg,
+                        why: "no free port".into(),
+                    }
                 } else {
                     self.ports += 4;
                     let address = "10.0.0.254".parse().expect("an address");
-                    let ports = Ports { address, audio: self.ports, video: self.ports + 2 };
+                    let ports = Ports {
+                        address,
+                        audio: self.ports,
+                        video: self.ports + 2,
+                    };
                     MediaEvent::Opened { leg: *leg, ports }
                 };
                 vec![(soon, Fires::Event(event))]
             }
             MediaAction::Configure { leg, .. } => {
-                let known = anchor.legs.get_mut(leg).unwrap_or_else(|| panic!("{leg:?} configured but not open"));
+                let known = anchor
+                    .legs
+                    .get_mut(leg)
+                    .unwrap_or_else(|| panic!("{leg:?} configured but not open"));
                 *known = Some(action.clone());
                 Vec::new()
             }
             MediaAction::Play { source, clip, looping } => {
-                assert!(anchor.legs.get(&LegId::A).is_some_and(Option::is_some), "played before A is configured");
+                assert!(
+                    anchor.legs.get(&LegId::A).is_some_and(Option::is_some),
+                    "played before A is configured"
+                );
                 assert!(clip.audio.is_some() || clip.video.is_some(), "a clip without a stream");
                 anchor.turn += 1;
                 if anchor.script.unplayable == Some(*source) {
@@ -150,11 +180,17 @@ impl MediaModel {
                 if anchor.script.stuck == Some(*source) {
                     return Vec::new();
                 }
-                vec![(now + dice.between(MS, 40 * MS), Fires::First(anchor.turn, *source, *looping))]
+                vec![(
+                    now + dice.between(MS, 40 * MS),
+                    Fires::First(anchor.turn, *source, *looping),
+                )]
             }
             MediaAction::Bridge { leg } => {
                 for end in [LegId::A, *leg] {
-                    assert!(anchor.legs.get(&end).is_some_and(Option::is_some), "bridged before {end:?} is configured");
+                    assert!(
+                        anchor.legs.get(&end).is_some_and(Option::is_some),
+                        "bridged before {end:?} is configured"
+                    );
                 }
                 anchor.turn += 1;
                 anchor.bridged = Some(*leg);
@@ -166,7 +202,9 @@ impl MediaModel {
                 }
                 fires
             }
-            MediaAction::Record { longest_ms, silence_ms, .. } => {
+            MediaAction::Record {
+                longest_ms, silence_ms, ..
+            } => {
                 assert!(anchor.recording.is_none() && !anchor.recorded, "recorded twice");
                 if anchor.script.record_fails && dice.chance(50) {
                     let why = "the spool cannot be made".into();
@@ -183,17 +221,26 @@ impl MediaModel {
                 let (at, cause) = ends.into_iter().min_by_key(|(at, _)| *at).expect("one at least");
                 let mut fires = vec![(at, Fires::WhileRecording(MediaEvent::RecordingStopped { cause }))];
                 if dice.chance(20) {
-                    fires.push((now + 250 * MS, Fires::WhileRecording(MediaEvent::KeyFrameWanted { leg: LegId::A })));
+                    fires.push((
+                        now + 250 * MS,
+                        Fires::WhileRecording(MediaEvent::KeyFrameWanted { leg: LegId::A }),
+                    ));
                 }
                 fires
             }
             MediaAction::StopRecording { .. } => {
-                let Some(began) = anchor.recording.take() else { return Vec::new() };
+                let Some(began) = anchor.recording.take() else {
+                    return Vec::new();
+                };
                 anchor.recorded = true;
                 let event = if anchor.script.record_fails {
-                    MediaEvent::RecordFailed { why: "fsync failed".into() }
+                    MediaEvent::RecordFailed {
+                        why: "fsync failed".into(),
+                    }
                 } else {
-                    MediaEvent::Recorded { duration_ms: (now - began) / MS }
+                    MediaEvent::Recorded {
+                        duration_ms: (now - began) / MS,
+                    }
                 };
                 vec![(now + dice.between(0, 120 * MS), Fires::Event(event))]
             }
@@ -212,8 +259,16 @@ impl MediaModel {
     }
 
     /// What comes of something that was to happen now. `dark` says since when a leg's phone is dark.
-    pub fn fire(&mut self, now: Time, key: CallKey, fires: Fires, dark: impl Fn(LegId) -> Option<Time>) -> (Vec<MediaEvent>, Vec<(Time, Fires)>) {
-        let Some(anchor) = self.anchors.get_mut(&key).filter(|a| !a.closed) else { return Default::default() };
+    pub fn fire(
+        &mut self,
+        now: Time,
+        key: CallKey,
+        fires: Fires,
+        dark: impl Fn(LegId) -> Option<Time>,
+    ) -> (Vec<MediaEvent>, Vec<(Time, Fires)>) {
+        let Some(anchor) = self.anchors.get_mut(&key).filter(|a| !a.closed) else {
+            return Default::default();
+        };
         match fires {
             Fires::Event(event) => (vec![event], Vec::new()),
             Fires::Turn(turn, event) if turn == anchor.turn => (vec![event], Vec::new()),
@@ -223,7 +278,10 @@ impl MediaModel {
                 let gap = (anchor.sources > 0).then_some(20);
                 anchor.sources += 1;
                 events.extend(switched(anchor, source, gap));
-                let end = (now + playing_time(source), Fires::Turn(turn, MediaEvent::Played { source }));
+                let end = (
+                    now + playing_time(source),
+                    Fires::Turn(turn, MediaEvent::Played { source }),
+                );
                 (events, if looping { Vec::new() } else { vec![end] })
             }
             Fires::Listen(turn) if turn == anchor.turn && anchor.bridged.is_some() => {
@@ -243,6 +301,16 @@ impl MediaModel {
 
 /// One `Switched` for each stream of A's.
 fn switched(anchor: &Anchor, to: Source, gap_ms: Option<u64>) -> Vec<MediaEvent> {
-    let Some(Some(MediaAction::Configure { audio, video, .. })) = anchor.legs.get(&LegId::A) else { return Vec::new() };
-    audio.iter().chain(video).map(|s| MediaEvent::Switched { to, kind: s.kind, gap_ms }).collect()
+    let Some(Some(MediaAction::Configure { audio, video, .. })) = anchor.legs.get(&LegId::A) else {
+        return Vec::new();
+    };
+    audio
+        .iter()
+        .chain(video)
+        .map(|s| MediaEvent::Switched {
+            to,
+            kind: s.kind,
+            gap_ms,
+        })
+        .collect()
 }

@@ -25,14 +25,28 @@ impl Network {
         let doubled_percent = dice.pick(&[0, 0, 5, 30]);
         let late_percent = dice.pick(&[0, 0, 3, 10]);
         let delay = dice.pick(&[(0, 0), (MS, 3 * MS), (5 * MS, 60 * MS), (10 * MS, 900 * MS)]);
-        Network { dice, lost_percent, doubled_percent, late_percent, delay, streams: BTreeMap::new() }
+        Network {
+            dice,
+            lost_percent,
+            doubled_percent,
+            late_percent,
+            delay,
+            streams: BTreeMap::new(),
+        }
     }
 
     /// Nothing lost, each message `delay` under way.
     pub fn smooth(delay: Time) -> Network {
         let dice = Dice::new(0, 0);
         let streams = BTreeMap::new();
-        Network { dice, lost_percent: 0, doubled_percent: 0, late_percent: 0, delay: (delay, delay), streams }
+        Network {
+            dice,
+            lost_percent: 0,
+            doubled_percent: 0,
+            late_percent: 0,
+            delay: (delay, delay),
+            streams,
+        }
     }
 
     pub fn describe(&self) -> String {
@@ -58,7 +72,11 @@ impl Network {
     }
 
     fn delay(&mut self) -> Time {
-        let late = if self.dice.chance(self.late_percent) { self.dice.between(0, 3 * S) } else { 0 };
+        let late = if self.dice.chance(self.late_percent) {
+            self.dice.between(0, 3 * S)
+        } else {
+            0
+        };
         (self.dice.between(self.delay.0, self.delay.1) + late).min(STAY_MAX)
     }
 

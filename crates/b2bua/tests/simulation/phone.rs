@@ -70,7 +70,18 @@ impl Phone {
     pub fn new(user: String, address: SocketAddr, protocol: Protocol, dice: Dice) -> Phone {
         let (clients, repeats, out) = (Vec::new(), Vec::new(), Vec::new());
         let (served, acks) = (BTreeMap::new(), BTreeMap::new());
-        Phone { user, address, protocol, dice, out, made: 0, clients, repeats, served, acks }
+        Phone {
+            user,
+            address,
+            protocol,
+            dice,
+            out,
+            made: 0,
+            clients,
+            repeats,
+            served,
+            acks,
+        }
     }
 
     /// A name of ours that no other has.
@@ -89,7 +100,11 @@ impl Phone {
     }
 
     pub fn contact(&self) -> String {
-        let param = if self.protocol == Protocol::Udp { "" } else { ";transport=tcp" };
+        let param = if self.protocol == Protocol::Udp {
+            ""
+        } else {
+            ";transport=tcp"
+        };
         format!("Contact: <sip:{}@{}{param}>\r\n", self.user, self.address)
     }
 
@@ -111,7 +126,11 @@ impl Phone {
 
     /// The client transaction of this branch will not be waited for longer than this.
     pub fn wait_until(&mut self, branch: &str, until: Time) {
-        for client in self.clients.iter_mut().filter(|c| c.branch == branch && c.method == "INVITE") {
+        for client in self
+            .clients
+            .iter_mut()
+            .filter(|c| c.branch == branch && c.method == "INVITE")
+        {
             client.until = client.until.min(until);
         }
     }
@@ -125,7 +144,14 @@ impl Phone {
     pub fn repeat(&mut self, now: Time, id: &str, bytes: Vec<u8>, longest: Time) {
         self.out.push(bytes.clone());
         let id = id.to_owned();
-        self.repeats.push(Repeat { id, bytes, next: now + T1, interval: T1, longest, until: now + TRIED });
+        self.repeats.push(Repeat {
+            id,
+            bytes,
+            next: now + T1,
+            interval: T1,
+            longest,
+            until: now + TRIED,
+        });
     }
 
     /// Whether it was still being repeated.
@@ -143,13 +169,16 @@ impl Phone {
 
     /// What retransmissions of this request get.
     pub fn remember(&mut self, request: &Msg, bytes: Vec<u8>) {
-        self.served.insert((request.branch().to_owned(), request.cseq().1.to_owned()), bytes);
+        self.served
+            .insert((request.branch().to_owned(), request.cseq().1.to_owned()), bytes);
     }
 
     /// A retransmission gets the answer again.
     pub fn absorbs(&mut self, request: &Msg) -> bool {
         let key = (request.branch().to_owned(), request.cseq().1.to_owned());
-        let Some(bytes) = self.served.get(&key) else { return false };
+        let Some(bytes) = self.served.get(&key) else {
+            return false;
+        };
         if !bytes.is_empty() {
             self.out.push(bytes.clone());
         }
@@ -159,9 +188,16 @@ impl Phone {
     /// What a response means; the ACK of a refused INVITE is sent (RFC 3261 §17.1.1.3).
     pub fn take(&mut self, now: Time, response: &Msg) -> Reply {
         let (status, (number, method)) = (response.status().unwrap_or_default(), response.cseq());
-        let at = self.clients.iter().position(|c| c.branch == response.branch() && c.method == method);
+        let at = self
+            .clients
+            .iter()
+            .position(|c| c.branch == response.branch() && c.method == method);
         let Some(at) = at else {
-            if let Some(ack) = self.acks.get(response.branch()).filter(|_| status >= 300 && method == "INVITE") {
+            if let Some(ack) = self
+                .acks
+                .get(response.branch())
+                .filter(|_| status >= 300 && method == "INVITE")
+            {
                 self.out.push(ack.clone());
             }
             return Reply::Again;
@@ -178,7 +214,10 @@ impl Phone {
         }
         let client = self.clients.remove(at);
         if method == "INVITE" && status >= 300 {
-            let (from, to) = (response.header("from").unwrap_or_default(), response.header("to").unwrap_or_default());
+            let (from, to) = (
+                response.header("from").unwrap_or_default(),
+                response.header("to").unwrap_or_default(),
+            );
             let text = format!(
                 "ACK {} SIP/2.0\r\n{}Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {number} ACK\r\n",
                 client.uri,
@@ -257,10 +296,24 @@ impl Dialog {
     }
 
     fn new(msg: &Msg, local: String, remote: String, cseq: u32) -> Dialog {
-        let target = msg.contact().expect("a message that makes a dialog has a Contact").to_owned();
+        let target = msg
+            .contact()
+            .expect("a message that makes a dialog has a Contact")
+            .to_owned();
         let call_id = msg.call_id().to_owned();
         let acks = BTreeMap::new();
-        Dialog { call_id, local, remote, target, cseq, bye_sent: false, bye_got: false, acks, offering: None, asked: false }
+        Dialog {
+            call_id,
+            local,
+            remote,
+            target,
+            cseq,
+            bye_sent: false,
+            bye_got: false,
+            acks,
+            offering: None,
+            asked: false,
+        }
     }
 
     pub fn is_open(&self) -> bool {

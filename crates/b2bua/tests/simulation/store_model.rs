@@ -78,9 +78,14 @@ impl StoreScript {
     pub fn reply(&self, user: &str, target: &str, profile: &Profile) -> StoreReply {
         match (self.found, &self.subscriber) {
             (Found::Yes, Some(subscriber)) => {
-                let subscriber = Subscriber { user: user.into(), target: target.into(), ..subscriber.clone() };
+                let subscriber = Subscriber {
+                    user: user.into(),
+                    target: target.into(),
+                    ..subscriber.clone()
+                };
                 let plan = Plan::new(&subscriber, profile);
-                let info = |id, name: &Option<String>, exists: bool| name.as_ref().filter(|_| exists).map(|n| clip(id, n));
+                let info =
+                    |id, name: &Option<String>, exists: bool| name.as_ref().filter(|_| exists).map(|n| clip(id, n));
                 StoreReply::Found(Box::new(Lookup {
                     clip: info(1, &plan.clip, self.clip_exists),
                     greeting: info(2, &plan.greeting, self.greeting_exists),
@@ -88,7 +93,9 @@ impl StoreScript {
                     plan,
                 }))
             }
-            (Found::Broken, _) => StoreReply::LookupFailed { why: "the disk is gone".into() },
+            (Found::Broken, _) => StoreReply::LookupFailed {
+                why: "the disk is gone".into(),
+            },
             _ => StoreReply::NotFound,
         }
     }
@@ -101,7 +108,12 @@ fn clip(id: i64, name: &str) -> ClipInfo {
         profile_level_id: profile.is_video().then_some([0x42, 0xc0, 0x1e]),
     };
     let renditions = RenditionProfile::ALL.into_iter().map(rendition).collect();
-    ClipInfo { id, name: name.into(), duration_ms: 5_000, renditions }
+    ClipInfo {
+        id,
+        name: name.into(),
+        duration_ms: 5_000,
+        renditions,
+    }
 }
 
 /// What became of a recording.

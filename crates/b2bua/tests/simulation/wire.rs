@@ -16,7 +16,10 @@ struct Read {
 impl Msg {
     /// Reads what we write and what Segue writes: no folding, no compact forms. Anything else is a failure.
     pub fn read(bytes: &[u8]) -> Msg {
-        let head = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a message has an empty line");
+        let head = bytes
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .expect("a message has an empty line");
         let text = std::str::from_utf8(&bytes[..head]).expect("a head is text");
         let mut lines = text.split("\r\n");
         let start = lines.next().unwrap_or_default().to_owned();
@@ -25,8 +28,17 @@ impl Msg {
             (name.to_ascii_lowercase(), value.trim().to_owned())
         };
         let headers: Vec<_> = lines.map(header).collect();
-        let msg = Msg(Rc::new(Read { bytes: bytes.to_vec(), start, headers, body: head + 4 }));
-        let length: usize = msg.header("content-length").expect("Content-Length").parse().expect("a length");
+        let msg = Msg(Rc::new(Read {
+            bytes: bytes.to_vec(),
+            start,
+            headers,
+            body: head + 4,
+        }));
+        let length: usize = msg
+            .header("content-length")
+            .expect("Content-Length")
+            .parse()
+            .expect("a length");
         assert_eq!(length, msg.body().len(), "Content-Length of {}", msg.summary());
         msg
     }
@@ -50,7 +62,11 @@ impl Msg {
 
     /// `None` for a response.
     pub fn method(&self) -> Option<&str> {
-        if self.status().is_some() { None } else { self.0.start.split(' ').next() }
+        if self.status().is_some() {
+            None
+        } else {
+            self.0.start.split(' ').next()
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -58,11 +74,16 @@ impl Msg {
     }
 
     pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.headers.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.0
+            .headers
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     pub fn has_token(&self, header: &str, token: &str) -> bool {
-        self.headers(header).any(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(token)))
+        self.headers(header)
+            .any(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case(token)))
     }
 
     pub fn call_id(&self) -> &str {
@@ -80,11 +101,11 @@ impl Msg {
         param(self.header("via").expect("Via"), "branch").expect("a branch")
     }
 
-    pub fn from_tag(&self) -> &str {
+    pub fn tag_of_from(&self) -> &str {
         param(self.header("from").expect("From"), "tag").unwrap_or_default()
     }
 
-    pub fn to_tag(&self) -> &str {
+    pub fn tag_of_to(&self) -> &str {
         param(self.header("to").expect("To"), "tag").unwrap_or_default()
     }
 
@@ -118,15 +139,25 @@ impl Msg {
         let rack = self.header("rack").map(|r| format!(" RAck {r}")).unwrap_or_default();
         let reason = self.header("reason").map(|r| format!(" [{r}]")).unwrap_or_default();
         let end = self.branch().len().saturating_sub(6);
-        let what = if self.status().is_some() { &self.0.start[8..] } else { method };
-        format!("{what}{sdp}{rel}{rack}{reason}  CSeq {number} {method}  to-tag {}  branch ..{}", self.to_tag(), &self.branch()[end..])
+        let what = if self.status().is_some() {
+            &self.0.start[8..]
+        } else {
+            method
+        };
+        format!(
+            "{what}{sdp}{rel}{rack}{reason}  CSeq {number} {method}  to-tag {}  branch ..{}",
+            self.tag_of_to(),
+            &self.branch()[end..]
+        )
     }
 }
 
 /// `;name=value` outside of angle brackets.
 fn param<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let after = value.rfind('>').map_or(0, |at| at + 1);
-    value[after..].split(';').find_map(|p| p.trim().strip_prefix(name)?.strip_prefix('='))
+    value[after..]
+        .split(';')
+        .find_map(|p| p.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// A response to `request`, from us.
@@ -136,9 +167,19 @@ pub fn response(request: &Msg, status: u16, phrase: &str, to_tag: &str, headers:
         text += &format!("Via: {via}\r\n");
     }
     let to = request.header("to").unwrap_or_default();
-    let tag = if request.to_tag().is_empty() && status > 100 { format!(";tag={to_tag}") } else { String::new() };
-    let (from, cseq) = (request.header("from").unwrap_or_default(), request.header("cseq").unwrap_or_default());
-    text += &format!("From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {cseq}\r\n{headers}", request.call_id());
+    let tag = if request.tag_of_to().is_empty() && status > 100 {
+        format!(";tag={to_tag}")
+    } else {
+        String::new()
+    };
+    let (from, cseq) = (
+        request.header("from").unwrap_or_default(),
+        request.header("cseq").unwrap_or_default(),
+    );
+    text += &format!(
+        "From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {cseq}\r\n{headers}",
+        request.call_id()
+    );
     finish(text, sdp)
 }
 

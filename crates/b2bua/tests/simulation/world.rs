@@ -1,6 +1,10 @@
 //! The world of one run: a shard, its callers and callees, the network between them, packet path and store. One seed makes it,
 //! one clock moves it.
 
+mod ladder;
+mod setup;
+mod sides;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -10,116 +14,27 @@ use std::{
 
 use segue_b2bua::{Admission, CallKey, Shard, ShardConfig, ShardOutput};
 use segue_call::{CallConfig, LegId, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
-use segue_policy::{AnswerAt, Profile, Reliable};
 use segue_records::{CallRecord, UnixMs};
 use segue_sip::{EndpointConfig, FlowId, Local, Peer, Protocol, Transmit};
 use segue_sip_wire::Message;
 
 use crate::{
-    callee::{Callee, CalleeScript, Reach},
-    caller::{Caller, CallerScript},
+    callee::{Callee, Reach},
+    caller::Caller,
     dice::{Dice, MS, S, Time},
-    media_model::{Fires, MediaModel, MediaScript},
+    media_model::{Fires, MediaModel},
     network::Network,
     phone::{Phone, X},
-    store_model::{Kept, Ledger, StoreScript},
+    store_model::{Kept, Ledger},
     wire::{self, Msg},
 };
+
+pub use setup::{Scenario, Setup};
 
 /// No run lasts longer than this, or something never ends.
 const END: Time = 1_800 * S;
 /// Unix time at the start of each run.
 const WALL: i64 = 1_700_000_000_000;
-
-/// One call as it is scripted.
-#[derive(Debug, Clone)]
-pub struct Scenario {
-    pub caller: CallerScript,
-    pub callee: CalleeScript,
-    pub store: StoreScript,
-    pub media: MediaScript,
-    /// The operator ends the call, this long after the start.
-    pub operator: Option<Time>,
-}
-
-impl Scenario {
-    pub fn plain() -> Scenario {
-        Scenario {
-            caller: CallerScript::plain(),
-            callee: CalleeScript::plain(),
-            store: StoreScript::plain(),
-            media: MediaScript::plain(),
-            operator: None,
-        }
-    }
-
-    fn by(dice: &mut Dice) -> Scenario {
-        let mut scenario = Scenario {
-            caller: CallerScript::by(dice),
-            callee: CalleeScript::by(dice),
-            store: StoreScript::by(dice),
-            media: MediaScript::by(dice),
-            operator: dice.maybe(3, |d| d.between(0, 60 * S)),
-        };
-        // Two dark phones, one of them holding, would wait for each other: session timers will see to that.
-        if scenario.caller.dies.is_some() {
-            scenario.callee.dies = None;
-        }
-        scenario
-    }
-}
-
-/// What a run is made of.
-#[derive(Clone)]
-pub struct Setup {
-    pub seed: u64,
-    pub profile: Profile,
-    pub record_max_ms: u64,
-    pub scenarios: Vec<Scenario>,
-    /// Somebody whom no profile knows calls too.
-    pub stranger: bool,
-    /// `None`: by the seed.
-    pub delay: Option<Time>,
-}
-
-impl Setup {
-    /// One ordinary call over a network that loses nothing.
-    pub fn plain(scenario: Scenario) -> Setup {
-        let scenarios = vec![scenario];
-        Setup { seed: 1, profile: profile(), record_max_ms: 60_000, scenarios, stranger: false, delay: Some(5 * MS) }
-    }
-
-    pub fn by(seed: u64) -> Setup {
-        let mut dice = Dice::new(seed, 0);
-        let mut profile = profile();
-        profile.reliable = dice.weigh(&[(3, Reliable::Supported), (1, Reliable::Required)]);
-        profile.answer_at = dice.pick(&[AnswerAt::Greeting, AnswerAt::AfterGreeting]);
-        profile.ringing_status = dice.pick(&[180, 183]);
-        let calls = dice.between(1, 3);
-        Setup {
-            seed,
-            profile,
-            record_max_ms: dice.pick(&[5_000, 20_000, 60_000]),
-            scenarios: (0..calls).map(|_| Scenario::by(&mut dice)).collect(),
-            stranger: dice.chance(10),
-            delay: None,
-        }
-    }
-}
-
-fn profile() -> Profile {
-    Profile {
-        name: "softphone".into(),
-        listen: Vec::new(),
-        sources: vec!["10.0.0.0/8".parse().expect("a network")],
-        reliable: Reliable::Supported,
-        answer_at: AnswerAt::AfterGreeting,
-        ringing_status: 180,
-        hold_ms: 1_000,
-        hold_max_ms: 10_000,
-        no_answer_ms: 15_000,
-    }
-}
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,18 +52,49 @@ pub struct Entry {
 
 pub enum Seen {
     /// Bytes that Segue sent, whether anybody got them, or that it received.
-    Wire { party: Party, out: bool, tcp: bool, arrives: usize, msg: Msg },
+    Wire {
+        party: Party,
+        out: bool,
+        tcp: bool,
+        arrives: usize,
+        msg: Msg,
+    },
     /// Bytes to Segue that the network lost.
-    LostBefore { party: Party, msg: Msg },
+    LostBefore {
+        party: Party,
+        msg: Msg,
+    },
     /// The transport could not send to this party.
-    Unsent { party: Party },
-    Media { call: usize, action: MediaAction },
-    Event { call: usize, event: MediaEvent },
-    Store { call: usize, action: StoreAction },
-    Reply { call: usize, reply: StoreReply },
-    Hangup { call: usize },
-    Ended { call: usize, record: Box<CallRecord> },
-    Refused { source: SocketAddr, why: String },
+    Unsent {
+        party: Party,
+    },
+    Media {
+        call: usize,
+        action: MediaAction,
+    },
+    Event {
+        call: usize,
+        event: MediaEvent,
+    },
+    Store {
+        call: usize,
+        action: StoreAction,
+    },
+    Reply {
+        call: usize,
+        reply: StoreReply,
+    },
+    Hangup {
+        call: usize,
+    },
+    Ended {
+        call: usize,
+        record: Box<CallRecord>,
+    },
+    Refused {
+        source: SocketAddr,
+        why: String,
+    },
 }
 
 /// What is on its way.
@@ -191,7 +137,11 @@ impl World {
     pub fn new(setup: Setup) -> World {
         let seed = setup.seed;
         let here: SocketAddr = X.parse().expect("an address");
-        let socket = |protocol| Local { protocol, bind: here, advertise: X.to_owned() };
+        let socket = |protocol| Local {
+            protocol,
+            bind: here,
+            advertise: X.to_owned(),
+        };
         let shard = Shard::new(ShardConfig {
             endpoint: EndpointConfig {
                 seed,
@@ -212,7 +162,12 @@ impl World {
         for (i, scenario) in setup.scenarios.iter().enumerate() {
             let at = |net: &str| format!("10.{net}.0.{}:5060", i + 1).parse().expect("an address");
             let salt = 100 + 10 * i as u64;
-            let a = Phone::new(format!("a{i}"), at("1"), scenario.caller.protocol, Dice::new(seed, salt));
+            let a = Phone::new(
+                format!("a{i}"),
+                at("1"),
+                scenario.caller.protocol,
+                Dice::new(seed, salt),
+            );
             let b = Phone::new(format!("b{i}"), at("2"), Protocol::Udp, Dice::new(seed, salt + 1));
             callers.push(Caller::new(a, scenario.caller.clone(), format!("b{i}")));
             callees.push(Callee::new(b, scenario.callee.clone()));
@@ -285,11 +240,20 @@ impl World {
         loop {
             self.carry();
             let shard = self.shard.poll_timeout().map(|at| self.time(at));
-            let phones = self.callers.iter().filter_map(Caller::next_due).chain(self.callees.iter().filter_map(Callee::next_due)).min();
+            let phones = self
+                .callers
+                .iter()
+                .filter_map(Caller::next_due)
+                .chain(self.callees.iter().filter_map(Callee::next_due))
+                .min();
             let queued = self.queue.keys().next().map(|(at, _)| *at);
-            let Some(next) = [shard, phones, queued].into_iter().flatten().min() else { return Ok(()) };
+            let Some(next) = [shard, phones, queued].into_iter().flatten().min() else {
+                return Ok(());
+            };
             if next > END {
-                return Err(format!("something never ends (shard {shard:?}, phones {phones:?}, on the way {queued:?})"));
+                return Err(format!(
+                    "something never ends (shard {shard:?}, phones {phones:?}, on the way {queued:?})"
+                ));
             }
             self.now = self.now.max(next);
             if queued == Some(next)
@@ -313,7 +277,10 @@ impl World {
                 ShardOutput::Transmit(transmit) => self.transmit(transmit),
                 ShardOutput::Media(key, action) => self.perform(key, action),
                 ShardOutput::Store(key, action, _) => self.store(key, action),
-                ShardOutput::Refused(refusal) => self.note(Seen::Refused { source: refusal.source, why: refusal.why }),
+                ShardOutput::Refused(refusal) => self.note(Seen::Refused {
+                    source: refusal.source,
+                    why: refusal.why,
+                }),
                 ShardOutput::Ended(_, record) => {
                     let call = self.callers.iter().position(|a| a.call_id == record.sip_call_id);
                     let call = call.expect("a record of a call that was made");
@@ -324,11 +291,19 @@ impl World {
         }
         for i in 0..self.callers.len() {
             for (party, out, protocol) in [
-                (Party::A(i), std::mem::take(&mut self.callers[i].phone.out), self.callers[i].phone.protocol),
-                (Party::B(i), std::mem::take(&mut self.callees[i].phone.out), self.callees[i].phone.protocol),
+                (
+                    Party::A(i),
+                    std::mem::take(&mut self.callers[i].phone.out),
+                    self.callers[i].phone.protocol,
+                ),
+                (
+                    Party::B(i),
+                    std::mem::take(&mut self.callees[i].phone.out),
+                    self.callees[i].phone.protocol,
+                ),
             ] {
                 for bytes in out {
-                    self.from_phone(party, protocol, bytes);
+                    self.said_by_phone(party, protocol, bytes);
                 }
             }
         }
@@ -351,7 +326,7 @@ impl World {
         }
     }
 
-    fn from_phone(&mut self, party: Party, protocol: Protocol, bytes: Vec<u8>) {
+    fn said_by_phone(&mut self, party: Party, protocol: Protocol, bytes: Vec<u8>) {
         if self.dark(party) {
             return;
         }
@@ -363,7 +338,10 @@ impl World {
         }
         let arrivals = self.arrivals(party, protocol, false);
         if arrivals.is_empty() {
-            self.note(Seen::LostBefore { party, msg: Msg::read(&bytes) });
+            self.note(Seen::LostBefore {
+                party,
+                msg: Msg::read(&bytes),
+            });
         }
         for at in arrivals {
             self.later(at, Pending::ToShard(party, protocol, bytes.clone()));
@@ -394,9 +372,20 @@ impl World {
             let at = self.now + self.networks.1.refusal();
             self.later(at, Pending::TransportError(id));
         }
-        let reached = !self.dark(party) && !matches!(party, Party::B(i) if self.callees[i].script.reach == Reach::Silent);
-        let arrivals = if reached { self.arrivals(party, peer.protocol, true) } else { Vec::new() };
-        self.note(Seen::Wire { party, out: true, tcp: peer.protocol == Protocol::Tcp, arrives: arrivals.len(), msg: msg.clone() });
+        let reached =
+            !self.dark(party) && !matches!(party, Party::B(i) if self.callees[i].script.reach == Reach::Silent);
+        let arrivals = if reached {
+            self.arrivals(party, peer.protocol, true)
+        } else {
+            Vec::new()
+        };
+        self.note(Seen::Wire {
+            party,
+            out: true,
+            tcp: peer.protocol == Protocol::Tcp,
+            arrives: arrivals.len(),
+            msg: msg.clone(),
+        });
         for at in arrivals {
             self.later(at, Pending::ToPhone(party, peer.protocol, msg.clone()));
         }
@@ -417,10 +406,22 @@ impl World {
                     Party::B(i) => Some(FlowId(2_000 + i as u64)),
                     Party::Stranger => None,
                 };
-                let peer = Peer { protocol, local: X.parse().expect("an address"), remote, flow };
+                let peer = Peer {
+                    protocol,
+                    local: X.parse().expect("an address"),
+                    remote,
+                    flow,
+                };
                 let msg = Msg::read(&bytes);
-                self.note(Seen::Wire { party, out: false, tcp: protocol == Protocol::Tcp, arrives: 1, msg });
-                let message = Message::parse_datagram(&bytes).unwrap_or_else(|e| panic!("{}: {e:?}", String::from_utf8_lossy(&bytes)));
+                self.note(Seen::Wire {
+                    party,
+                    out: false,
+                    tcp: protocol == Protocol::Tcp,
+                    arrives: 1,
+                    msg,
+                });
+                let message = Message::parse_datagram(&bytes)
+                    .unwrap_or_else(|e| panic!("{}: {e:?}", String::from_utf8_lossy(&bytes)));
                 self.shard.handle_message(now, peer, message);
             }
             Pending::ToPhone(party, protocol, msg) if !self.dark(party) => match party {
@@ -436,7 +437,10 @@ impl World {
             Pending::Fires(key, fires) => self.fire(key, fires),
             Pending::Media(key, event) => {
                 if let Some(call) = self.keys.get(&key).copied() {
-                    self.note(Seen::Event { call, event: event.clone() });
+                    self.note(Seen::Event {
+                        call,
+                        event: event.clone(),
+                    });
                 }
                 self.shard.handle_media(now, key, event);
             }
@@ -445,7 +449,10 @@ impl World {
                     self.ledger.goes(message_id, Kept::Depositing, Kept::Deposited);
                 }
                 if let Some(call) = self.keys.get(&key).copied() {
-                    self.note(Seen::Reply { call, reply: reply.clone() });
+                    self.note(Seen::Reply {
+                        call,
+                        reply: reply.clone(),
+                    });
                 }
                 self.shard.handle_store(now, key, reply, None);
             }
@@ -468,116 +475,11 @@ impl World {
                      From: <sip:s@192.0.2.9>;tag=s\r\nTo: <sip:b0@{X}>\r\nCall-ID: stranger\r\nCSeq: 1 INVITE\r\n\
                      Contact: <sip:s@192.0.2.9:5060>\r\n"
                 );
-                self.later(self.now, Pending::ToShard(Party::Stranger, Protocol::Udp, wire::finish(text, None)));
+                self.later(
+                    self.now,
+                    Pending::ToShard(Party::Stranger, Protocol::Udp, wire::finish(text, None)),
+                );
             }
         }
-    }
-
-    fn perform(&mut self, key: CallKey, action: MediaAction) {
-        let call = self.keys.get(&key).copied().expect("media of a call that was looked up");
-        self.note(Seen::Media { call, action: action.clone() });
-        if let MediaAction::Record { manifest, .. } = &action {
-            let before = self.recordings.insert(call, manifest.message_id.clone());
-            assert_eq!(before, None, "one recording a call");
-        }
-        let script = self.setup.scenarios[call].media.clone();
-        for (at, fires) in self.media.perform(self.now, key, &action, &script) {
-            self.later(at, Pending::Fires(key, fires));
-        }
-    }
-
-    fn fire(&mut self, key: CallKey, fires: Fires) {
-        let call = self.keys[&key];
-        let dark = |leg| if leg == LegId::A { self.callers[call].dies_at() } else { self.callees[call].dies_at() };
-        let dark_at = (dark(LegId::A), dark(LegId(1)));
-        let dark = |leg| if leg == LegId::A { dark_at.0 } else { dark_at.1 };
-        let (events, more) = self.media.fire(self.now, key, fires, dark);
-        for (at, fires) in more {
-            self.later(at, Pending::Fires(key, fires));
-        }
-        for event in events {
-            if matches!(event, MediaEvent::Recorded { .. }) {
-                self.ledger.synced(&self.recordings[&call]);
-            }
-            // Events of one call arrive in order, a little later.
-            let line = self.media_line.entry(key).or_default();
-            *line = (*line).max(self.now + self.dice.between(0, 2 * MS));
-            let at = *line;
-            self.later(at, Pending::Media(key, event));
-        }
-    }
-
-    fn store(&mut self, key: CallKey, action: StoreAction) {
-        let call = match &action {
-            StoreAction::Lookup { user } => {
-                let call = self.callees.iter().position(|b| b.phone.user == *user).expect("a callee of this run");
-                assert_eq!(self.keys.insert(key, call), None, "looked up twice");
-                call
-            }
-            _ => self.keys[&key],
-        };
-        self.note(Seen::Store { call, action: action.clone() });
-        let script = self.setup.scenarios[call].store.clone();
-        match action {
-            StoreAction::Lookup { user } => {
-                let callee = &self.callees[call];
-                let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
-                let target = format!("sip:{user}@{}{param}", callee.phone.address);
-                let reply = script.reply(&user, &target, &self.setup.profile);
-                self.later(self.now + script.lookup_takes, Pending::Store(key, reply));
-            }
-            StoreAction::Deposit { message_id } => {
-                self.ledger.goes(&message_id, Kept::Synced, Kept::Depositing);
-                let at = self.now + script.deposit_takes;
-                let reply = if script.deposit_fails {
-                    self.ledger.goes(&message_id, Kept::Depositing, Kept::Refused);
-                    StoreReply::DepositFailed { why: "the disk is full".into() }
-                } else {
-                    StoreReply::Deposited { message_id }
-                };
-                self.later(at, Pending::Store(key, reply));
-            }
-            StoreAction::Discard { message_id } => self.ledger.goes(&message_id, Kept::Synced, Kept::Discarded),
-        }
-    }
-
-    /// What was seen, one line each.
-    pub fn ladder(&self) -> String {
-        let mut out = format!("network of A: {}; of B: {}\n", self.networks.0.describe(), self.networks.1.describe());
-        for (call, scenario) in self.setup.scenarios.iter().enumerate() {
-            out += &format!("call {call}: {scenario:?}\n");
-        }
-        for Entry { at, what } in &self.log {
-            let line = match what {
-                Seen::Wire { party, out, tcp, arrives, msg } => {
-                    let how = if *tcp { "tcp" } else { "udp" };
-                    let fate = match (out, arrives) {
-                        (true, 0) => " LOST",
-                        (true, 2) => " TWICE",
-                        _ => "",
-                    };
-                    format!("{party:?} {} {how} {}{fate}  {} bytes", if *out { "<==" } else { "==>" }, msg.summary(), msg.bytes().len())
-                }
-                Seen::LostBefore { party, msg } => format!("{party:?} --> LOST {}", msg.summary()),
-                Seen::Unsent { party } => format!("{party:?} unreachable"),
-                Seen::Media { call, action } => format!("     call {call} media {action:?}").chars().take(200).collect(),
-                Seen::Event { call, event } => format!("     call {call} event {event:?}"),
-                Seen::Store { call, action } => format!("     call {call} store {action:?}"),
-                Seen::Reply { call, reply } => format!("     call {call} reply {reply:?}").chars().take(200).collect(),
-                Seen::Hangup { call } => format!("     call {call} operator hangs up"),
-                Seen::Ended { call, record } => format!(
-                    "     call {call} ENDED {:?} {:?} phase {:?} hold {:?} why {:?} legs {:?}",
-                    record.result,
-                    record.cause,
-                    record.phase_reached,
-                    record.hold_ms,
-                    record.why,
-                    record.legs.iter().map(|l| (l.status, &l.reason)).collect::<Vec<_>>()
-                ),
-                Seen::Refused { source, why } => format!("     refused {source}: {why}"),
-            };
-            out += &format!("{:>9}.{:03} ms {line}\n", at / MS, at % MS);
-        }
-        out
     }
 }

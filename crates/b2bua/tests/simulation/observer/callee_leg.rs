@@ -1,0 +1,157 @@
+//! B's leg: each final response acknowledged, each dialog ended once, CANCEL in its time, a PRACK for each that asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use segue_call::MediaAction;
+
+use super::{Marks, Said, View, first_of};
+use crate::{dice::Time, phone::TRIED};
+
+impl<'a> View<'a> {
+    pub(super) fn callee_leg(&self, marks: &mut Marks) -> Result<(), String> {
+        let invites: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "INVITE")).copied());
+        hold!(invites.len() <= 2, "{} INVITEs to B", invites.len());
+        let Some(invited) = invites.values().copied().min() else {
+            hold!(self.b.is_empty(), "B heard something without being invited");
+            return Ok(());
+        };
+        self.cancel_of_b(marks)?;
+        // Each refusal that came got its ACK, each time; unless nobody waited any more.
+        let first = self
+            .b
+            .iter()
+            .find(|s| s.responds(false, "INVITE").is_some())
+            .map_or(0, |s| s.at);
+        let cancelled = self.b.iter().find(|s| s.is(true, "CANCEL")).map(|s| s.at);
+        let waited = |s: &&Said| first < invited + TRIED && cancelled.is_none_or(|c| s.at < c + TRIED);
+        for said in self
+            .b
+            .iter()
+            .filter(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 300))
+            .filter(waited)
+        {
+            let acked = self
+                .b
+                .iter()
+                .any(|s| s.is(true, "ACK") && s.msg.branch() == said.msg.branch() && s.at == said.at);
+            hold!(acked, "a {:?} of B got no ACK", said.msg.status());
+        }
+        // Each 2xx got its ACK each time; each dialog its BYE once, from either side.
+        let answers: Vec<&Said> = self
+            .b
+            .iter()
+            .filter(|s| s.responds(false, "INVITE").is_some_and(|c| (200..300).contains(&c)))
+            .filter(waited)
+            .collect();
+        let tags: BTreeSet<&str> = answers
+            .iter()
+            .filter(|s| invites.contains_key(s.msg.branch()))
+            .map(|s| s.msg.tag_of_to())
+            .collect();
+        for said in &answers {
+            let (number, _) = said.msg.cseq();
+            let acked = self.b.iter().any(|s| {
+                s.is(true, "ACK")
+                    && s.msg.tag_of_to() == said.msg.tag_of_to()
+                    && s.msg.cseq().0 == number
+                    && s.at == said.at
+            });
+            hold!(acked, "a 200 of B ({}) got no ACK", said.msg.tag_of_to());
+        }
+        for tag in &tags {
+            let out = first_of(
+                self.b
+                    .iter()
+                    .filter(|s| s.is(true, "BYE") && s.msg.tag_of_to() == *tag)
+                    .copied(),
+            );
+            let got = self.b.iter().any(|s| s.is(false, "BYE") && s.msg.tag_of_from() == *tag);
+            hold!(out.len() <= 1, "{} BYEs to B ({tag})", out.len());
+            hold!(got || out.len() == 1, "B's dialog {tag} was never ended");
+            marks.insert(if got {
+                "BYE from B".into()
+            } else {
+                "BYE to B".to_owned()
+            });
+        }
+        if tags.len() > 1 {
+            marks.insert("a second fork answered".into());
+        }
+        let byes: BTreeSet<&str> = self
+            .b
+            .iter()
+            .filter(|s| s.is(true, "BYE"))
+            .map(|s| s.msg.tag_of_to())
+            .collect();
+        hold!(byes.is_subset(&tags), "a BYE to B in a dialog that B never answered");
+        self.pracks_to_b(invited, first, marks)
+    }
+
+    pub(super) fn cancel_of_b(&self, marks: &mut Marks) -> Result<(), String> {
+        let cancels: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "CANCEL")).copied());
+        hold!(cancels.len() <= 1, "{} CANCELs to B", cancels.len());
+        let Some((branch, cancelled)) = cancels.iter().next() else {
+            return Ok(());
+        };
+        let mut responses = self
+            .b
+            .iter()
+            .filter(|s| s.responds(false, "INVITE").is_some() && s.msg.branch() == *branch);
+        let heard = responses.clone().any(|s| s.at <= *cancelled);
+        hold!(heard, "CANCEL before B had said anything (RFC 3261 section 9.1)");
+        let done = responses
+            .clone()
+            .any(|s| s.at < *cancelled && s.msg.status() >= Some(200));
+        hold!(!done, "CANCEL after B's final response");
+        marks.insert("CANCEL to B".into());
+        if let Some(late) = responses.find(|s| s.msg.status().is_some_and(|c| (200..300).contains(&c))) {
+            let tag = late.msg.tag_of_to();
+            let bye = self.b.iter().filter(|s| s.is(true, "BYE") && s.msg.tag_of_to() == tag);
+            let theirs = self.b.iter().any(|s| s.is(false, "BYE") && s.msg.tag_of_from() == tag);
+            hold!(
+                theirs || first_of(bye.copied()).len() == 1,
+                "the 200 that crossed our CANCEL got no BYE"
+            );
+            let bridged = self.actions().any(|(_, a)| matches!(a, MediaAction::Bridge { .. }));
+            hold!(!bridged, "bridged after CANCEL");
+            marks.insert("B's 200 crossed our CANCEL".into());
+        }
+        Ok(())
+    }
+
+    /// Each reliable response of B, in order, gets one PRACK.
+    pub(super) fn pracks_to_b(&self, invited: Time, first: Time, marks: &mut Marks) -> Result<(), String> {
+        let pracks: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "PRACK")).copied());
+        let mut asked: BTreeMap<(&str, u32), Time> = BTreeMap::new();
+        for s in self.b.iter().filter(|s| !s.out && s.msg.is_reliable()) {
+            asked
+                .entry((s.msg.tag_of_to(), s.msg.rseq().unwrap_or_default()))
+                .or_insert(s.at);
+        }
+        hold!(
+            pracks.len() <= asked.len(),
+            "{} PRACKs for {} reliable responses",
+            pracks.len(),
+            asked.len()
+        );
+        let done = self
+            .b
+            .iter()
+            .find(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 200))
+            .map(|s| s.at);
+        for ((tag, rseq), at) in asked {
+            let sent = self.b.iter().any(|s| {
+                let rack = s.msg.header("rack").unwrap_or_default();
+                s.is(true, "PRACK") && s.msg.tag_of_to() == tag && rack.starts_with(&format!("{rseq} "))
+            });
+            // After the final response nothing needs to be acknowledged (RFC 3262 §4).
+            let waited = first < invited + TRIED;
+            hold!(
+                sent || !waited || done.is_some_and(|d| d <= at),
+                "B's reliable response {rseq} got no PRACK"
+            );
+            marks.insert("PRACK to B".into());
+        }
+        Ok(())
+    }
+}
