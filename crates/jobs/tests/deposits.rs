@@ -1,5 +1,7 @@
 //! Recordings on their way to becoming messages, with everything that may go wrong.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

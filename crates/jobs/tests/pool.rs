@@ -1,5 +1,7 @@
 //! Workers that crash, hang and refuse.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -43,7 +45,7 @@ fn a_worker_lives_long_and_says_how_far_it_is() {
         let outcome = pool
             .run(&beep(folder.path()), LIMIT, &mut |percent| said.push(percent))
             .unwrap();
-        assert!(matches!(outcome, Outcome::Clip { duration_ms: 1000, .. }));
+        assert!(matches!(outcome, Outcome::Clip { duration_ms: 400, .. }));
         assert!(!said.is_empty());
         let now = processes(&text(folder.path()));
         assert_eq!(now.len(), 1);

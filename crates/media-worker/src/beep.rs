@@ -10,9 +10,10 @@ use crate::error::JobError;
 use crate::prepare::{Source, assemble};
 use crate::serve::Steps;
 
-/// Frames of the card: one second.
-const FRAMES: u64 = 25;
-/// The tone, milliseconds; silence follows.
+/// Frames of the card, as long as the tone: the recorder starts when the beep is over, and callers speak when they hear that it is.
+/// The picture stays while the recording runs.
+const FRAMES: u64 = 10;
+/// The tone, milliseconds.
 const TONE_MS: u32 = 400;
 const TONE_HZ: f64 = 1400.0;
 /// Rising and falling edge of the tone, milliseconds, so that it does not click.
@@ -50,7 +51,7 @@ pub(crate) fn prepare(out_dir: &Path, steps: &mut Steps) -> Result<Outcome, JobE
 }
 
 fn tone() -> Vec<i16> {
-    let samples = u32::try_from(FRAMES * FRAME_MS).unwrap_or(1000) * 8;
+    let samples = u32::try_from(FRAMES * FRAME_MS).unwrap_or(TONE_MS) * 8;
     let sample = |n: u32| {
         let ms = f64::from(n) / 8.0;
         let edge = (ms.min(f64::from(TONE_MS) - ms) / EDGE_MS).clamp(0.0, 1.0);

@@ -1,5 +1,7 @@
 //! Spools become files that play: what a network does to packets must not be seen in them.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use common::*;
 use segue_mailbox::Kind;
 use segue_media::spool::RecordKind;
 use segue_media::worker::Outcome;
+use segue_tests::browser;
 use segue_tests::movie::{self, Movie};
 use segue_tests::picture::Colour;
 
@@ -255,6 +258,24 @@ fn sound_alone_is_an_mp4_too() {
 }
 
 #[test]
+fn a_browser_plays_what_was_heard_and_what_was_seen() {
+    let recording = finalise(Kind::Video, [audio(), video()].concat());
+    let seen = browser::play(&recording.file, 4.0, &recording.folder.path().join("seen.png"));
+    assert_eq!((seen.error.as_str(), seen.size), ("", (640, 360)), "{seen:?}");
+    assert!(
+        seen.current_time >= 4.0 && (seen.duration - 5.0).abs() < 0.1,
+        "{seen:?}"
+    );
+    let recording = finalise(Kind::Audio, audio());
+    let heard = browser::play(&recording.file, 4.0, &recording.folder.path().join("heard.png"));
+    assert_eq!(heard.error, "", "{heard:?}");
+    assert!(
+        heard.current_time >= 4.0 && (heard.duration - 5.0).abs() < 0.1,
+        "{heard:?}"
+    );
+}
+
+#[test]
 fn a_spool_without_media_is_refused_and_without_a_key_frame_fails() {
     assert!(try_finalise(Kind::Video, None, Vec::new()).err().unwrap().0);
     let report = reports(&cache(prepared(), "pcmu"), AUDIO);
@@ -271,7 +292,11 @@ fn a_spool_without_media_is_refused_and_without_a_key_frame_fails() {
 fn rubbish_in_place_of_packets_does_no_harm() {
     let rubbish = |n: u64| Sent {
         stream: (n % 3) as u8,
-        kind: if n % 2 == 0 { RecordKind::Rtp } else { RecordKind::Rtcp },
+        kind: if n.is_multiple_of(2) {
+            RecordKind::Rtp
+        } else {
+            RecordKind::Rtcp
+        },
         arrival_ms: n * 10,
         packet: (0..n % 90).map(|byte| (byte * n * 37 % 256) as u8).collect(),
     };

@@ -1,5 +1,7 @@
 //! Files become packet caches: what is in them is decoded again and looked at.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -159,7 +161,7 @@ fn the_sample_clip_is_prepared_in_every_rendition() {
 }
 
 #[test]
-fn the_beep_is_one_second_of_card_and_a_short_tone() {
+fn the_beep_is_over_when_its_tone_is() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = Worker::start()
         .run(Job::PrepareBeep {
@@ -167,14 +169,14 @@ fn the_beep_is_one_second_of_card_and_a_short_tone() {
         })
         .1;
     let (made, duration_ms, poster) = clip(outcome);
-    assert_eq!((made.len(), duration_ms, poster), (6, 1000, true));
+    assert_eq!((made.len(), duration_ms, poster), (6, 400, true));
     assert_eq!(
         Colour::of_file(&picture(&cache(folder.path(), "h264-360-1"), 0, folder.path())),
         Some(Colour::Grey)
     );
     let sound = sound(&cache(folder.path(), "pcmu"), "mulaw", folder.path());
-    assert_eq!(sound.tone_at(150, 100), Some(1400));
-    assert_eq!(sound.tone_at(500, 400), None);
+    assert_eq!(sound.tone_at(100, 200), Some(1400));
+    assert_eq!(sound.tone_at(300, 90), Some(1400));
 }
 
 #[test]
@@ -247,7 +249,7 @@ fn what_is_no_clip_is_refused_and_the_worker_goes_on() {
     assert!(
         refused(
             "noise.mp4",
-            &(0..9999u32).map(|n| (n * n >> 3) as u8).collect::<Vec<_>>()
+            &(0..9999u32).map(|n| ((n * n) >> 3) as u8).collect::<Vec<_>>()
         )
         .len()
             > 5

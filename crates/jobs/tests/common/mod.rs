@@ -1,5 +1,12 @@
 //! The real worker as a program, and its processes.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 #[path = "../../../media-worker/tests/common/mod.rs"]
 mod media;
