@@ -55,9 +55,14 @@ stage unit cargo test --locked --workspace --exclude segue-tests -q
 
 stage helpers cargo test --locked -p segue-tests --lib --bins -q
 
-# Real processes, sockets and codecs: one test at a time, so that each is alone with its measured times.
+# Real processes, sockets and codecs: one test at a time, so that each is alone with its measured times. The peers come
+# before what needs them.
+order=(house peers sipp interop crash)
 for file in tests/tests/*.rs; do
     name=$(basename "$file" .rs)
+    [[ " ${order[*]} " == *" $name "* ]] || order+=("$name")
+done
+for name in "${order[@]}"; do
     stage "$name" cargo test --locked -p segue-tests --test "$name" -q -- --test-threads=1
 done
 

@@ -45,7 +45,13 @@ pub struct Sipp {
 impl Sipp {
     /// A callee who waits for one call. It listens when this returns.
     pub fn callee(folder: &Path, scenario: &str, over: Over, pause_ms: u64) -> Sipp {
-        let callee = Sipp::start(folder, "callee", scenario, over, pause_ms, &[]);
+        Sipp::callee_with(folder, scenario, over, pause_ms, &[])
+    }
+
+    /// The same; each key's value stands for `[key]` in the scenario.
+    pub fn callee_with(folder: &Path, scenario: &str, over: Over, pause_ms: u64, keys: &[(&str, &str)]) -> Sipp {
+        let args: Vec<&str> = keys.iter().flat_map(|(key, value)| ["-key", key, value]).collect();
+        let callee = Sipp::start(folder, "callee", scenario, over, pause_ms, &args);
         let (table, port) = (format!("/proc/net/{}", over.word()), format!(":{:04X} ", callee.port));
         until(&format!("{} to listen", callee.what), Duration::from_secs(5), || {
             fs::read_to_string(&table).ok()?.contains(&port).then_some(())
@@ -127,14 +133,20 @@ impl Sipp {
         self.port
     }
 
-    /// Waits for the scenario's end.
+    /// Waits for the scenario's end. Every SDP in responses to the first INVITE must have been the same to the byte
+    /// (RFC 3261 §13.2.1).
     ///
     /// # Errors
     /// It did not go as written, or not within its time: what SIPp said and the messages it saw.
     pub fn finish(mut self) -> Result<(), String> {
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) if status.success() => {
+                    return match self.answers().windows(2).find(|two| two[0] != two[1]) {
+                        None => Ok(()),
+                        Some(two) => Err(self.told(&format!("got two answers:\n{}\nand\n{}", two[0], two[1]))),
+                    };
+                }
                 Ok(Some(status)) => return Err(self.told(&format!("ended with {status}"))),
                 _ if self.began.elapsed() > LIMIT + Duration::from_secs(5) => return Err(self.told("did not end")),
                 _ => std::thread::sleep(Duration::from_millis(20)),
@@ -155,6 +167,20 @@ impl Sipp {
         } else {
             Err(format!("{} was called:\n{heard}", self.what))
         }
+    }
+
+    /// The SDP of each response that it received to its first INVITE.
+    fn answers(&self) -> Vec<String> {
+        let log = fs::read(self.folder.join("messages.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let received = log.split("\n-----------------------------------------------").filter_map(|entry| {
+            let (what, message) = entry.split_once("\n\n")?;
+            what.contains("message received").then_some(message)
+        });
+        received
+            .filter(|message| message.starts_with("SIP/2.0 ") && message.contains("\nCSeq: 1 INVITE"))
+            .filter_map(|message| message.find("v=0").map(|at| message[at..].trim_end().to_owned()))
+            .collect()
     }
 
     fn told(&self, why: &str) -> String {

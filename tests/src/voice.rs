@@ -162,7 +162,11 @@ impl Speaker {
         let mut next = Instant::now();
         while !over.load(Ordering::Relaxed) {
             self.listen();
-            if self.peer.is_none() || Instant::now() < next {
+            if self.peer.is_none() {
+                next = Instant::now();
+                continue;
+            }
+            if Instant::now() < next {
                 continue;
             }
             // A tick that comes very late is not made up for: bursts are no speech.
@@ -232,7 +236,11 @@ impl Speaker {
         };
         self.heard.packets.push(arrival);
         match payload_type {
-            PCMU => self.heard.sound.samples.extend(payload.iter().map(|byte| linear(*byte))),
+            PCMU => self
+                .heard
+                .sound
+                .samples
+                .extend(payload.iter().map(|byte| linear(*byte))),
             TELEPHONE_EVENT if self.key_began != Some(arrival.timestamp) => {
                 self.key_began = Some(arrival.timestamp);
                 let event = payload.first().copied().unwrap_or_default();

@@ -21,8 +21,8 @@ use segue_tests::{
 };
 use serde_json::Value;
 
-/// A recording this much past the shortest message must survive: what was not yet handed to the kernel may be missing.
-const SURELY_KEPT: Duration = Duration::from_millis(1500);
+/// Cut after this long a recording must survive: the shortest message is 1 s, and what was on its way to the spool may be missing.
+const SURELY_KEPT: Duration = Duration::from_millis(1200);
 
 /// When the server dies.
 #[derive(Debug, Clone, Copy)]
