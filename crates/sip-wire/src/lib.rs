@@ -9,6 +9,8 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+#[cfg(test)]
+mod agreement;
 mod body;
 mod builder;
 mod cseq;
