@@ -11,19 +11,13 @@ impl<'a> View<'a> {
     pub(super) fn callee_leg(&self, marks: &mut Marks) -> Result<(), String> {
         let invites: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "INVITE")).copied());
         hold!(invites.len() <= 2, "{} INVITEs to B", invites.len());
-        let Some(invited) = invites.values().copied().min() else {
+        if invites.is_empty() {
             hold!(self.b.is_empty(), "B heard something without being invited");
             return Ok(());
-        };
+        }
         self.cancel_of_b(marks)?;
         // Each refusal that came got its ACK, each time; unless nobody waited any more.
-        let first = self
-            .b
-            .iter()
-            .find(|s| s.responds(false, "INVITE").is_some())
-            .map_or(0, |s| s.at);
-        let cancelled = self.b.iter().find(|s| s.is(true, "CANCEL")).map(|s| s.at);
-        let waited = |s: &&Said| first < invited + TRIED && cancelled.is_none_or(|c| s.at < c + TRIED);
+        let waited = |s: &&Said| self.waited(s);
         for said in self
             .b
             .iter()
@@ -84,7 +78,21 @@ impl<'a> View<'a> {
             .map(|s| s.msg.tag_of_to())
             .collect();
         hold!(byes.is_subset(&tags), "a BYE to B in a dialog that B never answered");
-        self.pracks_to_b(invited, first, marks)
+        self.pracks_to_b(marks)
+    }
+
+    /// Whether we still waited for this response: 64·T1 after an INVITE without any response (RFC 3261 §17.1.1.2, timer
+    /// B), or after its CANCEL (§9.1), it is forgotten.
+    pub(super) fn waited(&self, response: &Said) -> bool {
+        self.waited_at(response.at)
+    }
+
+    fn waited_at(&self, at: Time) -> bool {
+        let first = |found: Option<&Said>| found.map(|s| s.at);
+        let invited = first(self.b.iter().find(|s| s.is(true, "INVITE"))).unwrap_or_default();
+        let heard = first(self.b.iter().find(|s| s.responds(false, "INVITE").is_some())).unwrap_or_default();
+        let cancelled = first(self.b.iter().find(|s| s.is(true, "CANCEL")));
+        heard < invited + TRIED && cancelled.is_none_or(|c| at < c + TRIED)
     }
 
     pub(super) fn cancel_of_b(&self, marks: &mut Marks) -> Result<(), String> {
@@ -120,7 +128,7 @@ impl<'a> View<'a> {
     }
 
     /// Each reliable response of B, in order, gets one PRACK.
-    pub(super) fn pracks_to_b(&self, invited: Time, first: Time, marks: &mut Marks) -> Result<(), String> {
+    pub(super) fn pracks_to_b(&self, marks: &mut Marks) -> Result<(), String> {
         let pracks: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "PRACK")).copied());
         let mut asked: BTreeMap<(&str, u32), Time> = BTreeMap::new();
         for s in self.b.iter().filter(|s| !s.out && s.msg.is_reliable()) {
@@ -145,9 +153,8 @@ impl<'a> View<'a> {
                 s.is(true, "PRACK") && s.msg.tag_of_to() == tag && rack.starts_with(&format!("{rseq} "))
             });
             // After the final response nothing needs to be acknowledged (RFC 3262 §4).
-            let waited = first < invited + TRIED;
             hold!(
-                sent || !waited || done.is_some_and(|d| d <= at),
+                sent || !self.waited_at(at) || done.is_some_and(|d| d <= at),
                 "B's reliable response {rseq} got no PRACK"
             );
             marks.insert("PRACK to B".into());

@@ -215,7 +215,7 @@ impl<'a> View<'a> {
             .iter()
             .filter(|s| s.responds(false, "INVITE").is_some_and(|c| (200..300).contains(&c)))
         {
-            if let Some(at) = over(&self.b, said.msg.tag_of_to()) {
+            if let Some(at) = over(&self.b, said.msg.tag_of_to()).filter(|_| self.waited(said)) {
                 hold!(
                     at <= ended.max(said.at),
                     "B's dialog was ended {} ms after the call",
