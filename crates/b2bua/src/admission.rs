@@ -40,15 +40,22 @@ impl Admission {
         if let Some(profile) = self.profiles.iter().find(|p| p.matches(&local, source)) {
             return Ok(Arc::clone(profile));
         }
-        let served = self.profiles.iter().find(|p| p.listen.is_empty() || p.listen.contains(&local));
+        let served = self
+            .profiles
+            .iter()
+            .find(|p| p.listen.is_empty() || p.listen.contains(&local));
         Err(match served {
             Some(profile) => (
                 format!("no profile that serves {local} trusts the source {source}"),
-                format!("add \"{source}\" to `sources` in the profile `{}`: sources = [{}]", profile.name, {
-                    let mut nets: Vec<String> = profile.sources.iter().map(|n| format!("\"{n}\"")).collect();
-                    nets.push(format!("\"{}\"", host_net(source)));
-                    nets.join(", ")
-                }),
+                format!(
+                    "add \"{source}\" to `sources` in the profile `{}`: sources = [{}]",
+                    profile.name,
+                    {
+                        let mut nets: Vec<String> = profile.sources.iter().map(|n| format!("\"{n}\"")).collect();
+                        nets.push(format!("\"{}\"", host_net(source)));
+                        nets.join(", ")
+                    }
+                ),
             ),
             None => (
                 format!("no profile serves the listening socket {local}"),
@@ -84,7 +91,12 @@ mod tests {
     }
 
     fn peer(local: &str, remote: &str) -> Peer {
-        Peer { protocol: Protocol::Udp, local: local.parse().unwrap(), remote: remote.parse().unwrap(), flow: None }
+        Peer {
+            protocol: Protocol::Udp,
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            flow: None,
+        }
     }
 
     #[test]
@@ -93,7 +105,13 @@ mod tests {
             profile("trunk", &["127.0.0.1:5070"], &["127.0.0.0/8"]),
             profile("phones", &[], &["127.0.0.0/8"]),
         ]);
-        let name = |local| admission.profile_for(&peer(local, "127.0.0.9:5060")).unwrap().name.clone();
+        let name = |local| {
+            admission
+                .profile_for(&peer(local, "127.0.0.9:5060"))
+                .unwrap()
+                .name
+                .clone()
+        };
         assert_eq!(name("127.0.0.1:5070"), "trunk");
         assert_eq!(name("127.0.0.1:5060"), "phones");
     }
@@ -101,15 +119,22 @@ mod tests {
     #[test]
     fn an_unknown_source_is_told_by_the_line_that_would_admit_it() {
         let admission = Admission::new(vec![profile("phones", &[], &["127.0.0.0/8"])]);
-        let (why, admit) = admission.profile_for(&peer("127.0.0.1:5060", "192.0.2.7:5060")).unwrap_err();
+        let (why, admit) = admission
+            .profile_for(&peer("127.0.0.1:5060", "192.0.2.7:5060"))
+            .unwrap_err();
         assert!(why.contains("192.0.2.7"), "{why}");
-        assert!(admit.contains("sources = [\"127.0.0.0/8\", \"192.0.2.7/32\"]"), "{admit}");
+        assert!(
+            admit.contains("sources = [\"127.0.0.0/8\", \"192.0.2.7/32\"]"),
+            "{admit}"
+        );
     }
 
     #[test]
     fn a_socket_that_no_profile_serves_is_told_so() {
         let admission = Admission::new(vec![profile("trunk", &["127.0.0.1:5070"], &["127.0.0.0/8"])]);
-        let (why, admit) = admission.profile_for(&peer("127.0.0.1:5060", "127.0.0.1:9")).unwrap_err();
+        let (why, admit) = admission
+            .profile_for(&peer("127.0.0.1:5060", "127.0.0.1:9"))
+            .unwrap_err();
         assert!(why.contains("127.0.0.1:5060"), "{why}");
         assert!(admit.contains("`listen`"), "{admit}");
     }

@@ -30,7 +30,10 @@ struct Inner {
 impl ClipCache {
     /// An empty cache that holds at most `bytes_max` bytes of renditions (and always the last one used).
     pub fn new(bytes_max: u64) -> ClipCache {
-        ClipCache { inner: Arc::default(), bytes_max }
+        ClipCache {
+            inner: Arc::default(),
+            bytes_max,
+        }
     }
 
     /// The clip's renditions, read from the store when they are not at hand. Blocks on the store; one that cannot be read is
@@ -55,11 +58,14 @@ impl ClipCache {
                     bytes = bytes.saturating_add(read.len() as u64);
                     renditions.insert(info.profile, cache);
                 }
-                Err(error) => tracing::error!(clip = clip.name, profile = ?info.profile, %error, "a clip's rendition is damaged"),
+                Err(error) => {
+                    tracing::error!(clip = clip.name, profile = ?info.profile, %error, "a clip's rendition is damaged")
+                }
             }
         }
         let renditions = Arc::new(renditions);
-        self.lock().insert(clip.id, Arc::clone(&renditions), bytes, self.bytes_max);
+        self.lock()
+            .insert(clip.id, Arc::clone(&renditions), bytes, self.bytes_max);
         renditions
     }
 

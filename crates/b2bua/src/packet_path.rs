@@ -20,7 +20,9 @@ fn number(source: Source) -> u32 {
 
 /// The source of a number that we gave.
 fn source(number: u32) -> Option<Source> {
-    [Source::Clip, Source::Greeting, Source::Beep, Source::Callee].into_iter().find(|s| self::number(*s) == number)
+    [Source::Clip, Source::Greeting, Source::Beep, Source::Callee]
+        .into_iter()
+        .find(|s| self::number(*s) == number)
 }
 
 /// An event of the packet path as the call core wants it.
@@ -59,14 +61,20 @@ pub(crate) fn play_command(
     looping: bool,
     playing: Option<&BTreeMap<i64, Renditions>>,
 ) -> Result<Command, String> {
-    let renditions =
-        playing.and_then(|p| p.get(&clip.clip)).ok_or_else(|| format!("clip {} is not loaded", clip.clip))?;
+    let renditions = playing
+        .and_then(|p| p.get(&clip.clip))
+        .ok_or_else(|| format!("clip {} is not loaded", clip.clip))?;
     let find = |profile: Option<RenditionProfile>| -> Option<Cache> { renditions.get(&profile?).cloned() };
     let (audio, video) = (find(clip.audio), find(clip.video));
     if audio.is_none() && video.is_none() {
         return Err(format!("clip {} has no rendition for this caller", clip.clip));
     }
-    Ok(Command::Play { source: number(source), audio, video, looping })
+    Ok(Command::Play {
+        source: number(source),
+        audio,
+        video,
+        looping,
+    })
 }
 
 /// `Record` into the spool file of the message.
@@ -78,5 +86,10 @@ pub(crate) fn record_command(
 ) -> Result<Command, String> {
     let manifest_json = serde_json::to_vec(manifest).map_err(|e| e.to_string())?;
     let path = spool_dir.join(format!("{}.spool", manifest.message_id));
-    Ok(Command::Record { path, manifest_json, longest_ms, silence_ms })
+    Ok(Command::Record {
+        path,
+        manifest_json,
+        longest_ms,
+        silence_ms,
+    })
 }

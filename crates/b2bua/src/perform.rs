@@ -67,7 +67,13 @@ impl Inbox {
     pub fn new(depth: usize) -> (Inbox, InboxEnd) {
         let (notes, end) = mpsc::channel(depth);
         let overflow = Arc::default();
-        (Inbox { notes, overflow: Arc::clone(&overflow) }, InboxEnd { notes: end, overflow })
+        (
+            Inbox {
+                notes,
+                overflow: Arc::clone(&overflow),
+            },
+            InboxEnd { notes: end, overflow },
+        )
     }
 
     /// An event of the packet path; never waits.
@@ -147,7 +153,18 @@ impl Gauges {
 
 /// Runs one shard until `shutdown` is done; then ends its calls in order (a recording is kept) and returns.
 pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardStats {
-    let Node { shard, transports, media, store, deposits, clips, spool_dir, inbox, inbox_end, gauges } = node;
+    let Node {
+        shard,
+        transports,
+        media,
+        store,
+        deposits,
+        clips,
+        spool_dir,
+        inbox,
+        inbox_end,
+        gauges,
+    } = node;
     let mut performer = Performer {
         shard,
         media,
@@ -239,7 +256,11 @@ impl Performer {
                 }
             }
             Note::Found(key, answer) => {
-                let Answer { reply, destination, clips } = *answer;
+                let Answer {
+                    reply,
+                    destination,
+                    clips,
+                } = *answer;
                 self.playing.insert(key, clips);
                 self.shard.handle_store(now(), key, reply, destination);
             }
@@ -289,19 +310,32 @@ impl Performer {
                 let event = match self.media.open(key.0, LegKey(leg.0)) {
                     Ok(ports) => MediaEvent::Opened {
                         leg,
-                        ports: segue_call::Ports { address: ports.address, audio: ports.audio, video: ports.video },
+                        ports: segue_call::Ports {
+                            address: ports.address,
+                            audio: ports.audio,
+                            video: ports.video,
+                        },
                     },
-                    Err(error) => MediaEvent::OpenFailed { leg, why: error.to_string() },
+                    Err(error) => MediaEvent::OpenFailed {
+                        leg,
+                        why: error.to_string(),
+                    },
                 };
                 return self.shard.handle_media(now(), key, event);
             }
             MediaAction::Play { source, clip, looping } => {
                 match play_command(source, &clip, looping, self.playing.get(&key)) {
-                    Ok(command) => self.command(key, command).map(|why| MediaEvent::PlayFailed { source, why }),
+                    Ok(command) => self
+                        .command(key, command)
+                        .map(|why| MediaEvent::PlayFailed { source, why }),
                     Err(why) => Some(MediaEvent::PlayFailed { source, why }),
                 }
             }
-            MediaAction::Record { manifest, longest_ms, silence_ms } => {
+            MediaAction::Record {
+                manifest,
+                longest_ms,
+                silence_ms,
+            } => {
                 let recorded = record_command(&self.spool_dir, &manifest, longest_ms, silence_ms);
                 match recorded {
                     Ok(command) => self.command(key, command).map(|why| MediaEvent::RecordFailed { why }),
@@ -309,10 +343,22 @@ impl Performer {
                 }
             }
             MediaAction::StopRecording { cause } => self
-                .command(key, Command::StopRecording { cause: cause.as_str().to_owned() })
+                .command(
+                    key,
+                    Command::StopRecording {
+                        cause: cause.as_str().to_owned(),
+                    },
+                )
                 .map(|why| MediaEvent::RecordFailed { why }),
             MediaAction::Configure { leg, audio, video } => {
-                let refused = self.command(key, Command::Configure { leg: LegKey(leg.0), audio, video });
+                let refused = self.command(
+                    key,
+                    Command::Configure {
+                        leg: LegKey(leg.0),
+                        audio,
+                        video,
+                    },
+                );
                 return self.end_if(key, refused);
             }
             MediaAction::Bridge { leg } => {
@@ -376,12 +422,27 @@ impl Performer {
 
 /// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
 fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> Answer {
-    let Found { subscriber, clip, greeting, beep } = match store.lookup(user) {
+    let Found {
+        subscriber,
+        clip,
+        greeting,
+        beep,
+    } = match store.lookup(user) {
         Ok(Some(found)) => found,
-        Ok(None) => return Answer { reply: StoreReply::NotFound, destination: None, clips: BTreeMap::new() },
+        Ok(None) => {
+            return Answer {
+                reply: StoreReply::NotFound,
+                destination: None,
+                clips: BTreeMap::new(),
+            };
+        }
         Err(error) => {
             let reply = StoreReply::LookupFailed { why: error.to_string() };
-            return Answer { reply, destination: None, clips: BTreeMap::new() };
+            return Answer {
+                reply,
+                destination: None,
+                clips: BTreeMap::new(),
+            };
         }
     };
     let plan = Plan::new(&subscriber, profile);
@@ -391,21 +452,39 @@ fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> A
         .map(|info| (info.id, clips.load(store, info)))
         .collect();
     let destination = resolve(&plan.target);
-    let reply = StoreReply::Found(Box::new(Lookup { plan, clip, greeting, beep }));
-    Answer { reply, destination, clips: loaded }
+    let reply = StoreReply::Found(Box::new(Lookup {
+        plan,
+        clip,
+        greeting,
+        beep,
+    }));
+    Answer {
+        reply,
+        destination,
+        clips: loaded,
+    }
 }
 
 /// The address of a target whose host is a name, by the system's resolver (blocking). Addresses need none.
 fn resolve(target: &str) -> Option<SocketAddr> {
     let uri: segue_sip_wire::Uri = target.parse().ok()?;
-    let Some(segue_sip_wire::Host::Name(name)) = uri.host() else { return None };
+    let Some(segue_sip_wire::Host::Name(name)) = uri.host() else {
+        return None;
+    };
     let port = uri.port().unwrap_or(5060);
-    std::net::ToSocketAddrs::to_socket_addrs(&(name.as_ref(), port)).ok()?.next()
+    std::net::ToSocketAddrs::to_socket_addrs(&(name.as_ref(), port))
+        .ok()?
+        .next()
 }
 
 fn now() -> Now {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
-    Now { mono: Instant::now(), wall: UnixMs(wall) }
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+    Now {
+        mono: Instant::now(),
+        wall: UnixMs(wall),
+    }
 }
 
 /// Logs refusals, so many a second; a flood is counted, not written.
@@ -419,11 +498,18 @@ struct RefusalLog {
 impl RefusalLog {
     fn log(&mut self, refusal: &Refusal) {
         let now = Instant::now();
-        if self.second.is_none_or(|s| now.saturating_duration_since(s) >= Duration::from_secs(1)) {
+        if self
+            .second
+            .is_none_or(|s| now.saturating_duration_since(s) >= Duration::from_secs(1))
+        {
             if self.withheld > 0 {
                 tracing::warn!(withheld = self.withheld, "more requests were refused than are logged");
             }
-            *self = RefusalLog { second: Some(now), logged: 0, withheld: 0 };
+            *self = RefusalLog {
+                second: Some(now),
+                logged: 0,
+                withheld: 0,
+            };
         }
         if self.logged >= REFUSALS_LOGGED_A_SECOND {
             self.withheld = self.withheld.saturating_add(1);

@@ -12,8 +12,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
-    Call, CallConfig, Input, LegAction, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output,
-    StoreAction, StoreReply,
+    Call, CallConfig, Input, LegAction, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output, StoreAction,
+    StoreReply,
 };
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, LadderStep, Sent, UnixMs};
@@ -250,12 +250,17 @@ impl Shard {
                 continue;
             }
             if let Event::Refused { peer, request, status } = &event {
-                self.outputs.push_back(ShardOutput::Refused(translate::refusal(peer, request, *status)));
+                self.outputs
+                    .push_back(ShardOutput::Refused(translate::refusal(peer, request, *status)));
                 continue;
             }
-            let Some((session, leg_event)) = translate::event(event) else { continue };
+            let Some((session, leg_event)) = translate::event(event) else {
+                continue;
+            };
             let ended = matches!(leg_event, LegEvent::Terminated);
-            let Some((key, leg)) = self.sessions.get(&session).copied() else { continue };
+            let Some((key, leg)) = self.sessions.get(&session).copied() else {
+                continue;
+            };
             if ended {
                 self.keep_ladder(now, key, leg, session);
                 self.sessions.remove(&session);
@@ -266,7 +271,9 @@ impl Shard {
 
     /// A new call.
     fn begin(&mut self, now: Now, session: SessionId, invite: &Message, peer: Peer) {
-        let Ok(profile) = self.admission.profile_for(&peer) else { return };
+        let Ok(profile) = self.admission.profile_for(&peer) else {
+            return;
+        };
         let Some(incoming) = translate::incoming(invite, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
             return;
@@ -276,7 +283,11 @@ impl Shard {
         self.stats.calls = self.stats.calls.saturating_add(1);
         self.sessions.insert(session, (key, LegId::A));
         let span = tracing::info_span!("call", sip_call_id = incoming.sip_call_id);
-        let leg = Leg { session, sip_call_id: incoming.sip_call_id.clone(), ladder: Vec::new() };
+        let leg = Leg {
+            session,
+            sip_call_id: incoming.sip_call_id.clone(),
+            ladder: Vec::new(),
+        };
         let seed = self.rng.next_u64();
         let config = Arc::clone(&self.call_config);
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
@@ -286,7 +297,18 @@ impl Shard {
             return;
         };
         let legs = BTreeMap::from([(LegId::A, leg)]);
-        self.calls.insert(key, Entry { call, profile, peer, destination: None, legs, due: None, span });
+        self.calls.insert(
+            key,
+            Entry {
+                call,
+                profile,
+                peer,
+                destination: None,
+                legs,
+                due: None,
+                span,
+            },
+        );
         self.drain(now, key);
     }
 
@@ -343,14 +365,25 @@ impl Shard {
     fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if let LegAction::Invite { .. } = action {
-            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.destination) else { return };
+            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.destination) else {
+                return;
+            };
             let session = self.endpoint.invite(now.mono, outgoing);
             let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
-            entry.legs.insert(leg, Leg { session, sip_call_id, ladder: Vec::new() });
+            entry.legs.insert(
+                leg,
+                Leg {
+                    session,
+                    sip_call_id,
+                    ladder: Vec::new(),
+                },
+            );
             self.sessions.insert(session, (key, leg));
             return;
         }
-        let Some(session) = entry.legs.get(&leg).map(|l| l.session) else { return };
+        let Some(session) = entry.legs.get(&leg).map(|l| l.session) else {
+            return;
+        };
         if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
@@ -360,7 +393,9 @@ impl Shard {
     /// Takes a leg's ladder before the endpoint forgets it.
     fn keep_ladder(&mut self, now: Now, key: CallKey, leg: LegId, session: SessionId) {
         let steps = self.endpoint.take_ladder(session);
-        let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) else { return };
+        let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) else {
+            return;
+        };
         leg.ladder = steps
             .into_iter()
             .map(|step| {
@@ -402,7 +437,10 @@ impl Shard {
     fn abandon(&mut self, now: Now, key: CallKey) {
         let Some(entry) = self.calls.remove(&key) else { return };
         self.stats.panics = self.stats.panics.saturating_add(1);
-        tracing::error!(sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()), "a call was ended by a fault of ours");
+        tracing::error!(
+            sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()),
+            "a call was ended by a fault of ours"
+        );
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
         }

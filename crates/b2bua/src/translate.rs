@@ -34,17 +34,36 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::Prack { session, .. } => (session, LegEvent::Prack),
         Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
         Event::Cancelled { session } => (session, LegEvent::Cancelled),
-        Event::Acked { session, sdp: Some(sdp) } => (session, LegEvent::OfferAnswered { sdp: Some(sdp) }),
+        Event::Acked {
+            session,
+            sdp: Some(sdp),
+        } => (session, LegEvent::OfferAnswered { sdp: Some(sdp) }),
         Event::Acked { session, sdp: None } => (session, LegEvent::Acked),
         Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
         Event::Provisional { session, response } => {
             let status = response.status().unwrap_or(180);
-            (session, LegEvent::Provisional { status, sdp: response.sdp().map(Arc::from) })
+            (
+                session,
+                LegEvent::Provisional {
+                    status,
+                    sdp: response.sdp().map(Arc::from),
+                },
+            )
         }
         Event::Answered { session, sdp, .. } => (session, LegEvent::Answered { sdp }),
-        Event::Failed { session, status, phrase, response } => {
-            (session, LegEvent::Failed { status, phrase, local: response.is_none() })
-        }
+        Event::Failed {
+            session,
+            status,
+            phrase,
+            response,
+        } => (
+            session,
+            LegEvent::Failed {
+                status,
+                phrase,
+                local: response.is_none(),
+            },
+        ),
         Event::Offer { session, sdp } => (session, LegEvent::Offer { sdp }),
         Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
         // DTMF by INFO is not read yet; the endpoint has answered it.
@@ -55,7 +74,16 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
 
 /// The INVITE to B. It leaves by the socket that A's came to when the transport is the same.
 pub(crate) fn outgoing(action: LegAction, a: &Peer, destination: Option<SocketAddr>) -> Option<Outgoing> {
-    let LegAction::Invite { target, from, from_name, sdp, max_forwards } = action else { return None };
+    let LegAction::Invite {
+        target,
+        from,
+        from_name,
+        sdp,
+        max_forwards,
+    } = action
+    else {
+        return None;
+    };
     Some(Outgoing {
         target,
         from,
@@ -81,7 +109,11 @@ pub(crate) fn perform(
             endpoint.progress(now, session, Progress { status, reliable, sdp })
         }
         LegAction::Answer { sdp } => endpoint.answer(now, session, sdp),
-        LegAction::Refuse(RefuseInfo { status, reason, warning }) => {
+        LegAction::Refuse(RefuseInfo {
+            status,
+            reason,
+            warning,
+        }) => {
             let mut headers: Vec<(&str, String)> = Vec::new();
             headers.extend(reason.map(|r| ("Reason", r)));
             headers.extend(warning.map(|w| ("Warning", w)));
