@@ -128,7 +128,10 @@ fn story(seed: u64) -> Vec<String> {
     for agent in [A, B] {
         let sessions: Vec<SessionId> = if agent == A { calls.clone() } else { incoming.clone() };
         for session in sessions {
-            let told: Vec<&Event> = net.events[agent].iter().filter(|e| session_of(e) == Some(session)).collect();
+            let told: Vec<&Event> = net.events[agent]
+                .iter()
+                .filter(|e| session_of(e) == Some(session))
+                .collect();
             let ends = told.iter().filter(|e| matches!(e, Event::Terminated { .. })).count();
             assert_eq!(ends, 1, "seed {seed}: {told:?}");
             assert!(
