@@ -5,6 +5,8 @@
 
 mod admission;
 mod clips;
+#[cfg(test)]
+mod faults;
 mod packet_path;
 mod perform;
 mod shard;

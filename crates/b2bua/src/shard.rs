@@ -316,7 +316,12 @@ impl Shard {
     fn feed(&mut self, now: Now, key: CallKey, input: Input) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let _in_call = entry.span.clone().entered();
-        if catch_unwind(AssertUnwindSafe(|| entry.call.handle(input, now))).is_err() {
+        let handled = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::strike(&input);
+            entry.call.handle(input, now);
+        }));
+        if handled.is_err() {
             self.abandon(now, key);
             return;
         }
