@@ -96,7 +96,7 @@ impl Endpoint {
     }
 
     /// 482 by a transaction: a copy that comes again after the first INVITE has ended must not begin a call of its own.
-    fn refuse_merged(&mut self, now: Instant, invite: &Message, peer: Peer, key: String) {
+    fn refuse_merged(&mut self, now: Instant, invite: &Arc<Message>, peer: Peer, key: String) {
         if self.is_full() {
             return self.answer_stateless(peer, invite, 482, &[]);
         }
@@ -106,6 +106,11 @@ impl Endpoint {
         let tag = self.core.stateless_tag(invite);
         let response = self.core.response(invite, 482, &tag).build();
         self.core.respond(now, transaction, &response, false);
+        self.core.event(Event::Refused {
+            peer,
+            request: invite.clone(),
+            status: 482,
+        });
     }
 
     fn invite_refusal(&mut self, invite: &Message) -> Option<(u16, Vec<(&'static str, String)>)> {
