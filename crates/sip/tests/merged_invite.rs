@@ -22,7 +22,7 @@ fn the_second_gets_482_even_when_repeated_and_the_first_goes_on() {
         statuses(&script.say(&request("INVITE", 2, "three", None, ""))),
         ["100 INVITE"]
     );
-    assert_eq!(script.told(), ["Incoming", "Incoming"]);
+    assert_eq!(script.told(), ["Incoming", "Refused", "Incoming"]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_merged_copy_that_comes_again_after_the_call_has_ended_begins_no_second_call
     script.wait(PATIENCE - std::time::Duration::from_secs(2));
     let again = script.say(&request("INVITE", 1, "two", None, ""));
     assert_eq!(again[0].to_bytes(), refused[0].to_bytes());
-    assert_eq!(script.told(), ["Incoming", "Cancelled", "Terminated"]);
+    assert_eq!(script.told(), ["Incoming", "Refused", "Cancelled", "Terminated"]);
     script.wait(PATIENCE);
     assert_eq!(
         (script.endpoint.transaction_count(), script.endpoint.timer_count()),
