@@ -20,7 +20,7 @@ use segue_policy::Plan;
 use segue_records::CallRecord;
 
 use crate::{
-    dice::Time,
+    dice::{MS, Time},
     phone::TRIED,
     store_model::Kept,
     wire::Msg,
@@ -92,6 +92,12 @@ fn nothing_left(world: &World) -> Result<(), String> {
     );
     hold!(world.shard.poll_timeout().is_none(), "a timer of the shard is left");
     hold!(world.media.all_closed(), "ports are left");
+    let lingered = world.last_busy_at.saturating_sub(world.last_told_at);
+    hold!(
+        lingered <= TRIED,
+        "something was kept for {} ms after the last end",
+        lingered / MS
+    );
     Ok(())
 }
 
@@ -189,6 +195,7 @@ impl<'a> View<'a> {
         self.hold(record, marks)?;
         self.media(marks)?;
         self.record(record, marks)?;
+        self.record_is_exact(record)?;
         self.each_end_is_passed_on()?;
         self.phones_agree()
     }

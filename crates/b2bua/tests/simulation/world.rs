@@ -121,8 +121,10 @@ pub struct World {
     pub log: Vec<Entry>,
     /// The recording of each call.
     pub recordings: BTreeMap<usize, String>,
-    /// When the last `Ended` came.
-    pub all_ended_at: Option<Time>,
+    /// When the last `Ended` or message came.
+    pub last_told_at: Time,
+    /// When the shard last had anything to keep.
+    pub last_busy_at: Time,
     pub networks: (Network, Network),
     base: Instant,
     queue: BTreeMap<(Time, u64), Pending>,
@@ -185,7 +187,8 @@ impl World {
             ledger: Ledger::default(),
             log: Vec::new(),
             recordings: BTreeMap::new(),
-            all_ended_at: None,
+            last_told_at: 0,
+            last_busy_at: 0,
             networks: (network(2), network(3)),
             base: Instant::now(),
             queue: BTreeMap::new(),
@@ -219,10 +222,15 @@ impl World {
         self.queue.insert((at.max(self.now), self.order), what);
     }
 
+    /// A moment by the wall clock of this run.
+    pub fn wall(&self, at: Time) -> UnixMs {
+        UnixMs(WALL + i64::try_from(at / MS).expect("a short run"))
+    }
+
     fn instant(&self) -> Now {
         Now {
             mono: self.base + Duration::from_micros(self.now),
-            wall: UnixMs(WALL + i64::try_from(self.now / MS).expect("a short run")),
+            wall: self.wall(self.now),
         }
     }
 
@@ -256,6 +264,9 @@ impl World {
                 ));
             }
             self.now = self.now.max(next);
+            if shard.is_some() || self.shard.endpoint().transaction_count() > 0 {
+                self.last_busy_at = self.now.min(shard.unwrap_or(self.now));
+            }
             if queued == Some(next)
                 && let Some((_, pending)) = self.queue.pop_first()
             {
@@ -284,7 +295,7 @@ impl World {
                 ShardOutput::Ended(_, record) => {
                     let call = self.callers.iter().position(|a| a.call_id == record.sip_call_id);
                     let call = call.expect("a record of a call that was made");
-                    self.all_ended_at = Some(self.now);
+                    self.last_told_at = self.now;
                     self.note(Seen::Ended { call, record });
                 }
             }
@@ -422,6 +433,7 @@ impl World {
                 });
                 let message = Message::parse_datagram(&bytes)
                     .unwrap_or_else(|e| panic!("{}: {e:?}", String::from_utf8_lossy(&bytes)));
+                self.last_told_at = self.now;
                 self.shard.handle_message(now, peer, message);
             }
             Pending::ToPhone(party, protocol, msg) if !self.dark(party) => match party {

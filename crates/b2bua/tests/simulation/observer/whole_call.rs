@@ -196,6 +196,89 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// Its moments are those of the wire and the packet path, its causes B's own words.
+    pub(super) fn record_is_exact(&self, record: &CallRecord) -> Result<(), String> {
+        let wall = |at: Option<Time>| at.map(|at| self.world.wall(at));
+        let first = |said: &[Said], is: &dyn Fn(&Said) -> bool| said.iter().find(|s| is(s)).map(|s| s.at);
+        let started = first(&self.a, &|s| s.is(false, "INVITE"));
+        hold!(Some(record.started_at) == wall(started), "started_at");
+        let sent = first(&self.b, &|s| s.is(true, "INVITE"));
+        let invited = sent.into_iter().chain(self.unsent_to_b()).min();
+        hold!(record.invited_at == wall(invited), "invited_at {:?}", record.invited_at);
+        let clip = |e: &MediaEvent| *e == MediaEvent::FirstPacket { source: Source::Clip };
+        let played = self.events().find(|(_, e)| clip(e)).map(|(at, _)| at);
+        hold!(
+            record.first_media_at.is_none() || record.first_media_at == wall(played),
+            "first_media_at"
+        );
+        let ended = self
+            .entries
+            .iter()
+            .find(|e| matches!(e.what, Seen::Ended { .. }))
+            .map(|e| e.at);
+        hold!(record.ended_at == wall(ended), "ended_at {:?}", record.ended_at);
+        let (status, answered) = self.outcome()?;
+        let answered = (status == 200).then_some(answered);
+        hold!(
+            record.answered_at == wall(answered),
+            "answered_at {:?}, A got {status}",
+            record.answered_at
+        );
+        let switched = self
+            .events()
+            .filter(|(_, e)| matches!(e, MediaEvent::Switched { .. }))
+            .count();
+        hold!(record.switches.len() <= switched, "more switches than there were");
+
+        let Some(leg) = record.legs.get(1) else { return Ok(()) };
+        let word = self
+            .b
+            .iter()
+            .find(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 200));
+        let word = word.filter(|s| self.waited(s) && ended.is_none_or(|e| s.at <= e));
+        // B's word counts while we still want it: nobody has given up before.
+        let patience = self.plan().map_or(0, |p| p.no_answer_ms) * MS;
+        let refused = first(&self.a, &|s| {
+            s.responds(true, "INVITE").is_some_and(|c| c >= 300 && c != 482)
+        });
+        let operator = self
+            .entries
+            .iter()
+            .find(|e| matches!(e.what, Seen::Hangup { .. }))
+            .map(|e| e.at);
+        let given_up = [invited.map(|i| i + patience), refused, operator]
+            .into_iter()
+            .flatten()
+            .min();
+        let cancelled = word.is_some_and(|w| given_up.is_some_and(|g| g <= w.at));
+        match word.and_then(|s| s.msg.status()) {
+            Some(200) if cancelled => hold!(
+                matches!(leg.status, None | Some(200)),
+                "B's leg: {:?}, seen 200",
+                leg.status
+            ),
+            Some(status) => hold!(leg.status == Some(status), "B's leg: {:?}, seen {status}", leg.status),
+            None => hold!(
+                matches!(leg.status, None | Some(408 | 487 | 503)),
+                "B's leg: {:?}, nothing seen",
+                leg.status
+            ),
+        }
+        if let Some(status) = word.and_then(|s| s.msg.status()).filter(|s| *s >= 300 && !cancelled)
+            && matches!(
+                record.result,
+                CallResult::Greeted | CallResult::Message | CallResult::TooShort
+            )
+        {
+            hold!(
+                record.cause == Some(status),
+                "B said {status}, the cause is {:?}",
+                record.cause
+            );
+        }
+        Ok(())
+    }
+
     /// Whoever of two who talk hangs up, the other is told at once (A as soon as that is allowed); and no dialog outlives
     /// the call's end.
     pub(super) fn each_end_is_passed_on(&self) -> Result<(), String> {
