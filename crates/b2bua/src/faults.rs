@@ -208,6 +208,7 @@ fn a_panic_in_one_call_ends_that_call_alone() {
     assert!(desk.heard_by("10.2.0.1:5060", "CANCEL").is_some());
     assert_eq!(desk.media.last(), Some(&(CallKey(1), MediaAction::Close)));
     assert_eq!((desk.shard.stats().panics, desk.shard.call_count()), (1, 1));
+    assert_eq!(desk.results, [CallResult::Failed]);
     // What comes to it late finds nobody.
     desk.shard
         .handle_media(desk.now, CallKey(1), MediaEvent::RtpGone { leg: LegId::A });
@@ -216,7 +217,7 @@ fn a_panic_in_one_call_ends_that_call_alone() {
     assert!(desk.heard_by("10.1.0.2:5060", "SIP/2.0 5").is_none());
     desk.request("CANCEL", 2, "");
     desk.wait(Duration::from_secs(120));
-    assert_eq!(desk.results.len(), 1);
+    assert_eq!(desk.results.len(), 2);
     let endpoint = desk.shard.endpoint();
     assert_eq!(
         (

@@ -16,8 +16,8 @@ use segue_call::{
     StoreReply,
 };
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult, LadderStep, Sent, UnixMs};
-use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
+use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, Sent, UnixMs};
+use segue_sip::{Endpoint, EndpointConfig, Event, LadderEntry, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, Method, ParseError};
 
 use crate::{Admission, Refusal, translate};
@@ -94,6 +94,10 @@ struct Entry {
     due: Option<Instant>,
     /// Everything logged while the call is handled carries its Call-ID.
     span: tracing::Span,
+    /// Who called whom and when, for the record of a call that cannot write its own.
+    from: String,
+    to: String,
+    started_at: UnixMs,
 }
 
 /// A leg's SIP side.
@@ -288,6 +292,7 @@ impl Shard {
             sip_call_id: incoming.sip_call_id.clone(),
             ladder: Vec::new(),
         };
+        let (from, to) = (incoming.from.to_string(), incoming.request_uri.to_string());
         let seed = self.rng.next_u64();
         let config = Arc::clone(&self.call_config);
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
@@ -297,18 +302,19 @@ impl Shard {
             return;
         };
         let legs = BTreeMap::from([(LegId::A, leg)]);
-        self.calls.insert(
-            key,
-            Entry {
-                call,
-                profile,
-                peer,
-                destination: None,
-                legs,
-                due: None,
-                span,
-            },
-        );
+        let entry = Entry {
+            call,
+            profile,
+            peer,
+            destination: None,
+            legs,
+            due: None,
+            span,
+            from,
+            to,
+            started_at: now.wall,
+        };
+        self.calls.insert(key, entry);
         self.drain(now, key);
     }
 
@@ -398,20 +404,9 @@ impl Shard {
     /// Takes a leg's ladder before the endpoint forgets it.
     fn keep_ladder(&mut self, now: Now, key: CallKey, leg: LegId, session: SessionId) {
         let steps = self.endpoint.take_ladder(session);
-        let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) else {
-            return;
-        };
-        leg.ladder = steps
-            .into_iter()
-            .map(|step| {
-                let ago = i64::try_from(now.mono.saturating_duration_since(step.at).as_millis()).unwrap_or(0);
-                LadderStep {
-                    at: UnixMs(now.wall.0.saturating_sub(ago)),
-                    sent: if step.out { Sent::Out } else { Sent::In },
-                    summary: step.summary,
-                }
-            })
-            .collect();
+        if let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) {
+            leg.ladder = ladder(now, steps);
+        }
     }
 
     /// A call has said its last.
@@ -449,13 +444,58 @@ impl Shard {
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
         }
-        for leg in entry.legs.values() {
+        let mut legs = Vec::new();
+        for leg in entry.legs.into_values() {
             self.sessions.remove(&leg.session);
             // Whichever of these fits the leg's state is done, the others are refused by it.
             let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
             let _ = self.endpoint.cancel(now.mono, leg.session, None);
             let _ = self.endpoint.bye(now.mono, leg.session, None);
+            legs.push(LegRecord {
+                ladder: ladder(now, self.endpoint.take_ladder(leg.session)),
+                sip_call_id: leg.sip_call_id,
+                target: entry.to.clone(),
+                status: None,
+                reason: None,
+            });
         }
         self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
+        let record = CallRecord {
+            id: entry.call.id().to_owned(),
+            sip_call_id: legs.first().map(|l| l.sip_call_id.clone()).unwrap_or_default(),
+            from: entry.from,
+            to: entry.to,
+            started_at: entry.started_at,
+            first_media_at: None,
+            invited_at: None,
+            answered_at: None,
+            ended_at: Some(now.wall),
+            hold_asked_ms: None,
+            hold_ms: None,
+            phase_reached: entry.call.phase(),
+            result: CallResult::Failed,
+            cause: Some(500),
+            legs,
+            switches: Vec::new(),
+            message_id: None,
+            why: "A fault of ours ended the call; see the log. A recording under way is salvaged at the next start."
+                .to_owned(),
+        };
+        self.outputs.push_back(ShardOutput::Ended(key, Box::new(record)));
     }
+}
+
+/// The endpoint's steps as a record has them.
+fn ladder(now: Now, steps: Vec<LadderEntry>) -> Vec<LadderStep> {
+    steps
+        .into_iter()
+        .map(|step| {
+            let ago = i64::try_from(now.mono.saturating_duration_since(step.at).as_millis()).unwrap_or(0);
+            LadderStep {
+                at: UnixMs(now.wall.0.saturating_sub(ago)),
+                sent: if step.out { Sent::Out } else { Sent::In },
+                summary: step.summary,
+            }
+        })
+        .collect()
 }
