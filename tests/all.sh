@@ -41,7 +41,7 @@ media/make-samples.sh >/dev/null || { failed+=(samples); finish; }
 cargo build --locked --workspace --all-targets || { failed+=(build); finish; }
 built=$((SECONDS - began))
 
-stage fmt cargo fmt --all --check
+stage fmt cargo fmt --all --check -- -l
 stage clippy cargo clippy --locked --workspace --all-targets -q -- -D warnings
 if cargo deny --version >/dev/null 2>&1; then
     # Advisories need their database from the network: `make deny` asks for those too.
