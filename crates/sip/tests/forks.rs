@@ -174,3 +174,23 @@ fn a_losing_fork_is_ended_with_the_cseq_after_its_prack() {
         "an equal number would be refused as out of order"
     );
 }
+
+#[test]
+fn an_update_of_a_fork_gets_its_response_even_when_the_invite_fails_first() {
+    let (mut script, _, invite) = calling();
+    let rel = [("Require", "100rel"), ("RSeq", "1")];
+    script.say(&response(&invite, 183, "one", &rel, Some("v=1\r\n")));
+    let update = format!(
+        "UPDATE sip:segue@127.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKu1\r\nMax-Forwards: 70\r\n\
+         From: <sip:bob@127.0.0.1>;tag=one\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 UPDATE\r\n\
+         Contact: <sip:one@127.0.0.1:5070>\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=2\r\n",
+        invite.header("From").unwrap(),
+        invite.call_id().unwrap()
+    );
+    assert_eq!(script.say(&update).len(), 0, "the user has not answered it yet");
+    assert_eq!(script.told().last().unwrap(), "Offer");
+    let said = statuses(&script.say(&response(&invite, 486, "one", &[], None)));
+    assert!(said.contains(&"487 UPDATE".to_owned()), "{said:?}");
+    script.wait(PATIENCE + std::time::Duration::from_secs(1));
+    assert_eq!(script.endpoint.transaction_count(), 0);
+}

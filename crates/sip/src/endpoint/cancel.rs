@@ -115,9 +115,10 @@ impl Session {
 
     /// "If there is no final response for the original request in 64*T1 seconds … the client SHOULD then consider the
     /// original transaction cancelled and SHOULD destroy the client transaction" (§9.1).
-    pub(crate) fn give_up_cancel(&mut self, core: &mut Core) {
+    pub(crate) fn give_up_cancel(&mut self, core: &mut Core, now: Instant) {
         let Phase::Calling(calling) = &self.phase else { return };
         core.forget_transaction(calling.transaction);
+        self.withdraw_offer(core, now);
         self.emit(core, |session| Event::Failed {
             session,
             status: 487,

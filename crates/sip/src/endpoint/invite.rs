@@ -137,22 +137,21 @@ impl Endpoint {
 }
 
 impl Core {
-    /// Where an INVITE goes first. The target's transport, or that of our socket.
+    /// Where an INVITE goes first. The target's transport; without one UDP (RFC 3263 §4.1), whatever the caller came by.
     fn destination(&self, outgoing: &Outgoing) -> Option<Peer> {
         let remote = outgoing.destination.or_else(|| address(&outgoing.target))?;
-        let ours = |protocol| {
-            self.config
-                .sockets
-                .iter()
-                .any(|socket| socket.protocol == protocol && socket.bind == outgoing.local)
-        };
+        let have_udp = self
+            .config
+            .sockets
+            .iter()
+            .any(|socket| socket.protocol == Protocol::Udp);
         let protocol = match outgoing.target.param("transport") {
             Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
             Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
             // TLS and the like: not ours.
             Some(_) => return None,
             None if outgoing.target.is_sips() => return None,
-            None if ours(Protocol::Tcp) && !ours(Protocol::Udp) => Protocol::Tcp,
+            None if !have_udp => Protocol::Tcp,
             None => Protocol::Udp,
         };
         self.localized(Peer {
@@ -268,6 +267,7 @@ impl Session {
         match response.status().unwrap_or_default() {
             0..=199 => self.on_provisional(core, now, peer, invite, response),
             status => {
+                self.withdraw_offer(core, now);
                 if let Phase::Calling(calling) = &mut self.phase {
                     calling.leave_forks(core);
                 }
@@ -310,8 +310,9 @@ impl Session {
     }
 
     /// The INVITE was not answered (408) or could not be sent (503).
-    pub(crate) fn on_invite_unanswered(&mut self, core: &mut Core, id: TransactionId, status: u16) {
+    pub(crate) fn on_invite_unanswered(&mut self, core: &mut Core, now: Instant, id: TransactionId, status: u16) {
         if self.awaits(id) {
+            self.withdraw_offer(core, now);
             self.emit(core, |session| Event::Failed {
                 session,
                 status,

@@ -103,7 +103,7 @@ impl Session {
         status: u16,
     ) {
         match request.method() {
-            Some(Method::Invite) => self.on_invite_unanswered(core, transaction, status),
+            Some(Method::Invite) => self.on_invite_unanswered(core, now, transaction, status),
             Some(Method::Bye) => self.on_bye_done(core),
             // 481, 408 "or no response at all is received for the UPDATE …, the UAC will terminate the dialog" (RFC
             // 3311 §5.3).
@@ -120,7 +120,7 @@ impl Session {
             SessionTimer::Repeat => self.repeat_provisional(core, now),
             SessionTimer::Accept => self.repeat_accept(core, now),
             SessionTimer::AckGiveUp => self.give_up_ack(core, now),
-            SessionTimer::CancelGiveUp => self.give_up_cancel(core),
+            SessionTimer::CancelGiveUp => self.give_up_cancel(core, now),
             SessionTimer::Patience => {
                 let _ = self.cancel(core, now, None);
             }
