@@ -121,6 +121,7 @@ impl Dialog {
             _ => self.remote_target.without_headers(),
         };
         let mut draft = Draft::new(method, uri);
+        draft.any_transport = self.first_hop().param("transport").is_none();
         for route in routes {
             draft = draft.header("Route", route);
         }
@@ -134,8 +135,11 @@ impl Dialog {
 
     /// Where its requests go.
     pub(crate) fn next_hop(&self) -> Peer {
-        let uri = self.route_set.first().map_or(&self.remote_target, |first| &first.uri);
-        next_hop(uri, self.peer)
+        next_hop(self.first_hop(), self.peer)
+    }
+
+    fn first_hop(&self) -> &Uri {
+        self.route_set.first().map_or(&self.remote_target, |first| &first.uri)
     }
 
     /// "If … the sequence number of the request is lower than the remote sequence number, the request is out of order

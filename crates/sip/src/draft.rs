@@ -17,6 +17,8 @@ pub(crate) struct Draft {
     pub more: Vec<(String, String)>,
     /// Content-Type and body.
     pub body: Option<(&'static str, Bytes)>,
+    /// The URI it goes to names no transport: where TCP was only guessed, UDP is tried after it.
+    pub any_transport: bool,
 }
 
 impl Draft {
@@ -27,6 +29,7 @@ impl Draft {
             headers: Vec::with_capacity(12),
             more: Vec::new(),
             body: None,
+            any_transport: false,
         }
     }
 

@@ -128,3 +128,62 @@ fn an_invite_that_was_cancelled_meanwhile_is_not_tried_by_udp() {
     assert_eq!(net.told(A), ["Failed 503", "Terminated"]);
     net.assert_nothing_left();
 }
+
+/// A Segue whose TCP port is another than its UDP port, called by TCP.
+fn called_by_tcp(contact: &str) -> (Script, segue_sip::SessionId) {
+    let mut script = Script::of(endpoint_with(B, 1, &[Protocol::Udp, Protocol::Tcp], 10));
+    script.peer.protocol = Protocol::Tcp;
+    script.peer.flow = Some(segue_sip::FlowId(1));
+    let invite = request("INVITE", 1, "i1", None, "")
+        .replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+        .replace("<sip:alice@127.0.0.1:5060>", contact);
+    script.say(&invite);
+    let id = script.session();
+    (script, id)
+}
+
+fn sent(script: &mut Script) -> Vec<segue_sip::Transmit> {
+    while script.endpoint.poll_event().is_some() {}
+    std::iter::from_fn(|| script.endpoint.poll_transmit()).collect()
+}
+
+/// A phone that sent its INVITE by TCP for its size alone, and has closed the connection since.
+#[test]
+fn a_bye_finds_a_caller_whose_connection_is_gone_and_whose_contact_names_no_transport() {
+    for (contact, reached) in [
+        ("<sip:alice@127.0.0.1:5062>", Some(Protocol::Udp)),
+        ("<sip:alice@127.0.0.1:5062;transport=tcp>", None),
+    ] {
+        let (mut script, id) = called_by_tcp(contact);
+        script.endpoint.answer(script.now, id, Some(sdp("answer"))).unwrap();
+        let tag = to_tag(&script.hear()[0]);
+        script.say(&request("ACK", 1, "k1", Some(&tag), ""));
+        script.endpoint.bye(script.now, id, None).unwrap();
+        let bye = sent(&mut script).remove(0);
+        assert_eq!(bye.peer.protocol, Protocol::Tcp);
+        script.endpoint.handle_transport_error(script.now, bye.id);
+        let again = sent(&mut script);
+        let ways: Vec<_> = again.iter().map(|t| (t.peer.protocol, t.peer.remote.port())).collect();
+        assert_eq!(ways, reached.map(|udp| (udp, 5062)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_callee_whose_uri_names_no_transport_is_called_by_udp_though_the_caller_came_by_tcp() {
+    let mut config = segue_sip::EndpointConfig::default();
+    let local = |protocol, port: u16| segue_sip::Local {
+        protocol,
+        bind: std::net::SocketAddr::new(addr(B).ip(), port),
+        advertise: format!("{}:{port}", addr(B).ip()),
+    };
+    config.sockets = vec![local(Protocol::Udp, 5060), local(Protocol::Tcp, 5070)];
+    let outgoing = Outgoing {
+        local: config.sockets[1].bind,
+        target: "sip:bob@127.0.0.1".parse().unwrap(),
+        ..Net::new(1).outgoing()
+    };
+    let mut script = Script::of(segue_sip::Endpoint::new(config));
+    script.endpoint.invite(script.now, outgoing);
+    let invite = sent(&mut script).remove(0);
+    assert_eq!((invite.peer.protocol, invite.peer.local), (Protocol::Udp, addr(B)));
+}

@@ -58,7 +58,17 @@ impl Core {
                 let request = draft.build(&self.via(tcp, &branch));
                 self.start_client(now, request, tcp, owner, &branch, Some(peer))
             }
-            None => self.start_client(now, request, peer, owner, &branch, None),
+            None => {
+                let udp = Peer {
+                    protocol: Protocol::Udp,
+                    flow: None,
+                    ..peer
+                };
+                // A phone that sent a large INVITE by TCP may have closed it and listen by UDP, as its Contact says.
+                let guessed = draft.any_transport && peer.protocol == Protocol::Tcp;
+                let fallback = guessed.then(|| self.localized(udp)).flatten();
+                self.start_client(now, request, peer, owner, &branch, fallback)
+            }
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Client {
     pub acked: Vec<(String, Transmit)>,
     /// Early dialogs whose session has gone on without them: a late 2xx of theirs goes on with their CSeq.
     pub losing: Vec<Dialog>,
-    /// UDP, when TCP was only tried for the request's size (RFC 3261 §18.1.1).
+    /// UDP, when TCP was only tried for the request's size (RFC 3261 §18.1.1) or because the peer was last heard by it.
     pub fallback: Option<Peer>,
     /// Key in the index.
     pub key: String,
