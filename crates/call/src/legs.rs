@@ -124,10 +124,13 @@ impl Cx {
             (Leg::Inviting | Leg::Answered, LegEvent::PrackTimeout) => {
                 // RFC 3262 §3: the request is rejected with a 5xx, also when a 2xx of ours was held back for the PRACK.
                 self.refuse_a(504, None, None);
+                self.record.answered_at = None;
                 gone(self, CallerGone::NoPrack)
             }
             (Leg::Inviting | Leg::Answered, LegEvent::Cancelled) => {
                 self.note_leg(LegId::A, Some(487), None);
+                // A 200 that was held back for a PRACK never went out.
+                self.record.answered_at = None;
                 gone(self, CallerGone::Cancelled)
             }
             // A BYE in the early dialog: the pending INVITE has its 487 (RFC 3261 §15.1.2).
@@ -196,6 +199,11 @@ impl Cx {
             (Leg::Cancelled, LegEvent::Failed { status, phrase, .. }) => {
                 self.note_leg(B, Some(status), Some(phrase));
                 self.legs.b = Some(Leg::Ended);
+                None
+            }
+            // Nothing of B is agreed before its 200, so there is nothing to change yet; it must hear so (RFC 3311 §5.2).
+            (Leg::Inviting, LegEvent::Offer { .. }) => {
+                self.leg(B, LegAction::RefuseOffer { status: 488 });
                 None
             }
             (Leg::Ended | Leg::Cancelled, _) => None,

@@ -9,7 +9,7 @@ pub enum SdpError {
     #[error("not a usable session description: {0}")]
     Malformed(String),
     /// Well formed, but nothing in it can be relayed.
-    #[error("{0}")]
+    #[error("{}", .0.text)]
     Unusable(Warning),
 }
 

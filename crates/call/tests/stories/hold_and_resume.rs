@@ -127,3 +127,16 @@ fn an_offer_on_a_leg_that_is_ending_is_not_answered() {
     assert_eq!(s.a().got().last().unwrap(), "BYE");
     s.finish();
 }
+
+#[test]
+fn an_update_of_a_ringing_b_is_refused_and_b_can_still_answer() {
+    let mut s = Setup::default().call();
+    s.run_ms(6_100);
+    s.b().rings();
+    s.b().offers(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
+    assert_eq!(s.b().got(), ["INVITE", "refuse 488"]);
+    s.b().answers();
+    s.a().acks();
+    s.a().hangs_up();
+    s.finish();
+}

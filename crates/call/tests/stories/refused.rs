@@ -67,11 +67,15 @@ fn a_node_without_ports_is_overloaded() {
 #[test]
 fn nothing_in_common() {
     let offer = Some(sdp("m=audio 4000 RTP/AVP 9 18\r\n"));
-    let (info, result, _) = refused(Setup {
+    let (info, result, why) = refused(Setup {
         offer,
         ..Setup::default()
     });
     assert_eq!((info.status, result), (488, CallResult::Rejected));
+    assert_eq!(
+        why,
+        "Nothing offered can be relayed: Incompatible media format: PCMU, PCMA or H264 is needed."
+    );
     assert_eq!(
         info.warning.unwrap(),
         "305 segue \"Incompatible media format: PCMU, PCMA or H264 is needed\""

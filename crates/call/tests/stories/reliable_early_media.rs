@@ -55,6 +55,29 @@ fn a_lost_prack_is_a_server_time_out() {
     assert!(record.why.contains("PRACK"), "{}", record.why);
 }
 
+/// `sip` may hold our 200 back for a PRACK; when a CANCEL comes first, or no PRACK, it never went out.
+#[test]
+fn a_200_that_was_held_back_is_no_answer_in_the_record() {
+    for cancelled in [true, false] {
+        let mut setup = setup().lookup(|found| found.clip = None);
+        setup.profile.answer_at = segue_policy::AnswerAt::AfterGreeting;
+        let mut s = setup.call();
+        s.b().refuses(486, "Busy Here");
+        assert_eq!(s.a().got(), ["183 reliable sdp"]);
+        s.a().pracks();
+        s.media(segue_call::MediaEvent::Played {
+            source: segue_call::Source::Greeting,
+        });
+        assert_eq!(s.a().got().last().unwrap(), "200");
+        if cancelled {
+            s.a().cancels();
+        } else {
+            s.a().loses_prack();
+        }
+        assert_eq!(s.finish().answered_at, None);
+    }
+}
+
 #[test]
 fn a_lost_prack_of_the_ringing_cancels_b() {
     let mut s = setup().call();
