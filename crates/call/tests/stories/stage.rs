@@ -15,6 +15,10 @@ use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile
 use segue_policy::{AnswerAt, Plan, Profile, Reliable};
 use segue_records::{CallRecord, UnixMs};
 
+mod agent;
+
+pub use agent::Agent;
+
 pub const A: LegId = LegId(0);
 pub const B: LegId = LegId(1);
 /// The first packet of a source leaves this long after `Play`.
@@ -203,11 +207,11 @@ impl Stage {
     }
 
     pub fn a(&mut self) -> Agent<'_> {
-        Agent { stage: self, leg: A }
+        Agent::new(self, A)
     }
 
     pub fn b(&mut self) -> Agent<'_> {
-        Agent { stage: self, leg: B }
+        Agent::new(self, B)
     }
 
     pub fn media(&mut self, event: MediaEvent) {
@@ -516,140 +520,4 @@ impl Stage {
 
 fn name(leg: LegId) -> &'static str {
     if leg == A { "a" } else { "b" }
-}
-
-/// One party.
-pub struct Agent<'a> {
-    stage: &'a mut Stage,
-    leg: LegId,
-}
-
-impl Agent<'_> {
-    fn event(self, event: LegEvent) {
-        let leg = self.leg;
-        self.stage.input(Input::Leg(leg, event));
-    }
-
-    fn last_event(self, event: LegEvent) {
-        let leg = self.leg;
-        self.stage.input(Input::Leg(leg, event));
-        self.stage.terminate_after(5, leg);
-    }
-
-    pub fn pracks(self) {
-        self.event(LegEvent::Prack);
-    }
-
-    pub fn acks(self) {
-        self.event(LegEvent::Acked);
-    }
-
-    pub fn cancels(self) {
-        self.last_event(LegEvent::Cancelled);
-    }
-
-    pub fn hangs_up(self) {
-        self.last_event(LegEvent::Bye { reason: None });
-    }
-
-    pub fn hangs_up_because(self, reason: &str) {
-        self.last_event(LegEvent::Bye {
-            reason: Some(reason.into()),
-        });
-    }
-
-    /// The PRACK is lost; our refusal ends the leg.
-    pub fn loses_prack(self) {
-        self.event(LegEvent::PrackTimeout);
-    }
-
-    pub fn loses_ack(self) {
-        self.last_event(LegEvent::AckTimeout);
-    }
-
-    pub fn breaks_off(self) {
-        self.event(LegEvent::Terminated);
-    }
-
-    pub fn rings(self) {
-        self.event(LegEvent::Provisional { status: 180, sdp: None });
-    }
-
-    pub fn progresses(self, status: u16) {
-        self.event(LegEvent::Provisional { status, sdp: None });
-    }
-
-    pub fn answers(self) {
-        self.answers_with(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
-    }
-
-    pub fn answers_with(self, sdp: Option<Arc<[u8]>>) {
-        self.event(LegEvent::Answered { sdp });
-    }
-
-    pub fn refuses(self, status: u16, phrase: &str) {
-        self.last_event(LegEvent::Failed {
-            status,
-            phrase: phrase.into(),
-            local: false,
-        });
-    }
-
-    /// Nothing came back: the status is our own.
-    pub fn cannot_be_reached(self, status: u16) {
-        self.last_event(LegEvent::Failed {
-            status,
-            phrase: "Request Timeout".into(),
-            local: true,
-        });
-    }
-
-    pub fn offers(self, sdp: Option<Arc<[u8]>>) {
-        self.event(LegEvent::Offer { sdp });
-    }
-
-    pub fn answers_our_offer(self, sdp: Arc<[u8]>) {
-        self.event(LegEvent::OfferAnswered { sdp: Some(sdp) });
-    }
-
-    /// What this leg was told, in short: `183 reliable sdp`, `200`, `BYE`.
-    pub fn got(self) -> Vec<String> {
-        let leg = self.leg;
-        let with = |sdp: &Option<Arc<[u8]>>| if sdp.is_some() { " sdp" } else { "" };
-        self.actions()
-            .iter()
-            .map(|action| match action {
-                LegAction::Progress { status, reliable, sdp } => {
-                    format!("{status}{}{}", if *reliable { " reliable" } else { "" }, with(sdp))
-                }
-                LegAction::Answer { sdp } => format!("200{}", with(sdp)),
-                LegAction::Refuse(info) => info.status.to_string(),
-                LegAction::Invite { .. } => "INVITE".into(),
-                LegAction::Cancel { .. } => "CANCEL".into(),
-                LegAction::Bye { .. } => "BYE".into(),
-                LegAction::AcceptOffer { .. } => "accept".into(),
-                LegAction::RefuseOffer { status } => format!("refuse {status}"),
-                LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
-            })
-            .collect()
-    }
-
-    /// All actions on this leg.
-    pub fn actions(self) -> Vec<LegAction> {
-        let leg = self.leg;
-        let of_leg = |(_, o): &(u64, Output)| match o {
-            Output::Leg(l, action) if *l == leg => Some(action.clone()),
-            _ => None,
-        };
-        self.stage.said.iter().filter_map(of_leg).collect()
-    }
-
-    /// The Reason of the CANCEL, BYE or refusal that this leg got.
-    pub fn got_reason(self) -> Option<String> {
-        self.actions().into_iter().rev().find_map(|action| match action {
-            LegAction::Cancel { reason } | LegAction::Bye { reason } => reason,
-            LegAction::Refuse(info) => info.reason,
-            _ => None,
-        })
-    }
 }
