@@ -173,10 +173,12 @@ impl Sipp {
     fn answers(&self) -> Vec<String> {
         let log = fs::read(self.folder.join("messages.log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let received = log.split("\n-----------------------------------------------").filter_map(|entry| {
-            let (what, message) = entry.split_once("\n\n")?;
-            what.contains("message received").then_some(message)
-        });
+        let received = log
+            .split("\n-----------------------------------------------")
+            .filter_map(|entry| {
+                let (what, message) = entry.split_once("\n\n")?;
+                what.contains("message received").then_some(message)
+            });
         received
             .filter(|message| message.starts_with("SIP/2.0 ") && message.contains("\nCSeq: 1 INVITE"))
             .filter_map(|message| message.find("v=0").map(|at| message[at..].trim_end().to_owned()))

@@ -175,12 +175,17 @@ struct Deposits(Depositor);
 
 impl segue_b2bua::Deposits for Deposits {
     fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
-        self.0.deposit(message_id, Box::new(move |outcome| done(match outcome {
-            Ok(DepositOutcome::Stored(_)) => Ok(()),
-            Ok(DepositOutcome::Gone) => Err("the message has been deleted already".to_owned()),
-            Ok(DepositOutcome::Dropped) => Err("nothing that could be kept was recorded".to_owned()),
-            Err(error) => Err(error.to_string()),
-        })));
+        self.0.deposit(
+            message_id,
+            Box::new(move |outcome| {
+                done(match outcome {
+                    Ok(DepositOutcome::Stored(_)) => Ok(()),
+                    Ok(DepositOutcome::Gone) => Err("the message has been deleted already".to_owned()),
+                    Ok(DepositOutcome::Dropped) => Err("nothing that could be kept was recorded".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                })
+            }),
+        );
     }
 
     fn discard(&self, message_id: &str) {
@@ -191,7 +196,10 @@ impl segue_b2bua::Deposits for Deposits {
 fn start_logging() {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("SEGUE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // `SEGUE_LOG_FORMAT=json`: one object a line, for collectors.
     let set = if std::env::var("SEGUE_LOG_FORMAT").is_ok_and(|f| f == "json") {
         log.json().try_init()
@@ -245,7 +253,13 @@ fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u6
 /// The workers are this same program.
 fn worker_pool() -> Result<WorkerPool, Failure> {
     let program = std::env::current_exe().map_err(|e| system("this program's own file cannot be found", &e))?;
-    Ok(WorkerPool::new(WorkerCommand { program, args: vec!["media-worker".to_owned()] }, WORKERS))
+    Ok(WorkerPool::new(
+        WorkerCommand {
+            program,
+            args: vec!["media-worker".to_owned()],
+        },
+        WORKERS,
+    ))
 }
 
 fn health(store: Store, gauges: Arc<Gauges>) -> impl Fn() -> Health + Send + Sync + 'static {
@@ -319,7 +333,11 @@ fn system(what: &str, error: &std::io::Error) -> Failure {
 /// From the system's randomness: tags, branches and Call-IDs must not be guessable.
 fn random_seed() -> Result<u64, Failure> {
     use rand::{TryRng, rngs::SysRng};
-    SysRng
-        .try_next_u64()
-        .map_err(|e| Failure::refused("system", format!("the system gives no randomness: {e}"), "see /dev/urandom"))
+    SysRng.try_next_u64().map_err(|e| {
+        Failure::refused(
+            "system",
+            format!("the system gives no randomness: {e}"),
+            "see /dev/urandom",
+        )
+    })
 }
