@@ -13,4 +13,4 @@ pub use description::Description;
 pub use error::{SdpError, WarnCode, Warning};
 pub use h264::{H264Need, h264_receives};
 pub use side::{Agreed, Choice, Side};
-pub use stream::{Codec, Direction, Format, Kind, Stream};
+pub use stream::{Carried, Codec, Direction, Format, Kind, Stream};

@@ -331,18 +331,17 @@ fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
 
 fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
     let remotes = line.remotes();
+    let dtmf_payload_type = line.telephone_event.filter(|_| kind == Kind::Audio);
     Stream {
         kind,
+        our_payload_type: format.payload_type,
+        our_dtmf_payload_type: dtmf_payload_type,
         remote: remotes.map(|(rtp, _)| rtp),
         remote_rtcp: remotes.and_then(|(_, rtcp)| rtcp),
         pli: line.takes(FeedbackKind::Pli, format.payload_type).is_some(),
         fir: line.takes(FeedbackKind::Fir, format.payload_type).is_some(),
         format,
-        dtmf_payload_type: if kind == Kind::Audio {
-            line.telephone_event
-        } else {
-            None
-        },
+        dtmf_payload_type,
         direction: line.direction.reversed(),
     }
 }
@@ -367,8 +366,10 @@ fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stre
             .ok_or(Unusable::Format)?,
     };
     let mut stream = stream(kind, theirs, format);
+    stream.our_payload_type = ours.payload_type;
     if ours.telephone_event.is_none() {
         stream.dtmf_payload_type = None;
     }
+    stream.our_dtmf_payload_type = ours.telephone_event.filter(|_| stream.dtmf_payload_type.is_some());
     Ok(stream)
 }

@@ -93,12 +93,43 @@ pub struct Stream {
     pub remote_rtcp: Option<SocketAddr>,
     /// The codec in use.
     pub format: Format,
-    /// Payload type of telephone-event/8000 (RFC 4733), if agreed.
+    /// Payload type of telephone-event/8000 (RFC 4733) for what we send, if agreed.
     pub dtmf_payload_type: Option<u8>,
+    /// What we called the codec in our description. The peer names what it sends so, even when its answer calls the codec
+    /// otherwise (RFC 3264 §5.1).
+    pub our_payload_type: u8,
+    /// What we called telephone-event.
+    pub our_dtmf_payload_type: Option<u8>,
     /// Who may send, seen from us.
     pub direction: Direction,
     /// The peer said `a=rtcp-fb:* nack pli` (RFC 4585 §4.2).
     pub pli: bool,
     /// The peer said `a=rtcp-fb:* ccm fir` (RFC 5104 §7.1).
     pub fir: bool,
+}
+
+/// What a received payload type stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// The codec of the stream.
+    Codec,
+    /// telephone-event.
+    Dtmf,
+}
+
+impl Stream {
+    /// What a packet of the peer with this payload type carries; `None`: nothing that was agreed. Our numbers come first; a peer
+    /// that sends by its own is understood, too.
+    pub fn carried(&self, payload_type: u8) -> Option<Carried> {
+        let given = Some(payload_type);
+        if given == self.our_dtmf_payload_type {
+            Some(Carried::Dtmf)
+        } else if payload_type == self.our_payload_type {
+            Some(Carried::Codec)
+        } else if given == self.dtmf_payload_type {
+            Some(Carried::Dtmf)
+        } else {
+            (payload_type == self.format.payload_type).then_some(Carried::Codec)
+        }
+    }
 }

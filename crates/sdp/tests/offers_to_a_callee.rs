@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use segue_sdp::{Agreed, Choice, Codec, Description, Direction, SdpError, Side};
+use segue_sdp::{Agreed, Carried, Choice, Codec, Description, Direction, SdpError, Side};
 
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
@@ -106,4 +106,27 @@ fn an_answer_that_takes_nothing_is_an_error() {
         let answer = format!("v=0\r\nc=IN IP4 10.0.0.2\r\n{m}");
         assert_eq!(answered(&answer).unwrap_err().status(), 488, "{m}");
     }
+}
+
+#[test]
+fn b_calls_the_formats_otherwise_and_sends_by_our_numbers_or_its_own() {
+    let agreed = answered(
+        "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 5000 RTP/AVP 8 99\r\na=rtpmap:99 telephone-event/8000\r\n\
+         m=video 5002 RTP/AVP 126\r\na=rtpmap:126 H264/90000\r\na=fmtp:126 packetization-mode=1;profile-level-id=42e01f\r\n",
+    )
+    .unwrap();
+    let (audio, video) = (agreed.audio.unwrap(), agreed.video.unwrap());
+    assert_eq!(
+        (audio.dtmf_payload_type, video.format.payload_type),
+        (Some(99), 126),
+        "what we send"
+    );
+    assert_eq!(
+        [101, 99, 8, 0].map(|pt| audio.carried(pt)),
+        [Some(Carried::Dtmf), Some(Carried::Dtmf), Some(Carried::Codec), None]
+    );
+    assert_eq!(
+        [104, 126, 97].map(|pt| video.carried(pt)),
+        [Some(Carried::Codec), Some(Carried::Codec), None]
+    );
 }

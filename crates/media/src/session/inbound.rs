@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use segue_sdp::{Codec, Kind};
+use segue_sdp::{Carried, Codec, Kind};
 
 use crate::{
     Event, LegKey,
@@ -86,12 +86,12 @@ impl Session {
             .as_ref()
             .filter(|_| stream.rtp.admits(from))
             .zip(Packet::parse(bytes))
-            .map(|(config, packet)| (config, packet, config.dtmf_payload_type == Some(packet.payload_type)))
-            .filter(|(config, packet, is_dtmf)| *is_dtmf || packet.payload_type == config.format.payload_type);
-        let Some((config, packet, is_dtmf)) = admitted else {
+            .and_then(|(config, packet)| Some((config, config.carried(packet.payload_type)?, packet)));
+        let Some((config, carried, packet)) = admitted else {
             sink.count(Count::Bad, 1);
             return None;
         };
+        let is_dtmf = carried == Carried::Dtmf;
         sink.count(Count::Received, 1);
         if !config.direction.receives() {
             return None;

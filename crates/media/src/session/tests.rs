@@ -236,6 +236,8 @@ fn stream(kind: Kind) -> Stream {
             fmtp: None,
         },
         dtmf_payload_type: None,
+        our_payload_type: payload_type,
+        our_dtmf_payload_type: None,
         direction: Direction::SendRecv,
         pli: true,
         fir: false,

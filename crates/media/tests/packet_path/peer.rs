@@ -133,6 +133,7 @@ impl Phone {
                 (&self.video, 96 + self.leg.0 as u8, codec)
             }
         };
+        let dtmf_payload_type = (kind == Kind::Audio).then_some(101 + self.leg.0 as u8);
         Stream {
             kind,
             remote: Some(line.rtp.local_addr().unwrap()),
@@ -142,7 +143,9 @@ impl Phone {
                 codec,
                 fmtp: None,
             },
-            dtmf_payload_type: (kind == Kind::Audio).then_some(101 + self.leg.0 as u8),
+            dtmf_payload_type,
+            our_payload_type: payload_type,
+            our_dtmf_payload_type: dtmf_payload_type,
             direction,
             pli: true,
             fir: false,
