@@ -22,8 +22,8 @@ use serde_json::Value;
 /// Stories that run at the same time.
 const AT_ONCE: usize = 6;
 
-/// So short that a test can wait for both.
-const LONGEST_MS: u64 = 4_000;
+/// Both short enough for a test; the longest is longer than it takes to see that a caller is gone (10 s).
+const LONGEST_MS: u64 = 12_500;
 const SILENCE_MS: u64 = 1_500;
 
 /// Tones (media/README.md), Hz.
@@ -78,7 +78,14 @@ impl House {
         let call_id = format!("{name}@voices");
         let (scenario, pause_ms) = call.caller;
         let keys = [("audio_port", a_port.as_str())];
-        let caller = Sipp::caller_with(&folder, scenario, (call.over, pause_ms), (&name, server), &call_id, &keys);
+        let caller = Sipp::caller_with(
+            &folder,
+            scenario,
+            (call.over, pause_ms),
+            (&name, server),
+            &call_id,
+            &keys,
+        );
         caller.finish().unwrap_or_else(|why| panic!("{why}"));
         callee.finish().unwrap_or_else(|why| panic!("{why}"));
         let row = self.segue.cli(&[
@@ -140,7 +147,11 @@ impl House {
         let file = self.folder.join(format!("{}.mp4", ended.name));
         self.segue
             .cli(&["message", "export", row["id"].as_str().unwrap(), file.to_str().unwrap()]);
-        assert_eq!(row["bytes"].as_u64().unwrap(), file.metadata().unwrap().len(), "{row:#}");
+        assert_eq!(
+            row["bytes"].as_u64().unwrap(),
+            file.metadata().unwrap().len(),
+            "{row:#}"
+        );
         let sound = Movie::decode(&file).sound;
         assert!(
             sound.duration_ms().abs_diff(lasts) < 250,
@@ -207,6 +218,31 @@ fn held_then_both_hear_each_other(house: &House, over: Over) {
     assert_eq!(record["phase_reached"], "bridged", "{record:#}");
 }
 
+fn a_party_on_hold_hears_nothing_until_it_resumes(house: &House, over: Over) {
+    let ended = house.play(&Call {
+        name: "on_hold",
+        over,
+        flags: &["--clip", "clip", "--hold", "500ms"],
+        // Five pauses: before, three ways to hold, after.
+        caller: ("hold_each_way", 700),
+        says: &[Do::Speak(1_000)],
+        callee: ("answer_by_voice", 100),
+        callee_says: &[Do::Speak(30_000)],
+    });
+    assert_eq!(ended.record["result"], "answered", "{:#}", ended.record);
+    let gaps = |heard: &Heard| -> Vec<u128> {
+        let between = heard.packets.windows(2).map(|two| (two[1].at - two[0].at).as_millis());
+        between.filter(|gap| *gap > 1_000).collect()
+    };
+    let held = gaps(&ended.a);
+    assert!(
+        matches!(held[..], [gap] if (1_800..3_500).contains(&gap)),
+        "A's only long gap is its hold of 2.1 s: {held:?}"
+    );
+    let last = ended.a.sound.duration_ms().saturating_sub(300);
+    assert_eq!(ended.a.sound.tone_at(last, 100), Some(CALLEE), "A hears B again");
+}
+
 fn hash_skips_the_rest_of_the_hold(house: &House, over: Over) {
     let ended = house.play(&Call {
         name: "skipped",
@@ -214,11 +250,12 @@ fn hash_skips_the_rest_of_the_hold(house: &House, over: Over) {
         flags: &["--clip", "clip", "--hold", "20s"],
         caller: ("speak_and_hang_up", 500),
         says: &[Do::Pause(700), Do::Press('#'), Do::Speak(5_000)],
-        callee: ("answer_by_voice", 100),
+        // Longer than the press.
+        callee: ("answer_by_voice", 500),
         callee_says: &[Do::Speak(5_000)],
     });
     assert_eq!(ended.record["result"], "answered", "{:#}", ended.record);
-    assert!((700..2_000).contains(&ended.hold_ms()), "{:#}", ended.record);
+    assert!((600..2_000).contains(&ended.hold_ms()), "{:#}", ended.record);
     assert_eq!(ended.record["hold_asked_ms"], 20_000, "{:#}", ended.record);
     assert_eq!(ended.b.keys, "", "B knows nothing of the key");
 }
@@ -227,7 +264,16 @@ fn clip_greeting_and_beep_are_one_stream(house: &House, over: Over) {
     let ended = house.play(&Call {
         name: "greeted",
         over,
-        flags: &["--clip", "clip", "--hold", "500ms", "--no-answer", "1s", "--greeting", "greeting"],
+        flags: &[
+            "--clip",
+            "clip",
+            "--hold",
+            "500ms",
+            "--no-answer",
+            "1s",
+            "--greeting",
+            "greeting",
+        ],
         caller: ("speak_until_hung_up_on", 0),
         says: &[Do::WaitForEndOf(BEEP), Do::Speak(1_500), Do::Press('#')],
         callee: ("ring_until_cancelled", 0),
@@ -269,7 +315,12 @@ fn hanging_up_ends_it(house: &House, over: Over) {
 }
 
 fn hash_ends_it(house: &House, over: Over) {
-    let says = [Do::WaitForEndOf(BEEP), Do::Speak(2_000), Do::Press('#'), Do::Speak(5_000)];
+    let says = [
+        Do::WaitForEndOf(BEEP),
+        Do::Speak(2_000),
+        Do::Press('#'),
+        Do::Speak(5_000),
+    ];
     let ended = house.message("ended_by_key", over, ("speak_until_hung_up_on", 0), &says);
     ended.why_has("ended by #");
     house.judge_message(&ended, 1_900..=2_700);
@@ -287,6 +338,14 @@ fn silence_ends_it(house: &House, over: Over) {
     let ended = house.message("ended_by_silence", over, ("speak_until_hung_up_on", 0), &says);
     ended.why_has("ended by silence");
     house.judge_message(&ended, 1_500..=1_500 + SILENCE_MS + 500);
+}
+
+fn a_caller_who_is_gone_ends_it(house: &House, over: Over) {
+    // It has offered video, so that silence does not count; none came.
+    let says = [Do::WaitForEndOf(BEEP), Do::Speak(1_500)];
+    let ended = house.message("ended_by_rtp", over, ("speak_without_picture", 0), &says);
+    ended.why_has("ended when no more RTP came");
+    house.judge_message(&ended, 1_400..=1_700);
 }
 
 fn too_short_is_not_kept(house: &House, over: Over) {
@@ -309,10 +368,19 @@ fn too_short_is_not_kept(house: &House, over: Over) {
 
 type Story = fn(&House, Over);
 
+/// The long ones first.
 const STORIES: &[(&str, Story)] = &[
+    ("a_caller_who_is_gone_ends_it", a_caller_who_is_gone_ends_it),
     ("held_then_both_hear_each_other", held_then_both_hear_each_other),
+    (
+        "a_party_on_hold_hears_nothing_until_it_resumes",
+        a_party_on_hold_hears_nothing_until_it_resumes,
+    ),
     ("hash_skips_the_rest_of_the_hold", hash_skips_the_rest_of_the_hold),
-    ("clip_greeting_and_beep_are_one_stream", clip_greeting_and_beep_are_one_stream),
+    (
+        "clip_greeting_and_beep_are_one_stream",
+        clip_greeting_and_beep_are_one_stream,
+    ),
     ("hash_skips_the_greeting", hash_skips_the_greeting),
     ("hanging_up_ends_it", hanging_up_ends_it),
     ("hash_ends_it", hash_ends_it),
@@ -348,7 +416,10 @@ fn callers_hear_what_they_should_and_each_recording_ends_as_it_should() {
                     let began = Instant::now();
                     let outcome = catch_unwind(AssertUnwindSafe(|| story(&house, *over)));
                     let (name, took) = (format!("{name} over {}", over.word()), began.elapsed().as_secs_f32());
-                    println!("{} {name} ({took:.1} s)", if outcome.is_ok() { "ok    " } else { "FAILED" });
+                    println!(
+                        "{} {name} ({took:.1} s)",
+                        if outcome.is_ok() { "ok    " } else { "FAILED" }
+                    );
                     if outcome.is_err() {
                         failed.lock().unwrap().push(name);
                     }
@@ -357,5 +428,9 @@ fn callers_hear_what_they_should_and_each_recording_ends_as_it_should() {
         }
     });
     let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "{failed:?}; the server said:\n{}", house.segue.log_text());
+    assert!(
+        failed.is_empty(),
+        "{failed:?}; the server said:\n{}",
+        house.segue.log_text()
+    );
 }
