@@ -148,10 +148,25 @@ impl Shard {
     /// Bytes arrived that are no SIP message: 400 where an answer is possible and the source is known, else dropped.
     pub fn handle_unparsable(&mut self, now: Now, peer: Peer, error: &ParseError) {
         self.stats.unparsable = self.stats.unparsable.saturating_add(1);
-        if self.admission.profile_for(&peer).is_ok() {
-            self.endpoint.handle_unparsable(now.mono, peer, error);
-            self.pump(now);
-        }
+        let (why, admit) = match self.admission.profile_for(&peer) {
+            Ok(_) => {
+                self.endpoint.handle_unparsable(now.mono, peer, error);
+                self.pump(now);
+                (error.why.clone(), translate::REQUEST_AS_DEFINED.to_owned())
+            }
+            Err(unknown) => unknown,
+        };
+        let head = error.head.as_deref();
+        let method = head.and_then(|head| head.method.as_ref());
+        let call_id = head.and_then(|head| head.call_id.as_deref());
+        self.outputs.push_back(ShardOutput::Refused(Refusal {
+            source: peer.remote,
+            local: peer.local,
+            method: method.map(Method::to_string).unwrap_or_default(),
+            call_id: call_id.map(|id| String::from_utf8_lossy(id).into_owned()),
+            why,
+            admit,
+        }));
     }
 
     /// A transmit could not be sent.

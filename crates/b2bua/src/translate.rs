@@ -6,7 +6,7 @@ use segue_call::{Incoming, LegAction, LegEvent, RefuseInfo};
 use segue_policy::Profile;
 use segue_records::CallRecord;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::Message;
+use segue_sip_wire::{Message, Uri};
 
 use crate::Refusal;
 
@@ -128,18 +128,25 @@ pub(crate) fn perform(
     }
 }
 
+/// What is asked of whoever sends no proper request.
+pub(crate) const REQUEST_AS_DEFINED: &str = "a request as RFC 3261 defines it";
+
 /// A request that the endpoint refused, with what would have been taken.
 pub(crate) fn refusal(peer: &Peer, request: &Message, status: u16) -> Refusal {
     let admit = match status {
         405 | 501 => "send INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO or OPTIONS".to_owned(),
         406 | 415 => "send and accept application/sdp".to_owned(),
         416 => "use a sip: URI".to_owned(),
-        420 => format!("leave out Require: {}", request.header("Require").unwrap_or_default()),
+        420 => {
+            let mut unknown = request.list("Require");
+            unknown.retain(|option| !option.eq_ignore_ascii_case("100rel"));
+            format!("leave out Require: {}", unknown.join(", "))
+        }
         481 => "the dialog or transaction is not known here; begin with an INVITE".to_owned(),
         482 => "the same request has come by another way; see the proxies in between".to_owned(),
         483 => "raise Max-Forwards, or look for a loop".to_owned(),
         503 => "fewer calls at once".to_owned(),
-        _ => "a request as RFC 3261 defines it".to_owned(),
+        _ => REQUEST_AS_DEFINED.to_owned(),
     };
     Refusal {
         source: peer.remote,
@@ -155,11 +162,38 @@ pub(crate) fn refusal(peer: &Peer, request: &Message, status: u16) -> Refusal {
 pub(crate) fn line_that_admits(record: &CallRecord) -> String {
     match record.cause {
         Some(404) => {
-            let user = record.to.split_once(':').map_or(record.to.as_str(), |(_, rest)| rest);
-            let user = user.split('@').next().unwrap_or(user);
-            format!("segue subscriber add {user} --target sip:{user}@ADDRESS:PORT")
+            let uri = record.to.parse::<Uri>().ok();
+            let user = uri.as_ref().and_then(Uri::user).unwrap_or_default();
+            let target = format!("sip:{user}@ADDRESS:PORT");
+            format!(
+                "segue subscriber add {} --target {}",
+                shell_word(&user),
+                shell_word(&target)
+            )
         }
         Some(488) => "offer PCMU or PCMA (and H.264 for video) over RTP/AVP or RTP/AVPF".to_owned(),
         _ => "see `segue call show` of this call".to_owned(),
+    }
+}
+
+/// One word of a command line. A caller chose it, and an operator may paste it into a shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "@%_+=:,./-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_dialled_is_one_word_of_the_command_that_would_admit_it() {
+        assert_eq!(shell_word("sip:bob@ADDRESS:PORT"), "sip:bob@ADDRESS:PORT");
+        assert_eq!(shell_word("x;reboot $(id)"), "'x;reboot $(id)'");
+        assert_eq!(shell_word("o'hara"), r"'o'\''hara'");
+        assert_eq!(shell_word(""), "''");
     }
 }
