@@ -61,12 +61,14 @@ impl Segue {
                 self.http().to_string(),
             ),
         };
-        let (top, sip, tables) = split(&self.settings);
+        let (mut top, sip, tables) = split(&self.settings);
+        if !top.contains("profiles_dir") {
+            top.push_str(&format!("profiles_dir = {:?}\n", repository().join("sip-profiles")));
+        }
         let config = format!(
-            "data_dir = {data:?}\nprofiles_dir = {profiles:?}\n{top}\n[sip]\nudp = [{udp:?}]\ntcp = [{tcp:?}]\n{sip}\n\
+            "data_dir = {data:?}\n{top}\n[sip]\nudp = [{udp:?}]\ntcp = [{tcp:?}]\n{sip}\n\
              [http]\nlisten = {http:?}\n{tables}",
             data = self.data(),
-            profiles = repository().join("sip-profiles"),
         );
         fs::write(self.config(), config).expect("the server's configuration");
         self.starts += 1;

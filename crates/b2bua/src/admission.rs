@@ -28,6 +28,13 @@ pub struct Refusal {
     pub admit: String,
 }
 
+impl Refusal {
+    /// `admit` as it goes to the log: unquoted, to be copied as it is. What a stranger put into it stays on the line.
+    pub fn line(&self) -> String {
+        self.admit.replace(char::is_control, "\u{fffd}")
+    }
+}
+
 impl Admission {
     /// `profiles` are tried in this order.
     pub fn new(profiles: Vec<Arc<Profile>>) -> Admission {
@@ -126,6 +133,22 @@ mod tests {
         assert!(
             admit.contains("sources = [\"127.0.0.0/8\", \"192.0.2.7/32\"]"),
             "{admit}"
+        );
+    }
+
+    #[test]
+    fn the_line_is_logged_as_it_stands_and_stays_one_line() {
+        let refusal = Refusal {
+            source: "192.0.2.7:5060".parse().unwrap(),
+            local: "127.0.0.1:5060".parse().unwrap(),
+            method: "INVITE".into(),
+            call_id: None,
+            why: String::new(),
+            admit: "sources = [\"192.0.2.7/32\"]\r\n2026 INFO forged".into(),
+        };
+        assert_eq!(
+            refusal.line(),
+            "sources = [\"192.0.2.7/32\"]\u{fffd}\u{fffd}2026 INFO forged"
         );
     }
 
