@@ -66,6 +66,8 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS_MAX: usize = 128;
 /// Batches taken from one socket before others have their turn.
 const BATCHES_MAX: usize = 4;
+/// What of a generation fits a token: a slot must not hold more, or no event would find it any more.
+const GENERATION_MASK: u32 = 0xff_ffff;
 /// Orders performed before packets have their turn.
 const ORDERS_MAX: usize = 64;
 
@@ -80,7 +82,7 @@ pub struct MediaThread {
     due: Vec<Timer>,
     slots: Vec<Option<Slot>>,
     by_key: HashMap<SessionKey, usize>,
-    /// Rises with each slot used, so that an event of a closed socket finds nobody.
+    /// Rises with each slot used, up to `GENERATION_MASK`, so that an event of a closed socket finds nobody.
     generation: u32,
 }
 
@@ -208,7 +210,7 @@ impl MediaThread {
     }
 
     fn make(&mut self, key: SessionKey) -> usize {
-        self.generation = self.generation.wrapping_add(1);
+        self.generation = after(self.generation);
         let config = SessionConfig {
             seed: self.start.seed ^ key.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             epoch: self.start.epoch,
@@ -382,9 +384,14 @@ impl MediaThread {
     }
 }
 
+/// The generation after this one, within what a token tells.
+fn after(generation: u32) -> u32 {
+    generation.wrapping_add(1) & GENERATION_MASK
+}
+
 /// Where an event's port is: slot, its generation, place of the pair, RTP or RTCP.
 fn token(index: usize, generation: u32, place: usize, is_rtcp: bool) -> u64 {
-    let generation = u64::from(generation & 0xff_ffff);
+    let generation = u64::from(generation & GENERATION_MASK);
     (generation << 40) | ((index as u64 & 0xff_ffff) << 16) | ((place as u64 & 0x7fff) << 1) | u64::from(is_rtcp)
 }
 
@@ -396,4 +403,18 @@ fn from_token(token: u64) -> (usize, u32, usize, bool) {
         ((token >> 1) & 0x7fff) as usize,
         token & 1 == 1,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_generation_is_found_again_by_its_token() {
+        let mut generation = 0xff_fffc;
+        for _ in 0..8 {
+            generation = after(generation);
+            assert_eq!(from_token(token(5, generation, 3, true)), (5, generation, 3, true));
+        }
+    }
 }
