@@ -133,7 +133,7 @@ pub enum SwitchTo {
 /// Why a recorder ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingStop {
-    /// The longest length was reached.
+    /// The longest length was reached, or more bytes than the longest recording may have.
     Longest,
     /// A sent no RTP for `rtp_gone_ms`.
     RtpGone,

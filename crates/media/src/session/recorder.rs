@@ -10,10 +10,14 @@ use segue_sdp::{Codec, Kind};
 use crate::{
     Event, LegKey, RecordingStop,
     path::{g711, h264, keyframe::Asker, reception::Arrival, rtp::Packet},
-    spool::{AUDIO_STREAM, RecordKind, VIDEO_STREAM},
+    spool::{AUDIO_STREAM, HEAD_LEN, RecordKind, VIDEO_STREAM},
 };
 
 use super::{Session, Sink, find};
+
+/// A recording that is longer than this ends like one that lasts too long: what a peer sends is neither to fill the disk nor to be
+/// more than a worker can finalise. The longest message at 10 Mbit/s fits.
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// One recording.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Recorder {
     /// How much silence ends it, and when something was heard last.
     silence: Option<(Duration, Instant)>,
     stopped: bool,
+    /// What went to the spool.
+    bytes: u64,
     /// Video before the first key frame is of no use.
     video_began: bool,
     /// Asks A for key frames.
@@ -74,7 +80,7 @@ impl Recorder {
     }
 
     /// Adds a datagram as it came.
-    pub fn spool(&self, now: Instant, kind: RecordKind, of: Kind, bytes: &[u8], sink: &mut dyn Sink) {
+    pub fn spool(&mut self, now: Instant, kind: RecordKind, of: Kind, bytes: &[u8], sink: &mut dyn Sink) {
         if self.stopped {
             return;
         }
@@ -84,6 +90,10 @@ impl Recorder {
         };
         let arrival_ns = now.saturating_duration_since(self.started).as_nanos() as u64;
         sink.spool(self.id, kind, stream, arrival_ns, bytes);
+        self.bytes = self.bytes.saturating_add(bytes.len().saturating_add(HEAD_LEN) as u64);
+        if self.bytes >= BYTES_MAX {
+            self.stop(RecordingStop::Longest, sink);
+        }
     }
 
     /// Ends by itself when it is time.
@@ -163,6 +173,7 @@ impl Session {
             longest_at: now + Duration::from_millis(longest_ms),
             silence: silence_ms.map(|ms| (Duration::from_millis(ms), now)),
             stopped: false,
+            bytes: 0,
             video_began: false,
             asker,
             first: None,

@@ -390,6 +390,30 @@ fn nothing_is_recorded_beyond_the_longest() {
 }
 
 #[test]
+fn a_flood_ends_its_recording_before_it_fills_the_disk() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    let mut large = vec![0; 60_000];
+    large[0] = 0x65;
+    for _ in 0..6_000 {
+        scene.rtp(A, Kind::Video, &large);
+    }
+    let most = 256 * 1024 * 1024 / large.len();
+    assert!(
+        (most - 2..=most).contains(&scene.memory.spooled),
+        "{}",
+        scene.memory.spooled
+    );
+    let cause = RecordingStop::Longest;
+    assert_eq!(scene.memory.events, [Event::RecordingStopped { cause }]);
+}
+
+#[test]
 fn a_relayed_stream_keeps_its_sources_clock() {
     let mut scene = Scene::new();
     scene.say(Command::Bridge { leg: B });
