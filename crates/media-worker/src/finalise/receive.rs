@@ -51,7 +51,6 @@ struct Report {
 /// One stream of a spool.
 #[derive(Debug)]
 pub(super) struct Stream {
-    payload_type: u8,
     /// RTP clock rate, Hz; never 0.
     pub clock_rate: i64,
     runs: Vec<Run>,
@@ -62,7 +61,6 @@ impl Stream {
     pub fn new(info: &StreamInfo) -> Stream {
         let clock_rate = i64::from(info.clock_rate.max(1));
         Stream {
-            payload_type: info.payload_type,
             clock_rate,
             runs: Vec::new(),
             reports: Vec::new(),
@@ -73,10 +71,11 @@ impl Stream {
         self.runs.is_empty()
     }
 
-    /// Takes an RTP packet; other payload types (events, comfort noise) and what is no RTP are passed over.
+    /// Takes an RTP packet; what is no RTP or empty is passed over. Its payload type is not asked for: the recorder lets in the
+    /// agreed codec alone, and a re-offer may give that another number than the manifest has (RFC 3264 §8.3.2).
     pub fn rtp(&mut self, arrival_ns: u64, packet: &[u8]) {
         let Ok(rtp) = RtpPacket::parse(packet) else { return };
-        if rtp.payload_type() != self.payload_type || rtp.payload().is_empty() {
+        if rtp.payload().is_empty() {
             return;
         }
         let arrival_ns = i64::try_from(arrival_ns).unwrap_or(i64::MAX);
@@ -199,7 +198,6 @@ mod tests {
 
     fn stream() -> Stream {
         Stream {
-            payload_type: 0,
             clock_rate: 8000,
             runs: Vec::new(),
             reports: Vec::new(),
@@ -244,11 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn other_payload_types_and_noise_are_passed_over() {
+    fn a_codec_that_gets_another_number_on_the_way_goes_on() {
         let mut stream = stream();
-        let mut event = packet(1, 0, 7);
-        event[1] = 101;
-        stream.rtp(0, &event);
+        stream.rtp(0, &packet(1, 0, 7));
+        let mut renumbered = packet(2, 160, 7);
+        renumbered[1] = 99;
+        stream.rtp(20_000_000, &renumbered);
+        assert_eq!(order(&stream), [[0, 1]]);
+    }
+
+    #[test]
+    fn noise_is_passed_over() {
+        let mut stream = stream();
+        let empty = &packet(1, 0, 7)[..12];
+        stream.rtp(0, empty);
         stream.rtp(0, &[1, 2, 3]);
         stream.rtcp(&[0x80]);
         assert!(stream.is_empty());
