@@ -1,7 +1,9 @@
 //! A spool becomes a message. The spool's file goes only after the message's transaction has committed.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use segue_mailbox::{Kind, MediaState, Message};
@@ -34,7 +36,7 @@ pub enum DepositOutcome {
     Dropped,
 }
 
-/// Why a recording is no message. Its spool is kept, and tried again at the next start.
+/// Why a recording is no message. Its spool is kept, and tried again: soon where waiting may help, else at the next start.
 #[derive(Debug, thiserror::Error)]
 pub enum DepositError {
     /// The store could not.
@@ -59,6 +61,20 @@ pub enum DepositError {
     /// Too many wait.
     #[error("too many recordings wait to be finalised")]
     Overload,
+    /// A fault of ours.
+    #[error("a fault of ours while it was stored")]
+    Fault,
+}
+
+impl DepositError {
+    /// Whether the same recording may be stored a minute later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            DepositError::Store(_) | DepositError::Overload => true,
+            DepositError::Io { error, .. } => error.kind() != io::ErrorKind::NotFound,
+            DepositError::NotItsSpool { .. } | DepositError::Fault => false,
+        }
+    }
 }
 
 /// Everything a deposit needs.
@@ -67,6 +83,26 @@ pub(crate) struct Context {
     pub store: Store,
     pub pool: WorkerPool,
     pub spool_dir: PathBuf,
+    /// Recordings that are to be tried again; as many as there are spools on the disk at most.
+    pub later: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Context {
+    pub fn try_later(&self, id: &str) {
+        self.later().insert(id.to_owned());
+    }
+
+    pub fn take_later(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.later())
+    }
+
+    pub fn later_is_empty(&self) -> bool {
+        self.later().is_empty()
+    }
+
+    fn later(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The media of a message.

@@ -1,11 +1,13 @@
 //! The threads that turn recordings into messages, and the salvage of what a crash left.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use segue_store::Store;
 
@@ -14,8 +16,10 @@ use crate::pool::WorkerPool;
 use crate::recording::{self, Recording};
 use crate::work;
 
-/// Recordings that wait; beyond it a recording waits for the next start.
+/// Recordings that wait; beyond it a recording is tried again later.
 const WAITING_MAX: usize = 4096;
+/// A recording that could not be stored (a full disk, a busy store) is tried again this often while the server runs.
+const AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// Raw messages tried at one start.
 const RAW_MAX: u32 = 1000;
 
@@ -32,6 +36,8 @@ pub struct Depositor {
     orders: SyncSender<Order>,
     threads: Vec<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
+    /// Dropped, it ends the thread that tries again.
+    _again: mpsc::Sender<()>,
     cx: Context,
 }
 
@@ -46,7 +52,12 @@ impl Depositor {
         let (orders, queue) = mpsc::sync_channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let cx = Context { store, pool, spool_dir };
+        let cx = Context {
+            store,
+            pool,
+            spool_dir,
+            later: Arc::default(),
+        };
         let mut threads = Vec::new();
         for index in 0..cx.pool.size() {
             let (cx, queue, waiting) = (cx.clone(), Arc::clone(&queue), Arc::clone(&waiting));
@@ -57,10 +68,21 @@ impl Depositor {
                     .spawn(run)?,
             );
         }
+        let (again, ended) = mpsc::channel::<()>();
+        let retrying = cx.clone();
+        // Not waited for at shutdown: what it has not done stays for the next start.
+        std::thread::Builder::new()
+            .name("deposit-again".to_owned())
+            .spawn(move || {
+                while ended.recv_timeout(AGAIN_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    try_again(&retrying);
+                }
+            })?;
         Ok(Depositor {
             orders,
             threads,
             waiting,
+            _again: again,
             cx,
         })
     }
@@ -99,6 +121,11 @@ impl Depositor {
         Ok(())
     }
 
+    /// Tries again what could not be stored, as is done each minute. Blocks until it is done.
+    pub fn try_again(&self) {
+        try_again(&self.cx);
+    }
+
     /// Finishes what waits, then ends the threads.
     pub fn shutdown(self) {
         drop(self.orders);
@@ -117,8 +144,9 @@ impl Depositor {
         if let Order::Deposit(id, done) = order {
             tracing::error!(
                 message_id = id,
-                "too many recordings wait; this one is kept for the next start"
+                "too many recordings wait; this one is tried again later"
             );
+            self.cx.try_later(&id);
             done(Err(DepositError::Overload));
         }
     }
@@ -130,13 +158,20 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
         let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match order {
             Ok(Order::Deposit(id, done)) => {
-                let outcome = deposit::deposit(cx, &id);
+                // Its call waits for `done`, whatever happens.
+                let outcome = catch_unwind(AssertUnwindSafe(|| deposit::deposit(cx, &id)));
+                let outcome = outcome.unwrap_or(Err(DepositError::Fault));
                 match &outcome {
                     Ok(DepositOutcome::Stored(message)) => {
                         tracing::info!(message_id = id, duration_ms = message.duration_ms, "message committed");
                     }
                     Ok(_) => {}
-                    Err(error) => tracing::error!(message_id = id, %error, "a recording is no message yet"),
+                    Err(error) => {
+                        tracing::error!(message_id = id, %error, "a recording is no message yet");
+                        if error.may_pass() {
+                            cx.try_later(&id);
+                        }
+                    }
                 }
                 done(outcome);
             }
@@ -147,16 +182,32 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
     }
 }
 
+/// In the order of their ids, until one fails again: what keeps one from being stored keeps the others.
+fn try_again(cx: &Context) {
+    for id in cx.take_later() {
+        if cx.later_is_empty() {
+            salvage(cx, &id);
+        } else {
+            cx.try_later(&id);
+        }
+    }
+}
+
 fn salvage(cx: &Context, id: &str) {
     let path = recording::path(&cx.spool_dir, id);
     match Recording::read(&path) {
         Ok(Some(recording)) if recording.too_short() => {
-            tracing::info!(message_id = id, "a short recording of the last run is dropped");
+            tracing::info!(message_id = id, "a short recording that was left is dropped");
             deposit::discard(cx, id);
         }
         Ok(Some(_)) => match deposit::deposit(cx, id) {
-            Ok(outcome) => tracing::info!(message_id = id, ?outcome, "a recording of the last run is salvaged"),
-            Err(error) => tracing::error!(message_id = id, %error, "a recording of the last run cannot be salvaged"),
+            Ok(outcome) => tracing::info!(message_id = id, ?outcome, "a recording that was left is salvaged"),
+            Err(error) => {
+                tracing::error!(message_id = id, %error, "a recording that was left cannot be salvaged yet");
+                if error.may_pass() {
+                    cx.try_later(id);
+                }
+            }
         },
         Ok(None) => {
             // Cut before its manifest was whole: nobody can own it.

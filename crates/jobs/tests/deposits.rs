@@ -250,6 +250,31 @@ fn a_spool_that_is_not_there_or_another_ones_is_an_error_and_stays() {
 }
 
 #[test]
+fn what_could_not_be_stored_is_a_message_once_the_trouble_has_passed() {
+    let house = House::new();
+    let depositor = house.depositor(good());
+    let work = house.folder.path().join("work");
+    let _ = std::fs::remove_dir_all(&work);
+    std::fs::write(&work, b"in the way").unwrap();
+    for id in ["01F", "01G"] {
+        write(&house.spool(id), id, sent(), Some(&end()));
+        assert!(matches!(deposit(&depositor, id), Err(DepositError::Io { .. })));
+    }
+    depositor.try_again();
+    assert_eq!(house.store.messages("bob").unwrap(), []);
+    std::fs::remove_file(&work).unwrap();
+    depositor.try_again();
+    let messages = house.store.messages("bob").unwrap();
+    assert_eq!(messages.len(), 2);
+    assert!(
+        messages
+            .iter()
+            .all(|m| m.media_state == MediaState::Ready && !m.interrupted)
+    );
+    assert!(!house.spool("01F").exists() && !house.spool("01G").exists());
+}
+
+#[test]
 fn what_waits_at_shutdown_is_finished_and_leftovers_are_swept() {
     let house = House::new();
     let left = house.folder.path().join("work/finalise-left");
