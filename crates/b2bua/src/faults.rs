@@ -229,3 +229,19 @@ fn a_panic_in_one_call_ends_that_call_alone() {
     );
     assert_eq!(desk.shard.poll_timeout(), None);
 }
+
+#[test]
+fn who_calls_while_the_server_stops_is_sent_elsewhere() {
+    let mut desk = Desk::new();
+    desk.request("INVITE", 1, "");
+    desk.b_says(1, "180 Ringing");
+    desk.shard.hang_up_all(desk.now);
+    desk.hear();
+    desk.request("INVITE", 2, "");
+    let refused = desk.heard_by("10.1.0.2:5060", "SIP/2.0 503").unwrap();
+    assert!(refused.contains("Retry-After: "), "{refused}");
+    assert!(desk.heard_by("10.2.0.2:5060", "INVITE").is_none());
+    desk.wait(Duration::from_secs(120));
+    let endpoint = desk.shard.endpoint();
+    assert_eq!((desk.results.len(), endpoint.session_count()), (1, 0));
+}

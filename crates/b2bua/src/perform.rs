@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -250,6 +250,9 @@ impl Performer {
             Note::Media(key, segue_media::Event::Lost) => {
                 self.shard.handle_operator(now(), key, Operator::HangUp);
             }
+            Note::Media(key, segue_media::Event::Recorded { path, .. }) if !self.shard.has(key) => {
+                self.deposit_ownerless(&path);
+            }
             Note::Media(key, event) => {
                 if let Some(event) = media_event(event) {
                     self.shard.handle_media(now(), key, event);
@@ -261,11 +264,24 @@ impl Performer {
                     destination,
                     clips,
                 } = *answer;
-                self.playing.insert(key, clips);
-                self.shard.handle_store(now(), key, reply, destination);
+                // The call may have ended meanwhile: nobody would take its clips out again.
+                if self.shard.has(key) {
+                    self.playing.insert(key, clips);
+                    self.shard.handle_store(now(), key, reply, destination);
+                }
             }
             Note::Store(key, reply) => self.shard.handle_store(now(), key, reply, None),
         }
+    }
+
+    /// A recording that outlived its call (a fault of ours ended that, or the disk was slow) is a message all the same.
+    fn deposit_ownerless(&self, spool: &Path) {
+        let Some(id) = spool.file_stem().and_then(|stem| stem.to_str()) else {
+            return;
+        };
+        tracing::warn!(message_id = id, "a recording outlived its call; it is deposited");
+        // The depositor tells what becomes of it.
+        self.deposits.deposit(id, Box::new(|_| {}));
     }
 
     /// A call whose event found no room has lost its order: it is ended.

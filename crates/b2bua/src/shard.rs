@@ -78,6 +78,8 @@ pub struct Shard {
     /// Earliest timer of each call that has one.
     due: BTreeSet<(Instant, CallKey)>,
     next_call: u64,
+    /// Set by `hang_up_all`: the calls that are left end, none begins.
+    closing: bool,
     outputs: VecDeque<ShardOutput>,
     stats: ShardStats,
 }
@@ -119,6 +121,7 @@ impl Shard {
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
             next_call: 1,
+            closing: false,
             outputs: VecDeque::new(),
             stats: ShardStats::default(),
         }
@@ -198,8 +201,9 @@ impl Shard {
         self.pump(now);
     }
 
-    /// Ends every call in order; recordings are kept.
+    /// Ends every call in order; recordings are kept. Callers that come later get 503.
     pub fn hang_up_all(&mut self, now: Now) {
+        self.closing = true;
         let keys: Vec<CallKey> = self.calls.keys().copied().collect();
         for key in keys {
             self.feed(now, key, Input::Operator(Operator::HangUp));
@@ -251,6 +255,11 @@ impl Shard {
         self.stats
     }
 
+    /// Whether this call lives.
+    pub fn has(&self, key: CallKey) -> bool {
+        self.calls.contains_key(&key)
+    }
+
     /// Calls alive now.
     pub fn call_count(&self) -> usize {
         self.calls.len()
@@ -293,6 +302,13 @@ impl Shard {
         let Ok(profile) = self.admission.profile_for(&peer) else {
             return;
         };
+        if self.closing {
+            let later = [("Retry-After", "5".to_owned())];
+            let _ = self.endpoint.refuse(now.mono, session, 503, &later);
+            self.outputs
+                .push_back(ShardOutput::Refused(translate::refusal(&peer, invite, 503)));
+            return;
+        }
         let Some(incoming) = translate::incoming(invite, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
             return;
