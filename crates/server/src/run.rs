@@ -40,6 +40,9 @@ const EARLY_MAX_MS: u64 = 170_000;
 /// Without a packet for this long a stream is gone, milliseconds.
 const RTP_GONE_MS: u64 = 10_000;
 
+/// How long HTTP requests under way are waited for at the end.
+const HTTP_DRAIN: Duration = Duration::from_secs(2);
+
 /// The ready file: what was bound, under the configuration's own names.
 #[derive(Debug, Serialize)]
 struct Ready {
@@ -62,6 +65,7 @@ struct ReadyHttp {
 /// Runs the server until SIGINT or SIGTERM; then calls are ended in order and recordings kept.
 pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     start_logging();
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("signalling")
@@ -165,7 +169,8 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
         gauges,
     };
     perform(node, until(stopped)).await;
-    let _ = web.await;
+    // Requests under way are answered; a peer that never ends its own does not keep us.
+    let _ = tokio::time::timeout(HTTP_DRAIN, web).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -190,6 +195,19 @@ impl segue_b2bua::Deposits for Deposits {
 
     fn discard(&self, message_id: &str) {
         self.0.discard(message_id);
+    }
+}
+
+/// A call takes eight sockets or more, and what comes with a login is often 1024 files: as many as the system lets us have.
+fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, "the limit of open files stays as it is; `segue doctor` says how many calls that allows");
     }
 }
 

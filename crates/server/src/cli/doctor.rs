@@ -298,15 +298,16 @@ fn gstreamer() -> Check {
     }
 }
 
+/// The hard limit counts: `segue run` raises the soft one to it.
 fn open_files() -> Check {
     const NAME: &str = "open files";
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    match limit(&limits, "Max open files") {
-        Some(soft) if soft >= FILES_WANTED => Check::ok(NAME, format!("{} allowed", or_unlimited(soft))),
-        Some(soft) => Check::warn(
+    match limit(&limits, "Max open files", HARD) {
+        Some(hard) if hard >= FILES_WANTED => Check::ok(NAME, format!("{} allowed", or_unlimited(hard))),
+        Some(hard) => Check::warn(
             NAME,
-            format!("{soft} allowed: about {} calls", soft / 10),
-            format!("ulimit -n {FILES_WANTED} before starting (LimitNOFILE= in systemd)"),
+            format!("{hard} allowed: about {} calls", hard / 10),
+            format!("ulimit -Hn {FILES_WANTED} before starting (LimitNOFILE= in systemd)"),
         ),
         None => Check::warn(
             NAME,
@@ -324,24 +325,28 @@ fn or_unlimited(limit: u64) -> String {
     }
 }
 
-/// Soft limit of a line in /proc/self/limits.
-fn limit(limits: &str, name: &str) -> Option<u64> {
-    let soft = limits
+/// Columns of /proc/self/limits after the name.
+const SOFT: usize = 0;
+const HARD: usize = 1;
+
+/// A limit of a line in /proc/self/limits.
+fn limit(limits: &str, name: &str, column: usize) -> Option<u64> {
+    let value = limits
         .lines()
         .find_map(|line| line.strip_prefix(name))?
         .split_whitespace()
-        .next()?;
-    if soft == "unlimited" {
+        .nth(column)?;
+    if value == "unlimited" {
         Some(u64::MAX)
     } else {
-        soft.parse().ok()
+        value.parse().ok()
     }
 }
 
 fn realtime() -> Check {
     const NAME: &str = "real-time priority";
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let by_limit = limit(&limits, "Max realtime priority").is_some_and(|priority| priority > 0);
+    let by_limit = limit(&limits, "Max realtime priority", SOFT).is_some_and(|priority| priority > 0);
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if by_limit || has_capability(&status, CAP_SYS_NICE) {
         Check::ok(NAME, "allowed for the media threads")
@@ -372,9 +377,10 @@ mod tests {
         let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
                       Max open files            1024                 524288               files     \n\
                       Max realtime priority     unlimited            0                    \n";
-        assert_eq!(limit(limits, "Max open files"), Some(1_024));
-        assert_eq!(limit(limits, "Max realtime priority"), Some(u64::MAX));
-        assert_eq!(limit(limits, "Max stack size"), None);
+        assert_eq!(limit(limits, "Max open files", SOFT), Some(1_024));
+        assert_eq!(limit(limits, "Max open files", HARD), Some(524_288));
+        assert_eq!(limit(limits, "Max realtime priority", SOFT), Some(u64::MAX));
+        assert_eq!(limit(limits, "Max stack size", SOFT), None);
     }
 
     #[test]
