@@ -193,7 +193,7 @@ impl Session {
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) {
-        let our_ntp = self.ntp(now);
+        let (our_ntp, bridged) = (self.ntp(now), self.bridged.is_some());
         let Some(leg) = find(&mut self.legs, key) else {
             return;
         };
@@ -215,6 +215,10 @@ impl Session {
                 Heard::KeyFrameRequest => wanted = true,
                 Heard::Other => {}
             }
+        }
+        // Who is muted or suppresses silence sends no RTP and is still there (RFC 3550 §6.2.1). A recording does end.
+        if bridged {
+            leg.watch_from(now);
         }
         if let Some(ntp) = reported {
             leg.keep_clock(our_ntp, ntp);

@@ -203,6 +203,12 @@ impl Line {
         bytes
     }
 
+    /// Sends an RTCP packet, to the port after RTP's.
+    pub fn send_rtcp(&self, bytes: &[u8]) {
+        let to = SocketAddr::new(self.to.ip(), self.to.port() + 1);
+        self.rtcp.send_to(bytes, to).unwrap();
+    }
+
     /// The next packet.
     pub fn receive(&self) -> Got {
         let mut bytes = [0; 2_048];
