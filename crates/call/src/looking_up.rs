@@ -17,7 +17,8 @@ use crate::{
 /// Who is called?
 #[derive(Debug)]
 pub(crate) struct LookingUp {
-    offer: Description,
+    /// `None`: the INVITE had none. An unknown callee is told first.
+    offer: Option<Description>,
     step: Step,
 }
 
@@ -29,20 +30,8 @@ enum Step {
 
 impl LookingUp {
     pub fn begin(cx: &mut Cx) -> Phase {
-        let Some(sdp) = cx.invite.offer.clone() else {
-            let warning = Warning::new(
-                WarnCode::Miscellaneous,
-                "An INVITE without a session description is not served yet",
-            );
-            cx.refuse_a(488, None, Some(warning.to_string()));
-            return Ending::begin(
-                cx,
-                CallResult::Rejected,
-                Some(488),
-                "The INVITE had no offer, which is not served yet",
-            );
-        };
-        let offer = match Description::parse(&sdp) {
+        let sdp = cx.invite.offer.clone();
+        let offer = match sdp.map(|sdp| Description::parse(&sdp)).transpose() {
             Ok(offer) => offer,
             Err(error) => {
                 cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
@@ -77,6 +66,7 @@ impl LookingUp {
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         match (self.step, seen) {
+            (Step::Asking, Seen::Store(StoreReply::Found(_))) if self.offer.is_none() => LookingUp::no_offer(cx),
             (Step::Asking, Seen::Store(StoreReply::Found(lookup))) => {
                 cx.media(MediaAction::Open { leg: LegId::A });
                 Phase::LookingUp(LookingUp {
@@ -106,7 +96,10 @@ impl LookingUp {
                     .or(lookup.greeting.as_ref())
                     .or(lookup.beep.as_ref());
                 let preferred = |format: &_| first.is_some_and(|clip| fitting(clip, format).is_some());
-                match cx.answer_offer(&self.offer, ports, &preferred) {
+                let Some(offer) = &self.offer else {
+                    return LookingUp::no_offer(cx);
+                };
+                match cx.answer_offer(offer, ports, &preferred) {
                     Ok(()) => Holding::begin(lookup, cx),
                     Err(error) => {
                         cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
@@ -142,5 +135,18 @@ impl LookingUp {
             }
             (step, _) => Phase::LookingUp(LookingUp { step, ..self }),
         }
+    }
+    fn no_offer(cx: &mut Cx) -> Phase {
+        let warning = Warning::new(
+            WarnCode::Miscellaneous,
+            "An INVITE without a session description is not served yet",
+        );
+        cx.refuse_a(488, None, Some(warning.to_string()));
+        Ending::begin(
+            cx,
+            CallResult::Rejected,
+            Some(488),
+            "The INVITE had no offer, which is not served yet",
+        )
     }
 }

@@ -35,6 +35,12 @@ fn an_unknown_callee() {
         .status,
         404
     );
+    let (info, ..) = refused(Setup {
+        lookup: StoreReply::NotFound,
+        offer: None,
+        ..Setup::default()
+    });
+    assert_eq!(info.status, 404, "whatever it offers");
 }
 
 #[test]
