@@ -142,7 +142,7 @@ impl Sipp {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => {
-                    return match self.answers().windows(2).find(|two| two[0] != two[1]) {
+                    return match answers(&self.seen()).windows(2).find(|two| two[0] != two[1]) {
                         None => Ok(()),
                         Some(two) => Err(self.told(&format!("got two answers:\n{}\nand\n{}", two[0], two[1]))),
                     };
@@ -169,20 +169,10 @@ impl Sipp {
         }
     }
 
-    /// The SDP of each response that it received to its first INVITE.
-    fn answers(&self) -> Vec<String> {
+    /// The messages that it sent and received.
+    fn seen(&self) -> String {
         let log = fs::read(self.folder.join("messages.log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let received = log
-            .split("\n-----------------------------------------------")
-            .filter_map(|entry| {
-                let (what, message) = entry.split_once("\n\n")?;
-                what.contains("message received").then_some(message)
-            });
-        received
-            .filter(|message| message.starts_with("SIP/2.0 ") && message.contains("\nCSeq: 1 INVITE"))
-            .filter_map(|message| message.find("v=0").map(|at| message[at..].trim_end().to_owned()))
-            .collect()
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     fn told(&self, why: &str) -> String {
@@ -232,4 +222,44 @@ fn free_media_port() -> u16 {
         }
     }
     panic!("no four free ports in a row");
+}
+
+/// The SDP of each response in a message log that was received to the first INVITE.
+fn answers(log: &str) -> Vec<&str> {
+    let received = log
+        .split("\n-----------------------------------------------")
+        .filter_map(|entry| {
+            let (what, message) = entry.split_once("\n\n")?;
+            what.contains("message received").then_some(message)
+        });
+    received
+        .filter(|message| message.starts_with("SIP/2.0 ") && message.contains("\nCSeq: 1 INVITE"))
+        .filter_map(|message| message.find("v=0").map(|at| message[at..].trim_end()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answers;
+
+    #[test]
+    fn answers_are_the_sdp_of_received_responses_to_the_first_invite() {
+        let entry = |what: &str, message: &str| {
+            format!(
+                "----------------------------------------------- 2026-01-01 00:00:00.1\n{what} bytes :\n\n{message}\n\n"
+            )
+        };
+        let response = |cseq: &str, sdp: &str| format!("SIP/2.0 183 Session Progress\r\nCSeq: {cseq}\r\n\r\n{sdp}\r\n");
+        let log = [
+            entry(
+                "UDP message sent [90]",
+                "INVITE sip:b@x SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0 offer\r\n",
+            ),
+            entry("UDP message received [90]", &response("1 INVITE", "")),
+            entry("UDP message received [90]", &response("1 INVITE", "v=0\r\no=one")),
+            entry("TCP message received [90]", &response("1 INVITE", "v=0\r\no=two")),
+            entry("UDP message received [90]", &response("2 INVITE", "v=0\r\no=three")),
+        ];
+        assert_eq!(answers(&log.concat()), ["v=0\r\no=one", "v=0\r\no=two"]);
+    }
 }

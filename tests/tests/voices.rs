@@ -33,6 +33,54 @@ const CLIP: u32 = 880;
 const CALLEE: u32 = 1000;
 const BEEP: u32 = 1400;
 
+/// The fields of a row of `message list`, sorted.
+const MESSAGE_FIELDS: [&str; 14] = [
+    "bytes",
+    "call_id",
+    "duration_ms",
+    "from",
+    "from_name",
+    "heard_at",
+    "id",
+    "interrupted",
+    "kind",
+    "mailbox",
+    "media_state",
+    "received_at",
+    "sip_call_id",
+    "state",
+];
+
+/// The fields of a row of `call list`, sorted; of its legs; of its switches.
+const CALL_FIELDS: [&str; 18] = [
+    "answered_at",
+    "cause",
+    "ended_at",
+    "first_media_at",
+    "from",
+    "hold_asked_ms",
+    "hold_ms",
+    "id",
+    "invited_at",
+    "legs",
+    "message_id",
+    "phase_reached",
+    "result",
+    "sip_call_id",
+    "started_at",
+    "switches",
+    "to",
+    "why",
+];
+const LEG_FIELDS: [&str; 4] = ["reason", "sip_call_id", "status", "target"];
+const SWITCH_FIELDS: [&str; 3] = ["gap_ms", "kind", "to"];
+
+fn fields(row: &Value) -> Vec<&str> {
+    let mut fields: Vec<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    fields
+}
+
 /// One server for all stories.
 struct House {
     folder: PathBuf,
@@ -125,6 +173,7 @@ impl House {
         let rows = self.segue.rows(&["message", "list", &ended.name]);
         assert_eq!(rows.len(), 1, "{rows:?}");
         let row = &rows[0];
+        assert_eq!(fields(row), MESSAGE_FIELDS);
         for (field, value) in [
             ("id", &record["message_id"]),
             ("mailbox", &ended.name.as_str().into()),
@@ -203,6 +252,11 @@ fn held_then_both_hear_each_other(house: &House, over: Over) {
         "{record:#}"
     );
     assert!((1_500..1_600).contains(&ended.hold_ms()), "{record:#}");
+    let rows = house.segue.rows(&["call", "list", "--since", "1h"]);
+    let row = rows.iter().find(|row| row["id"] == record["id"]).unwrap();
+    assert_eq!(fields(row), CALL_FIELDS);
+    assert_eq!(fields(&row["legs"][1]), LEG_FIELDS);
+    assert_eq!(fields(&row["switches"][1]), SWITCH_FIELDS);
     let switches: Vec<&str> = record["switches"]
         .as_array()
         .unwrap()
