@@ -68,7 +68,7 @@ pub enum DepositError {
 
 impl DepositError {
     /// Whether the same recording may be stored a minute later.
-    pub(crate) fn may_pass(&self) -> bool {
+    fn may_pass(&self) -> bool {
         match self {
             DepositError::Store(_) | DepositError::Overload => true,
             DepositError::Io { error, .. } => error.kind() != io::ErrorKind::NotFound,
@@ -83,24 +83,47 @@ pub(crate) struct Context {
     pub store: Store,
     pub pool: WorkerPool,
     pub spool_dir: PathBuf,
-    /// Recordings that are to be tried again; as many as there are spools on the disk at most.
-    pub later: Arc<Mutex<BTreeSet<String>>>,
+    /// Recordings that are to be tried again.
+    pub later: Arc<Mutex<Later>>,
+    /// Held by whoever takes up what was left: one at a time.
+    pub salvaging: Arc<Mutex<()>>,
+}
+
+/// Recordings whose spools are left; no more than there are on the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Later {
+    /// To be tried again.
+    wanted: BTreeSet<String>,
+    /// Of no use before the next start.
+    given_up: BTreeSet<String>,
 }
 
 impl Context {
     pub fn try_later(&self, id: &str) {
-        self.later().insert(id.to_owned());
+        let mut later = self.later();
+        if !later.given_up.contains(id) {
+            later.wanted.insert(id.to_owned());
+        }
+    }
+
+    /// A recording that failed: tried again where that may help.
+    pub fn failed(&self, id: &str, error: &DepositError) {
+        if error.may_pass() {
+            self.try_later(id);
+        } else {
+            self.later().given_up.insert(id.to_owned());
+        }
     }
 
     pub fn take_later(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.later())
+        std::mem::take(&mut self.later().wanted)
     }
 
     pub fn later_is_empty(&self) -> bool {
-        self.later().is_empty()
+        self.later().wanted.is_empty()
     }
 
-    fn later(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn later(&self) -> MutexGuard<'_, Later> {
         self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

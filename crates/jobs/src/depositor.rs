@@ -20,6 +20,8 @@ use crate::work;
 const WAITING_MAX: usize = 4096;
 /// A recording that could not be stored (a full disk, a busy store) is tried again this often while the server runs.
 const AGAIN_EVERY: Duration = Duration::from_secs(60);
+/// A spool that is neither written nor asked for after this long is left.
+const LEFT_AFTER: Duration = Duration::from_secs(120);
 /// Raw messages tried at one start.
 const RAW_MAX: u32 = 1000;
 
@@ -57,6 +59,7 @@ impl Depositor {
             pool,
             spool_dir,
             later: Arc::default(),
+            salvaging: Arc::default(),
         };
         let mut threads = Vec::new();
         for index in 0..cx.pool.size() {
@@ -69,12 +72,16 @@ impl Depositor {
             );
         }
         let (again, ended) = mpsc::channel::<()>();
-        let retrying = cx.clone();
+        let (retrying, at_work) = (cx.clone(), Arc::clone(&waiting));
         // Not waited for at shutdown: what it has not done stays for the next start.
         std::thread::Builder::new()
             .name("deposit-again".to_owned())
             .spawn(move || {
                 while ended.recv_timeout(AGAIN_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    // What waits has an owner.
+                    if at_work.load(Ordering::Relaxed) == 0 {
+                        find_left(&retrying, LEFT_AFTER);
+                    }
                     try_again(&retrying);
                 }
             })?;
@@ -113,6 +120,7 @@ impl Depositor {
         let cx = self.cx.clone();
         // Not waited for at shutdown: what it has not done stays for the next start.
         std::thread::Builder::new().name("salvage".to_owned()).spawn(move || {
+            let _alone = cx.salvaging.lock().unwrap_or_else(PoisonError::into_inner);
             for id in left {
                 salvage(&cx, &id);
             }
@@ -121,8 +129,10 @@ impl Depositor {
         Ok(())
     }
 
-    /// Tries again what could not be stored, as is done each minute. Blocks until it is done.
-    pub fn try_again(&self) {
+    /// Tries again what could not be stored, and what nobody has written or asked for since `after`; as is done each minute. Blocks until
+    /// it is done.
+    pub fn try_again(&self, after: Duration) {
+        find_left(&self.cx, after);
         try_again(&self.cx);
     }
 
@@ -168,9 +178,7 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
                     Ok(_) => {}
                     Err(error) => {
                         tracing::error!(message_id = id, %error, "a recording is no message yet");
-                        if error.may_pass() {
-                            cx.try_later(&id);
-                        }
+                        cx.failed(&id, error);
                     }
                 }
                 done(outcome);
@@ -182,8 +190,22 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
     }
 }
 
+/// Spools that nobody writes or asks for any more: their call, or the disk, broke off. They are tried with the others.
+fn find_left(cx: &Context, after: Duration) {
+    let ids = recording::ids(&cx.spool_dir).unwrap_or_else(|error| {
+        tracing::error!(%error, "the spools cannot be listed");
+        Vec::new()
+    });
+    for id in ids {
+        if recording::is_left(&recording::path(&cx.spool_dir, &id), after) {
+            cx.try_later(&id);
+        }
+    }
+}
+
 /// In the order of their ids, until one fails again: what keeps one from being stored keeps the others.
 fn try_again(cx: &Context) {
+    let Ok(_alone) = cx.salvaging.try_lock() else { return };
     for id in cx.take_later() {
         if cx.later_is_empty() {
             salvage(cx, &id);
@@ -204,9 +226,7 @@ fn salvage(cx: &Context, id: &str) {
             Ok(outcome) => tracing::info!(message_id = id, ?outcome, "a recording that was left is salvaged"),
             Err(error) => {
                 tracing::error!(message_id = id, %error, "a recording that was left cannot be salvaged yet");
-                if error.may_pass() {
-                    cx.try_later(id);
-                }
+                cx.failed(id, &error);
             }
         },
         Ok(None) => {

@@ -1,7 +1,9 @@
 //! What a spool file says about itself, without decoding anything.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use segue_mailbox::{RecordingEnd, RecordingManifest};
 use segue_media::spool::{RecordKind, SpoolReader};
@@ -52,6 +54,14 @@ impl Recording {
         let length_ms = self.end.as_ref().map_or(self.length_ms, |end| end.duration_ms);
         length_ms < self.manifest.shortest_ms
     }
+}
+
+/// Whether nobody has this spool open for writing, nor has for a while.
+pub(crate) fn is_left(path: &Path, after: Duration) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let changed = file.metadata().and_then(|about| about.modified());
+    let age = changed.ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age >= after) && file.try_lock().is_ok()
 }
 
 /// Where a message's spool is.

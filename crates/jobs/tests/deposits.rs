@@ -260,10 +260,10 @@ fn what_could_not_be_stored_is_a_message_once_the_trouble_has_passed() {
         write(&house.spool(id), id, sent(), Some(&end()));
         assert!(matches!(deposit(&depositor, id), Err(DepositError::Io { .. })));
     }
-    depositor.try_again();
+    depositor.try_again(PATIENCE);
     assert_eq!(house.store.messages("bob").unwrap(), []);
     std::fs::remove_file(&work).unwrap();
-    depositor.try_again();
+    depositor.try_again(PATIENCE);
     let messages = house.store.messages("bob").unwrap();
     assert_eq!(messages.len(), 2);
     assert!(
@@ -272,6 +272,27 @@ fn what_could_not_be_stored_is_a_message_once_the_trouble_has_passed() {
             .all(|m| m.media_state == MediaState::Ready && !m.interrupted)
     );
     assert!(!house.spool("01F").exists() && !house.spool("01G").exists());
+}
+
+#[test]
+fn a_recording_that_the_disk_cut_is_salvaged_while_the_server_runs() {
+    let house = House::new();
+    let depositor = house.depositor(good());
+    write(&house.spool(ID), ID, sent(), None);
+    let written = std::fs::File::open(house.spool(ID)).unwrap();
+    written.lock().unwrap();
+    depositor.try_again(Duration::ZERO);
+    assert_eq!(house.store.messages("bob").unwrap(), [], "it is still being recorded");
+    drop(written);
+    depositor.try_again(PATIENCE);
+    assert_eq!(
+        house.store.messages("bob").unwrap(),
+        [],
+        "its call may still ask for it"
+    );
+    depositor.try_again(Duration::ZERO);
+    let messages = house.store.messages("bob").unwrap();
+    assert!(messages.len() == 1 && messages[0].interrupted, "{messages:?}");
 }
 
 #[test]

@@ -107,6 +107,8 @@ impl Spooler {
         };
         let opened = OpenOptions::new().append(true).create_new(true).open(&recording.path);
         let begun = opened.and_then(|file| {
+            // As long as it is open here nobody salvages it. Where files cannot be locked nobody does before the next start.
+            let _ = file.try_lock();
             recording.file = Some(file);
             recording.add(RecordKind::Meta, 0, 0, manifest)?;
             recording.write()

@@ -333,6 +333,9 @@ impl MediaThread {
         if catch_unwind(AssertUnwindSafe(|| call(session, &mut carrier))).is_err() {
             let key = slot.key;
             tracing::error!(session = key, "a media session panicked and is closed");
+            // What it has recorded so far is a message, if it can still end it.
+            let close = || session.handle_command(now, Command::Close, &mut carrier);
+            let _ = catch_unwind(AssertUnwindSafe(close));
             self.drop_slot(index);
             (self.start.events)(key, Event::Lost);
             return;
