@@ -117,7 +117,7 @@ impl Desk {
                         beep,
                     };
                     self.shard
-                        .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)), None);
+                        .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Ended(_, record) => self.results.push(record.result),
                 ShardOutput::Refused(_) => {}

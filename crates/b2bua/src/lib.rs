@@ -7,8 +7,10 @@ mod admission;
 mod clips;
 #[cfg(test)]
 mod faults;
+mod look_up;
 mod packet_path;
 mod perform;
+mod refusals;
 mod shard;
 mod translate;
 

@@ -12,24 +12,24 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use segue_call::{Lookup, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
+use segue_call::{MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
 use segue_media::{Command, LegKey, Media};
-use segue_policy::{Plan, Profile};
+use segue_policy::Profile;
 use segue_records::UnixMs;
 use segue_sip::transport::{Received, Transports};
-use segue_store::{Found, Store};
+use segue_store::Store;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    CallKey, ClipCache, Refusal, Shard, ShardOutput, ShardStats,
+    CallKey, ClipCache, Shard, ShardOutput, ShardStats,
     clips::Renditions,
+    look_up::{Answer, look_up},
     packet_path::{media_event, play_command, record_command},
+    refusals::RefusalLog,
 };
 
 /// How long a shutdown waits for calls to end in order.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Refusals logged a second; the rest are counted.
-const REFUSALS_LOGGED_A_SECOND: u32 = 10;
 
 /// Makes synced recordings messages, elsewhere; `jobs` does.
 pub trait Deposits: Send + Sync {
@@ -44,15 +44,8 @@ pub trait Deposits: Send + Sync {
 pub(crate) enum Note {
     Media(CallKey, segue_media::Event),
     Found(CallKey, Box<Answer>),
+    Resolved(CallKey, SocketAddr),
     Store(CallKey, StoreReply),
-}
-
-/// A look-up's answer with all that playing it will need.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    reply: StoreReply,
-    destination: Option<SocketAddr>,
-    clips: BTreeMap<i64, Renditions>,
 }
 
 /// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.
@@ -264,13 +257,17 @@ impl Performer {
                     destination,
                     clips,
                 } = *answer;
-                // The call may have ended meanwhile: nobody would take its clips out again.
-                if self.shard.has(key) {
-                    self.playing.insert(key, clips);
-                    self.shard.handle_store(now(), key, reply, destination);
+                if let Some(destination) = destination {
+                    self.shard.set_destination(key, destination);
                 }
+                // A caller who gave up meanwhile plays nothing any more.
+                if self.shard.lives(key) {
+                    self.playing.insert(key, clips);
+                }
+                self.shard.handle_store(now(), key, reply);
             }
-            Note::Store(key, reply) => self.shard.handle_store(now(), key, reply, None),
+            Note::Resolved(key, destination) => self.shard.set_destination(key, destination),
+            Note::Store(key, reply) => self.shard.handle_store(now(), key, reply),
         }
     }
 
@@ -415,8 +412,11 @@ impl Performer {
             StoreAction::Lookup { user } => {
                 let (store, clips, inbox) = (self.store.clone(), self.clips.clone(), self.inbox.clone());
                 self.tasks.spawn_blocking(move || {
-                    let answer = look_up(&store, &clips, &user, &profile);
+                    let (answer, unresolved) = look_up(&store, &clips, &user, &profile);
                     inbox.put(key, Note::Found(key, Box::new(answer)));
+                    if let Some(destination) = unresolved.and_then(|name| name.resolve()) {
+                        inbox.put(key, Note::Resolved(key, destination));
+                    }
                 });
             }
             StoreAction::Deposit { message_id } => {
@@ -436,63 +436,6 @@ impl Performer {
     }
 }
 
-/// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
-fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> Answer {
-    let Found {
-        subscriber,
-        clip,
-        greeting,
-        beep,
-    } = match store.lookup(user) {
-        Ok(Some(found)) => found,
-        Ok(None) => {
-            return Answer {
-                reply: StoreReply::NotFound,
-                destination: None,
-                clips: BTreeMap::new(),
-            };
-        }
-        Err(error) => {
-            let reply = StoreReply::LookupFailed { why: error.to_string() };
-            return Answer {
-                reply,
-                destination: None,
-                clips: BTreeMap::new(),
-            };
-        }
-    };
-    let plan = Plan::new(&subscriber, profile);
-    let loaded = [&clip, &greeting, &beep]
-        .into_iter()
-        .flatten()
-        .map(|info| (info.id, clips.load(store, info)))
-        .collect();
-    let destination = resolve(&plan.target);
-    let reply = StoreReply::Found(Box::new(Lookup {
-        plan,
-        clip,
-        greeting,
-        beep,
-    }));
-    Answer {
-        reply,
-        destination,
-        clips: loaded,
-    }
-}
-
-/// The address of a target whose host is a name, by the system's resolver (blocking). Addresses need none.
-fn resolve(target: &str) -> Option<SocketAddr> {
-    let uri: segue_sip_wire::Uri = target.parse().ok()?;
-    let Some(segue_sip_wire::Host::Name(name)) = uri.host() else {
-        return None;
-    };
-    let port = uri.port().unwrap_or(5060);
-    std::net::ToSocketAddrs::to_socket_addrs(&(name.as_ref(), port))
-        .ok()?
-        .next()
-}
-
 fn now() -> Now {
     let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -500,41 +443,5 @@ fn now() -> Now {
     Now {
         mono: Instant::now(),
         wall: UnixMs(wall),
-    }
-}
-
-/// Logs refusals, so many a second; a flood is counted, not written.
-#[derive(Debug, Default)]
-struct RefusalLog {
-    second: Option<Instant>,
-    logged: u32,
-    withheld: u64,
-}
-
-impl RefusalLog {
-    fn log(&mut self, refusal: &Refusal) {
-        let now = Instant::now();
-        if self
-            .second
-            .is_none_or(|s| now.saturating_duration_since(s) >= Duration::from_secs(1))
-        {
-            if self.withheld > 0 {
-                tracing::warn!(withheld = self.withheld, "more requests were refused than are logged");
-            }
-            *self = RefusalLog {
-                second: Some(now),
-                logged: 0,
-                withheld: 0,
-            };
-        }
-        if self.logged >= REFUSALS_LOGGED_A_SECOND {
-            self.withheld = self.withheld.saturating_add(1);
-            return;
-        }
-        self.logged = self.logged.saturating_add(1);
-        tracing::warn!(
-            source = %refusal.source, local = %refusal.local, method = ?refusal.method,
-            sip_call_id = ?refusal.call_id, why = refusal.why, admit = %refusal.line(), "request refused"
-        );
     }
 }

@@ -184,13 +184,15 @@ impl Shard {
         self.pump(now);
     }
 
-    /// The store answered. `destination`: the address of the plan's target when its host is a name.
-    pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply, destination: Option<SocketAddr>) {
-        if let Some(entry) = self.calls.get_mut(&key)
-            && destination.is_some()
-        {
-            entry.destination = destination;
+    /// The address of a call's target whose host is a name. Known when B is invited, or B is unreachable.
+    pub fn set_destination(&mut self, key: CallKey, destination: SocketAddr) {
+        if let Some(entry) = self.calls.get_mut(&key) {
+            entry.destination = Some(destination);
         }
+    }
+
+    /// The store answered.
+    pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
         self.feed(now, key, Input::Store(reply));
         self.pump(now);
     }
@@ -257,6 +259,11 @@ impl Shard {
 
     /// Whether this call lives.
     pub fn has(&self, key: CallKey) -> bool {
+        self.calls.contains_key(&key)
+    }
+
+    /// Whether this call has not ended yet.
+    pub fn lives(&self, key: CallKey) -> bool {
         self.calls.contains_key(&key)
     }
 

@@ -466,7 +466,7 @@ impl World {
                         reply: reply.clone(),
                     });
                 }
-                self.shard.handle_store(now, key, reply, None);
+                self.shard.handle_store(now, key, reply);
             }
             Pending::Key(call, key) => {
                 let found = self.keys.iter().find(|(_, c)| **c == call).map(|(k, _)| *k);
