@@ -261,7 +261,7 @@ impl Performer {
                     self.shard.set_destination(key, destination);
                 }
                 // A caller who gave up meanwhile plays nothing any more.
-                if self.shard.lives(key) {
+                if self.shard.has(key) {
                     self.playing.insert(key, clips);
                 }
                 self.shard.handle_store(now(), key, reply);

@@ -262,11 +262,6 @@ impl Shard {
         self.calls.contains_key(&key)
     }
 
-    /// Whether this call has not ended yet.
-    pub fn lives(&self, key: CallKey) -> bool {
-        self.calls.contains_key(&key)
-    }
-
     /// Calls alive now.
     pub fn call_count(&self) -> usize {
         self.calls.len()

@@ -5,6 +5,7 @@
 
 mod beep;
 mod caches;
+mod card;
 mod decode;
 mod elements;
 mod encode;

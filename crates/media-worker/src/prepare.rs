@@ -12,7 +12,7 @@ use crate::decode::{self, Decoded, SAMPLES_A_MS};
 use crate::encode::{Encoder, FRAME_MS, raw_caps};
 use crate::error::JobError;
 use crate::serve::Steps;
-use crate::{caches, poster};
+use crate::{caches, card, poster};
 
 /// Codecs leave a little sound past the last frame; that much is cut rather than a still picture added.
 const OVERHANG_MS: u64 = 100;
@@ -53,9 +53,18 @@ pub(crate) fn clip(input: &Path, out_dir: &Path, longest_ms: u64, steps: &mut St
         (None, Some(1)) => return Err(JobError::refused("a still picture is no clip")),
         _ => {}
     }
+    // A caller with video sees a card rather than nothing. It is no poster: that would say the clip has a picture.
+    let video = match encoder {
+        Some(encoder) => encoder,
+        None => {
+            let mut encoder = Encoder::start()?;
+            encoder.push(&gst::Buffer::from_mut_slice(card::sound()))?;
+            encoder
+        }
+    };
     assemble(
         Source {
-            video: encoder,
+            video: Some(video),
             audio,
             poster: still,
         },

@@ -115,7 +115,11 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
         .iter()
         .map(|r| r["profile"].as_str().unwrap())
         .collect();
-    assert_eq!(profiles, ["pcmu", "pcma"]);
+    // With a card for callers who have video.
+    assert_eq!(
+        profiles,
+        ["pcmu", "pcma", "h264-360-1", "h264-360-0", "h264-180-1", "h264-180-0"]
+    );
 
     segue.ok(&[
         "subscriber",
