@@ -60,7 +60,7 @@ fn recording_at(x: u32, y: u32) -> [u8; 3] {
 }
 
 fn sound_at(x: u32, y: u32) -> [u8; 3] {
-    let left = (WIDTH - BAR_HALVES.len() as u32 * BAR_STEP) / 2;
+    let left = (WIDTH - (BAR_HALVES.len() as u32 * BAR_STEP - (BAR_STEP - BAR_WIDTH))) / 2;
     let half = x
         .checked_sub(left)
         .and_then(|x| (x % BAR_STEP < BAR_WIDTH).then_some(x / BAR_STEP));
