@@ -4,10 +4,11 @@
 //! that was answered `Ok` is on the disk.
 
 use std::{
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
@@ -16,7 +17,11 @@ use tracing::{error, warn};
 use crate::StoreError;
 
 /// Writes that may wait. A caller beyond that waits for a place ([`Writer::write`]) or is refused ([`Writer::submit`]).
-const QUEUE_MAX: usize = 256;
+/// Room for the calls that end while a slow disk syncs for seconds.
+const QUEUE_MAX: usize = 4096;
+
+/// How long a write that nobody waits for lets others join it, so that many share one sync.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Writes in one transaction.
 const BATCH_MAX: usize = 64;
@@ -37,6 +42,8 @@ const VACUUM_IDLE: Duration = Duration::from_secs(1);
 trait Work: Send {
     /// Bytes of media that it brings.
     fn weight(&self) -> usize;
+    /// Whether nobody waits for it.
+    fn is_patient(&self) -> bool;
     /// Does it, inside a transaction.
     fn run(&mut self, conn: &Connection) -> Result<(), StoreError>;
     /// Answers whoever asked, after the transaction.
@@ -45,6 +52,7 @@ trait Work: Send {
 
 struct Task<F, T, D> {
     weight: usize,
+    is_patient: bool,
     work: Option<F>,
     value: Option<T>,
     done: D,
@@ -58,6 +66,10 @@ where
 {
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn is_patient(&self) -> bool {
+        self.is_patient
     }
 
     fn run(&mut self, conn: &Connection) -> Result<(), StoreError> {
@@ -112,6 +124,7 @@ impl Writer {
         };
         let task = Task {
             weight,
+            is_patient: false,
             work: Some(work),
             value: None,
             done,
@@ -124,7 +137,8 @@ impl Writer {
         answer.recv().map_err(|_| StoreError::Stopped)?
     }
 
-    /// Queues one write and returns at once; `done` runs on the writer thread after the commit.
+    /// Queues one write and returns at once; `done` runs on the writer thread after the commit, which may wait for others to
+    /// share it.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -132,6 +146,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let task = Task {
             weight: 0,
+            is_patient: true,
             work: Some(work),
             value: None,
             done,
@@ -178,25 +193,40 @@ fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>) {
                 Err(_) => return,
             },
         };
-        transaction(conn, first, inbox, &mut carried);
+        transaction(conn, gather(first, inbox), inbox, &mut carried);
         tidy = true;
     }
 }
 
-/// One transaction: `first`, then whatever waits, within the bounds. What does not fit is carried to the next.
+/// `first` and, while nobody waits for any of them, what joins it within [`LINGER`].
+fn gather(first: Box<dyn Work>, inbox: &Receiver<Box<dyn Work>>) -> VecDeque<Box<dyn Work>> {
+    let until = Instant::now() + LINGER;
+    let mut works = VecDeque::from([first]);
+    while works.len() < BATCH_MAX && works.back().is_some_and(|work| work.is_patient()) {
+        match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(work) => works.push_back(work),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    works
+}
+
+/// One transaction: `works`, then whatever waits, within the bounds. What does not fit is carried to the next.
 fn transaction(
     conn: &Connection,
-    first: Box<dyn Work>,
+    mut works: VecDeque<Box<dyn Work>>,
     inbox: &Receiver<Box<dyn Work>>,
     carried: &mut Option<Box<dyn Work>>,
 ) {
     if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
-        first.finish(Err(StoreError::from(&e)));
+        for work in works {
+            work.finish(Err(StoreError::from(&e)));
+        }
         return;
     }
     let mut weight = 0_usize;
     let mut finished: Vec<(Box<dyn Work>, Result<(), StoreError>)> = Vec::new();
-    let mut next = Some(first);
+    let mut next = works.pop_front();
     while let Some(mut work) = next.take() {
         weight = weight.saturating_add(work.weight());
         let result = in_savepoint(conn, work.as_mut());
@@ -207,11 +237,13 @@ fn transaction(
             for (_, earlier) in &mut finished {
                 *earlier = earlier.clone().and(Err(why.clone()));
             }
-            finished.push((work, Err(why)));
+            finished.push((work, Err(why.clone())));
+            finished.extend(works.drain(..).map(|work| (work, Err(why.clone()))));
             break;
         }
         finished.push((work, result));
-        if finished.len() < BATCH_MAX {
+        next = works.pop_front();
+        if next.is_none() && finished.len() < BATCH_MAX {
             match inbox.try_recv() {
                 Ok(work) if weight.saturating_add(work.weight()) <= TRANSACTION_BYTES_MAX => next = Some(work),
                 Ok(work) => *carried = Some(work),
