@@ -2,6 +2,7 @@
 //! callee sides, a *source* is a number the owner chose.
 
 mod api;
+mod bell;
 pub mod cache;
 mod carrier;
 mod media;

@@ -11,11 +11,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use rand::Rng;
 
 use crate::{
     Command, Event, LegKey, MediaConfig, MediaError, Ports, SessionKey, Stats,
+    bell::Bell,
     ports::{self, PortPool},
     spool_link::{Job, SpoolLink},
     spool_thread::Spooler,
@@ -46,7 +46,7 @@ pub struct Media {
 
 struct Thread {
     orders: SyncSender<Order>,
-    wake: Arc<EventFd>,
+    bell: Arc<Bell>,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -86,11 +86,10 @@ impl Media {
         let recordings = Arc::new(AtomicU64::new(1));
         for n in 0..media.config.threads.max(1) {
             let (orders, waiting) = sync_channel(ORDERS_MAX);
-            let wake = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-            let wake = Arc::new(wake.map_err(|errno| system("making an eventfd", errno.into()))?);
+            let bell = Arc::new(Bell::new().map_err(|source| system("making an eventfd", source))?);
             let start = Start {
                 orders: waiting,
-                wake: wake.clone(),
+                bell: bell.clone(),
                 events: events.clone(),
                 counters: media.counters.clone(),
                 recordings: recordings.clone(),
@@ -103,7 +102,7 @@ impl Media {
             let handle = spawn(&format!("segue-media-{n}"), move || work(start, realtime))?;
             media.threads.push(Thread {
                 orders,
-                wake,
+                bell,
                 handle: Mutex::new(Some(handle)),
             });
         }
@@ -186,10 +185,9 @@ impl Drop for Media {
 
 impl Thread {
     fn wake(&self) -> Result<(), MediaError> {
-        self.wake
-            .write(1)
-            .map(|_| ())
-            .map_err(|errno| system("waking a media thread", errno.into()))
+        self.bell
+            .ring()
+            .map_err(|source| system("waking a media thread", source))
     }
 }
 

@@ -8,12 +8,12 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::MediaError;
 
-/// Two seconds of video at 2 Mbit/s: a thread that was kept away loses nothing.
-const SOCKET_BUFFER: usize = 512 * 1024;
+/// What an RTP socket holds: two seconds of video at 2 Mbit/s, so that a thread that was kept away loses nothing.
+const RTP_BUFFER: usize = 512 * 1024;
 
 /// Ports that others hold are passed over this often before the range counts as taken.
 const TRIES_MAX: usize = 128;
@@ -134,6 +134,10 @@ impl PortPool {
 
     fn bind_pair(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
         let rtp = bind(SocketAddr::new(self.address, port))?;
+        // The system may grant less; that is no reason to refuse the call.
+        let buffers = SockRef::from(&rtp);
+        let _ = buffers.set_recv_buffer_size(RTP_BUFFER);
+        let _ = buffers.set_send_buffer_size(RTP_BUFFER);
         let rtcp = bind(SocketAddr::new(self.address, port.saturating_add(1)))?;
         Ok((rtp, rtcp))
     }
@@ -144,11 +148,9 @@ impl PortPool {
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    // The system may grant less; that is no reason to refuse the call.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-    socket.set_nonblocking(true)?;
+    // Flags of the one call: setting them later takes four more, for each of a leg's sockets.
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -14,7 +14,6 @@ use std::{
 
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-    eventfd::EventFd,
     time::TimeSpec,
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
 };
@@ -22,6 +21,7 @@ use segue_sdp::Kind;
 
 use crate::{
     Command, Event, LegKey, SessionKey,
+    bell::Bell,
     carrier::{Carrier, LegPair},
     media::Events,
     ports::Pair,
@@ -49,7 +49,7 @@ pub enum Order {
 /// What a media thread starts with.
 pub struct Start {
     pub orders: Receiver<Order>,
-    pub wake: Arc<EventFd>,
+    pub bell: Arc<Bell>,
     pub events: Arc<Events>,
     pub counters: Arc<Counters>,
     pub recordings: Arc<AtomicU64>,
@@ -104,7 +104,7 @@ impl MediaThread {
             ClockId::CLOCK_MONOTONIC,
             TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
         )?;
-        epoll.add(&*start.wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        epoll.add(&*start.bell, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         Ok(MediaThread {
             start,
@@ -144,7 +144,7 @@ impl MediaThread {
             for event in events.iter().take(count) {
                 match event.data() {
                     WAKE => {
-                        let _ = self.start.wake.read();
+                        self.start.bell.hear();
                         woken = true;
                     }
                     TIMER => self.armed = None,
