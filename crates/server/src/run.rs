@@ -68,7 +68,7 @@ pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failur
     allow_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_name("signalling")
+        .thread_name("look-up")
         .max_blocking_threads(8)
         .build()
         .map_err(|e| system("the signalling thread cannot start", &e))?;
@@ -88,17 +88,17 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
     let spool_dir = config.data_dir.join("spool");
     let media = {
         let inbox = inbox.clone();
-        Media::start(
+        let started = Media::start(
             media_config(&config, &spool_dir),
             Box::new(move |session, event| inbox.media(session, event)),
-        )
-        .map_err(|e| {
+        );
+        Arc::new(started.map_err(|e| {
             Failure::refused(
                 "media",
                 e.to_string(),
                 "see media.address and media.ports in `segue config`",
             )
-        })?
+        })?)
     };
     let pool = worker_pool()?;
     if let Err(error) = segue_jobs::clips::ensure_beep(&pool, &store) {
@@ -143,7 +143,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
     };
     let web = tokio::spawn(segue_web::serve(
         http,
-        health(store.clone(), Arc::clone(&gauges)),
+        health(store.clone(), Arc::clone(&gauges), Arc::clone(&media)),
         until(stopped.clone()),
     ));
     tokio::spawn(async move {
@@ -155,7 +155,6 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
         write_ready(path, &ready)?;
     }
 
-    let media = Arc::new(media);
     let node = Node {
         shard,
         transports,
@@ -280,19 +279,37 @@ fn worker_pool() -> Result<WorkerPool, Failure> {
     ))
 }
 
-fn health(store: Store, gauges: Arc<Gauges>) -> impl Fn() -> Health + Send + Sync + 'static {
+fn health(store: Store, gauges: Arc<Gauges>, media: Arc<Media>) -> impl Fn() -> Health + Send + Sync + 'static {
     let started = Instant::now();
     move || {
         let totals = store.totals();
+        let mut counters = gauges.counters();
+        counters.extend(media_counters(&media.stats()));
         Health {
             status: if totals.is_ok() { "ok" } else { "store" }.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: started.elapsed().as_secs(),
             calls: gauges.calls(),
             unheard: totals.map_or(0, |t| t.unheard),
-            counters: gauges.counters(),
+            counters,
         }
     }
+}
+
+/// What the packet path counts, by name; the first two say how many there are now.
+fn media_counters(stats: &segue_media::Stats) -> [(String, u64); 9] {
+    [
+        ("media_sessions", stats.sessions),
+        ("media_ports", stats.ports),
+        ("media_sent", stats.sent),
+        ("media_late", stats.late),
+        ("media_received", stats.received),
+        ("media_relayed", stats.relayed),
+        ("media_bad", stats.bad),
+        ("media_send_failed", stats.send_failed),
+        ("media_spool_dropped", stats.spool_dropped),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
 }
 
 fn of(sockets: &[(Protocol, SocketAddr)], protocol: Protocol) -> Vec<SocketAddr> {
