@@ -1,6 +1,6 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run test lint fmt deny clean
+.PHONY: help setup samples build demo run test bench lint fmt deny clean
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ run: build ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
 
 test: ## Everything that must be green, with a clear last line
 	@tests/all.sh
+
+bench: samples ## Measure what calls and streams cost (3 minutes; docs/figures.md says how)
+	@cargo build --locked --release --bin segue --bin bench
+	@target/release/bench
 
 lint: setup ## Formatting and clippy, warnings are errors
 	@cargo fmt --all --check

@@ -202,7 +202,8 @@ fn tone() -> Vec<u8> {
     PERIOD.repeat(500)
 }
 
-fn free_port(over: Over) -> u16 {
+/// A port of 127.0.0.1 that nobody has now.
+pub fn free_port(over: Over) -> u16 {
     let bound = match over {
         Over::Udp => UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
         Over::Tcp => TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
