@@ -66,6 +66,10 @@ struct ReadyHttp {
 pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     start_logging();
     allow_open_files();
+    // One left by an earlier run would name addresses that are no more.
+    if let Some(path) = ready_file {
+        let _ = fs::remove_file(path);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("look-up")

@@ -163,6 +163,26 @@ fn a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn a_misspelt_option_names_the_one_that_was_meant() {
+    let segue = Segue::new();
+    let misspelt = segue.fails(2, &["subscriber", "set", "bob", "--hld", "1s"]).0;
+    assert_eq!(misspelt["message"], "unexpected argument '--hld' found");
+    assert_eq!(misspelt["fix"], "a similar argument exists: '--hold'");
+    let negative = segue.fails(2, &["subscriber", "set", "bob", "--hold", "-1s"]).0;
+    assert_eq!(negative["message"], "unexpected argument '-1' found");
+    assert_eq!(negative["fix"], "use it as: segue subscriber set [OPTIONS] <USER>");
+}
+
+#[test]
+fn no_ready_file_of_an_earlier_run_outlives_the_start() {
+    let segue = Segue::new();
+    let _server = segue.store();
+    fs::write(segue.dir().join("ready.json"), "{}").unwrap();
+    assert_eq!(segue.run(&["run", "--ready-file", "ready.json"]).code, 1);
+    assert!(!segue.dir().join("ready.json").exists());
+}
+
+#[test]
 fn doctor_says_what_is_wrong_with_its_fix() {
     let segue = Segue::new();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();

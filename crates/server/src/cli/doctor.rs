@@ -150,7 +150,10 @@ fn profiles(config: &Config) -> Check {
         Ok(profiles) => {
             let names: Vec<String> = profiles
                 .iter()
-                .map(|p| format!("{} ({} sources)", p.name, p.sources.len()))
+                .map(|p| {
+                    let sources: Vec<String> = p.sources.iter().map(ToString::to_string).collect();
+                    format!("{} (admits {})", p.name, sources.join(", "))
+                })
                 .collect();
             Check::ok("profiles", names.join(", "))
         }

@@ -185,6 +185,7 @@ fn unparsed(error: &clap::Error, json: bool) -> ExitCode {
     let text = error.render().to_string();
     let text = text.split("For more information").next().unwrap_or(&text);
     let (said, usage) = text.split_once("Usage:").unwrap_or((text, ""));
+    let (said, tips) = said.split_once("tip: ").unwrap_or((said, ""));
     let message = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message);
     // A value's own parser says what would do: that is the fix.
@@ -192,10 +193,16 @@ fn unparsed(error: &clap::Error, json: bool) -> ExitCode {
         return Failure::usage(format!("{wrong}'"), right).report(json);
     }
     let usage = usage.lines().next().unwrap_or("").trim();
-    let fix = if usage.is_empty() {
-        "see 'segue --help'".to_owned()
-    } else {
-        format!("use it as: {usage}")
+    // "to pass '-1' as a value, use '-- -1'" is never what is wanted here; "a similar argument exists: '--hold'" is.
+    let tip = tips
+        .lines()
+        .next()
+        .filter(|tip| !tip.starts_with("to pass"))
+        .map(str::trim);
+    let fix = match (tip, usage) {
+        (Some(tip), _) => tip.to_owned(),
+        (None, "") => "see 'segue --help'".to_owned(),
+        (None, usage) => format!("use it as: {usage}"),
     };
     Failure::usage(message, fix).report(json)
 }
