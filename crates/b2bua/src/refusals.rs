@@ -38,7 +38,7 @@ impl RefusalLog {
         self.logged = self.logged.saturating_add(1);
         tracing::warn!(
             source = %refusal.source, local = %refusal.local, method = ?refusal.method,
-            sip_call_id = ?refusal.call_id, why = refusal.why, admit = %refusal.line(), "request refused"
+            sip_call_id = refusal.call_id, why = refusal.why, admit = %refusal.line(), "request refused"
         );
     }
 }

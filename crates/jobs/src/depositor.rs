@@ -173,7 +173,12 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
                 let outcome = outcome.unwrap_or(Err(DepositError::Fault));
                 match &outcome {
                     Ok(DepositOutcome::Stored(message)) => {
-                        tracing::info!(message_id = id, duration_ms = message.duration_ms, "message committed");
+                        tracing::info!(
+                            sip_call_id = message.sip_call_id,
+                            message_id = id,
+                            duration_ms = message.duration_ms,
+                            "message committed"
+                        );
                     }
                     Ok(_) => {}
                     Err(error) => {
