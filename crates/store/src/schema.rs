@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use crate::StoreError;
 
@@ -241,15 +241,21 @@ fn opening(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
 }
 
 /// A connection with our settings. They hold per connection, so each one gets them.
+///
+/// What a savepoint would undo is kept in memory: SQLite's files for that are in /var/tmp, and take an open file that a
+/// server with many calls may not have.
 pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| opening(path, &e))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
+    // A plan never depends on the values bound: else statements that are kept prepared are prepared again at each use.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
         "PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
-         PRAGMA journal_size_limit = 67108864;",
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA temp_store = MEMORY;",
     )?;
     conn.set_prepared_statement_cache_capacity(64);
     let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
