@@ -68,7 +68,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 
 fn sentence(user: &str, rules: Retention) -> String {
     let heard = match rules.heard_max {
-        Some(n) => format!("at most {n} heard messages are kept; past that the oldest heard goes"),
+        Some(n) => format!("heard messages are kept up to {n}; past that the oldest heard goes"),
         None => "heard messages are kept without limit".to_owned(),
     };
     format!("{user}: {heard}; unheard ones are never deleted by rules")

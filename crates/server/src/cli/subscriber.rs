@@ -137,7 +137,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 &json!({"user": user, "removed": true, "messages_kept": kept}),
                 || match kept {
                     0 => format!("removed {user}"),
-                    n => format!("removed {user}; {n} messages stay until deleted ('segue message list {user}')"),
+                    n => format!("removed {user}; messages that stay until deleted: {n} ('segue message list {user}')"),
                 },
             )
         }
