@@ -300,8 +300,13 @@ impl Performer {
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     tracing::info!(
-                        sip_call_id = record.sip_call_id, from = record.from, to = record.to, result = ?record.result,
-                        cause = record.cause, why = record.why, "call ended"
+                        sip_call_id = record.sip_call_id,
+                        from = record.from,
+                        to = record.to,
+                        result = record.result.as_str(),
+                        cause = record.cause,
+                        why = record.why,
+                        "call ended"
                     );
                     let sip_call_id = record.sip_call_id.clone();
                     let kept = self.store.save_call_later(&record, move |outcome| {

@@ -67,6 +67,22 @@ pub enum CallResult {
     Failed,
 }
 
+impl CallResult {
+    /// Its word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CallResult::Answered => "answered",
+            CallResult::Message => "message",
+            CallResult::Greeted => "greeted",
+            CallResult::TooShort => "too_short",
+            CallResult::AbandonedWhileHeld => "abandoned_while_held",
+            CallResult::Abandoned => "abandoned",
+            CallResult::Rejected => "rejected",
+            CallResult::Failed => "failed",
+        }
+    }
+}
+
 /// The phases of a call (architecture.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -81,12 +81,13 @@ pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failur
 
 async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     let profiles = load_profiles(&config)?;
-    let store = Store::open_server(&config.data_dir)?;
     let transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
     let http = TcpListener::bind(config.http_listen)
         .await
         .map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
+    // After the sockets: a port in use leaves no new data directory behind.
+    let store = Store::open_server(&config.data_dir)?;
 
     let (inbox, inbox_end) = Inbox::new(INBOX_DEPTH);
     let spool_dir = config.data_dir.join("spool");
