@@ -13,7 +13,7 @@ PACKAGES=(
     # to make the sample clips
     espeak-ng
     # to test: softphones, SIP scenarios, decoding, a browser
-    baresip-core baresip-ffmpeg sip-tester ffmpeg chromium
+    baresip-core baresip-ffmpeg sip-tester ffmpeg chromium procps
 )
 
 say() { printf 'setup: %s\n' "$*"; }
