@@ -304,12 +304,13 @@ fn tell_bridged(bridged: &Window, kib: f64) {
         "packets relayed a second",
         format!("{:.0}", relayed / MEASURED.as_secs_f64()),
     );
+    let (sent, received) = (bridged.sent, bridged.count("media_received"));
     tell(
-        "packets lost",
+        "packets that did not reach Segue; that it did not relay",
         format!(
-            "{:.0} of {:.0}",
-            (bridged.sent - bridged.received).max(0.0),
-            bridged.sent
+            "{:.0}; {:.0} of {sent:.0}",
+            (sent - received).max(0.0),
+            (received - relayed).max(0.0)
         ),
     );
     tell("memory a bridged call, KiB", format!("{:.0}", kib / f64::from(STREAMS)));
