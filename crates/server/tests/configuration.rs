@@ -92,7 +92,7 @@ fn a_wrong_configuration_stops_every_command_with_its_line() {
 #[test]
 fn a_data_directory_of_another_version_is_refused_by_every_command_and_left_as_it_was() {
     let segue = Segue::new();
-    segue.ok(&["subscriber", "list"]);
+    segue.ok(&["subscriber", "add", "bob", "--target", "sip:bob@127.0.0.1"]);
     let file = segue.data().join("segue.db");
     let mut open = fs::OpenOptions::new().write(true).open(&file).unwrap();
     open.seek(SeekFrom::Start(60)).unwrap();

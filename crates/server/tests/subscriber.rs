@@ -110,3 +110,13 @@ fn bad_input_is_refused_with_its_fix_and_nothing_is_changed() {
 
     assert_eq!(segue.json(&["subscriber", "list"]), before);
 }
+
+#[test]
+fn asking_where_there_is_no_data_leaves_nothing_behind() {
+    let segue = Segue::new();
+    assert_eq!(segue.json(&["subscriber", "list"]), serde_json::json!([]));
+    assert_eq!(segue.json(&["call", "list"]), serde_json::json!([]));
+    assert_eq!(segue.run(&["message", "list", "bob", "--data", "mistyped"]).code, 3);
+    assert_eq!(segue.run(&["subscriber", "set", "bob", "--hold", "2s"]).code, 3);
+    assert!(!segue.data().exists() && !segue.dir().join("mistyped").exists());
+}

@@ -113,7 +113,13 @@ fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failu
             let _ = io::stderr().flush();
         }
     };
-    let prepared = clips::prepare_and_store(&WorkerPool::new(command, 1), &context.store()?, name, &file, &mut show);
+    let prepared = clips::prepare_and_store(
+        &WorkerPool::new(command, 1),
+        &context.new_store()?,
+        name,
+        &file,
+        &mut show,
+    );
     if watched {
         // The line that showed progress is given back.
         eprint!("\r\x1b[K");

@@ -12,6 +12,7 @@ mod value;
 mod wait;
 
 use std::{
+    cell::OnceCell,
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,6 +20,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use segue_store::Store;
+use tempfile::TempDir;
 
 use crate::{config::Config, failure::Failure};
 use output::Output;
@@ -96,11 +98,35 @@ enum Command {
 struct Context {
     config: Config,
     out: Output,
+    /// Where there is no data directory: stands in for one.
+    scratch: OnceCell<TempDir>,
 }
 
 impl Context {
-    /// The store of the configured data directory.
+    /// The store of the configured data directory. Where there is none yet, an empty one that goes with this command: who
+    /// only asks, or mistypes a directory, leaves nothing behind.
     fn store(&self) -> Result<Store, Failure> {
+        if segue_store::version(&self.config.data_dir)?.is_some() {
+            return self.new_store();
+        }
+        let scratch = match self.scratch.get() {
+            Some(scratch) => scratch,
+            None => {
+                let made = tempfile::tempdir().map_err(|e| {
+                    Failure::refused(
+                        "system",
+                        format!("no temporary directory can be made: {e}"),
+                        "see TMPDIR",
+                    )
+                })?;
+                self.scratch.get_or_init(|| made)
+            }
+        };
+        Ok(Store::open(scratch.path())?)
+    }
+
+    /// The store of the configured data directory, made if there is none.
+    fn new_store(&self) -> Result<Store, Failure> {
         Ok(Store::open(&self.config.data_dir)?)
     }
 }
@@ -138,6 +164,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
         config,
         out: Output::new(json),
+        scratch: OnceCell::new(),
     };
     match cli.command {
         Command::Run { ready_file } => return crate::run::run(context.config, ready_file.as_deref()),

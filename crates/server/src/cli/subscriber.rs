@@ -95,7 +95,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 greeting: None,
             };
             options.apply(&mut new);
-            context.store()?.add_subscriber(new.clone())?;
+            context.new_store()?.add_subscriber(new.clone())?;
             context
                 .out
                 .object(&json_row(&new), || format!("added {}", describe(&new)))

@@ -43,7 +43,7 @@ enum Awaited {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let store = context.new_store()?;
     let (what, until) = match &command {
         Command::Message(until) => ("message", until),
         Command::Call(until) => ("call", until),
