@@ -7,7 +7,7 @@ use std::{
 
 use segue_call::{CallConfig, Input, LegId, Lookup, MediaAction, MediaEvent, Now, Ports, Source, StoreReply};
 use segue_policy::{AnswerAt, Plan, Profile, Reliable};
-use segue_records::{CallResult, UnixMs};
+use segue_records::{CallRecord, CallResult, UnixMs};
 use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
 
@@ -32,7 +32,7 @@ struct Desk {
     now: Now,
     said: Vec<String>,
     media: Vec<(CallKey, MediaAction)>,
-    results: Vec<CallResult>,
+    records: Vec<CallRecord>,
 }
 
 impl Desk {
@@ -63,7 +63,6 @@ impl Desk {
                 record_max_ms: 60_000,
                 record_silence_ms: 4_000,
                 early_max_ms: 170_000,
-                t1_ms: 500,
             }),
             admission: Admission::new(vec![Arc::new(profile)]),
             seed: 1,
@@ -72,13 +71,13 @@ impl Desk {
             mono: Instant::now(),
             wall: UnixMs(1_700_000_000_000),
         };
-        let (said, media, results) = (Vec::new(), Vec::new(), Vec::new());
+        let (said, media, records) = (Vec::new(), Vec::new(), Vec::new());
         Desk {
             shard,
             now,
             said,
             media,
-            results,
+            records,
         }
     }
 
@@ -119,7 +118,7 @@ impl Desk {
                     self.shard
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
-                ShardOutput::Ended(_, record) => self.results.push(record.result),
+                ShardOutput::Ended(_, record) => self.records.push(*record),
                 ShardOutput::Refused(_) => {}
             }
         }
@@ -208,7 +207,14 @@ fn a_panic_in_one_call_ends_that_call_alone() {
     assert!(desk.heard_by("10.2.0.1:5060", "CANCEL").is_some());
     assert_eq!(desk.media.last(), Some(&(CallKey(1), MediaAction::Close)));
     assert_eq!((desk.shard.stats().panics, desk.shard.call_count()), (1, 1));
-    assert_eq!(desk.results, [CallResult::Failed]);
+    // The record is there and says whose legs they were.
+    let [record] = desk.records.as_slice() else {
+        panic!("{:?}", desk.records);
+    };
+    assert_eq!(record.result, CallResult::Failed);
+    let targets: Vec<&str> = record.legs.iter().map(|leg| leg.target.as_str()).collect();
+    assert_eq!(targets, [record.to.as_str(), "sip:b@10.2.0.1:5060"]);
+    assert!(record.legs.iter().all(|leg| !leg.ladder.is_empty()));
     // What comes to it late finds nobody.
     desk.shard
         .handle_media(desk.now, CallKey(1), MediaEvent::RtpGone { leg: LegId::A });
@@ -217,7 +223,7 @@ fn a_panic_in_one_call_ends_that_call_alone() {
     assert!(desk.heard_by("10.1.0.2:5060", "SIP/2.0 5").is_none());
     desk.request("CANCEL", 2, "");
     desk.wait(Duration::from_secs(120));
-    assert_eq!(desk.results.len(), 2);
+    assert_eq!(desk.records.len(), 2);
     let endpoint = desk.shard.endpoint();
     assert_eq!(
         (
@@ -243,5 +249,5 @@ fn who_calls_while_the_server_stops_is_sent_elsewhere() {
     assert!(desk.heard_by("10.2.0.2:5060", "INVITE").is_none());
     desk.wait(Duration::from_secs(120));
     let endpoint = desk.shard.endpoint();
-    assert_eq!((desk.results.len(), endpoint.session_count()), (1, 0));
+    assert_eq!((desk.records.len(), endpoint.session_count()), (1, 0));
 }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod clips;
+mod entry;
 #[cfg(test)]
 mod faults;
 mod look_up;

@@ -16,11 +16,15 @@ use segue_call::{
     StoreReply,
 };
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, Sent, UnixMs};
-use segue_sip::{Endpoint, EndpointConfig, Event, LadderEntry, Peer, SessionId, Transmit};
+use segue_records::{CallRecord, CallResult};
+use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, Method, ParseError};
 
-use crate::{Admission, Refusal, translate};
+use crate::{
+    Admission, Refusal,
+    entry::{Entry, Leg, ladder},
+    translate,
+};
 
 /// One call of this shard, for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,31 +86,6 @@ pub struct Shard {
     closing: bool,
     outputs: VecDeque<ShardOutput>,
     stats: ShardStats,
-}
-
-/// A call and what the shard knows about it.
-struct Entry {
-    call: Call,
-    profile: Arc<Profile>,
-    /// Where A's INVITE came from and arrived.
-    peer: Peer,
-    /// Where B is, when its host is a name that was resolved.
-    destination: Option<SocketAddr>,
-    legs: BTreeMap<LegId, Leg>,
-    due: Option<Instant>,
-    /// Everything logged while the call is handled carries its Call-ID.
-    span: tracing::Span,
-    /// Who called whom and when, for the record of a call that cannot write its own.
-    from: String,
-    to: String,
-    started_at: UnixMs,
-}
-
-/// A leg's SIP side.
-struct Leg {
-    session: SessionId,
-    sip_call_id: String,
-    ladder: Vec<LadderStep>,
 }
 
 impl Shard {
@@ -323,6 +302,7 @@ impl Shard {
         let leg = Leg {
             session,
             sip_call_id: incoming.sip_call_id.clone(),
+            target: incoming.request_uri.to_string(),
             ladder: Vec::new(),
         };
         let (from, to) = (incoming.from.to_string(), incoming.request_uri.to_string());
@@ -412,6 +392,7 @@ impl Shard {
             let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.destination) else {
                 return;
             };
+            let target = outgoing.target.to_string();
             let session = self.endpoint.invite(now.mono, outgoing);
             let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
             entry.legs.insert(
@@ -419,6 +400,7 @@ impl Shard {
                 Leg {
                     session,
                     sip_call_id,
+                    target,
                     ladder: Vec::new(),
                 },
             );
@@ -448,15 +430,15 @@ impl Shard {
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
         }
-        for (kept, leg) in entry.legs.into_values().zip(record.legs.iter_mut()) {
-            leg.sip_call_id = kept.sip_call_id;
-            leg.ladder = kept.ladder;
-            self.sessions.remove(&kept.session);
+        for leg in entry.legs.values() {
+            self.sessions.remove(&leg.session);
         }
+        let peer = entry.peer;
+        entry.fill_in(&mut record);
         if record.result == CallResult::Rejected {
             self.outputs.push_back(ShardOutput::Refused(Refusal {
-                source: entry.peer.remote,
-                local: entry.peer.local,
+                source: peer.remote,
+                local: peer.local,
                 method: "INVITE".to_owned(),
                 call_id: Some(record.sip_call_id.clone()),
                 why: record.why.clone(),
@@ -468,7 +450,9 @@ impl Shard {
 
     /// A panic in the call core: both legs are ended by `sip`, the ports go back, the others live.
     fn abandon(&mut self, now: Now, key: CallKey) {
-        let Some(entry) = self.calls.remove(&key) else { return };
+        let Some(mut entry) = self.calls.remove(&key) else {
+            return;
+        };
         self.stats.panics = self.stats.panics.saturating_add(1);
         tracing::error!(
             sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()),
@@ -477,58 +461,16 @@ impl Shard {
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
         }
-        let mut legs = Vec::new();
-        for leg in entry.legs.into_values() {
+        for leg in entry.legs.values_mut() {
             self.sessions.remove(&leg.session);
             // Whichever of these fits the leg's state is done, the others are refused by it.
             let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
             let _ = self.endpoint.cancel(now.mono, leg.session, None);
             let _ = self.endpoint.bye(now.mono, leg.session, None);
-            legs.push(LegRecord {
-                ladder: ladder(now, self.endpoint.take_ladder(leg.session)),
-                sip_call_id: leg.sip_call_id,
-                target: entry.to.clone(),
-                status: None,
-                reason: None,
-            });
+            leg.ladder = ladder(now, self.endpoint.take_ladder(leg.session));
         }
         self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
-        let record = CallRecord {
-            id: entry.call.id().to_owned(),
-            sip_call_id: legs.first().map(|l| l.sip_call_id.clone()).unwrap_or_default(),
-            from: entry.from,
-            to: entry.to,
-            started_at: entry.started_at,
-            first_media_at: None,
-            invited_at: None,
-            answered_at: None,
-            ended_at: Some(now.wall),
-            hold_asked_ms: None,
-            hold_ms: None,
-            phase_reached: entry.call.phase(),
-            result: CallResult::Failed,
-            cause: Some(500),
-            legs,
-            switches: Vec::new(),
-            message_id: None,
-            why: "A fault of ours ended the call; see the log. A recording under way is salvaged at the next start."
-                .to_owned(),
-        };
+        let record = entry.record_of_a_fault(now);
         self.outputs.push_back(ShardOutput::Ended(key, Box::new(record)));
     }
-}
-
-/// The endpoint's steps as a record has them.
-fn ladder(now: Now, steps: Vec<LadderEntry>) -> Vec<LadderStep> {
-    steps
-        .into_iter()
-        .map(|step| {
-            let ago = i64::try_from(now.mono.saturating_duration_since(step.at).as_millis()).unwrap_or(0);
-            LadderStep {
-                at: UnixMs(now.wall.0.saturating_sub(ago)),
-                sent: if step.out { Sent::Out } else { Sent::In },
-                summary: step.summary,
-            }
-        })
-        .collect()
 }

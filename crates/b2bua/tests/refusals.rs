@@ -39,7 +39,6 @@ fn shard() -> Shard {
             record_max_ms: 60_000,
             record_silence_ms: 4_000,
             early_max_ms: 170_000,
-            t1_ms: 500,
         }),
         admission: Admission::new(vec![Arc::new(profile)]),
         seed: 1,

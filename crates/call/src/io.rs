@@ -37,8 +37,6 @@ pub struct CallConfig {
     pub record_silence_ms: u64,
     /// The whole early phase stays under this, milliseconds (170 s).
     pub early_max_ms: u64,
-    /// SIP T1, for what waits 64·T1.
-    pub t1_ms: u64,
 }
 
 /// A new INVITE from A, admitted by `profile`.

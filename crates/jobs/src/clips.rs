@@ -3,15 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use segue_mailbox::{ClipInfo, RenditionProfile};
+use segue_mailbox::{BEEP_CLIP, ClipInfo, RenditionProfile};
 use segue_media::worker::{Job, Outcome, Rendition};
 use segue_store::{NewClip, NewRendition, Store, StoreError};
 
 use crate::pool::{WorkerError, WorkerPool};
 use crate::work;
 
-/// Name of the built-in beep; no user's clip has it.
-pub const BEEP: &str = "beep";
 /// Longest clip, milliseconds: the whole early phase of a call is shorter.
 pub const LONGEST_MS: u64 = 180_000;
 /// Longest time a worker takes for a clip.
@@ -21,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
     /// The name is ours.
-    #[error("the name '{BEEP}' is taken by the built-in beep")]
+    #[error("the name '{BEEP_CLIP}' is taken by the built-in beep")]
     Reserved,
     /// The file is no clip.
     #[error("{0}")]
@@ -71,7 +69,7 @@ pub fn prepare_and_store(
     file: &Path,
     progress: &mut dyn FnMut(u8),
 ) -> Result<ClipInfo, ClipError> {
-    if name == BEEP {
+    if name == BEEP_CLIP {
         return Err(ClipError::Reserved);
     }
     let input = file
@@ -91,11 +89,17 @@ pub fn prepare_and_store(
 /// # Errors
 /// [`ClipError`]; there is no beep then.
 pub fn ensure_beep(pool: &WorkerPool, store: &Store) -> Result<ClipInfo, ClipError> {
-    match store.clip(BEEP) {
+    match store.clip(BEEP_CLIP) {
         Err(StoreError::NotFound { .. }) => {}
         known => return Ok(known?),
     }
-    make(pool, store, BEEP, |out_dir| Job::PrepareBeep { out_dir }, &mut |_| {})
+    make(
+        pool,
+        store,
+        BEEP_CLIP,
+        |out_dir| Job::PrepareBeep { out_dir },
+        &mut |_| {},
+    )
 }
 
 fn make(

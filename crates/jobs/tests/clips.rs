@@ -46,7 +46,7 @@ fn what_is_no_clip_changes_nothing() {
         matches!(error, ClipError::Refused(_)) && error.code() == "refused",
         "{error}"
     );
-    let error = clips::prepare_and_store(&pool, &store, clips::BEEP, &text, &mut |_| {}).unwrap_err();
+    let error = clips::prepare_and_store(&pool, &store, segue_mailbox::BEEP_CLIP, &text, &mut |_| {}).unwrap_err();
     assert!(matches!(error, ClipError::Reserved));
     assert_eq!(store.clips().unwrap(), []);
     assert_eq!(std::fs::read_dir(folder.path().join("work")).unwrap().count(), 0);

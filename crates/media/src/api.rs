@@ -192,7 +192,7 @@ pub enum Event {
         /// Why, one sentence.
         why: String,
     },
-    /// A fault of ours closed the session: no packet is carried any more, no other event follows.
+    /// A fault of ours closed the session: no packet is carried any more. What was recorded may still come as `Recorded`.
     Lost,
     /// A picture is needed from a leg that negotiated neither PLI nor FIR.
     KeyFrameWanted {

@@ -126,7 +126,6 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
             record_max_ms: config.record_max_ms,
             record_silence_ms: config.record_silence_ms,
             early_max_ms: EARLY_MAX_MS,
-            t1_ms: config.sip_t1_ms,
         }),
         admission: Admission::new(profiles.into_iter().map(Arc::new).collect()),
         seed: seed.wrapping_add(1),

@@ -155,7 +155,6 @@ impl World {
                 record_max_ms: setup.record_max_ms,
                 record_silence_ms: 4_000,
                 early_max_ms: 170_000,
-                t1_ms: 500,
             }),
             admission: Admission::new(vec![Arc::new(setup.profile.clone())]),
             seed,

@@ -124,7 +124,6 @@ impl World {
             record_max_ms: 180_000,
             record_silence_ms: 5_000,
             early_max_ms: EARLY_MS,
-            t1_ms: 500,
         };
         let epoch = Instant::now();
         let now = Now {

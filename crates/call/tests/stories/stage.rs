@@ -181,7 +181,6 @@ impl Stage {
             record_max_ms: setup.record_max_ms,
             record_silence_ms: 5_000,
             early_max_ms: 170_000,
-            t1_ms: 500,
         };
         let now = Now {
             mono: epoch,

@@ -1,0 +1,92 @@
+//! A call as its shard keeps it, and what it leaves in the call record.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
+
+use segue_call::{Call, LegId, Now};
+use segue_policy::Profile;
+use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, Sent, UnixMs};
+use segue_sip::{LadderEntry, Peer, SessionId};
+
+/// A call and what the shard knows about it.
+pub(crate) struct Entry {
+    pub call: Call,
+    pub profile: Arc<Profile>,
+    /// Where A's INVITE came from and arrived.
+    pub peer: Peer,
+    /// Where B is, when its host is a name that was resolved.
+    pub destination: Option<SocketAddr>,
+    pub legs: BTreeMap<LegId, Leg>,
+    pub due: Option<Instant>,
+    /// Everything logged while the call is handled carries its Call-ID.
+    pub span: tracing::Span,
+    /// Who called whom and when, for the record of a call that cannot write its own.
+    pub from: String,
+    pub to: String,
+    pub started_at: UnixMs,
+}
+
+/// A leg's SIP side.
+pub(crate) struct Leg {
+    pub session: SessionId,
+    pub sip_call_id: String,
+    /// Request-URI of its INVITE.
+    pub target: String,
+    pub ladder: Vec<LadderStep>,
+}
+
+impl Entry {
+    /// Completes the call's own record with what only SIP knows.
+    pub(crate) fn fill_in(self, record: &mut CallRecord) {
+        for (kept, leg) in self.legs.into_values().zip(record.legs.iter_mut()) {
+            leg.sip_call_id = kept.sip_call_id;
+            leg.ladder = kept.ladder;
+        }
+    }
+
+    /// The record of a call that a panic kept from writing its own.
+    pub(crate) fn record_of_a_fault(self, now: Now) -> CallRecord {
+        let leg = |leg: Leg| LegRecord {
+            sip_call_id: leg.sip_call_id,
+            target: leg.target,
+            status: None,
+            reason: None,
+            ladder: leg.ladder,
+        };
+        let legs: Vec<LegRecord> = self.legs.into_values().map(leg).collect();
+        CallRecord {
+            id: self.call.id().to_owned(),
+            sip_call_id: legs.first().map(|l| l.sip_call_id.clone()).unwrap_or_default(),
+            from: self.from,
+            to: self.to,
+            started_at: self.started_at,
+            first_media_at: None,
+            invited_at: None,
+            answered_at: None,
+            ended_at: Some(now.wall),
+            hold_asked_ms: None,
+            hold_ms: None,
+            phase_reached: self.call.phase(),
+            result: CallResult::Failed,
+            cause: Some(500),
+            legs,
+            switches: Vec::new(),
+            message_id: None,
+            why: "A fault of ours ended the call; see the log. A recording under way is kept as a message.".to_owned(),
+        }
+    }
+}
+
+/// The endpoint's steps as a record has them.
+pub(crate) fn ladder(now: Now, steps: Vec<LadderEntry>) -> Vec<LadderStep> {
+    steps
+        .into_iter()
+        .map(|step| {
+            let ago = i64::try_from(now.mono.saturating_duration_since(step.at).as_millis()).unwrap_or(0);
+            LadderStep {
+                at: UnixMs(now.wall.0.saturating_sub(ago)),
+                sent: if step.out { Sent::Out } else { Sent::In },
+                summary: step.summary,
+            }
+        })
+        .collect()
+}
