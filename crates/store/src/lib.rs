@@ -6,7 +6,7 @@
 //!   command has committed, the server's next read sees.
 //! - Bytes of media are brought in ahead in small transactions; the transaction that stores a message links them, the
 //!   row and its notice at once ([`Store::deposit`]). A crash before it leaves no message, one after it a whole one.
-//! - Adding a table: the numbered list in `schema.rs`, which also describes every table.
+//! - Adding a table: a step in `migrations.rs`; `schema.rs` describes every table.
 
 mod blobs;
 mod calls;
@@ -14,6 +14,7 @@ mod clips;
 mod deposit;
 mod error;
 mod messages;
+mod migrations;
 mod readers;
 mod retention;
 mod schema;
@@ -44,6 +45,9 @@ use writer::Writer;
 
 /// Held by the server that works on a data directory.
 const LOCK_FILE: &str = "server.lock";
+
+/// How often a command asks for the lock of a data directory that is to be brought up to date, 0.2 s each.
+const MIGRATION_TRIES: u32 = 10;
 
 /// Ids of deleted messages are remembered this long, so that a spool found later does not bring one back.
 const GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -90,24 +94,38 @@ pub struct Totals {
 }
 
 impl Store {
-    /// Opens the store of a data directory for a command, and makes it if there is none. Works beside a server.
+    /// Opens the store of a data directory for a command, and makes it if there is none. Works beside a server. A data
+    /// directory of an older version is brought up to ours first, unless an older server works on it.
     ///
-    /// Errors: [`StoreError::OtherVersion`], [`StoreError::NotSegue`] (both leave the directory as it was),
-    /// [`StoreError::Path`].
+    /// Errors: [`StoreError::OtherVersion`], [`StoreError::NotSegue`], [`StoreError::InUse`] (all leave the directory as
+    /// it was), [`StoreError::Path`].
     pub fn open(data_dir: &Path) -> Result<Store, StoreError> {
-        Store::open_as(data_dir, Stager::Command, None)
+        let mut tries = 0_u32;
+        let path = loop {
+            let schema::Ensured { path, is_old } = schema::ensure(data_dir)?;
+            if !is_old {
+                break path;
+            }
+            match locked(data_dir) {
+                Ok(_lock) => schema::migrate(&path)?,
+                // Another command may be doing it.
+                Err(_) if tries < MIGRATION_TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        };
+        Store::open_as(path, data_dir, Stager::Command, None)
     }
 
     /// Opens the store for the server: only one at a time, and what a crash left half brought in is swept.
     ///
     /// Errors: as [`Store::open`], and [`StoreError::InUse`].
     pub fn open_server(data_dir: &Path) -> Result<Store, StoreError> {
-        schema::ensure(data_dir)?;
-        let lock = lock_file(data_dir)?;
-        take(&lock).map_err(|()| StoreError::InUse {
-            path: data_dir.to_owned(),
-        })?;
-        let store = Store::open_as(data_dir, Stager::Server, Some(lock))?;
+        let schema::Ensured { path, is_old } = schema::ensure(data_dir)?;
+        let lock = locked(data_dir)?;
+        if is_old {
+            schema::migrate(&path)?;
+        }
+        let store = Store::open_as(path, data_dir, Stager::Server, Some(lock))?;
         let blobs = store.inner.blobs.clone();
         let swept = store.write(move |tx| {
             let now_ms = now_ms();
@@ -123,8 +141,7 @@ impl Store {
         Ok(store)
     }
 
-    fn open_as(data_dir: &Path, stager: Stager, lock: Option<fs::File>) -> Result<Store, StoreError> {
-        let path = schema::ensure(data_dir)?;
+    fn open_as(path: PathBuf, data_dir: &Path, stager: Stager, lock: Option<fs::File>) -> Result<Store, StoreError> {
         let writer = Writer::start(schema::connect(&path)?)?;
         Ok(Store {
             inner: Arc::new(Inner {
@@ -193,9 +210,10 @@ impl Store {
     }
 }
 
-fn lock_file(data_dir: &Path) -> Result<fs::File, StoreError> {
+/// The server's lock, held until dropped.
+fn locked(data_dir: &Path) -> Result<fs::File, StoreError> {
     let path = data_dir.join(LOCK_FILE);
-    fs::OpenOptions::new()
+    let lock = fs::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
@@ -204,7 +222,11 @@ fn lock_file(data_dir: &Path) -> Result<fs::File, StoreError> {
         .map_err(|e| StoreError::Path {
             path,
             why: e.to_string(),
-        })
+        })?;
+    take(&lock).map_err(|()| StoreError::InUse {
+        path: data_dir.to_owned(),
+    })?;
+    Ok(lock)
 }
 
 /// Takes the server's lock. Tries for a moment: whoever asks [`Store::server_runs`] holds it for an instant.

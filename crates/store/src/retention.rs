@@ -70,7 +70,7 @@ impl Store {
         self.write(move |tx| {
             subscriber_exists(tx, &user)?;
             tx.prepare_cached("INSERT OR REPLACE INTO retention (mailbox, heard_max) VALUES (?, ?)")?
-                .execute(params![user, retention.heard_max])?;
+                .execute(params![user, retention.heard_max.map_or(-1, i64::from)])?;
             enforce(tx, blobs.as_ref(), &user)
         })
     }
@@ -99,12 +99,12 @@ fn enforce(tx: &Connection, blobs: &dyn Blobs, mailbox: &str) -> Result<Vec<Stri
 }
 
 fn rules(db: &Connection, mailbox: &str) -> Result<Retention, StoreError> {
-    let heard_max: Option<Option<u32>> = db
+    let heard_max: Option<Option<i64>> = db
         .prepare_cached("SELECT heard_max FROM retention WHERE mailbox = ?")?
         .query_row([mailbox], |row| row.get(0))
         .optional()?;
     Ok(Retention {
-        heard_max: heard_max.flatten(),
+        heard_max: heard_max.flatten().and_then(|n| u32::try_from(n).ok()),
     })
 }
 

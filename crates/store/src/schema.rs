@@ -1,22 +1,24 @@
 //! The schema, and how a database is created and recognised.
 //!
-//! Schema version 1. Times are Unix milliseconds (UTC), durations milliseconds; every table is `STRICT`.
+//! Times are Unix milliseconds (UTC), durations milliseconds; every table is `STRICT`.
 //!
 //! | table | a row is | notes |
 //! |---|---|---|
 //! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times mean the profile's |
-//! | `retention` | a mailbox's rules | absent row or `heard_max`: no limit |
+//! | `retention` | a mailbox's own rules | absent row or NULL: the default; -1: no limit |
+//! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |
 //! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
-//! | `message` | one stored message | `heard_at` NULL: unheard; `media`, `poster` in `blob` |
+//! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `media`, `poster` in `blob` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
 //! | `notice` | something to tell the subscriber | written by the transaction that stores the message |
 //! | `call` | one ended call | `record` is the JSON of `segue_records::CallRecord` |
-//! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who |
-//! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0 |
+//! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
+//! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
+//! | `lease` | somebody reads a blob | until when; then it counts no more |
+//! | `unlink` | a file whose blob is gone | removed after the commit, or at the next start |
 //!
-//! To add a table or column: 1. raise [`VERSION`]; 2. change [`SQL`]; 3. add the migration of the former version to
-//! `open`; 4. checkpoint after it, since the version is read from the file's header; 5. describe it here.
+//! To add a table or column: append a step to `migrations.rs`, and describe it here.
 
 use std::{
     fs,
@@ -28,10 +30,11 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::StoreError;
+use crate::{StoreError, migrations::STEPS};
 
-/// The schema version this crate reads and writes (`PRAGMA user_version`).
-pub const VERSION: u32 = 1;
+/// The schema version this crate reads and writes (`PRAGMA user_version`); older ones are brought up to it.
+#[allow(clippy::cast_possible_truncation, reason = "a handful of steps")]
+pub const VERSION: u32 = STEPS.len() as u32;
 
 /// `PRAGMA application_id`: "Segu".
 const APPLICATION_ID: u32 = 0x5365_6775;
@@ -41,99 +44,6 @@ const FILE: &str = "segue.db";
 
 /// How long a transaction waits for another process's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-const SQL: &str = "
-CREATE TABLE blob (
-    id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    staged    INTEGER NOT NULL CHECK (staged IN (0, 1)),
-    stager    TEXT NOT NULL CHECK (stager IN ('server', 'command')),
-    staged_at INTEGER NOT NULL,
-    bytes     INTEGER NOT NULL
-) STRICT;
-CREATE INDEX blob_staged ON blob (id) WHERE staged = 1;
-
-CREATE TABLE blob_chunk (
-    id   INTEGER PRIMARY KEY,
-    blob INTEGER NOT NULL REFERENCES blob (id),
-    seq  INTEGER NOT NULL,
-    data BLOB NOT NULL,
-    UNIQUE (blob, seq)
-) STRICT;
-
-CREATE TABLE clip (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    name        TEXT NOT NULL UNIQUE,
-    duration_ms INTEGER NOT NULL,
-    poster      INTEGER REFERENCES blob (id)
-) STRICT;
-
-CREATE TABLE rendition (
-    clip             INTEGER NOT NULL REFERENCES clip (id),
-    profile          TEXT NOT NULL,
-    profile_level_id BLOB,
-    cache            INTEGER NOT NULL REFERENCES blob (id),
-    PRIMARY KEY (clip, profile)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE subscriber (
-    user         TEXT PRIMARY KEY,
-    target       TEXT NOT NULL,
-    clip         TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED,
-    hold_ms      INTEGER,
-    no_answer_ms INTEGER,
-    greeting     TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE retention (
-    mailbox   TEXT PRIMARY KEY,
-    heard_max INTEGER
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE message (
-    id          TEXT PRIMARY KEY,
-    mailbox     TEXT NOT NULL,
-    call_id     TEXT NOT NULL,
-    sip_call_id TEXT NOT NULL,
-    caller      TEXT NOT NULL,
-    caller_name TEXT,
-    received_at INTEGER NOT NULL,
-    heard_at    INTEGER,
-    duration_ms INTEGER NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('video', 'audio')),
-    media_state TEXT NOT NULL CHECK (media_state IN ('ready', 'raw')),
-    bytes       INTEGER NOT NULL,
-    interrupted INTEGER NOT NULL CHECK (interrupted IN (0, 1)),
-    media       INTEGER NOT NULL REFERENCES blob (id),
-    media_type  TEXT NOT NULL,
-    poster      INTEGER REFERENCES blob (id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX message_mailbox ON message (mailbox, id);
-CREATE INDEX message_heard ON message (mailbox, heard_at, id) WHERE heard_at IS NOT NULL;
-CREATE INDEX message_sip_call_id ON message (sip_call_id);
-CREATE INDEX message_raw ON message (id) WHERE media_state = 'raw';
-
-CREATE TABLE gone (
-    id TEXT PRIMARY KEY,
-    at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE notice (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    message    TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
-    event      TEXT NOT NULL,
-    created_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX notice_message ON notice (message);
-
-CREATE TABLE call (
-    id          TEXT PRIMARY KEY,
-    sip_call_id TEXT NOT NULL,
-    started_at  INTEGER NOT NULL,
-    record      TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX call_sip_call_id ON call (sip_call_id);
-CREATE INDEX call_started_at ON call (started_at);
-";
 
 /// The database file of a data directory.
 pub(crate) fn file(data_dir: &Path) -> PathBuf {
@@ -168,16 +78,28 @@ pub fn version(data_dir: &Path) -> Result<Option<u32>, StoreError> {
     Ok(word(60))
 }
 
-/// Makes sure that a database of our version is there, and says where. Another version is left untouched.
-pub(crate) fn ensure(data_dir: &Path) -> Result<PathBuf, StoreError> {
+/// The database file of a data directory.
+pub(crate) struct Ensured {
+    pub(crate) path: PathBuf,
+    /// It is of an older version: [`migrate`] before anything else.
+    pub(crate) is_old: bool,
+}
+
+/// Makes sure that a database is there, of our version or an older one. A newer one is left untouched.
+pub(crate) fn ensure(data_dir: &Path) -> Result<Ensured, StoreError> {
     let path = file(data_dir);
     match version(data_dir)? {
-        Some(VERSION) => Ok(path),
-        Some(found) => Err(StoreError::OtherVersion {
+        Some(found) if found == 0 || found > VERSION => Err(StoreError::OtherVersion {
             path,
             found,
             ours: VERSION,
         }),
+        Some(VERSION) => Ok(Ensured { path, is_old: false }),
+        // The header may be behind the write-ahead log.
+        Some(_) => {
+            let is_old = user_version(&open(&path)?)? < VERSION;
+            Ok(Ensured { path, is_old })
+        }
         None => {
             // Messages are private: nobody else may look in.
             fs::DirBuilder::new()
@@ -186,9 +108,44 @@ pub(crate) fn ensure(data_dir: &Path) -> Result<PathBuf, StoreError> {
                 .create(data_dir)
                 .map_err(|e| unusable(data_dir, &e))?;
             create(data_dir, &path)?;
-            Ok(path)
+            Ok(Ensured { path, is_old: false })
         }
     }
+}
+
+/// Brings an older database up to our version. The caller holds the server's lock: no older server works on it.
+pub(crate) fn migrate(path: &Path) -> Result<(), StoreError> {
+    let conn = open(path)?;
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    let from = user_version(&conn)?;
+    run_steps(&conn, STEPS)?;
+    // Readers learn the version from the file's header.
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    tracing::info!(from, to = VERSION, path = %path.display(), "the database has been brought up to date");
+    Ok(())
+}
+
+/// Does the steps that a database lacks, each in one transaction with its number.
+fn run_steps(conn: &Connection, steps: &[&str]) -> Result<(), StoreError> {
+    for (number, sql) in (1_u32..).zip(steps) {
+        conn.execute_batch("BEGIN IMMEDIATE")?;
+        // Asked inside the transaction: another process may have been faster.
+        let done = user_version(conn).and_then(|found| {
+            if found < number {
+                conn.execute_batch(&format!("{sql}; PRAGMA user_version = {number};"))?;
+            }
+            Ok(conn.execute_batch("COMMIT")?)
+        });
+        if let Err(error) = done {
+            let _ = conn.execute_batch("ROLLBACK");
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn user_version(conn: &Connection) -> Result<u32, StoreError> {
+    Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 /// Makes the database beside its place and links it there complete, so that no process ever opens half of one.
@@ -201,14 +158,12 @@ fn create(data_dir: &Path, path: &Path) -> Result<(), StoreError> {
             "PRAGMA page_size = 8192;
              PRAGMA auto_vacuum = INCREMENTAL;
              PRAGMA synchronous = FULL;
-             BEGIN;
-             PRAGMA application_id = {APPLICATION_ID};
-             PRAGMA user_version = {VERSION};
-             {SQL}
-             COMMIT;
-             PRAGMA journal_mode = WAL;"
+             PRAGMA application_id = {APPLICATION_ID};"
         ))
-        .map_err(|e| opening(data_dir, &e));
+        .map_err(StoreError::from)
+        .and_then(|()| run_steps(&conn, STEPS))
+        .and_then(|()| Ok(conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?))
+        .map_err(|e| at(data_dir, e));
     let closed = conn.close().map_err(|(_, e)| opening(data_dir, &e));
     let linked = made.and(closed).and_then(|()| match fs::hard_link(&making, path) {
         Ok(()) => Ok(()),
@@ -231,7 +186,12 @@ fn unusable(path: &Path, why: &io::Error) -> StoreError {
 }
 
 fn opening(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
-    match StoreError::from(error) {
+    at(data_dir, StoreError::from(error))
+}
+
+/// An error of the disk with its place.
+fn at(data_dir: &Path, error: StoreError) -> StoreError {
+    match error {
         StoreError::Io(why) => StoreError::Path {
             path: data_dir.to_owned(),
             why,
@@ -245,9 +205,7 @@ fn opening(data_dir: &Path, error: &rusqlite::Error) -> StoreError {
 /// What a savepoint would undo is kept in memory: SQLite's files for that are in /var/tmp, and take an open file that a
 /// server with many calls may not have.
 pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(|e| opening(path, &e))?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
+    let conn = open(path)?;
     // A plan never depends on the values bound: else statements that are kept prepared are prepared again at each use.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
@@ -258,7 +216,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA temp_store = MEMORY;",
     )?;
     conn.set_prepared_statement_cache_capacity(64);
-    let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let found = user_version(&conn)?;
     if found != VERSION {
         return Err(StoreError::OtherVersion {
             path: path.to_owned(),
@@ -267,4 +225,34 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
         });
     }
     Ok(conn)
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| opening(path, &e))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_leaves_the_database_as_the_step_before_made_it() {
+        let conn = Connection::open_in_memory().unwrap();
+        let broken = ["CREATE TABLE a (x)", "CREATE TABLE b (x); CREATE TABLE a (x)"];
+        assert!(run_steps(&conn, &broken).is_err());
+        assert_eq!(user_version(&conn), Ok(1));
+        let tables = |conn: &Connection| -> i64 {
+            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+                .unwrap()
+        };
+        assert_eq!(tables(&conn), 1);
+        // Mended, it goes on from there, and a second time does nothing.
+        for _ in 0..2 {
+            run_steps(&conn, &["CREATE TABLE a (x)", "CREATE TABLE b (x)"]).unwrap();
+            assert_eq!((user_version(&conn), tables(&conn)), (Ok(2), 2));
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod fixture;
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use fixture::{count, deposit, pattern, raw, subscriber};
-use segue_store::{Store, StoreError, version};
+use segue_store::{Store, StoreError, VERSION, version};
 
 fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<_> = fs::read_dir(dir)
@@ -30,12 +30,12 @@ fn a_new_directory_gets_a_database_with_our_settings() {
     assert_eq!(version(&dir), Ok(None));
     let store = Store::open(&dir).unwrap();
     store.put_subscriber(subscriber("bob")).unwrap();
-    assert_eq!(version(&dir), Ok(Some(1)));
+    assert_eq!(version(&dir), Ok(Some(VERSION)));
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&dir).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o700, "messages are private");
     assert_eq!(count(&dir, "PRAGMA auto_vacuum"), 2);
     assert_eq!(count(&dir, "PRAGMA page_size"), 8192);
-    assert_eq!(count(&dir, "PRAGMA user_version"), 1);
+    assert_eq!(count(&dir, "PRAGMA user_version"), i64::from(VERSION));
     let mode: String = raw(&dir).query_row("PRAGMA journal_mode", [], |r| r.get(0)).unwrap();
     assert_eq!(mode, "wal");
     assert_eq!(
@@ -51,17 +51,21 @@ fn a_new_directory_gets_a_database_with_our_settings() {
 fn a_directory_of_another_version_is_refused_and_left_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     drop(Store::open(dir.path()).unwrap());
-    raw(dir.path()).execute_batch("PRAGMA user_version = 7").unwrap();
+    raw(dir.path()).execute_batch("PRAGMA user_version = 700").unwrap();
     let before = contents(dir.path());
 
     let refused = Store::open(dir.path()).unwrap_err();
 
     assert_eq!(refused.code(), "other_version");
-    assert!(refused.to_string().contains("version 7"), "{refused}");
+    assert!(refused.to_string().contains("version 700"), "{refused}");
     assert!(refused.fix().contains("--data"), "{}", refused.fix());
     assert!(matches!(
         Store::open_server(dir.path()),
-        Err(StoreError::OtherVersion { found: 7, ours: 1, .. })
+        Err(StoreError::OtherVersion {
+            found: 700,
+            ours: VERSION,
+            ..
+        })
     ));
     assert_eq!(contents(dir.path()), before);
 }

@@ -166,7 +166,7 @@ fn data_dir(config: &Config) -> Check {
     const NAME: &str = "data directory";
     let dir = &config.data_dir;
     match segue_store::version(dir) {
-        Ok(None | Some(segue_store::VERSION)) => {}
+        Ok(None | Some(1..=segue_store::VERSION)) => {}
         Ok(Some(found)) => {
             let error = segue_store::StoreError::OtherVersion {
                 path: dir.clone(),

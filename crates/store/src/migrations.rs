@@ -1,0 +1,159 @@
+//! The schema's steps: step N, counted from 1, makes version N out of version N - 1.
+//!
+//! A new database runs all of them, an older one those it lacks; each in one transaction together with its
+//! `user_version`. A step that has been released is never changed: what it lacks is a further step.
+//!
+//! To add one: append a constant here and to [`STEPS`], describe the tables in `schema.rs`, and let
+//! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
+
+/// Every step, in order.
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION];
+
+/// 1: subscribers, clips, messages, calls.
+const FIRST: &str = "
+CREATE TABLE blob (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    staged    INTEGER NOT NULL CHECK (staged IN (0, 1)),
+    stager    TEXT NOT NULL CHECK (stager IN ('server', 'command')),
+    staged_at INTEGER NOT NULL,
+    bytes     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX blob_staged ON blob (id) WHERE staged = 1;
+
+CREATE TABLE blob_chunk (
+    id   INTEGER PRIMARY KEY,
+    blob INTEGER NOT NULL REFERENCES blob (id),
+    seq  INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    UNIQUE (blob, seq)
+) STRICT;
+
+CREATE TABLE clip (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    name        TEXT NOT NULL UNIQUE,
+    duration_ms INTEGER NOT NULL,
+    poster      INTEGER REFERENCES blob (id)
+) STRICT;
+
+CREATE TABLE rendition (
+    clip             INTEGER NOT NULL REFERENCES clip (id),
+    profile          TEXT NOT NULL,
+    profile_level_id BLOB,
+    cache            INTEGER NOT NULL REFERENCES blob (id),
+    PRIMARY KEY (clip, profile)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE subscriber (
+    user         TEXT PRIMARY KEY,
+    target       TEXT NOT NULL,
+    clip         TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED,
+    hold_ms      INTEGER,
+    no_answer_ms INTEGER,
+    greeting     TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE retention (
+    mailbox   TEXT PRIMARY KEY,
+    heard_max INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message (
+    id          TEXT PRIMARY KEY,
+    mailbox     TEXT NOT NULL,
+    call_id     TEXT NOT NULL,
+    sip_call_id TEXT NOT NULL,
+    caller      TEXT NOT NULL,
+    caller_name TEXT,
+    received_at INTEGER NOT NULL,
+    heard_at    INTEGER,
+    duration_ms INTEGER NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('video', 'audio')),
+    media_state TEXT NOT NULL CHECK (media_state IN ('ready', 'raw')),
+    bytes       INTEGER NOT NULL,
+    interrupted INTEGER NOT NULL CHECK (interrupted IN (0, 1)),
+    media       INTEGER NOT NULL REFERENCES blob (id),
+    media_type  TEXT NOT NULL,
+    poster      INTEGER REFERENCES blob (id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_mailbox ON message (mailbox, id);
+CREATE INDEX message_heard ON message (mailbox, heard_at, id) WHERE heard_at IS NOT NULL;
+CREATE INDEX message_sip_call_id ON message (sip_call_id);
+CREATE INDEX message_raw ON message (id) WHERE media_state = 'raw';
+
+CREATE TABLE gone (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notice (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    message    TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+    event      TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX notice_message ON notice (message);
+
+CREATE TABLE call (
+    id          TEXT PRIMARY KEY,
+    sip_call_id TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    record      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX call_sip_call_id ON call (sip_call_id);
+CREATE INDEX call_started_at ON call (started_at);
+";
+
+/// 2: rules beyond `heard_max`, pins, trash, warnings, the audit, leases, and media outside the database.
+///
+/// In `retention` NULL means the default and -1 means no limit; until now NULL was no limit.
+const RETENTION: &str = "
+ALTER TABLE retention ADD COLUMN heard_age_ms INTEGER;
+ALTER TABLE retention ADD COLUMN unheard_max INTEGER;
+ALTER TABLE retention ADD COLUMN unheard_age_ms INTEGER;
+ALTER TABLE retention ADD COLUMN max_bytes INTEGER;
+ALTER TABLE retention ADD COLUMN max_seconds INTEGER;
+ALTER TABLE retention ADD COLUMN scope TEXT CHECK (scope IN ('mailbox', 'conversation'));
+ALTER TABLE retention ADD COLUMN trash_ms INTEGER;
+UPDATE retention SET heard_max = -1 WHERE heard_max IS NULL;
+
+ALTER TABLE message ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1));
+ALTER TABLE message ADD COLUMN warned_at INTEGER;
+ALTER TABLE message ADD COLUMN deleted_at INTEGER;
+ALTER TABLE message ADD COLUMN deleted_by TEXT;
+CREATE INDEX message_ages ON message (mailbox, deleted_at, heard_at, received_at, warned_at, pinned);
+
+CREATE TABLE retention_audit (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    at           INTEGER NOT NULL,
+    mailbox      TEXT NOT NULL,
+    conversation TEXT,
+    message      TEXT NOT NULL,
+    rule         TEXT NOT NULL,
+    allowed      INTEGER NOT NULL,
+    found        INTEGER NOT NULL,
+    received_at  INTEGER NOT NULL,
+    heard_at     INTEGER,
+    warned_at    INTEGER,
+    deleted_at   INTEGER,
+    bytes        INTEGER NOT NULL,
+    duration_ms  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX retention_audit_mailbox ON retention_audit (mailbox, id);
+CREATE INDEX retention_audit_at ON retention_audit (at);
+
+ALTER TABLE blob ADD COLUMN place TEXT NOT NULL DEFAULT 'sqlite' CHECK (place IN ('sqlite', 'dir'));
+ALTER TABLE blob ADD COLUMN doomed INTEGER NOT NULL DEFAULT 0 CHECK (doomed IN (0, 1));
+CREATE INDEX blob_doomed ON blob (id) WHERE doomed = 1;
+
+CREATE TABLE lease (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    blob   INTEGER NOT NULL REFERENCES blob (id),
+    holder TEXT NOT NULL CHECK (holder IN ('server', 'command')),
+    until  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX lease_blob ON lease (blob);
+
+CREATE TABLE unlink (
+    blob INTEGER PRIMARY KEY
+) STRICT;
+";
