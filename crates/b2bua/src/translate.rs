@@ -171,7 +171,7 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
                 shell_word(&target)
             )
         }
-        Some(488) => "offer PCMU or PCMA (and H.264 for video) over RTP/AVP or RTP/AVPF".to_owned(),
+        Some(488) => "offer PCMU, PCMA, G722 or opus (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF".to_owned(),
         _ => "see `segue call show` of this call".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use segue_mailbox::{Kind, RecordingManifest, StopCause, StreamInfo};
 use segue_records::CallResult;
-use segue_sdp::{Agreed, Codec};
+use segue_sdp::Agreed;
 
 use crate::{
     cx::Cx,
@@ -111,12 +111,7 @@ fn streams(answer: &Agreed) -> Vec<StreamInfo> {
         .map(|(stream, s)| StreamInfo {
             stream,
             payload_type: s.format.payload_type,
-            encoding: match s.format.codec {
-                Codec::Pcmu => "PCMU",
-                Codec::Pcma => "PCMA",
-                Codec::H264 { .. } => "H264",
-            }
-            .into(),
+            encoding: s.format.codec.encoding_name().into(),
             clock_rate: s.format.codec.clock_rate(),
             fmtp: s.format.fmtp.clone(),
         })

@@ -1,7 +1,7 @@
 //! Which prepared rendition of a clip fits what was agreed with A.
 
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
-use segue_sdp::{Agreed, Codec, Format, H264Need, h264_receives};
+use segue_sdp::{Agreed, Codec, Format, H264Need, Vp8Need, h264_receives, vp8_receives};
 
 use crate::io::ClipUse;
 
@@ -24,6 +24,9 @@ pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfi
     let order: &[RenditionProfile] = match format.codec {
         Codec::Pcmu => &[RenditionProfile::Pcmu],
         Codec::Pcma => &[RenditionProfile::Pcma],
+        Codec::G722 => &[RenditionProfile::G722],
+        Codec::Opus => &[RenditionProfile::Opus],
+        Codec::Vp8 => &[RenditionProfile::Vp8W640, RenditionProfile::Vp8W320],
         Codec::H264 { .. } => &[
             RenditionProfile::H264W640Mode1,
             RenditionProfile::H264W640Mode0,
@@ -33,24 +36,40 @@ pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfi
     };
     order.iter().copied().find(|profile| {
         let prepared = clip.renditions.iter().find(|r| r.profile == *profile);
-        prepared.is_some_and(|r| need(r).is_none_or(|need| h264_receives(format, need)))
+        prepared.is_some_and(|r| takes(format, r))
     })
 }
 
-/// What a video rendition asks of its receiver, at 25 pictures a second; `None` for audio.
-fn need(rendition: &RenditionInfo) -> Option<H264Need> {
+/// Pictures a second of every video rendition.
+const FRAME_RATE: u32 = 25;
+
+/// Whether who announced `format` can receive the rendition; sound is always received.
+fn takes(format: &Format, rendition: &RenditionInfo) -> bool {
     let (packetization_mode, level_idc, frame_macroblocks) = match rendition.profile {
-        RenditionProfile::Pcmu | RenditionProfile::Pcma => return None,
+        RenditionProfile::Pcmu | RenditionProfile::Pcma | RenditionProfile::G722 | RenditionProfile::Opus => {
+            return true;
+        }
+        RenditionProfile::Vp8W640 => return vp8_receives(format, vp8_need(40, 23)),
+        RenditionProfile::Vp8W320 => return vp8_receives(format, vp8_need(20, 12)),
         RenditionProfile::H264W640Mode1 => (1, 30, 920),
         RenditionProfile::H264W640Mode0 => (0, 30, 920),
         RenditionProfile::H264W320Mode1 => (1, 12, 240),
         RenditionProfile::H264W320Mode0 => (0, 12, 240),
     };
     let level_idc = rendition.profile_level_id.map_or(level_idc, |[_, _, level]| level);
-    Some(H264Need {
+    let need = H264Need {
         packetization_mode,
         level_idc,
         frame_macroblocks,
-        macroblocks_per_second: frame_macroblocks * 25,
-    })
+        macroblocks_per_second: frame_macroblocks * FRAME_RATE,
+    };
+    h264_receives(format, need)
+}
+
+fn vp8_need(width_macroblocks: u32, height_macroblocks: u32) -> Vp8Need {
+    Vp8Need {
+        width_macroblocks,
+        height_macroblocks,
+        frame_rate: FRAME_RATE,
+    }
 }

@@ -44,6 +44,12 @@ pub enum RenditionProfile {
     /// G.711 A-law, 20 ms packets.
     #[serde(rename = "pcma")]
     Pcma,
+    /// G.722, 64 kbit/s, 20 ms packets.
+    #[serde(rename = "g722")]
+    G722,
+    /// Opus, mono, 20 ms packets.
+    #[serde(rename = "opus")]
+    Opus,
     /// H.264 constrained baseline 640x360, 25 fps, packetization-mode 1 (FU-A, RFC 6184 §6.3).
     #[serde(rename = "h264-360-1")]
     H264W640Mode1,
@@ -56,17 +62,27 @@ pub enum RenditionProfile {
     /// The same, mode 0.
     #[serde(rename = "h264-180-0")]
     H264W320Mode0,
+    /// VP8 640x360, 25 fps.
+    #[serde(rename = "vp8-360")]
+    Vp8W640,
+    /// VP8 320x180, 25 fps, for receivers that limit the frame size (RFC 7741 §6.1).
+    #[serde(rename = "vp8-180")]
+    Vp8W320,
 }
 
 impl RenditionProfile {
     /// Every profile.
-    pub const ALL: [RenditionProfile; 6] = [
+    pub const ALL: [RenditionProfile; 10] = [
         RenditionProfile::Pcmu,
         RenditionProfile::Pcma,
+        RenditionProfile::G722,
+        RenditionProfile::Opus,
         RenditionProfile::H264W640Mode1,
         RenditionProfile::H264W640Mode0,
         RenditionProfile::H264W320Mode1,
         RenditionProfile::H264W320Mode0,
+        RenditionProfile::Vp8W640,
+        RenditionProfile::Vp8W320,
     ];
 
     /// Its name in files, tables and output; the same as its serde form.
@@ -74,10 +90,14 @@ impl RenditionProfile {
         match self {
             RenditionProfile::Pcmu => "pcmu",
             RenditionProfile::Pcma => "pcma",
+            RenditionProfile::G722 => "g722",
+            RenditionProfile::Opus => "opus",
             RenditionProfile::H264W640Mode1 => "h264-360-1",
             RenditionProfile::H264W640Mode0 => "h264-360-0",
             RenditionProfile::H264W320Mode1 => "h264-180-1",
             RenditionProfile::H264W320Mode0 => "h264-180-0",
+            RenditionProfile::Vp8W640 => "vp8-360",
+            RenditionProfile::Vp8W320 => "vp8-180",
         }
     }
 
@@ -88,7 +108,10 @@ impl RenditionProfile {
 
     /// A picture, not sound.
     pub fn is_video(self) -> bool {
-        !matches!(self, RenditionProfile::Pcmu | RenditionProfile::Pcma)
+        !matches!(
+            self,
+            RenditionProfile::Pcmu | RenditionProfile::Pcma | RenditionProfile::G722 | RenditionProfile::Opus
+        )
     }
 }
 
@@ -138,6 +161,6 @@ mod tests {
         for profile in RenditionProfile::ALL {
             assert_eq!(RenditionProfile::from_name(profile.name()), Some(profile));
         }
-        assert_eq!(RenditionProfile::from_name("vp8"), None);
+        assert_eq!(RenditionProfile::from_name("vp9"), None);
     }
 }

@@ -242,6 +242,7 @@ fn stream(kind: Kind, remote: SocketAddr) -> Stream {
         },
         dtmf_payload_type: None,
         our_payload_type: payload_type,
+        dtmf_clock_rate: 8_000,
         our_dtmf_payload_type: None,
         direction: Direction::SendRecv,
         pli: true,

@@ -37,9 +37,17 @@ pub(crate) struct MediaLine {
     pub direction: Direction,
     /// Formats of codecs that we know, in the peer's order.
     pub formats: Vec<Format>,
-    /// Payload type of telephone-event/8000.
-    pub telephone_event: Option<u8>,
+    /// Payload types of telephone-event with their clock rates in Hz, in the peer's order.
+    pub telephone_events: Vec<TelephoneEvent>,
     pub feedback: Vec<Feedback>,
+}
+
+/// telephone-event under its payload type (RFC 4733).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TelephoneEvent {
+    pub payload_type: u8,
+    /// RTP clock rate in Hz.
+    pub clock_rate: u32,
 }
 
 /// Where a peer wants its packets.
@@ -169,7 +177,7 @@ impl MediaLine {
                 .filter_map(|a| a.value.as_deref())
         };
         let mut formats = Vec::new();
-        let mut telephone_event = None;
+        let mut telephone_events = Vec::new();
         for payload_type in media.fmt.split_whitespace().take(FORMATS_MAX).filter_map(payload_type) {
             let of_this = |value: &'static str| {
                 values(value).find_map(|v| {
@@ -186,7 +194,10 @@ impl MediaLine {
                         fmtp: fmtp.map(str::to_owned),
                     });
                 }
-                Some(Encoding::TelephoneEvent) => telephone_event = telephone_event.or(Some(payload_type)),
+                Some(Encoding::TelephoneEvent { clock_rate }) => telephone_events.push(TelephoneEvent {
+                    payload_type,
+                    clock_rate,
+                }),
                 None => {}
             }
         }
@@ -199,7 +210,7 @@ impl MediaLine {
             rtcp: values("rtcp").find_map(rtcp),
             direction,
             formats,
-            telephone_event,
+            telephone_events,
             feedback: values("rtcp-fb").filter_map(feedback).take(FORMATS_MAX).collect(),
         }
     }
@@ -227,6 +238,14 @@ impl MediaLine {
         Some((SocketAddr::new(ip, self.port), rtcp))
     }
 
+    /// The telephone-event that goes with a codec: of its clock rate (RFC 4733 §2.1), else the first. Phones that send Opus with
+    /// telephone-event/8000 alone are common.
+    pub fn telephone_event(&self, codec: Codec) -> Option<TelephoneEvent> {
+        let fits = |event: &&TelephoneEvent| event.clock_rate == codec.clock_rate();
+        let events = &self.telephone_events;
+        events.iter().find(fits).or(events.first()).copied()
+    }
+
     /// Whether the peer takes this kind of feedback for a payload type.
     pub fn takes(&self, what: FeedbackKind, payload_type: u8) -> Option<Feedback> {
         self.feedback
@@ -238,7 +257,7 @@ impl MediaLine {
 
 enum Encoding {
     Codec(Codec),
-    TelephoneEvent,
+    TelephoneEvent { clock_rate: u32 },
 }
 
 /// What a payload type is: by its rtpmap, or one of the static types (RFC 3551 §6).
@@ -247,6 +266,7 @@ fn encoding(rtpmap: Option<&str>, payload_type: u8, fmtp: Option<&str>) -> Optio
         None => match payload_type {
             0 => Codec::Pcmu,
             8 => Codec::Pcma,
+            9 => Codec::G722,
             _ => return None,
         },
         Some(map) => {
@@ -257,8 +277,12 @@ fn encoding(rtpmap: Option<&str>, payload_type: u8, fmtp: Option<&str>) -> Optio
             match (name.as_str(), clock_rate, channels) {
                 ("PCMU", "8000", "1") => Codec::Pcmu,
                 ("PCMA", "8000", "1") => Codec::Pcma,
+                ("G722", "8000", "1") => Codec::G722,
+                ("OPUS", "48000", "2") => Codec::Opus,
+                ("VP8", "90000", _) => Codec::Vp8,
                 ("H264", "90000", _) => h264::codec(fmtp)?,
-                ("TELEPHONE-EVENT", "8000", _) => return Some(Encoding::TelephoneEvent),
+                ("TELEPHONE-EVENT", "8000", _) => return Some(Encoding::TelephoneEvent { clock_rate: 8_000 }),
+                ("TELEPHONE-EVENT", "48000", _) => return Some(Encoding::TelephoneEvent { clock_rate: 48_000 }),
                 _ => return None,
             }
         }

@@ -4,9 +4,11 @@
 
 mod description;
 mod error;
+mod fmtp;
 mod h264;
 mod side;
 mod stream;
+mod vp8;
 mod write;
 
 pub use description::Description;
@@ -14,3 +16,4 @@ pub use error::{SdpError, WarnCode, Warning};
 pub use h264::{H264Need, h264_receives};
 pub use side::{Agreed, Choice, Side};
 pub use stream::{Carried, Codec, Direction, Format, Kind, Stream};
+pub use vp8::{Vp8Need, vp8_receives};

@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     Codec, Description, Direction, Format, Kind, SdpError, Stream, WarnCode, Warning,
-    description::{Address, Feedback, FeedbackKind, MediaLine},
-    h264,
+    description::{Address, Feedback, FeedbackKind, MediaLine, TelephoneEvent},
+    fmtp, h264,
     write::{Line, LiveLine, render},
 };
 
@@ -133,12 +133,24 @@ impl Side {
             .streams()
             .map(|stream| {
                 let audio = stream.kind == Kind::Audio;
-                let payload_type = match stream.format.codec {
+                let codec = stream.format.codec;
+                let dynamic = |ours| Some(stream.format.payload_type).filter(|pt| *pt >= 96).unwrap_or(ours);
+                let payload_type = match codec {
                     Codec::Pcmu => 0,
                     Codec::Pcma => 8,
-                    Codec::H264 { .. } if stream.format.payload_type >= 96 => stream.format.payload_type,
-                    Codec::H264 { .. } => 97,
+                    Codec::G722 => 9,
+                    Codec::Opus => dynamic(111),
+                    Codec::Vp8 => dynamic(98),
+                    Codec::H264 { .. } => dynamic(97),
                 };
+                let telephone_event = audio.then(|| {
+                    let theirs = stream.dtmf_payload_type.filter(|pt| *pt >= 96);
+                    let ours = if payload_type == 101 { 102 } else { 101 };
+                    TelephoneEvent {
+                        payload_type: theirs.unwrap_or(ours),
+                        clock_rate: stream.dtmf_clock_rate,
+                    }
+                });
                 let all = |what| Feedback {
                     payload_type: None,
                     what,
@@ -147,9 +159,10 @@ impl Side {
                     kind: stream.kind,
                     proto: "RTP/AVP".into(),
                     payload_type,
-                    codec: stream.format.codec,
+                    codec,
                     level_asymmetry: true,
-                    telephone_event: audio.then(|| stream.dtmf_payload_type.filter(|pt| *pt >= 96).unwrap_or(101)),
+                    fmtp: fmtp::carried_on(codec, stream.format.fmtp.as_deref()),
+                    telephone_event,
                     direction: Direction::SendRecv,
                     feedback: if audio {
                         Vec::new()
@@ -268,7 +281,11 @@ impl Side {
             payload_type: format.payload_type,
             codec: format.codec,
             level_asymmetry,
-            telephone_event: stream.dtmf_payload_type,
+            fmtp: fmtp::answer(format.codec, format.fmtp.as_deref()),
+            telephone_event: stream.dtmf_payload_type.map(|payload_type| TelephoneEvent {
+                payload_type,
+                clock_rate: stream.dtmf_clock_rate,
+            }),
             direction: stream.direction,
             feedback: feedback
                 .into_iter()
@@ -306,7 +323,7 @@ impl Unusable {
             ),
             Unusable::Format => (
                 WarnCode::MediaFormat,
-                "Incompatible media format: PCMU, PCMA or H264 is needed",
+                "Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed",
             ),
         };
         SdpError::Unusable(Warning::new(code, text))
@@ -331,7 +348,8 @@ fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
 
 fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
     let remotes = line.remotes();
-    let dtmf_payload_type = line.telephone_event.filter(|_| kind == Kind::Audio);
+    let event = line.telephone_event(format.codec).filter(|_| kind == Kind::Audio);
+    let dtmf_payload_type = event.map(|event| event.payload_type);
     Stream {
         kind,
         our_payload_type: format.payload_type,
@@ -342,6 +360,7 @@ fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
         fir: line.takes(FeedbackKind::Fir, format.payload_type).is_some(),
         format,
         dtmf_payload_type,
+        dtmf_clock_rate: event.map_or(8_000, |event| event.clock_rate),
         direction: line.direction.reversed(),
     }
 }
@@ -350,9 +369,10 @@ fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stre
     let kind = usable(theirs, address)?;
     // The payload type that we offered may only stand in the answer for the very same configuration (RFC 6184 §8.2.2), so a
     // phone that answers it with an incomplete fmtp is believed.
-    let same_number = theirs.formats.iter().find(|f| {
-        f.payload_type == ours.payload_type && std::mem::discriminant(&f.codec) == std::mem::discriminant(&ours.codec)
-    });
+    let same_number = theirs
+        .formats
+        .iter()
+        .find(|f| f.payload_type == ours.payload_type && f.codec.is_same_kind(ours.codec));
     let format = match same_number {
         Some(format) => Format {
             codec: ours.codec,
@@ -367,9 +387,13 @@ fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stre
     };
     let mut stream = stream(kind, theirs, format);
     stream.our_payload_type = ours.payload_type;
-    if ours.telephone_event.is_none() {
-        stream.dtmf_payload_type = None;
-    }
-    stream.our_dtmf_payload_type = ours.telephone_event.filter(|_| stream.dtmf_payload_type.is_some());
+    // An answer takes up what was offered: a telephone-event of another clock rate was not.
+    let event = ours.telephone_event.and_then(|ours| {
+        let same_clock = |event: &&TelephoneEvent| event.clock_rate == ours.clock_rate;
+        Some((ours, theirs.telephone_events.iter().find(same_clock)?))
+    });
+    stream.our_dtmf_payload_type = event.map(|(ours, _)| ours.payload_type);
+    stream.dtmf_payload_type = event.map(|(_, theirs)| theirs.payload_type);
+    stream.dtmf_clock_rate = event.map_or(8_000, |(ours, _)| ours.clock_rate);
     Ok(stream)
 }

@@ -18,6 +18,12 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8000 Hz.
     Pcma,
+    /// G.722, 16 kHz sound under an RTP clock of 8000 Hz, by an old mistake (RFC 3551 §4.5.2).
+    G722,
+    /// Opus, 48000 Hz whatever it carries (RFC 7587 §4.1).
+    Opus,
+    /// VP8, 90000 Hz (RFC 7741).
+    Vp8,
     /// H.264, 90000 Hz (RFC 6184).
     H264 {
         /// `packetization-mode`: 0 or 1.
@@ -31,9 +37,27 @@ impl Codec {
     /// RTP clock rate in Hz.
     pub fn clock_rate(self) -> u32 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 8_000,
-            Codec::H264 { .. } => 90_000,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
+            Codec::Opus => 48_000,
+            Codec::Vp8 | Codec::H264 { .. } => 90_000,
         }
+    }
+
+    /// Its name in `a=rtpmap`.
+    pub fn encoding_name(self) -> &'static str {
+        match self {
+            Codec::Pcmu => "PCMU",
+            Codec::Pcma => "PCMA",
+            Codec::G722 => "G722",
+            Codec::Opus => "opus",
+            Codec::Vp8 => "VP8",
+            Codec::H264 { .. } => "H264",
+        }
+    }
+
+    /// Whether both are the same codec; parameters may differ.
+    pub fn is_same_kind(self, other: Codec) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 }
 
@@ -93,8 +117,10 @@ pub struct Stream {
     pub remote_rtcp: Option<SocketAddr>,
     /// The codec in use.
     pub format: Format,
-    /// Payload type of telephone-event/8000 (RFC 4733) for what we send, if agreed.
+    /// Payload type of telephone-event (RFC 4733) for what we send, if agreed.
     pub dtmf_payload_type: Option<u8>,
+    /// RTP clock rate of telephone-event in Hz: the codec's, or 8000 where a peer knows no other.
+    pub dtmf_clock_rate: u32,
     /// What we called the codec in our description. The peer names what it sends so, even when its answer calls the codec
     /// otherwise (RFC 3264 §5.1).
     pub our_payload_type: u8,

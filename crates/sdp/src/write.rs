@@ -4,7 +4,7 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use crate::{
     Codec, Direction, Kind,
-    description::{Feedback, FeedbackKind, MediaLine},
+    description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
 };
 
 /// One m-line of ours.
@@ -43,7 +43,9 @@ pub(crate) struct LiveLine {
     pub payload_type: u8,
     pub codec: Codec,
     pub level_asymmetry: bool,
-    pub telephone_event: Option<u8>,
+    /// `a=fmtp` of the codec, where it is not made of its parameters.
+    pub fmtp: Option<String>,
+    pub telephone_event: Option<TelephoneEvent>,
     pub direction: Direction,
     pub feedback: Vec<Feedback>,
 }
@@ -83,12 +85,22 @@ impl LiveLine {
         };
         let (proto, pt) = (&self.proto, self.payload_type);
         match self.telephone_event {
-            Some(event) => put(out, format_args!("m={media} {port} {proto} {pt} {event}")),
+            Some(event) => put(
+                out,
+                format_args!("m={media} {port} {proto} {pt} {}", event.payload_type),
+            ),
             None => put(out, format_args!("m={media} {port} {proto} {pt}")),
         }
         match self.codec {
-            Codec::Pcmu => put(out, format_args!("a=rtpmap:{pt} PCMU/8000")),
-            Codec::Pcma => put(out, format_args!("a=rtpmap:{pt} PCMA/8000")),
+            codec @ (Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Vp8) => {
+                // Opus always says two channels (RFC 7587 §7).
+                let channels = if codec == Codec::Opus { "/2" } else { "" };
+                let (name, clock_rate) = (codec.encoding_name(), codec.clock_rate());
+                put(out, format_args!("a=rtpmap:{pt} {name}/{clock_rate}{channels}"));
+                if let Some(fmtp) = &self.fmtp {
+                    put(out, format_args!("a=fmtp:{pt} {fmtp}"));
+                }
+            }
             Codec::H264 {
                 packetization_mode,
                 profile_level_id: [profile, constraints, level],
@@ -108,9 +120,16 @@ impl LiveLine {
                 );
             }
         }
-        if let Some(event) = self.telephone_event {
-            put(out, format_args!("a=rtpmap:{event} telephone-event/8000"));
-            put(out, format_args!("a=fmtp:{event} 0-15"));
+        if let Some(TelephoneEvent {
+            payload_type,
+            clock_rate,
+        }) = self.telephone_event
+        {
+            put(
+                out,
+                format_args!("a=rtpmap:{payload_type} telephone-event/{clock_rate}"),
+            );
+            put(out, format_args!("a=fmtp:{payload_type} 0-15"));
         }
         for feedback in &self.feedback {
             let what = match feedback.what {

@@ -65,24 +65,30 @@ fn baresip_gets_pcmu_h264_and_feedback() {
 }
 
 #[test]
-fn linphone_keeps_avpf_and_its_own_feedback_numbers() {
+fn linphone_gets_its_first_codecs_and_keeps_avpf_and_its_own_feedback_numbers() {
     let agreed = answer(include_str!("offers/linphone.sdp")).unwrap();
     let said = text(&agreed);
-    assert!(said.contains("m=audio 30000 RTP/AVPF 0 100\r\n"), "{said}");
-    assert!(said.contains("m=video 30002 RTP/AVPF 97\r\n"), "{said}");
-    assert!(said.contains("profile-level-id=42801f;packetization-mode=1"), "{said}");
+    assert!(said.contains("m=audio 30000 RTP/AVPF 96 101\r\n"), "{said}");
     assert!(
-        said.contains("a=rtcp-fb:97 nack pli\r\na=rtcp-fb:97 ccm fir\r\n"),
+        said.contains("a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n"),
         "{said}"
     );
     assert!(
-        !said.contains("rtcp-fb:96") && !said.contains("trr-int") && !said.contains("tmmbr"),
+        said.contains("m=video 30002 RTP/AVPF 96\r\na=rtpmap:96 VP8/90000\r\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("a=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 ccm fir\r\n"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("rtcp-fb:97") && !said.contains("trr-int") && !said.contains("tmmbr"),
         "{said}"
     );
     assert_eq!(
         agreed.audio.unwrap().dtmf_payload_type,
-        Some(100),
-        "the 8000 Hz one of three"
+        Some(101),
+        "the 48000 Hz one of three"
     );
 }
 
@@ -162,8 +168,8 @@ fn nothing_in_common_is_refused_with_the_warning_that_tells_most() {
         let error = answer(&offer).unwrap_err();
         (error.status(), error.warning().code.number())
     };
-    assert_eq!(case("m=audio 4000 RTP/AVP 9 18\n"), (488, 305));
-    assert_eq!(case("m=audio 4000 RTP/AVP 9\nm=text 4002 RTP/AVP 98\n"), (488, 305));
+    assert_eq!(case("m=audio 4000 RTP/AVP 4 18\n"), (488, 305));
+    assert_eq!(case("m=audio 4000 RTP/AVP 4\nm=text 4002 RTP/AVP 98\n"), (488, 305));
     assert_eq!(case("m=message 4000 TCP/MSRP *\n"), (488, 304));
     assert_eq!(case(""), (488, 304));
     assert_eq!(case("m=audio 4000 RTP/SAVP 0\n"), (488, 302));

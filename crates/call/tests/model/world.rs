@@ -48,7 +48,7 @@ impl World {
         let mut chance = |of: u64| rng.next_u64().is_multiple_of(of);
         let offer = match (chance(30), chance(30), chance(8), chance(2)) {
             (true, ..) => None,
-            (_, true, ..) => Some(sdp("m=audio 4000 RTP/AVP 9\r\n")),
+            (_, true, ..) => Some(sdp("m=audio 4000 RTP/AVP 4\r\n")),
             (_, _, true, _) => Some(sdp(&format!("{AUDIO}a=recvonly\r\n"))),
             (.., true) => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
             _ => Some(sdp(AUDIO)),

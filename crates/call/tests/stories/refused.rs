@@ -72,7 +72,7 @@ fn a_node_without_ports_is_overloaded() {
 
 #[test]
 fn nothing_in_common() {
-    let offer = Some(sdp("m=audio 4000 RTP/AVP 9 18\r\n"));
+    let offer = Some(sdp("m=audio 4000 RTP/AVP 4 18\r\n"));
     let (info, result, why) = refused(Setup {
         offer,
         ..Setup::default()
@@ -80,11 +80,11 @@ fn nothing_in_common() {
     assert_eq!((info.status, result), (488, CallResult::Rejected));
     assert_eq!(
         why,
-        "Nothing offered can be relayed: Incompatible media format: PCMU, PCMA or H264 is needed."
+        "Nothing offered can be relayed: Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed."
     );
     assert_eq!(
         info.warning.unwrap(),
-        "305 segue \"Incompatible media format: PCMU, PCMA or H264 is needed\""
+        "305 segue \"Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed\""
     );
     let offer = Some(sdp("m=audio 4000 RTP/SAVP 0\r\n"));
     let (info, ..) = refused(Setup {

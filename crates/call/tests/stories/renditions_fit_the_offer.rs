@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use segue_call::{ClipUse, MediaAction};
-use segue_mailbox::{ClipInfo, RenditionProfile as R};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile as R};
 use segue_records::CallResult;
 
 use crate::stage::{AUDIO, Setup, VIDEO, sdp};
@@ -62,6 +62,52 @@ fn level_and_mode_choose_the_picture() {
         None,
         "below level 1.2 sound alone"
     );
+}
+
+#[test]
+fn limits_of_a_vp8_receiver_choose_the_picture() {
+    let of = |fmtp: &str| {
+        let line = format!("m=video 4002 RTP/AVP 98\r\na=rtpmap:98 VP8/90000\r\n{fmtp}");
+        played(sdp(&format!("{AUDIO}{line}")), with_everything).unwrap().video
+    };
+    assert_eq!(of(""), Some(R::Vp8W640));
+    assert_eq!(of("a=fmtp:98 max-fr=30;max-fs=920\r\n"), Some(R::Vp8W640));
+    assert_eq!(of("a=fmtp:98 max-fs=396\r\n"), Some(R::Vp8W320));
+    assert_eq!(of("a=fmtp:98 max-fs=99\r\n"), None, "sound alone");
+    assert_eq!(of("a=fmtp:98 max-fs=3600;max-fr=15\r\n"), None);
+}
+
+#[test]
+fn a_callers_first_codec_that_the_clip_is_prepared_in_is_played() {
+    let offer = "m=audio 4000 RTP/AVP 96 9 0\r\na=rtpmap:96 opus/48000/2\r\n\
+                 m=video 4002 RTP/AVP 98 97\r\na=rtpmap:98 VP8/90000\r\na=rtpmap:97 H264/90000\r\n\
+                 a=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
+    let kinds = |clip: ClipUse| (clip.audio, clip.video);
+    assert_eq!(
+        kinds(played(sdp(offer), with_everything).unwrap()),
+        (Some(R::Opus), Some(R::Vp8W640))
+    );
+    let g722_first = offer.replace("96 9 0", "9 96 0");
+    assert_eq!(
+        kinds(played(sdp(&g722_first), with_everything).unwrap()).0,
+        Some(R::G722)
+    );
+    assert_eq!(
+        kinds(played(sdp(offer), |_| {}).unwrap()),
+        (Some(R::Pcmu), Some(R::H264W640Mode1)),
+        "a clip of an older store goes on in what it has"
+    );
+}
+
+/// A clip as it is prepared today.
+fn with_everything(clip: &mut ClipInfo) {
+    for profile in [R::G722, R::Opus, R::Vp8W640, R::Vp8W320] {
+        clip.renditions.push(RenditionInfo {
+            profile,
+            bytes: 1,
+            profile_level_id: None,
+        });
+    }
 }
 
 #[test]

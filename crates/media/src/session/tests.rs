@@ -237,6 +237,7 @@ fn stream(kind: Kind) -> Stream {
         },
         dtmf_payload_type: None,
         our_payload_type: payload_type,
+        dtmf_clock_rate: 8_000,
         our_dtmf_payload_type: None,
         direction: Direction::SendRecv,
         pli: true,

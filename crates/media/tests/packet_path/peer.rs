@@ -145,6 +145,7 @@ impl Phone {
             },
             dtmf_payload_type,
             our_payload_type: payload_type,
+            dtmf_clock_rate: 8_000,
             our_dtmf_payload_type: dtmf_payload_type,
             direction,
             pli: true,
