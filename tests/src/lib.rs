@@ -3,9 +3,11 @@
 
 pub mod browser;
 pub mod control;
+pub mod impair;
 pub mod movie;
 pub mod phone;
 pub mod picture;
+pub mod road;
 pub mod segue;
 pub mod sipp;
 pub mod sound;

@@ -19,9 +19,10 @@ const FILE: &str = "recording.mp4";
 const CHUNK: usize = 4000;
 const OPUS_BIT_S: u32 = 40_000;
 
-/// Writes the recording; copies the pictures where one track can hold them, else encodes them anew.
+/// Writes the recording; copies the pictures where one track can hold them and all that they refer to is there, else encodes them anew.
 pub(super) fn write(recording: &Recording, out_dir: &Path) -> Result<String, JobError> {
-    let copy = !video::sets_change(&recording.pictures);
+    let pictures = &recording.pictures;
+    let copy = !video::sets_change(pictures) && !video::refer_to_lost(pictures);
     let done = run(recording, copy, out_dir);
     match done {
         Err(error) if copy && !recording.pictures.is_empty() => {
@@ -38,7 +39,11 @@ fn run(recording: &Recording, copy: bool, out_dir: &Path) -> Result<(), JobError
     let has_audio = !recording.audio.is_empty();
     let mut description = "mp4mux name=mux faststart=true ! filesink name=file".to_owned();
     if has_video {
-        let anew = if copy { String::new() } else { transcode()? };
+        let anew = if copy {
+            String::new()
+        } else {
+            transcode(video::sets_change(&recording.pictures))?
+        };
         description.push_str(&format!(
             " appsrc name=video ! h264parse ! {anew} video/x-h264,stream-format=avc,alignment=au ! queue ! mux."
         ));
@@ -144,15 +149,19 @@ fn pcm_caps() -> gst::Caps {
         .build()
 }
 
-/// Decodes and encodes anew in one size, for senders that changed theirs.
-fn transcode() -> Result<String, JobError> {
+/// Decodes and encodes anew, in one size for senders that changed theirs.
+fn transcode(size_changes: bool) -> Result<String, JobError> {
     let decoder = first_of(&["avdec_h264", "openh264dec"])?;
     let encoder = match first_of(&["x264enc", "openh264enc"])? {
         "x264enc" => "x264enc bitrate=800 speed-preset=veryfast tune=zerolatency key-int-max=50",
         other => other,
     };
+    let size = if size_changes {
+        ",width=640,height=480,pixel-aspect-ratio=1/1"
+    } else {
+        ""
+    };
     Ok(format!(
-        "{decoder} ! videoconvert ! videoscale add-borders=true ! \
-         video/x-raw,format=I420,width=640,height=480,pixel-aspect-ratio=1/1 ! {encoder} ! h264parse !"
+        "{decoder} ! videoconvert ! videoscale add-borders=true ! video/x-raw,format=I420{size} ! {encoder} ! h264parse !"
     ))
 }

@@ -5,7 +5,8 @@ use super::MS;
 use super::clock::{TimedRun, Track};
 use crate::h264::{self, Depacketiser};
 
-/// After a loss the picture stands until the next key frame if that comes within this time; otherwise a smeared one is better.
+/// After a loss the picture stands until the next key frame if that comes within this time. Of a sender that ignores every request for
+/// one a smeared picture that moves is better: it is decoded with what is there and encoded anew.
 const FREEZE_NS_MAX: i64 = 2000 * MS;
 /// Two pictures are at least this far apart, so that times only grow.
 const APART_NS_MIN: i64 = MS;
@@ -44,6 +45,14 @@ pub(super) fn pictures(track: &Track, fmtp: &str) -> Vec<Picture> {
 pub(super) fn sets_change(pictures: &[Picture]) -> bool {
     let first: Vec<_> = pictures.first().into_iter().flat_map(sets).collect();
     pictures.iter().skip(1).flat_map(sets).any(|set| !first.contains(&set))
+}
+
+/// Whether pictures refer to some that were lost: not every player would show a copy of them.
+pub(super) fn refer_to_lost(pictures: &[Picture]) -> bool {
+    pictures
+        .iter()
+        .skip(1)
+        .any(|picture| picture.after_loss && !picture.key)
 }
 
 fn sets(picture: &Picture) -> impl Iterator<Item = &Vec<u8>> {
