@@ -294,7 +294,7 @@ mod tests {
     }
 
     fn audio(text: &str) -> u16 {
-        text.lines().find_map(|line| port_in(line)).expect("an m-line")
+        text.lines().find_map(port_in).expect("an m-line")
     }
 
     #[test]
