@@ -88,12 +88,7 @@ mod tests {
             name: name.to_owned(),
             listen: listen.iter().map(|l| (*l).to_owned()).collect(),
             sources: sources.iter().map(|s| s.parse().unwrap()).collect(),
-            reliable: Default::default(),
-            answer_at: Default::default(),
-            ringing_status: 183,
-            hold_ms: 0,
-            hold_max_ms: 60_000,
-            no_answer_ms: 20_000,
+            ..Profile::default()
         })
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use segue_call::{CallConfig, Input, LegId, Lookup, MediaAction, MediaEvent, Now, Ports, Source, StoreReply};
-use segue_policy::{AnswerAt, Plan, Profile, Reliable};
+use segue_policy::{Plan, Profile};
 use segue_records::{CallRecord, CallResult, UnixMs};
 use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
@@ -39,14 +39,10 @@ impl Desk {
     fn new() -> Desk {
         let profile = Profile {
             name: "test".into(),
-            listen: Vec::new(),
             sources: vec!["10.0.0.0/8".parse().unwrap()],
-            reliable: Reliable::Supported,
-            answer_at: AnswerAt::Greeting,
             ringing_status: 180,
-            hold_ms: 0,
             hold_max_ms: 1_000,
-            no_answer_ms: 20_000,
+            ..Profile::default()
         };
         let socket = Local {
             protocol: Protocol::Udp,
@@ -103,10 +99,8 @@ impl Desk {
                     let plan = Plan {
                         mailbox: "b".into(),
                         target: format!("sip:b@10.2.0.{}:5060", key.0),
-                        clip: None,
-                        hold_ms: 0,
                         no_answer_ms: 20_000,
-                        greeting: None,
+                        ..Plan::default()
                     };
                     let (clip, greeting, beep) = (None, None, None);
                     let lookup = Lookup {

@@ -16,14 +16,8 @@ const X: &str = "10.0.0.254:5060";
 fn shard() -> Shard {
     let profile = Profile {
         name: "phones".into(),
-        listen: Vec::new(),
         sources: vec!["10.0.0.0/8".parse().unwrap()],
-        reliable: Default::default(),
-        answer_at: Default::default(),
-        ringing_status: 183,
-        hold_ms: 0,
-        hold_max_ms: 60_000,
-        no_answer_ms: 20_000,
+        ..Profile::default()
     };
     Shard::new(ShardConfig {
         endpoint: EndpointConfig {

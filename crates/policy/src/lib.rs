@@ -5,5 +5,5 @@ mod profile;
 mod subscriber;
 
 pub use plan::Plan;
-pub use profile::{AnswerAt, Profile, ProfileError, Reliable};
+pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, Profile, ProfileError, Reliable};
 pub use subscriber::{Subscriber, UserError, check_user};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Profile, Subscriber};
 
 /// What this call will do, all defaults resolved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The mailbox that a message would go to.
     pub mailbox: String,
@@ -44,9 +44,7 @@ mod tests {
             user: "bob".to_owned(),
             target: "sip:bob@127.0.0.1:5070".to_owned(),
             clip: Some("ring".to_owned()),
-            hold_ms: None,
-            no_answer_ms: None,
-            greeting: None,
+            ..Subscriber::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! A profile: how Segue behaves towards one kind of peer. Read from `sip-profiles/*.toml`.
+//! A profile: how Segue behaves towards one kind of peer. Read from `sip-profiles/*.toml`; `docs/profiles.md` has every key.
 
 use std::net::IpAddr;
 
@@ -6,36 +6,68 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// One profile file.
+/// One profile file. What it leaves out is as in [`Profile::default`].
+///
+/// A new key wants: a field here with its default, its place in [`KEYS`], its bounds in [`Profile::check`], a line in
+/// `sip-profiles/softphone.toml` and a row in `docs/profiles.md`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Profile {
     /// Its name, also in logs.
     pub name: String,
     /// Listening sockets it serves, `address:port`; empty: all.
-    #[serde(default)]
     pub listen: Vec<String>,
     /// Sources it admits.
     pub sources: Vec<IpNet>,
     /// When provisional responses are sent reliably (RFC 3262).
-    #[serde(default)]
     pub reliable: Reliable,
     /// When A gets the 200 for the mailbox.
-    #[serde(default)]
     pub answer_at: AnswerAt,
     /// Status sent to A when B rings: 180 or 183.
-    #[serde(default = "default_ringing_status")]
     pub ringing_status: u16,
     /// Hold for subscribers that name none, milliseconds.
-    #[serde(default)]
     pub hold_ms: u64,
     /// Longest hold, milliseconds.
-    #[serde(default = "default_hold_max_ms")]
     pub hold_max_ms: u64,
     /// Ring time for subscribers that name none, milliseconds.
-    #[serde(default = "default_no_answer_ms")]
     pub no_answer_ms: u64,
 }
+
+impl Default for Profile {
+    /// Without name and sources, which every file must give.
+    fn default() -> Profile {
+        Profile {
+            name: String::new(),
+            listen: Vec::new(),
+            sources: Vec::new(),
+            reliable: Reliable::Supported,
+            answer_at: AnswerAt::Greeting,
+            ringing_status: 183,
+            hold_ms: 0,
+            hold_max_ms: 60_000,
+            no_answer_ms: 20_000,
+        }
+    }
+}
+
+/// Each key of a profile, and what it wants.
+pub const KEYS: &[(&str, &str)] = &[
+    ("name", "a name for logs, e.g. \"softphone\""),
+    (
+        "listen",
+        "a list of listening sockets, e.g. [\"127.0.0.1:5060\"]; empty: all",
+    ),
+    (
+        "sources",
+        "a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]",
+    ),
+    ("reliable", "\"supported\" or \"required\""),
+    ("answer_at", "\"greeting\" or \"after_greeting\""),
+    ("ringing_status", "180 or 183"),
+    ("hold_ms", "milliseconds from 0 to hold_max_ms"),
+    ("hold_max_ms", "milliseconds from 0 to 170000"),
+    ("no_answer_ms", "milliseconds from 1 to 170000"),
+];
 
 /// When provisional responses are sent reliably.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,69 +91,60 @@ pub enum AnswerAt {
     AfterGreeting,
 }
 
-fn default_ringing_status() -> u16 {
-    183
-}
-
-fn default_hold_max_ms() -> u64 {
-    60_000
-}
-
-fn default_no_answer_ms() -> u64 {
-    20_000
-}
-
 /// The whole early phase stays under this, so no profile may plan more (call-flow rule: 170 s).
 const EARLY_MAX_MS: u64 = 170_000;
 
+/// Longest name, characters.
+const NAME_MAX: usize = 64;
+
 /// What is wrong with a profile that reads well.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ProfileError {
-    /// `name` is empty.
-    #[error("name is empty: give the profile a name for logs")]
-    NoName,
-    /// `sources` is empty.
-    #[error("sources is empty, so nobody is admitted: add a network, e.g. sources = [\"127.0.0.0/8\"]")]
-    NoSources,
-    /// `ringing_status` is neither 180 nor 183.
-    #[error("ringing_status = {0}: use 180 or 183")]
-    RingingStatus(u16),
-    /// A time is longer than an early dialog may last.
-    #[error("{key} = {ms}: at most {EARLY_MAX_MS}, since an early dialog may not last longer")]
-    TooLong {
-        /// Which key.
-        key: &'static str,
-        /// Its value.
-        ms: u64,
-    },
-    /// Nobody would ever ring.
-    #[error("no_answer_ms = 0: the callee would never ring; use e.g. 20000")]
-    NeverRings,
+#[error("{key} {why}")]
+pub struct ProfileError {
+    /// Which key of [`KEYS`].
+    pub key: &'static str,
+    /// What is wrong with it, after its name.
+    pub why: String,
 }
 
 impl Profile {
-    /// Whether its values make sense together.
+    /// Whether its values make sense, each and together.
     pub fn check(&self) -> Result<(), ProfileError> {
+        let wrong = |key, why: String| Err(ProfileError { key, why });
         if self.name.trim().is_empty() {
-            return Err(ProfileError::NoName);
+            return wrong("name", "is missing".into());
+        }
+        if self.name.chars().count() > NAME_MAX || self.name.contains(char::is_control) {
+            return wrong(
+                "name",
+                format!("is longer than {NAME_MAX} characters, or not in one line"),
+            );
         }
         if self.sources.is_empty() {
-            return Err(ProfileError::NoSources);
+            return wrong("sources", "is missing or empty, so nobody is admitted".into());
+        }
+        if let Some(listen) = self.listen.iter().find(|l| l.parse::<std::net::SocketAddr>().is_err()) {
+            return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
         }
         if !matches!(self.ringing_status, 180 | 183) {
-            return Err(ProfileError::RingingStatus(self.ringing_status));
+            return wrong("ringing_status", format!("= {}", self.ringing_status));
         }
-        for (key, ms) in [
-            ("hold_ms", self.hold_ms),
-            ("hold_max_ms", self.hold_max_ms),
-            ("no_answer_ms", self.no_answer_ms),
-        ] {
+        for (key, ms) in [("hold_max_ms", self.hold_max_ms), ("no_answer_ms", self.no_answer_ms)] {
             if ms > EARLY_MAX_MS {
-                return Err(ProfileError::TooLong { key, ms });
+                return wrong(
+                    key,
+                    format!("= {ms}, and no call may be unanswered for longer than {EARLY_MAX_MS}"),
+                );
             }
         }
+        if self.hold_ms > self.hold_max_ms {
+            return wrong(
+                "hold_ms",
+                format!("= {} is more than hold_max_ms = {}", self.hold_ms, self.hold_max_ms),
+            );
+        }
         if self.no_answer_ms == 0 {
-            return Err(ProfileError::NeverRings);
+            return wrong("no_answer_ms", "= 0, so that the callee would never ring".into());
         }
         Ok(())
     }
@@ -177,7 +200,6 @@ mod tests {
             "name = \"p\"\nsources = [\"10.0.0.0/8\"]\nsurces = []",
             "name = \"p\"\nsources = [\"10.0.0.0/99\"]",
             "name = \"p\"\nsources = [\"ten\"]",
-            "name = \"p\"",
             "name = \"p\"\nsources = [\"10.0.0.0/8\"]\nanswer_at = \"never\"",
         ] {
             assert!(toml::from_str::<Profile>(text).is_err(), "{text}");
@@ -185,23 +207,26 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        let with = |change: fn(&mut Profile)| {
+    fn what_makes_no_sense_is_refused_by_its_key() {
+        type Change = fn(&mut Profile);
+        let wrong: [(Change, &str); 11] = [
+            (|p| p.name = " ".to_owned(), "name"),
+            (|p| p.name = "a\nb".to_owned(), "name"),
+            (|p| p.name = "n".repeat(65), "name"),
+            (|p| p.sources.clear(), "sources"),
+            (|p| p.listen = vec!["here".to_owned()], "listen"),
+            (|p| p.ringing_status = 181, "ringing_status"),
+            (|p| p.hold_max_ms = 200_000, "hold_max_ms"),
+            (|p| p.hold_ms = 60_001, "hold_ms"),
+            (|p| p.no_answer_ms = 0, "no_answer_ms"),
+            (|p| p.no_answer_ms = 170_001, "no_answer_ms"),
+            (|p| (p.hold_ms, p.hold_max_ms) = (1, 0), "hold_ms"),
+        ];
+        for (change, key) in wrong {
             let mut profile = smallest();
             change(&mut profile);
-            profile.check()
-        };
-        assert_eq!(with(|p| p.name = " ".to_owned()), Err(ProfileError::NoName));
-        assert_eq!(with(|p| p.sources.clear()), Err(ProfileError::NoSources));
-        assert_eq!(with(|p| p.ringing_status = 181), Err(ProfileError::RingingStatus(181)));
-        assert_eq!(with(|p| p.no_answer_ms = 0), Err(ProfileError::NeverRings));
-        assert_eq!(
-            with(|p| p.hold_max_ms = 200_000),
-            Err(ProfileError::TooLong {
-                key: "hold_max_ms",
-                ms: 200_000
-            })
-        );
+            assert_eq!(profile.check().unwrap_err().key, key, "{profile:?}");
+        }
     }
 
     #[test]

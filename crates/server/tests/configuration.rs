@@ -58,7 +58,7 @@ fn config_prints_each_key_with_value_meaning_and_source() {
     );
     assert_eq!(keys(&rows[0]), sorted(["key", "value", "meaning", "source"]));
     assert_eq!(row(&rows, "key", "sip.t1_ms")["value"], 100);
-    assert_eq!(row(&rows, "key", "sip.t1_ms")["source"], "segue.toml:2");
+    assert_eq!(row(&rows, "key", "sip.t1_ms")["source"], "segue.toml:2:1");
     assert_eq!(row(&rows, "key", "media.ports")["source"], "SEGUE_MEDIA_PORTS");
     assert_eq!(row(&rows, "key", "sip.udp")["value"], json!(["127.0.0.1:5060"]));
     assert_eq!(row(&rows, "key", "sip.udp")["source"], "default");
@@ -80,13 +80,35 @@ fn a_wrong_configuration_stops_every_command_with_its_line() {
         let (said, line) = segue.fails(1, args);
         assert_eq!(said["code"], "bad_configuration");
         assert!(
-            line.contains("segue.toml:3: unknown key record.max_s; fix: did you mean record.max_ms?"),
+            line.contains("segue.toml:3:1: unknown key record.max_s; fix: did you mean record.max_ms?"),
             "{line}"
         );
     }
     segue.ok(&["config", "--config", "/dev/null"]);
     let (_, line) = segue.fails(1, &["config", "--config", "absent.toml"]);
     assert!(line.contains("absent.toml cannot be read"), "{line}");
+}
+
+#[test]
+fn config_check_reads_the_profiles_too_and_names_file_line_and_column() {
+    let segue = Segue::new();
+    let said = segue.json(&["config", "check"]);
+    assert_eq!(said, json!({"ok": true, "profiles": ["softphone"]}));
+    fs::create_dir(segue.dir().join("sip-profiles")).unwrap();
+    fs::write(
+        segue.dir().join("sip-profiles/office.toml"),
+        "name = \"office\"\nsources = [\"127.0.0.0/8\"]\nhold_ms = 99999\n",
+    )
+    .unwrap();
+    for args in [["config", "check"].as_slice(), &["run"]] {
+        let (said, line) = segue.fails(1, args);
+        assert_eq!(said["code"], "bad_profile");
+        let words = "sip-profiles/office.toml:3:11: hold_ms = 99999 is more than hold_max_ms = 60000; fix: hold_ms is";
+        assert!(line.contains(words), "{line}");
+    }
+    let doctor = segue.run(&["doctor"]);
+    assert_eq!(doctor.code, 1);
+    assert!(doctor.out.contains("office.toml:3:11: hold_ms"), "{}", doctor.out);
 }
 
 #[test]

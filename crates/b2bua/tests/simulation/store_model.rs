@@ -35,12 +35,11 @@ impl StoreScript {
             found: Found::Yes,
             lookup_takes: 5 * MS,
             subscriber: Some(Subscriber {
-                user: String::new(),
-                target: String::new(),
                 clip: Some("clip".into()),
                 hold_ms: Some(2_000),
                 no_answer_ms: Some(10_000),
                 greeting: Some("greeting".into()),
+                ..Subscriber::default()
             }),
             clip_exists: true,
             greeting_exists: true,
@@ -52,8 +51,6 @@ impl StoreScript {
 
     pub fn by(dice: &mut Dice) -> StoreScript {
         let subscriber = Subscriber {
-            user: String::new(),
-            target: String::new(),
             clip: dice.maybe(85, |_| "clip".into()),
             hold_ms: dice.maybe(85, |d| {
                 let hold = d.pick(&[0, 100, 2_000, 6_000, 12_000]);
@@ -61,6 +58,7 @@ impl StoreScript {
             }),
             no_answer_ms: dice.maybe(80, |d| d.between(500, 20_000)),
             greeting: dice.maybe(75, |_| "greeting".into()),
+            ..Subscriber::default()
         };
         StoreScript {
             found: dice.weigh(&[(94, Found::Yes), (4, Found::No), (2, Found::Broken)]),

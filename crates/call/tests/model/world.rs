@@ -10,7 +10,7 @@ use segue_call::{
     Call, CallConfig, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, StopCause};
-use segue_policy::{AnswerAt, Plan, Profile, Reliable};
+use segue_policy::{AnswerAt, Plan, Profile};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Kind;
 
@@ -75,10 +75,9 @@ impl World {
             } else {
                 "sip:bob@10.0.0.2".into()
             },
-            clip: None,
             hold_ms,
             no_answer_ms: if chance(5) { 400_000 } else { 20_000 },
-            greeting: None,
+            ..Plan::default()
         };
         let lookup = Lookup {
             plan,
@@ -95,18 +94,13 @@ impl World {
         };
         let profile = Profile {
             name: "softphone".into(),
-            listen: Vec::new(),
-            sources: Vec::new(),
-            reliable: Reliable::Supported,
             answer_at: if chance(2) {
                 AnswerAt::Greeting
             } else {
                 AnswerAt::AfterGreeting
             },
             ringing_status: if chance(2) { 180 } else { 183 },
-            hold_ms: 0,
-            hold_max_ms: 60_000,
-            no_answer_ms: 20_000,
+            ..Profile::default()
         };
         let incoming = Incoming {
             sip_call_id: "model".into(),

@@ -12,7 +12,7 @@ use segue_call::{
     Output, Ports, Source, StoreAction, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
-use segue_policy::{AnswerAt, Plan, Profile, Reliable};
+use segue_policy::{Plan, Profile};
 use segue_records::{CallRecord, UnixMs};
 
 mod agent;
@@ -108,14 +108,7 @@ impl Default for Setup {
             supports_100rel: false,
             profile: Profile {
                 name: "softphone".into(),
-                listen: Vec::new(),
-                sources: Vec::new(),
-                reliable: Reliable::Supported,
-                answer_at: AnswerAt::Greeting,
-                ringing_status: 183,
-                hold_ms: 0,
-                hold_max_ms: 60_000,
-                no_answer_ms: 20_000,
+                ..Profile::default()
             },
             lookup: StoreReply::Found(Box::new(lookup)),
             no_ports: Vec::new(),

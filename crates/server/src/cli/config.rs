@@ -1,11 +1,37 @@
-//! `segue config`: every setting with its value, meaning and source.
+//! `segue config`: every setting with its value, meaning and source; `segue config check`.
 
+use clap::Subcommand as ClapSubcommand;
 use serde_json::{Value, json};
 
 use super::{Context, output::Row};
-use crate::{config::KEYS, failure::Failure};
+use crate::{
+    config::{KEYS, load_profiles},
+    failure::Failure,
+};
 
-pub fn perform(context: &Context) -> Result<(), Failure> {
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// Read the configuration and every profile as the server would; say what is wrong by file, line and column
+    Check,
+}
+
+pub fn perform(command: Option<Command>, context: &Context) -> Result<(), Failure> {
+    match command {
+        None => print(context),
+        Some(Command::Check) => check(context),
+    }
+}
+
+/// The configuration itself has been read when we come here.
+fn check(context: &Context) -> Result<(), Failure> {
+    let profiles = load_profiles(&context.config)?;
+    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    context.out.object(&json!({"ok": true, "profiles": names}), || {
+        format!("the configuration and its profiles read well: {}", names.join(", "))
+    })
+}
+
+fn print(context: &Context) -> Result<(), Failure> {
     let rows = KEYS
         .iter()
         .map(|key| {

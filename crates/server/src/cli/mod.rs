@@ -60,8 +60,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         ready_file: Option<PathBuf>,
     },
-    /// Print every setting with its value, meaning and source
-    Config,
+    /// Print every setting with its value, meaning and source; or check them and the profiles
+    Config {
+        #[command(subcommand)]
+        command: Option<config::Command>,
+    },
     /// Say what is wrong with this machine or configuration
     Doctor,
     /// Clips: what callers see and hear before B, and greetings
@@ -168,7 +171,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
     };
     match cli.command {
         Command::Run { ready_file } => return crate::run::run(context.config, ready_file.as_deref()),
-        Command::Config => config::perform(&context),
+        Command::Config { command } => config::perform(command, &context),
         Command::Clip(command) => clip::perform(command, &context),
         Command::Subscriber(command) => subscriber::perform(command, &context),
         Command::Retention(command) => retention::perform(command, &context),

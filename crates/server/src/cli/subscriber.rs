@@ -89,10 +89,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let mut new = Subscriber {
                 user,
                 target,
-                clip: None,
-                hold_ms: None,
-                no_answer_ms: None,
-                greeting: None,
+                ..Subscriber::default()
             };
             options.apply(&mut new);
             context.new_store()?.add_subscriber(new.clone())?;

@@ -7,7 +7,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Config, KEYS, Source, value::Raw};
+use super::{
+    Config, KEYS, Source,
+    place::{self, nearest},
+    value::Raw,
+};
 use crate::failure::Failure;
 
 /// Largest file read, bytes.
@@ -15,16 +19,17 @@ const BYTES_MAX: u64 = 1024 * 1024;
 
 pub(super) fn read(config: &mut Config, path: &Path) -> Result<(), Failure> {
     let text = text(path)?;
+    let file = place::File { path, text: &text };
     let table = DeTable::parse(&text).map_err(|e| {
-        let at = e.span().map_or(1, |span| line(&text, span.start));
+        let at = file.at(e.span().map_or(0, |span| span.start));
         Failure::refused(
             "bad_configuration",
-            format!("{}:{at}: {}", path.display(), e.message()),
+            format!("{at}: {}", e.message()),
             "correct that line (TOML, see 'segue config' for the keys)",
         )
     })?;
     let base = path.parent().unwrap_or(Path::new(""));
-    table_into(config, table.get_ref(), "", &Place { path, text: &text })?;
+    table_into(config, table.get_ref(), "", file)?;
     // Paths in a file are meant from where the file stands.
     for key in ["data_dir", "profiles_dir"] {
         if !config.sources.iter().any(|(name, _)| *name == key) {
@@ -54,30 +59,24 @@ fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|e| fail(e.to_string()))
 }
 
-struct Place<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-fn table_into(config: &mut Config, table: &DeTable<'_>, prefix: &str, place: &Place<'_>) -> Result<(), Failure> {
+fn table_into(config: &mut Config, table: &DeTable<'_>, prefix: &str, file: place::File<'_>) -> Result<(), Failure> {
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
-        let at = line(place.text, key.span().start);
         if let Some(known) = KEYS.iter().find(|k| k.name == name) {
             let source = Source::File {
-                path: place.path.to_owned(),
-                line: at,
+                path: file.path.to_owned(),
+                position: file.position(key.span().start),
             };
             config.set(known, &raw(value), source)?;
         } else if let (DeValue::Table(inner), "") = (value.get_ref(), prefix)
             && KEYS.iter().any(|k| k.name.starts_with(&format!("{name}.")))
         {
-            table_into(config, inner, &format!("{name}."), place)?;
+            table_into(config, inner, &format!("{name}."), file)?;
         } else {
             return Err(Failure::refused(
                 "bad_configuration",
-                format!("{}:{at}: unknown key {name}", place.path.display()),
-                match nearest(&name) {
+                format!("{}: unknown key {name}", file.at(key.span().start)),
+                match nearest(&name, KEYS.iter().map(|key| key.name)) {
                     Some(meant) => format!("did you mean {meant}? 'segue config' prints every key"),
                     None => "remove it; 'segue config' prints every key".to_owned(),
                 },
@@ -95,37 +94,4 @@ fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
         DeValue::Array(items) => Raw::List(items.iter().map(raw).collect()),
         other => Raw::Other(other.type_str()),
     }
-}
-
-/// The line (from 1) of a byte in the text.
-fn line(text: &str, byte: usize) -> usize {
-    text.bytes()
-        .take(byte)
-        .filter(|b| *b == b'\n')
-        .count()
-        .saturating_add(1)
-}
-
-/// The known key that was probably meant: the one with the fewest letters changed, if few enough.
-fn nearest(name: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .map(|key| (distance(name, key.name), key.name))
-        .filter(|(changed, _)| *changed <= 3)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut next = vec![i.saturating_add(1)];
-        for ((y, above_left), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
-            let changed = above_left.saturating_add(usize::from(x != y));
-            let left = next.last().copied().unwrap_or(usize::MAX);
-            next.push(changed.min(above.saturating_add(1)).min(left.saturating_add(1)));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }

@@ -2,6 +2,7 @@
 
 mod file;
 mod keys;
+mod place;
 mod profiles;
 mod value;
 
@@ -16,6 +17,7 @@ pub use keys::{KEYS, Key};
 pub use profiles::load as load_profiles;
 
 use crate::failure::Failure;
+use place::Position;
 use value::Raw;
 
 /// Every setting, resolved.
@@ -62,8 +64,8 @@ pub enum Source {
     File {
         /// Which file.
         path: PathBuf,
-        /// Which line, from 1.
-        line: usize,
+        /// Where its key stands.
+        position: Position,
     },
     /// An environment variable.
     Environment(String),
@@ -75,7 +77,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Default => f.write_str("default"),
-            Source::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Source::File { path, position } => write!(f, "{}:{position}", path.display()),
             Source::Environment(name) => f.write_str(name),
             Source::Option(name) => f.write_str(name),
         }
@@ -169,15 +171,23 @@ impl Config {
 
     /// What no single key can say.
     fn check(&self) -> Result<(), Failure> {
-        let wrong = |message: String, fix: &str| Err(Failure::refused("bad_configuration", message, fix));
+        // Told with the place of the first of these keys that somebody set.
+        let wrong = |names: &[&str], message: String, fix: &str| {
+            let said = |name: &&str| self.sources.iter().rev().find(|(said, _)| said == name);
+            let said = names.iter().find_map(said);
+            let at = said.map(|(_, source)| format!("{source}: ")).unwrap_or_default();
+            Err(Failure::refused("bad_configuration", format!("{at}{message}"), fix))
+        };
         if self.sip_udp.is_empty() && self.sip_tcp.is_empty() {
             return wrong(
+                &["sip.udp", "sip.tcp"],
                 "sip.udp and sip.tcp are both empty, so nobody can call".to_owned(),
                 "name a socket, e.g. sip.udp = [\"127.0.0.1:5060\"]",
             );
         }
         if self.record_min_ms > self.record_max_ms {
             return wrong(
+                &["record.min_ms", "record.max_ms"],
                 format!(
                     "record.min_ms = {} is more than record.max_ms = {}",
                     self.record_min_ms, self.record_max_ms
@@ -190,12 +200,14 @@ impl Config {
             && let Some(any) = sip.clone().find(|a| a.ip().is_unspecified())
         {
             return wrong(
+                &["sip.udp", "sip.tcp"],
                 format!("{any} is no address that a peer could answer to"),
                 "set sip.advertise to this machine's address or name",
             );
         }
         if self.media_advertise.is_none() && self.media_address.is_unspecified() {
             return wrong(
+                &["media.address"],
                 format!(
                     "media.address = {} is no address that a peer could send media to",
                     self.media_address
@@ -209,6 +221,7 @@ impl Config {
                 .chain([self.http_listen.ip(), self.media_address]);
             if let Some(outside) = bound.into_iter().find(|ip| !ip.is_loopback()) {
                 return wrong(
+                    &["test.seed"],
                     format!("test.seed makes tags, Call-IDs and ports guessable, and {outside} is not loopback"),
                     "remove test.seed, or bind everything to 127.0.0.1",
                 );

@@ -2,12 +2,17 @@
 
 use std::{
     fs,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-use segue_policy::Profile;
+use segue_policy::{PROFILE_KEYS, Profile};
+use toml::de::DeTable;
 
-use super::Config;
+use super::{
+    Config,
+    place::{File, nearest},
+};
 use crate::failure::Failure;
 
 /// The profile used when there is no directory of profiles.
@@ -16,13 +21,19 @@ const BUILT_IN: &str = include_str!("../../../../sip-profiles/softphone.toml");
 /// Most profiles read.
 const FILES_MAX: usize = 64;
 
+/// Largest profile read, bytes.
+const BYTES_MAX: u64 = 256 * 1024;
+
 /// All profiles of this configuration.
 ///
 /// Errors name the file, the line where there is one, and the fix.
 pub fn load(config: &Config) -> Result<Vec<Profile>, Failure> {
     match &config.profiles_dir {
         Some(dir) => files(dir)?.iter().map(|path| read(path)).collect(),
-        None => Ok(vec![parse(Path::new("built-in softphone.toml"), BUILT_IN)?]),
+        None => {
+            let path = Path::new("built-in softphone.toml");
+            Ok(vec![parse(File { path, text: BUILT_IN })?])
+        }
     }
 }
 
@@ -53,39 +64,71 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Profile, Failure> {
-    let text = fs::read_to_string(path).map_err(|e| wrong(path, None, &e.to_string()))?;
-    parse(path, &text)
+    let fail = |why: String| wrong(format!("{}: {why}", path.display()), UNREADABLE);
+    let size = fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
+    if size > BYTES_MAX {
+        return Err(fail(format!("{size} bytes are too many for a profile")));
+    }
+    let text = fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    parse(File { path, text: &text })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Profile, Failure> {
-    let profile: Profile = toml::from_str(text).map_err(|e| {
-        let at = e.span().map(|span| {
-            text.bytes()
-                .take(span.start)
-                .filter(|b| *b == b'\n')
-                .count()
-                .saturating_add(1)
-        });
-        wrong(path, at, e.message())
+/// Reads a profile. Every error names file, line and column, and what the key wants.
+fn parse(file: File<'_>) -> Result<Profile, Failure> {
+    let start = |span: Option<Range<usize>>| span.map_or(0, |span| span.start);
+    let table = DeTable::parse(file.text).map_err(|e| {
+        wrong(
+            format!("{}: {}", file.at(start(e.span())), e.message()),
+            "correct that line (TOML)",
+        )
     })?;
-    profile.check().map_err(|e| wrong(path, None, &e.to_string()))?;
-    for listen in &profile.listen {
-        listen.parse::<std::net::SocketAddr>().map_err(|_| {
-            wrong(
-                path,
-                None,
-                &format!("listen = [{listen:?}]: \"address:port\" is needed, e.g. \"127.0.0.1:5060\""),
-            )
-        })?;
+    let table = table.get_ref();
+    if let Some((key, _)) = table.iter().find(|(key, _)| wants(key.get_ref()).is_none()) {
+        let names = PROFILE_KEYS.iter().map(|(name, _)| *name);
+        let fix = match nearest(key.get_ref(), names) {
+            Some(meant) => format!("did you mean {meant}? docs/profiles.md has every key"),
+            None => "remove it; docs/profiles.md has every key".to_owned(),
+        };
+        return Err(wrong(
+            format!("{}: unknown key {}", file.at(key.span().start), key.get_ref()),
+            fix,
+        ));
     }
+    let profile: Profile = toml::from_str(file.text).map_err(|e| {
+        let at = start(e.span());
+        let key = table
+            .iter()
+            .find(|(key, value)| key.span().start <= at && at <= value.span().end)
+            .map(|(key, _)| key.get_ref().as_ref());
+        match key.zip(key.and_then(wants)) {
+            Some((key, wants)) => wrong(
+                format!("{}: {key}: {}", file.at(at), e.message()),
+                format!("{key} is {wants}"),
+            ),
+            None => wrong(format!("{}: {}", file.at(at), e.message()), UNREADABLE),
+        }
+    })?;
+    profile.check().map_err(|e| {
+        let stands = table.iter().find(|(key, _)| key.get_ref() == e.key);
+        let at = file.at(stands.map_or(0, |(_, value)| value.span().start));
+        wrong(
+            format!("{at}: {e}"),
+            format!("{} is {}", e.key, wants(e.key).unwrap_or("wrong")),
+        )
+    })?;
     Ok(profile)
 }
 
-fn wrong(path: &Path, line: Option<usize>, why: &str) -> Failure {
-    let line = line.map(|l| format!(":{l}")).unwrap_or_default();
-    Failure::refused(
-        "bad_profile",
-        format!("{}{line}: {why}", path.display()),
-        "correct that profile; sip-profiles/softphone.toml explains each key",
-    )
+/// What a key wants; `None`: there is no such key.
+fn wants(key: &str) -> Option<&'static str> {
+    PROFILE_KEYS
+        .iter()
+        .find(|(name, _)| *name == key)
+        .map(|(_, wants)| *wants)
+}
+
+const UNREADABLE: &str = "correct that profile; docs/profiles.md explains each key";
+
+fn wrong(message: String, fix: impl Into<String>) -> Failure {
+    Failure::refused("bad_profile", message, fix)
 }

@@ -96,13 +96,12 @@ impl Setup {
 fn profile() -> Profile {
     Profile {
         name: "softphone".into(),
-        listen: Vec::new(),
         sources: vec!["10.0.0.0/8".parse().expect("a network")],
-        reliable: Reliable::Supported,
         answer_at: AnswerAt::AfterGreeting,
         ringing_status: 180,
         hold_ms: 1_000,
         hold_max_ms: 10_000,
         no_answer_ms: 15_000,
+        ..Profile::default()
     }
 }
