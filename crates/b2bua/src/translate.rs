@@ -65,6 +65,9 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
             },
         ),
         Event::Offer { session, sdp } => (session, LegEvent::Offer { sdp }),
+        Event::OfferAnswered { session, sdp } => (session, LegEvent::OfferAnswered { sdp }),
+        // Calls make no offers of their own yet, and answer the peers' at once.
+        Event::OfferRefused { .. } | Event::OfferWithdrawn { .. } => return None,
         Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
         // DTMF by INFO is not read yet; the endpoint has answered it.
         Event::Info { .. } => return None,

@@ -233,6 +233,26 @@ pub enum Event {
         /// The offer.
         sdp: Option<Arc<[u8]>>,
     },
+    /// The peer has cancelled its re-INVITE: its `Offer` wants no answer any more (487 sent).
+    OfferWithdrawn {
+        /// Which.
+        session: SessionId,
+    },
+    /// The 2xx to our own offer within the dialog (ACK sent).
+    OfferAnswered {
+        /// Which.
+        session: SessionId,
+        /// The answer; `None`: the 2xx had none.
+        sdp: Option<Arc<[u8]>>,
+    },
+    /// Our own offer within the dialog was refused: the session is as it was. 491 only when trying again did not help,
+    /// or an offer of the peer has come before it.
+    OfferRefused {
+        /// Which.
+        session: SessionId,
+        /// 300 to 699.
+        status: u16,
+    },
     /// The peer's BYE (200 sent); or the peer said that it knows the dialog no more (BYE sent).
     Bye {
         /// Which.

@@ -32,6 +32,8 @@ pub(crate) struct Dialog {
     pub peer: Peer,
     /// Our Contact.
     pub contact: String,
+    /// The peer's Allow names UPDATE (RFC 3311 §4).
+    pub allows_update: bool,
 }
 
 impl Dialog {
@@ -52,6 +54,7 @@ impl Dialog {
             remote_seq: Some(invite.cseq().ok()?.number),
             peer,
             contact,
+            allows_update: invite.has_token("Allow", "UPDATE"),
         })
     }
 
@@ -77,6 +80,7 @@ impl Dialog {
             remote_seq: None,
             peer,
             contact: invite.header("Contact")?.to_string(),
+            allows_update: response.has_token("Allow", "UPDATE"),
         })
     }
 
@@ -85,6 +89,7 @@ impl Dialog {
         if let Ok(Some(contact)) = message.contact() {
             self.remote_target = contact.uri;
         }
+        self.allows_update |= message.has_token("Allow", "UPDATE");
     }
 
     /// The 2xx may come by another route than the 1xx of the same fork (§13.2.2.4).

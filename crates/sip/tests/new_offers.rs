@@ -147,7 +147,10 @@ fn a_cancelled_re_invite_gets_487_and_the_call_goes_on() {
         statuses(&script.say(&request("BYE", 3, "b3", Some(&tag), ""))),
         ["200 BYE"]
     );
-    assert_eq!(script.told(), ["Incoming", "Acked", "Offer", "Bye", "Terminated"]);
+    assert_eq!(
+        script.told(),
+        ["Incoming", "Acked", "Offer", "OfferWithdrawn", "Bye", "Terminated"]
+    );
 }
 
 #[test]

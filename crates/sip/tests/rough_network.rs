@@ -61,6 +61,9 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Answered { session, .. }
         | Event::Failed { session, .. }
         | Event::Offer { session, .. }
+        | Event::OfferWithdrawn { session }
+        | Event::OfferAnswered { session, .. }
+        | Event::OfferRefused { session, .. }
         | Event::Bye { session, .. }
         | Event::Info { session, .. }
         | Event::Terminated { session } => *session,

@@ -31,6 +31,12 @@ impl Session {
         // If "the final response is 2xx and any of the unacknowledged reliable provisional responses contained a
         // session description … it MUST NOT send a final response until those provisional responses are acknowledged"
         // (RFC 3262 §3).
+        // Neither may it while our UPDATE has no answer.
+        if self.ours.is_some() {
+            ringing.waiting.clear();
+            ringing.held = Some(sdp);
+            return Ok(());
+        }
         if let Some(reliable) = ringing.unacknowledged.as_ref().filter(|reliable| reliable.has_sdp) {
             if reliable.given_up {
                 let state = "the PRACK never came";
@@ -141,8 +147,9 @@ impl Session {
         self.emit(core, |session| Event::Acked { session, sdp });
         // "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response"
         // (§15): now.
-        if let Some(reason) = bye {
-            self.send_bye(core, now, reason);
+        match bye {
+            Some(reason) => self.send_bye(core, now, reason),
+            None => self.offer_may_go(core, now),
         }
     }
 

@@ -36,6 +36,7 @@ impl Session {
 
     pub(crate) fn send_bye(&mut self, core: &mut Core, now: Instant, reason: Option<String>) {
         self.withdraw_offer(core, now);
+        self.ours = None;
         core.stop_all(self.id);
         let Phase::Confirmed(confirmed) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return;

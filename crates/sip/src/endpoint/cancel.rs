@@ -58,6 +58,7 @@ impl Endpoint {
             session.emit(&mut self.core, |session| Event::Cancelled { session });
         } else {
             session.withdraw_offer(&mut self.core, now);
+            session.emit(&mut self.core, |session| Event::OfferWithdrawn { session });
         }
         self.sweep(owner);
     }
@@ -132,7 +133,7 @@ impl Session {
 /// "The Request-URI, Call-ID, To, the numeric part of CSeq, and From header fields in the CANCEL request MUST be
 /// identical to those in the request being cancelled …, a single Via header field value matching the top Via … [and]
 /// that Route header field's values" (§9.1).
-fn cancel_of(invite: &Message, reason: Option<&str>) -> Option<Message> {
+pub(super) fn cancel_of(invite: &Message, reason: Option<&str>) -> Option<Message> {
     let mut cancel =
         MessageBuilder::request(&Method::Cancel, invite.request_uri()?).header("Via", invite.header("Via")?);
     for route in invite.headers("Route") {

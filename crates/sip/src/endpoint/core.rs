@@ -52,6 +52,10 @@ pub(crate) enum SessionTimer {
     AckGiveUp,
     /// No final response within 64·T1 of the CANCEL (RFC 3261 §9.1).
     CancelGiveUp,
+    /// Make our offer again after a 491 (RFC 3261 §14.1).
+    OfferAgain,
+    /// No final response to our offer within 64·T1.
+    OfferGiveUp,
     /// The peer has been provisional for too long.
     Patience,
 }
@@ -125,6 +129,11 @@ impl Core {
     /// 0 to 10 seconds, for Retry-After (RFC 3261 §14.2).
     pub(crate) fn retry_after(&mut self) -> String {
         (self.rng.next_u32() % 11).to_string()
+    }
+
+    /// A random number below `limit`.
+    pub(crate) fn random_below(&mut self, limit: u32) -> u32 {
+        self.rng.next_u32().checked_rem(limit).unwrap_or_default()
     }
 
     /// "A stateless UAS MUST … generate the same [To] tag for the same request" (RFC 3261 §8.2.7): one that follows

@@ -83,7 +83,9 @@ impl Endpoint {
             call_id: ringing.dialog.call_id.clone(),
             local_tag: local_tag.clone(),
             phase: Phase::Ringing(Box::new(ringing)),
+            made_call_id: false,
             offer: None,
+            ours: None,
             late_prack: None,
         };
         self.by_tag.insert(local_tag, id);

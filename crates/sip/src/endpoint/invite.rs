@@ -66,7 +66,9 @@ impl Endpoint {
                 call_id,
                 local_tag,
                 phase,
+                made_call_id: true,
                 offer: None,
+                ours: None,
                 late_prack: None,
             },
         );
@@ -115,8 +117,25 @@ impl Endpoint {
             ClientInput::Response(response.status().unwrap_or(200)),
             Some(response),
         );
-        let session = owner.and_then(|owner| self.sessions.get_mut(&owner));
-        match session.filter(|session| session.awaits(id)) {
+        let mut session = owner.and_then(|owner| self.sessions.get_mut(&owner));
+        if invite.to().is_ok_and(|to| to.tag().is_some()) {
+            // A re-INVITE has no forks. Our BYE may have gone out meanwhile; the 2xx gets its ACK all the same.
+            match session {
+                Some(session) if session.is_our_offer(id) => {
+                    session.on_offer_2xx(&mut self.core, now, peer, id, invite, response);
+                    let id = session.id;
+                    self.sweep(id);
+                }
+                session => {
+                    let known = session.and_then(|session| session.dialog(remote_tag).cloned());
+                    if let Some(dialog) = known.or_else(|| Dialog::uac(invite, response, peer)) {
+                        self.core.acknowledge(now, id, &dialog, invite, owner);
+                    }
+                }
+            }
+            return;
+        }
+        match session.take_if(|session| session.awaits(id)) {
             Some(session) => {
                 session.on_2xx(&mut self.core, now, peer, id, invite, response);
                 let id = session.id;
@@ -183,7 +202,7 @@ impl Core {
     }
 
     /// ACK of a 2xx, kept for when the 2xx comes again.
-    fn acknowledge(
+    pub(super) fn acknowledge(
         &mut self,
         now: Instant,
         id: TransactionId,
@@ -261,6 +280,9 @@ impl Session {
         invite: &Message,
         response: &Arc<Message>,
     ) {
+        if self.is_our_offer(id) {
+            return self.on_offer_response(core, now, response);
+        }
         if !self.awaits(id) {
             return;
         }
@@ -359,6 +381,7 @@ impl Session {
         calling.leave_forks(core);
         core.stop_all(self.id);
         core.acknowledge(now, id, &dialog, invite, Some(self.id));
+        self.fork_lost_offer(core, now, &tag);
         let confirmed = Confirmed {
             dialog,
             accept: None,

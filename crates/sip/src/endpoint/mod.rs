@@ -14,6 +14,7 @@ mod ladder;
 mod offer;
 mod prack;
 mod receive;
+mod reoffer;
 mod respond;
 mod session;
 mod within;
@@ -147,6 +148,15 @@ impl Endpoint {
     /// When no offer is pending.
     pub fn refuse_offer(&mut self, now: Instant, session: SessionId, status: u16) -> Result<(), CommandError> {
         self.command(session, |session, core| session.refuse_offer(core, now, status))
+    }
+
+    /// Offers something new within the dialog: by re-INVITE, or by UPDATE while the dialog is early. One
+    /// `OfferAnswered` or `OfferRefused` follows, unless the session ends. A 491 is tried again as RFC 3261 §14.1 says.
+    ///
+    /// # Errors
+    /// When an offer waits for its answer, the dialog takes none now, or the peer of an early one does not allow UPDATE.
+    pub fn offer(&mut self, now: Instant, session: SessionId, sdp: Arc<[u8]>) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.make_offer(core, now, sdp))
     }
 
     /// INFO with `picture_fast_update` (RFC 5168).

@@ -34,6 +34,9 @@ impl Session {
             let headers = if status == 500 { vec![retry] } else { Vec::new() };
             return self.reply(core, now, transaction, request, status, &headers);
         }
+        if invite || sdp.is_some() {
+            self.give_way(core, now);
+        }
         if !request.body().is_empty() && sdp.is_none() {
             return self.reply(
                 core,
@@ -71,6 +74,9 @@ impl Session {
             // (§14.2). An UPDATE with an offer while "the UAS has received an offer … to which it has not yet generated
             // an answer": the same (RFC 3311 §5.2).
             _ if self.offer.is_some() && (invite || offers) => Some(500),
+            // "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is in progress MUST
+            // return a 491" (§14.2); so for our UPDATE, and for theirs (RFC 3311 §5.2).
+            _ if self.is_offering() && (invite || offers) => Some(491),
             Phase::Ringing(_) if invite => Some(500),
             Phase::Ringing(ringing) if offers => match ringing.exchange {
                 Exchange::Complete => None,

@@ -149,13 +149,24 @@ impl Session {
         self.after_prack(core, now);
     }
 
+    /// Sends the 200 that waited for a PRACK or for the answer to our UPDATE.
+    pub(crate) fn release_answer(&mut self, core: &mut Core, now: Instant) {
+        if let Phase::Ringing(ringing) = &mut self.phase
+            && self.ours.is_none()
+            && !ringing.unacknowledged.as_ref().is_some_and(|reliable| reliable.has_sdp)
+            && let Some(sdp) = ringing.held.take()
+        {
+            self.accept(core, now, sdp);
+        }
+    }
+
     /// What waited for the PRACK: the 200, or else the next reliable 1xx.
     fn after_prack(&mut self, core: &mut Core, now: Instant) {
         let Phase::Ringing(ringing) = &mut self.phase else {
             return;
         };
-        if let Some(sdp) = ringing.held.take() {
-            self.accept(core, now, sdp);
+        if ringing.held.is_some() {
+            self.release_answer(core, now);
         } else if let Some(next) = ringing.waiting.pop_front() {
             self.send_reliable(core, now, &next);
         }

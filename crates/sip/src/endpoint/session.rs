@@ -18,8 +18,12 @@ pub(crate) struct Session {
     pub call_id: String,
     pub local_tag: String,
     pub phase: Phase,
-    /// An offer that waits for its answer, in either direction.
+    /// We are the "owner of the Call-ID" (RFC 3261 §14.1): the UAC.
+    pub made_call_id: bool,
+    /// The peer's offer that waits for our answer.
     pub offer: Option<PendingOffer>,
+    /// Our offer that waits for the peer's answer.
+    pub ours: Option<OurOffer>,
     /// A PRACK that may still come after the final response and then gets its 200 (RFC 3262 §3).
     pub late_prack: Option<RAck>,
 }
@@ -172,6 +176,30 @@ pub(crate) enum PendingOffer {
     },
 }
 
+/// An offer of ours within the dialog.
+pub(crate) struct OurOffer {
+    pub sdp: Arc<[u8]>,
+    pub state: OfferState,
+    /// How often it was sent.
+    pub tries: u8,
+}
+
+/// Where an offer of ours is.
+pub(crate) enum OfferState {
+    /// The ACK of a 2xx of ours is awaited first.
+    Waiting,
+    /// On its way.
+    Sent {
+        transaction: TransactionId,
+        /// Of the early dialog, or the only one.
+        remote_tag: String,
+        /// It took too long and was cancelled.
+        cancelled: bool,
+    },
+    /// To be sent (again): it met an offer of the peer.
+    Again,
+}
+
 impl Session {
     /// The dialog with this peer: a fork of ours, or the only one.
     pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
@@ -212,6 +240,7 @@ impl Session {
     /// Ends it: the endpoint sweeps it up and says `Terminated`.
     pub(crate) fn end(&mut self, core: &mut Core) {
         self.phase = Phase::Over;
+        self.ours = None;
         core.stop_all(self.id);
     }
 

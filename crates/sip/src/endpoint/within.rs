@@ -87,10 +87,10 @@ impl Session {
         match request.method() {
             // Whatever the final response, 481 and 408 too, the session is over (§15.1.1).
             Some(Method::Bye) => self.on_bye_done(core),
-            Some(Method::Info | Method::Update) if status == 481 => self.on_dialog_lost(core, now, status),
+            Some(Method::Update) if self.is_our_offer(transaction) => self.on_offer_response(core, now, response),
+            Some(Method::Info) if status == 481 => self.on_dialog_lost(core, now, status),
             _ => {}
         }
-        let _ = transaction;
     }
 
     /// A request of ours that nobody answered (408) or that could not be sent (503).
@@ -103,11 +103,13 @@ impl Session {
         status: u16,
     ) {
         match request.method() {
+            // 481, 408 "or no response at all is received for the UPDATE …, the UAC will terminate the dialog" (RFC
+            // 3311 §5.3); so for a re-INVITE (RFC 3261 §14.1).
+            Some(Method::Invite | Method::Update) if self.is_our_offer(transaction) => {
+                self.offer_failed(core, now, status);
+            }
             Some(Method::Invite) => self.on_invite_unanswered(core, now, transaction, status),
             Some(Method::Bye) => self.on_bye_done(core),
-            // 481, 408 "or no response at all is received for the UPDATE …, the UAC will terminate the dialog" (RFC
-            // 3311 §5.3).
-            Some(Method::Update) => self.on_dialog_lost(core, now, status),
             _ => {}
         }
     }
@@ -121,6 +123,8 @@ impl Session {
             SessionTimer::Accept => self.repeat_accept(core, now),
             SessionTimer::AckGiveUp => self.give_up_ack(core, now),
             SessionTimer::CancelGiveUp => self.give_up_cancel(core, now),
+            SessionTimer::OfferAgain => self.offer_again(core, now),
+            SessionTimer::OfferGiveUp => self.give_up_offer(core, now),
             SessionTimer::Patience => {
                 let _ = self.cancel(core, now, None);
             }
