@@ -1,11 +1,13 @@
 //! A call as its shard keeps it, and what it leaves in the call record.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_call::{Call, LegId, Now};
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, Sent, UnixMs};
-use segue_sip::{LadderEntry, Peer, SessionId};
+use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
+
+use crate::places::{Place, Places};
 
 /// A call and what the shard knows about it.
 pub(crate) struct Entry {
@@ -13,8 +15,10 @@ pub(crate) struct Entry {
     pub profile: Arc<Profile>,
     /// Where A's INVITE came from and arrived.
     pub peer: Peer,
-    /// Where B is, when its host is a name that was resolved.
-    pub destination: Option<SocketAddr>,
+    /// Where B's targets are whose hosts are names.
+    pub places: Places,
+    /// INVITEs that wait for such a place.
+    pub waiting: BTreeMap<LegId, (Place, Outgoing)>,
     pub legs: BTreeMap<LegId, Leg>,
     pub due: Option<Instant>,
     /// Everything logged while the call is handled carries its Call-ID.
@@ -37,9 +41,12 @@ pub(crate) struct Leg {
 impl Entry {
     /// Completes the call's own record with what only SIP knows.
     pub(crate) fn fill_in(self, record: &mut CallRecord) {
-        for (kept, leg) in self.legs.into_values().zip(record.legs.iter_mut()) {
-            leg.sip_call_id = kept.sip_call_id;
-            leg.ladder = kept.ladder;
+        for (id, kept) in self.legs {
+            let row = usize::try_from(id.0).ok().and_then(|at| record.legs.get_mut(at));
+            if let Some(row) = row {
+                row.sip_call_id = kept.sip_call_id;
+                row.ladder = kept.ladder;
+            }
         }
     }
 

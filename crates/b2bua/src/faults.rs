@@ -98,7 +98,7 @@ impl Desk {
                 ShardOutput::Store(key, _, _) => {
                     let plan = Plan {
                         mailbox: "b".into(),
-                        target: format!("sip:b@10.2.0.{}:5060", key.0),
+                        targets: vec![format!("sip:b@10.2.0.{}:5060", key.0)],
                         no_answer_ms: 20_000,
                         ..Plan::default()
                     };
@@ -113,7 +113,7 @@ impl Desk {
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Ended(_, record) => self.records.push(*record),
-                ShardOutput::Refused(_) => {}
+                ShardOutput::Resolve(..) | ShardOutput::Refused(_) => {}
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     clips::Renditions,
     look_up::{Answer, look_up},
     packet_path::{media_event, play_command, record_command},
+    places::Place,
     refusals::RefusalLog,
 };
 
@@ -44,7 +45,7 @@ pub trait Deposits: Send + Sync {
 pub(crate) enum Note {
     Media(CallKey, segue_media::Event),
     Found(CallKey, Box<Answer>),
-    Resolved(CallKey, SocketAddr),
+    Resolved(CallKey, Place, Option<SocketAddr>),
     Store(CallKey, StoreReply),
 }
 
@@ -183,7 +184,7 @@ struct Performer {
     inbox: Inbox,
     /// What each call may play.
     playing: BTreeMap<CallKey, BTreeMap<i64, Renditions>>,
-    /// Store work under way on other threads; at most one look-up and one record a call.
+    /// Work under way on other threads; of a call at most one look-up, one record, and one name for each branch.
     tasks: JoinSet<()>,
     refusals: RefusalLog,
 }
@@ -252,21 +253,14 @@ impl Performer {
                 }
             }
             Note::Found(key, answer) => {
-                let Answer {
-                    reply,
-                    destination,
-                    clips,
-                } = *answer;
-                if let Some(destination) = destination {
-                    self.shard.set_destination(key, destination);
-                }
+                let Answer { reply, clips } = *answer;
                 // A caller who gave up meanwhile plays nothing any more.
                 if self.shard.has(key) {
                     self.playing.insert(key, clips);
                 }
                 self.shard.handle_store(now(), key, reply);
             }
-            Note::Resolved(key, destination) => self.shard.set_destination(key, destination),
+            Note::Resolved(key, place, at) => self.shard.handle_resolved(now(), key, place, at),
             Note::Store(key, reply) => self.shard.handle_store(now(), key, reply),
         }
     }
@@ -296,6 +290,13 @@ impl Performer {
                 ShardOutput::Transmit(transmit) => transports.send(transmit),
                 ShardOutput::Media(key, action) => self.media(key, action),
                 ShardOutput::Store(key, action, profile) => self.store(key, action, profile),
+                ShardOutput::Resolve(key, place) => {
+                    let inbox = self.inbox.clone();
+                    self.tasks.spawn_blocking(move || {
+                        let at = place.resolve();
+                        inbox.put(key, Note::Resolved(key, place, at));
+                    });
+                }
                 ShardOutput::Refused(refusal) => self.refusals.log(&refusal),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
@@ -417,11 +418,8 @@ impl Performer {
             StoreAction::Lookup { user } => {
                 let (store, clips, inbox) = (self.store.clone(), self.clips.clone(), self.inbox.clone());
                 self.tasks.spawn_blocking(move || {
-                    let (answer, unresolved) = look_up(&store, &clips, &user, &profile);
+                    let answer = look_up(&store, &clips, &user, &profile);
                     inbox.put(key, Note::Found(key, Box::new(answer)));
-                    if let Some(destination) = unresolved.and_then(|name| name.resolve()) {
-                        inbox.put(key, Note::Resolved(key, destination));
-                    }
                 });
             }
             StoreAction::Deposit { message_id } => {

@@ -17,12 +17,13 @@ use segue_call::{
 };
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult};
-use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
+use segue_sip::{Endpoint, EndpointConfig, Event, Outgoing, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, Method, ParseError};
 
 use crate::{
     Admission, Refusal,
     entry::{Entry, Leg, ladder},
+    places::{Known, Place, Places},
     translate,
 };
 
@@ -52,6 +53,8 @@ pub enum ShardOutput {
     Media(CallKey, MediaAction),
     /// In the store; `profile` is the one that admitted the call.
     Store(CallKey, StoreAction, Arc<Profile>),
+    /// Where is this place? `handle_resolved` gives the answer.
+    Resolve(CallKey, Place),
     /// A call has ended.
     Ended(CallKey, Box<CallRecord>),
     /// A request was dropped or refused for who sent it or whom it asked for.
@@ -84,6 +87,8 @@ pub struct Shard {
     next_call: u64,
     /// Set by `hang_up_all`: the calls that are left end, none begins.
     closing: bool,
+    /// Events of legs that the endpoint has never known.
+    own: VecDeque<(CallKey, LegId, LegEvent)>,
     outputs: VecDeque<ShardOutput>,
     stats: ShardStats,
 }
@@ -101,6 +106,7 @@ impl Shard {
             due: BTreeSet::new(),
             next_call: 1,
             closing: false,
+            own: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: ShardStats::default(),
         }
@@ -163,15 +169,40 @@ impl Shard {
         self.pump(now);
     }
 
-    /// The address of a call's target whose host is a name. Known when B is invited, or B is unreachable.
-    pub fn set_destination(&mut self, key: CallKey, destination: SocketAddr) {
+    /// The address of a place that was asked for; `None`: it has none, and who is to be called there is unreachable.
+    pub fn handle_resolved(&mut self, now: Now, key: CallKey, place: Place, at: Option<SocketAddr>) {
         if let Some(entry) = self.calls.get_mut(&key) {
-            entry.destination = Some(destination);
+            entry.places.found(place.clone(), at);
+            let waits = |(leg, (waits, _)): (&LegId, &(Place, _))| (*waits == place).then_some(*leg);
+            let waiting: Vec<LegId> = entry.waiting.iter().filter_map(waits).collect();
+            for leg in waiting {
+                let waited = self.calls.get_mut(&key).and_then(|entry| entry.waiting.remove(&leg));
+                if let Some((_, outgoing)) = waited {
+                    self.invite(
+                        now,
+                        key,
+                        leg,
+                        Outgoing {
+                            destination: at,
+                            ..outgoing
+                        },
+                    );
+                }
+            }
         }
+        self.pump(now);
     }
 
-    /// The store answered.
+    /// The store answered. Names among the callee's targets are asked for at once, so that they are known after the hold.
     pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
+        if let (StoreReply::Found(lookup), Some(entry)) = (&reply, self.calls.get_mut(&key)) {
+            let targets = lookup.plan.targets.iter().filter_map(|target| target.parse().ok());
+            for place in targets.filter_map(|target| Place::of(&target)) {
+                if entry.places.look_up(&place).is_none() {
+                    self.outputs.push_back(ShardOutput::Resolve(key, place));
+                }
+            }
+        }
         self.feed(now, key, Input::Store(reply));
         self.pump(now);
     }
@@ -251,9 +282,13 @@ impl Shard {
         &self.endpoint
     }
 
-    /// Carries events from the endpoint to their calls until there are none.
+    /// Carries events from the endpoint, and our own, to their calls until there are none.
     fn pump(&mut self, now: Now) {
-        while let Some(event) = self.endpoint.poll_event() {
+        loop {
+            while let Some((key, leg, event)) = self.own.pop_front() {
+                self.feed(now, key, Input::Leg(leg, event));
+            }
+            let Some(event) = self.endpoint.poll_event() else { break };
             if let Event::Incoming { session, invite, peer } = event {
                 self.begin(now, session, &invite, peer);
                 continue;
@@ -319,7 +354,8 @@ impl Shard {
             call,
             profile,
             peer,
-            destination: None,
+            places: Places::default(),
+            waiting: BTreeMap::new(),
             legs,
             due: None,
             span,
@@ -389,23 +425,30 @@ impl Shard {
     fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if let LegAction::Invite { .. } = action {
-            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.destination) else {
+            let Some(mut outgoing) = translate::outgoing(action, &entry.peer) else {
                 return;
             };
-            let target = outgoing.target.to_string();
-            let session = self.endpoint.invite(now.mono, outgoing);
-            let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
-            entry.legs.insert(
-                leg,
-                Leg {
-                    session,
-                    sip_call_id,
-                    target,
-                    ladder: Vec::new(),
-                },
-            );
-            self.sessions.insert(session, (key, leg));
-            return;
+            if let Some(place) = Place::of(&outgoing.target) {
+                match entry.places.look_up(&place) {
+                    Some(Known::At(at)) => outgoing.destination = at,
+                    known => {
+                        if known.is_none() {
+                            self.outputs.push_back(ShardOutput::Resolve(key, place.clone()));
+                        }
+                        entry.waiting.insert(leg, (place, outgoing));
+                        return;
+                    }
+                }
+            }
+            return self.invite(now, key, leg, outgoing);
+        }
+        // Nothing of it has been sent yet, and nothing will be.
+        if matches!(action, LegAction::Cancel { .. }) && entry.waiting.remove(&leg).is_some() {
+            let phrase = "No address was known yet".to_owned();
+            let (status, local) = (487, true);
+            self.own
+                .push_back((key, leg, LegEvent::Failed { status, phrase, local }));
+            return self.own.push_back((key, leg, LegEvent::Terminated));
         }
         let Some(session) = entry.legs.get(&leg).map(|l| l.session) else {
             return;
@@ -414,6 +457,22 @@ impl Shard {
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
         }
+    }
+
+    /// Makes a leg of a call: the INVITE to one of its targets.
+    fn invite(&mut self, now: Now, key: CallKey, leg: LegId, outgoing: Outgoing) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        let target = outgoing.target.to_string();
+        let session = self.endpoint.invite(now.mono, outgoing);
+        let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
+        let made = Leg {
+            session,
+            sip_call_id,
+            target,
+            ladder: Vec::new(),
+        };
+        entry.legs.insert(leg, made);
+        self.sessions.insert(session, (key, leg));
     }
 
     /// Takes a leg's ladder before the endpoint forgets it.

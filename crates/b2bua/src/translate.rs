@@ -1,6 +1,6 @@
 //! The only mapping between what `sip` says and what `call` says.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use segue_call::{Incoming, LegAction, LegEvent, RefuseInfo};
 use segue_policy::Profile;
@@ -76,7 +76,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
 }
 
 /// The INVITE to B. It leaves by the socket that A's came to when the transport is the same.
-pub(crate) fn outgoing(action: LegAction, a: &Peer, destination: Option<SocketAddr>) -> Option<Outgoing> {
+pub(crate) fn outgoing(action: LegAction, a: &Peer) -> Option<Outgoing> {
     let LegAction::Invite {
         target,
         from,
@@ -96,7 +96,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, destination: Option<SocketAd
         headers: Vec::new(),
         local: a.local,
         reliable: true,
-        destination,
+        destination: None,
     })
 }
 

@@ -6,27 +6,29 @@ use crate::{
     cx::Cx,
     ending::Ending,
     io::{LegId, MediaAction, MediaEvent},
-    legs::{B, CallerGone, Seen},
+    legs::{CallerGone, Seen},
     phase::Phase,
     reason,
 };
 
 /// A and B talk.
 #[derive(Debug)]
-pub(crate) struct Bridged;
+pub(crate) struct Bridged {
+    callee: LegId,
+}
 
 impl Bridged {
-    /// B has answered and its streams are configured.
-    pub fn begin(cx: &mut Cx) -> Phase {
+    /// The callee has answered on this leg and its streams are configured.
+    pub fn begin(callee: LegId, cx: &mut Cx) -> Phase {
         cx.answer_a();
-        cx.media(MediaAction::Bridge { leg: B });
-        Phase::Bridged(Bridged)
+        cx.media(MediaAction::Bridge { leg: callee });
+        Phase::Bridged(Bridged { callee })
     }
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         match seen {
             Seen::CallerGone(CallerGone::HungUp { reason }) => {
-                cx.end_b(reason::passed_on(reason.as_deref()));
+                cx.end_branches(reason::passed_on(reason.as_deref()));
                 Ending::begin(
                     cx,
                     CallResult::Answered,
@@ -35,7 +37,7 @@ impl Bridged {
                 )
             }
             Seen::CallerGone(CallerGone::Cancelled) => {
-                cx.end_b(reason::CALLER_GAVE_UP);
+                cx.end_branches(reason::CALLER_GAVE_UP);
                 Ending::begin(
                     cx,
                     CallResult::Abandoned,
@@ -44,13 +46,13 @@ impl Bridged {
                 )
             }
             Seen::CallerGone(broken) => Ending::caller_broke(cx, &broken),
-            Seen::CalleeGone { reason } => {
+            Seen::CalleeGone { leg, reason } if leg == self.callee => {
                 cx.end_a(480, reason::passed_on(reason.as_deref()));
                 Ending::begin(cx, CallResult::Answered, None, "The callee answered and hung up")
             }
             Seen::Media(MediaEvent::RtpGone { leg }) => {
                 let who = if leg == LegId::A { "caller" } else { "callee" };
-                cx.end_b(reason::MEDIA_LOST);
+                cx.end_branches(reason::MEDIA_LOST);
                 cx.end_a(480, reason::MEDIA_LOST);
                 Ending::begin(
                     cx,
@@ -60,7 +62,7 @@ impl Bridged {
                 )
             }
             Seen::HangUp => {
-                cx.end_b(reason::OPERATOR);
+                cx.end_branches(reason::OPERATOR);
                 cx.end_a(480, reason::OPERATOR);
                 Ending::begin(
                     cx,
@@ -73,6 +75,7 @@ impl Bridged {
             | Seen::CalleeProgress { .. }
             | Seen::CalleeAnswered { .. }
             | Seen::CalleeFailed { .. }
+            | Seen::CalleeGone { .. }
             | Seen::Media(_)
             | Seen::Store(_)
             | Seen::Due => Phase::Bridged(self),

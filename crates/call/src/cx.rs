@@ -6,7 +6,6 @@ use segue_records::{CallRecord, CallResult, LegRecord, MediaKind, PhaseName, Swi
 use segue_sdp::Kind;
 
 use crate::{
-    callee::Callee,
     caller::Caller,
     ids::Ids,
     io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction},
@@ -26,8 +25,6 @@ pub(crate) struct Cx {
     pub legs: Legs,
     /// A's offer and answer.
     pub a: Caller,
-    /// B's ports, offer and answer.
-    pub b: Callee,
     pub record: CallRecord,
     /// Why the clip could not be played, for the last sentence.
     pub clip_trouble: Option<String>,
@@ -71,7 +68,6 @@ impl Cx {
         };
         let mut cx = Cx {
             a: Caller::new(&invite),
-            b: Callee::default(),
             legs: Legs::new(),
             clip_trouble: None,
             first_clip_packet: None,

@@ -20,7 +20,7 @@ impl Ending {
         cx.record.cause = cause;
         cx.record.why = why;
         // Each phase ends its legs with the reason that fits; this is for a leg that none has.
-        cx.end_b(reason::NORMAL);
+        cx.end_branches(reason::NORMAL);
         cx.end_a(480, reason::NORMAL);
         cx.close_media();
         Phase::Ending(Ending)
@@ -28,7 +28,7 @@ impl Ending {
 
     /// The caller went away, before any answer, in a way that ends the call.
     pub fn caller_left_early(cx: &mut Cx, gone: CallerGone) -> Phase {
-        cx.end_b(match gone {
+        cx.end_branches(match gone {
             CallerGone::Cancelled | CallerGone::HungUp { .. } => reason::CALLER_GAVE_UP,
             CallerGone::NoPrack | CallerGone::NoAck | CallerGone::Lost => reason::OTHER_LEG_BROKE,
         });
@@ -52,7 +52,7 @@ impl Ending {
 
     /// The caller's leg broke.
     pub fn caller_broke(cx: &mut Cx, gone: &CallerGone) -> Phase {
-        cx.end_b(reason::OTHER_LEG_BROKE);
+        cx.end_branches(reason::OTHER_LEG_BROKE);
         let (cause, why) = match gone {
             CallerGone::NoPrack => (
                 Some(504),
@@ -74,7 +74,7 @@ impl Ending {
 
     /// The operator ended the call before an answer.
     pub fn by_operator(cx: &mut Cx) -> Phase {
-        cx.end_b(reason::OPERATOR);
+        cx.end_branches(reason::OPERATOR);
         cx.end_a(480, reason::OPERATOR);
         Ending::begin(
             cx,

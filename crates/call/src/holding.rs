@@ -1,8 +1,6 @@
-//! A watches the clip; B knows nothing. Ends with ports for B's leg.
+//! A watches the clip; B knows nothing.
 
 use std::time::Instant;
-
-use segue_sip_wire::Uri;
 
 use crate::{
     caller::MediaMay,
@@ -10,11 +8,11 @@ use crate::{
     ending::Ending,
     greeting::Greeting,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
-    legs::{B, Seen},
+    legs::Seen,
     missed::Missed,
     phase::Phase,
     renditions::clip_use,
-    ringing::Ringing,
+    ringing::{self, Ringing},
 };
 
 /// A clip whose first packet has not left after this long is given up.
@@ -24,7 +22,6 @@ const FIRST_PACKET_MS_MAX: u64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Holding {
     lookup: Box<Lookup>,
-    target: Uri,
     step: Step,
 }
 
@@ -41,30 +38,26 @@ enum Step {
     Held {
         until: Instant,
     },
-    /// The hold is over, ports for B's leg are awaited.
-    Leasing,
 }
 
 impl Holding {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        let Some(target) = lookup.plan.target.parse::<Uri>().ok().filter(Uri::is_sip) else {
-            let missed = Missed::bad_target(&lookup.plan.target);
+        if let Some(missed) = ringing::nowhere_to_call(&lookup.plan) {
             return Greeting::begin(missed, lookup, cx);
-        };
+        }
         let clip = lookup
             .clip
             .as_ref()
             .zip(cx.a.answer())
             .and_then(|(clip, answer)| clip_use(clip, answer));
         match clip {
-            None => Holding::lease(lookup, target, cx),
+            None => Ringing::begin(lookup, cx),
             Some(clip) => {
                 cx.record.hold_asked_ms = Some(lookup.plan.hold_ms);
                 match cx.give_answer_early() {
-                    MediaMay::StartNow => Holding::play(lookup, target, clip, cx),
+                    MediaMay::StartNow => Holding::play(lookup, clip, cx),
                     MediaMay::StartOnPrack => Phase::Holding(Holding {
                         lookup,
-                        target,
                         step: Step::Pracking { clip },
                     }),
                 }
@@ -73,14 +66,13 @@ impl Holding {
     }
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
-        let Holding { lookup, target, step } = self;
+        let Holding { lookup, step } = self;
         match (step, seen) {
-            (Step::Pracking { clip }, Seen::Pracked) => Holding::play(lookup, target, clip, cx),
+            (Step::Pracking { clip }, Seen::Pracked) => Holding::play(lookup, clip, cx),
             (Step::Starting { .. }, Seen::Media(MediaEvent::FirstPacket { source: Source::Clip })) => {
                 let until = cx.in_ms(lookup.plan.hold_ms);
                 Phase::Holding(Holding {
                     lookup,
-                    target,
                     step: Step::Held { until },
                 })
             }
@@ -91,7 +83,7 @@ impl Holding {
                     leg: LegId::A,
                     key: '#',
                 }),
-            ) => Holding::lease(lookup, target, cx),
+            ) => Ringing::begin(lookup, cx),
             (
                 Step::Starting { .. } | Step::Held { .. },
                 Seen::Media(MediaEvent::PlayFailed {
@@ -100,72 +92,41 @@ impl Holding {
                 }),
             ) => {
                 cx.clip_trouble = Some(why);
-                Holding::lease(lookup, target, cx)
+                Ringing::begin(lookup, cx)
             }
-            (Step::Held { until }, Seen::Due) if cx.is_due(until) => Holding::lease(lookup, target, cx),
+            (Step::Held { until }, Seen::Due) if cx.is_due(until) => Ringing::begin(lookup, cx),
             (Step::Starting { until }, Seen::Due) if cx.is_due(until) => {
                 cx.clip_trouble = Some("its first packet did not leave in time".into());
-                Holding::lease(lookup, target, cx)
-            }
-            (Step::Leasing, Seen::Media(MediaEvent::Opened { leg: B, ports })) => {
-                Ringing::begin(lookup, target, ports, cx)
-            }
-            (Step::Leasing, Seen::Media(MediaEvent::OpenFailed { leg: B, why })) => {
-                cx.lease_b_failed();
-                Greeting::begin(Missed::no_ports(&why), lookup, cx)
-            }
-            (
-                Step::Leasing,
-                Seen::Media(MediaEvent::PlayFailed {
-                    source: Source::Clip,
-                    why,
-                }),
-            ) => {
-                cx.clip_trouble = Some(why);
-                Phase::Holding(Holding {
-                    lookup,
-                    target,
-                    step: Step::Leasing,
-                })
+                Ringing::begin(lookup, cx)
             }
             (_, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
             (_, Seen::HangUp) => Ending::by_operator(cx),
             (Step::Pracking { .. }, Seen::Due) if cx.early_is_over() => Ending::never_pracked(cx),
             (_, Seen::Due) if cx.early_is_over() => Greeting::begin(Missed::too_long(), lookup, cx),
-            (step, _) => Phase::Holding(Holding { lookup, target, step }),
+            (step, _) => Phase::Holding(Holding { lookup, step }),
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
             Step::Starting { until } | Step::Held { until } => Some(until),
-            Step::Pracking { .. } | Step::Leasing => None,
+            Step::Pracking { .. } => None,
         }
     }
 
-    fn play(lookup: Box<Lookup>, target: Uri, clip: ClipUse, cx: &mut Cx) -> Phase {
+    fn play(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {
         cx.media(MediaAction::Play {
             source: Source::Clip,
             clip,
             looping: true,
         });
         if lookup.plan.hold_ms == 0 {
-            return Holding::lease(lookup, target, cx);
+            return Ringing::begin(lookup, cx);
         }
         let until = cx.in_ms(FIRST_PACKET_MS_MAX);
         Phase::Holding(Holding {
             lookup,
-            target,
             step: Step::Starting { until },
-        })
-    }
-
-    fn lease(lookup: Box<Lookup>, target: Uri, cx: &mut Cx) -> Phase {
-        cx.lease_b();
-        Phase::Holding(Holding {
-            lookup,
-            target,
-            step: Step::Leasing,
         })
     }
 }

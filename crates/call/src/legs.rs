@@ -4,24 +4,24 @@
 use std::sync::Arc;
 
 use crate::{
+    branches::Branches,
     cx::Cx,
-    io::{Input, LegAction, LegEvent, LegId, MediaAction, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
+    io::{Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
     reason,
 };
 
-/// The callee's leg.
-pub(crate) const B: LegId = LegId(1);
-
-/// Both legs.
+/// All legs.
 #[derive(Debug)]
 pub(crate) struct Legs {
     pub a: Leg,
-    pub b: Option<Leg>,
+    pub b: Branches,
 }
 
 /// How far a leg is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leg {
+    /// B: its ports are awaited, nothing has been said yet.
+    Leasing,
     /// Its INVITE has no final response.
     Inviting,
     /// A: we said 200, the ACK is awaited.
@@ -43,14 +43,19 @@ pub(crate) enum Seen {
     Pracked,
     /// A is gone; nothing more can or need be said to it.
     CallerGone(CallerGone),
-    /// B's provisional response.
+    /// A branch's provisional response.
     CalleeProgress { status: u16 },
-    /// B's 2xx.
-    CalleeAnswered { sdp: Option<Arc<[u8]>> },
-    /// B's refusal, or ours for it.
-    CalleeFailed { status: u16, phrase: String, local: bool },
-    /// B, who had answered, is gone; or B's leg broke off before it answered.
-    CalleeGone { reason: Option<String> },
+    /// A branch's 2xx.
+    CalleeAnswered { leg: LegId, sdp: Option<Arc<[u8]>> },
+    /// A branch's refusal, or ours for it.
+    CalleeFailed {
+        leg: LegId,
+        status: u16,
+        phrase: String,
+        local: bool,
+    },
+    /// The branch that had answered is gone; or one broke off before it answered.
+    CalleeGone { leg: LegId, reason: Option<String> },
     /// From the packet path.
     Media(MediaEvent),
     /// From the store.
@@ -80,13 +85,13 @@ impl Legs {
     pub fn new() -> Legs {
         Legs {
             a: Leg::Inviting,
-            b: None,
+            b: Branches::default(),
         }
     }
 
     /// Whether nothing is left of any leg.
     pub fn all_gone(&self) -> bool {
-        self.a == Leg::Gone && self.b.is_none_or(|b| b == Leg::Gone)
+        self.a == Leg::Gone && self.b.all_gone()
     }
 }
 
@@ -94,9 +99,8 @@ impl Cx {
     /// Let the legs see an input. What is settled by that (`None`) no phase needs to know.
     pub fn legs_first(&mut self, input: Input) -> Option<Seen> {
         match input {
-            Input::Leg(LegId::A, event) => self.caller_leg(event),
-            Input::Leg(B, event) => self.callee_leg(event),
-            Input::Leg(..) => None,
+            Input::Leg(LegId::A, event) => self.heard_from_caller(event),
+            Input::Leg(leg, event) => self.heard_from_callee(leg, event),
             Input::Media(event) => self.media_first(event),
             Input::Store(reply) => Some(Seen::Store(reply)),
             Input::Timeout => Some(Seen::Due),
@@ -104,13 +108,13 @@ impl Cx {
         }
     }
 
-    fn caller_leg(&mut self, event: LegEvent) -> Option<Seen> {
+    fn heard_from_caller(&mut self, event: LegEvent) -> Option<Seen> {
         let gone = |cx: &mut Cx, how| {
             cx.legs.a = Leg::Ended;
             Some(Seen::CallerGone(how))
         };
         match (self.legs.a, event) {
-            (Leg::Gone, _) => None,
+            (Leg::Gone | Leg::Leasing, _) => None,
             (Leg::Ended | Leg::Cancelled, LegEvent::Terminated) => {
                 self.legs.a = Leg::Gone;
                 None
@@ -167,79 +171,86 @@ impl Cx {
         }
     }
 
-    fn callee_leg(&mut self, event: LegEvent) -> Option<Seen> {
-        let leg = self.legs.b?;
-        let ended = |cx: &mut Cx| {
-            cx.legs.b = Some(Leg::Ended);
-            cx.close_b_media();
-        };
+    fn heard_from_callee(&mut self, id: LegId, event: LegEvent) -> Option<Seen> {
+        let leg = self.legs.b.get(id)?.leg;
         match (leg, event) {
-            (Leg::Gone, _) => None,
+            (Leg::Gone | Leg::Leasing, _) => None,
             (Leg::Ended | Leg::Cancelled, LegEvent::Terminated) => {
-                self.legs.b = Some(Leg::Gone);
+                self.branch_is(id, Leg::Gone);
                 None
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Terminated) => {
-                self.legs.b = Some(Leg::Gone);
-                self.close_b_media();
-                Some(Seen::CalleeGone { reason: None })
+                self.branch_is(id, Leg::Gone);
+                self.close_branch_media(id);
+                Some(Seen::CalleeGone { leg: id, reason: None })
             }
             (Leg::Cancelled, LegEvent::Answered { .. }) => {
                 // The 2xx crossed our CANCEL before `sip` had it: the dialog exists and is to be ended.
-                self.note_leg(B, Some(200), None);
-                self.legs.b = Some(Leg::Ended);
-                self.leg(
-                    B,
-                    LegAction::Bye {
-                        reason: Some(reason::CROSSED.into()),
-                    },
-                );
+                self.note_leg(id, Some(200), None);
+                self.branch_is(id, Leg::Ended);
+                let reason = Some(reason::CROSSED.into());
+                self.leg(id, LegAction::Bye { reason });
                 None
             }
             (Leg::Cancelled, LegEvent::Failed { status, phrase, .. }) => {
-                self.note_leg(B, Some(status), Some(phrase));
-                self.legs.b = Some(Leg::Ended);
+                self.note_leg(id, Some(status), Some(phrase));
+                self.branch_is(id, Leg::Ended);
                 None
             }
             // Nothing of B is agreed before its 200, so there is nothing to change yet; it must hear so (RFC 3311 §5.2).
             (Leg::Inviting, LegEvent::Offer { .. }) => {
-                self.leg(B, LegAction::RefuseOffer { status: 488 });
+                self.leg(id, LegAction::RefuseOffer { status: 488 });
                 None
             }
             (Leg::Ended | Leg::Cancelled, _) => None,
             (Leg::Inviting, LegEvent::Provisional { status, .. }) => Some(Seen::CalleeProgress { status }),
             (Leg::Inviting, LegEvent::Answered { sdp }) => {
-                self.note_leg(B, Some(200), None);
-                self.legs.b = Some(Leg::Up);
-                Some(Seen::CalleeAnswered { sdp })
+                self.note_leg(id, Some(200), None);
+                self.branch_is(id, Leg::Up);
+                Some(Seen::CalleeAnswered { leg: id, sdp })
             }
             (Leg::Inviting, LegEvent::Failed { status, phrase, local }) => {
-                self.note_leg(B, Some(status), Some(phrase.clone()));
-                ended(self);
-                Some(Seen::CalleeFailed { status, phrase, local })
-            }
-            (Leg::Up, LegEvent::Bye { reason }) => {
-                self.note_leg(B, None, reason.clone());
-                ended(self);
-                Some(Seen::CalleeGone { reason })
-            }
-            (Leg::Up, LegEvent::AckTimeout) => {
-                ended(self);
-                Some(Seen::CalleeGone {
-                    reason: Some(reason::OTHER_LEG_BROKE.into()),
+                self.note_leg(id, Some(status), Some(phrase.clone()));
+                self.branch_ended(id);
+                Some(Seen::CalleeFailed {
+                    leg: id,
+                    status,
+                    phrase,
+                    local,
                 })
             }
+            (Leg::Up, LegEvent::Bye { reason }) => {
+                self.note_leg(id, None, reason.clone());
+                self.branch_ended(id);
+                Some(Seen::CalleeGone { leg: id, reason })
+            }
+            (Leg::Up, LegEvent::AckTimeout) => {
+                self.branch_ended(id);
+                let reason = Some(reason::OTHER_LEG_BROKE.into());
+                Some(Seen::CalleeGone { leg: id, reason })
+            }
             (Leg::Up, LegEvent::Offer { sdp }) => {
-                self.re_offered(B, sdp);
+                self.re_offered(id, sdp);
                 None
             }
             (Leg::Up, LegEvent::OfferAnswered { sdp }) => {
-                self.re_offer_answered(B, sdp);
+                self.re_offer_answered(id, sdp);
                 None
             }
             // What a callee's leg cannot say, or no longer matters.
             (Leg::Inviting | Leg::Answered | Leg::Up, _) => None,
         }
+    }
+
+    fn branch_is(&mut self, id: LegId, state: Leg) {
+        if let Some(branch) = self.legs.b.get_mut(id) {
+            branch.leg = state;
+        }
+    }
+
+    fn branch_ended(&mut self, id: LegId) {
+        self.branch_is(id, Leg::Ended);
+        self.close_branch_media(id);
     }
 
     /// Media events that mean the same in every phase are settled here.
@@ -256,7 +267,7 @@ impl Cx {
                 let state = if leg == LegId::A {
                     Some(self.legs.a)
                 } else {
-                    self.legs.b.filter(|_| leg == B)
+                    self.legs.b.get(leg).map(|branch| branch.leg)
                 };
                 if state == Some(Leg::Up) {
                     self.leg(leg, LegAction::AskKeyFrame);
@@ -302,30 +313,7 @@ impl Cx {
                     },
                 );
             }
-            Leg::Cancelled | Leg::Ended | Leg::Gone => {}
-        }
-    }
-
-    /// End B's leg, if there is one, whatever its state: CANCEL or BYE; and give back its ports.
-    pub fn end_b(&mut self, reason: &str) {
-        let reason = Some(reason.to_owned());
-        match self.legs.b {
-            Some(Leg::Inviting) => {
-                self.legs.b = Some(Leg::Cancelled);
-                self.leg(B, LegAction::Cancel { reason });
-            }
-            Some(Leg::Answered | Leg::Up) => {
-                self.legs.b = Some(Leg::Ended);
-                self.leg(B, LegAction::Bye { reason });
-            }
-            Some(Leg::Cancelled | Leg::Ended | Leg::Gone) | None => {}
-        }
-        self.close_b_media();
-    }
-
-    fn close_b_media(&mut self) {
-        if self.media_is_open() && self.b.take_ports() {
-            self.media(MediaAction::CloseLeg { leg: B });
+            Leg::Leasing | Leg::Cancelled | Leg::Ended | Leg::Gone => {}
         }
     }
 }

@@ -14,9 +14,9 @@
 //!                 '-----------------^
 //! ```
 
+mod branches;
 mod bridged;
 mod call;
-mod callee;
 mod caller;
 mod cx;
 mod ending;

@@ -10,6 +10,8 @@ const PHRASE_MAX: usize = 80;
 pub(crate) struct Missed {
     /// The SIP status that says so.
     pub cause: u16,
+    /// The status is ours: no peer has said it.
+    ours: bool,
     /// A sentence without its full stop.
     pub sentence: String,
 }
@@ -19,6 +21,7 @@ impl Missed {
     pub fn no_answer(no_answer_ms: u64) -> Missed {
         Missed {
             cause: 408,
+            ours: true,
             sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
         }
     }
@@ -27,6 +30,7 @@ impl Missed {
     pub fn too_long() -> Missed {
         Missed {
             cause: 408,
+            ours: true,
             sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
         }
     }
@@ -41,6 +45,7 @@ impl Missed {
             };
             return Missed {
                 cause: status,
+                ours: true,
                 sentence: format!("The callee {what} ({status} of our own)"),
             };
         }
@@ -65,6 +70,7 @@ impl Missed {
         };
         Missed {
             cause: status,
+            ours: false,
             sentence: format!("The callee {what} ({status} {said})"),
         }
     }
@@ -73,6 +79,7 @@ impl Missed {
     pub fn broke_off() -> Missed {
         Missed {
             cause: 500,
+            ours: true,
             sentence: "The callee's leg ended without a response".into(),
         }
     }
@@ -81,6 +88,7 @@ impl Missed {
     pub fn nothing_in_common(why: &str) -> Missed {
         Missed {
             cause: 488,
+            ours: true,
             sentence: format!("The callee answered with nothing to connect ({why})"),
         }
     }
@@ -89,6 +97,7 @@ impl Missed {
     pub fn no_ports(why: &str) -> Missed {
         Missed {
             cause: 503,
+            ours: true,
             sentence: format!("There were no media ports for the callee ({why})"),
         }
     }
@@ -97,8 +106,44 @@ impl Missed {
     pub fn bad_target(target: &str) -> Missed {
         Missed {
             cause: 404,
+            ours: true,
             sentence: format!("The callee's target {target} is no SIP address"),
         }
+    }
+
+    /// A target of several rang as long as it may.
+    pub fn rang_out() -> Missed {
+        Missed {
+            cause: 408,
+            ours: true,
+            sentence: "The callee did not answer".into(),
+        }
+    }
+
+    /// Whether no target of the callee is to be tried any more: somebody there has spoken for all (RFC 3261 §16.7 step 5).
+    pub fn is_for_all(&self) -> bool {
+        !self.ours && self.cause >= 600
+    }
+
+    /// Of what two targets said, what the caller is told: 6xx before all, then the lowest class, there the statuses that say how
+    /// to call in another way (RFC 3261 §16.7 step 6), and what a peer said before what we say in its place.
+    pub fn or_better(self, other: Missed) -> Missed {
+        if other.rank() < self.rank() { other } else { self }
+    }
+
+    fn rank(&self) -> (u16, bool, bool) {
+        let class = if self.cause >= 600 { 0 } else { self.cause / 100 };
+        let helps = matches!(self.cause, 401 | 407 | 415 | 420 | 484);
+        (class, !helps, self.ours)
+    }
+
+    /// The sentence for the best of what several targets said.
+    pub fn of(mut self, targets: usize) -> Missed {
+        if targets > 1 {
+            self.sentence
+                .push_str(&format!(", the best that {targets} targets said"));
+        }
+        self
     }
 
     /// The status for a caller who can be offered no mailbox. Our own 503 would mean that this node is overloaded.

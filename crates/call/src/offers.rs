@@ -9,7 +9,6 @@ use crate::{
     caller::kept,
     cx::Cx,
     io::{LegAction, LegId, MediaAction},
-    legs::B,
 };
 
 impl Cx {
@@ -49,8 +48,7 @@ impl Cx {
     pub fn is_held(&self, leg: LegId) -> bool {
         let agreed = match leg {
             LegId::A => self.a.agreed.as_ref(),
-            B => self.b.agreed.as_ref(),
-            _ => None,
+            leg => self.legs.b.get(leg).and_then(|branch| branch.agreed.as_ref()),
         };
         agreed.is_some_and(|a| {
             !a.streams()
@@ -61,8 +59,10 @@ impl Cx {
     fn side_of(&mut self, leg: LegId) -> Option<(&mut Side, &Agreed)> {
         match leg {
             LegId::A => self.a.side_and_answer(),
-            B => Some((self.b.side.as_mut()?, self.b.answer.as_ref()?)),
-            _ => None,
+            leg => {
+                let branch = self.legs.b.get_mut(leg)?;
+                Some((branch.side.as_mut()?, branch.answer.as_ref()?))
+            }
         }
     }
 
@@ -74,7 +74,11 @@ impl Cx {
         });
         match leg {
             LegId::A => self.a.agreed = Some(agreed),
-            _ => self.b.agreed = Some(agreed),
+            leg => {
+                if let Some(branch) = self.legs.b.get_mut(leg) {
+                    branch.agreed = Some(agreed);
+                }
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ impl Phase {
     pub fn deadline(&self) -> Option<Instant> {
         match self {
             Phase::Holding(phase) => phase.deadline(),
-            Phase::Ringing(phase) => Some(phase.no_answer_at),
+            Phase::Ringing(phase) => phase.deadline(),
             Phase::Greeting(phase) => phase.deadline(),
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
@@ -53,6 +53,8 @@ impl Phase {
         match self {
             Phase::LookingUp(_) => PhaseName::LookingUp,
             Phase::Holding(_) => PhaseName::Holding,
+            // Until the first INVITE the callee knows nothing.
+            Phase::Ringing(phase) if !phase.has_invited() => PhaseName::Holding,
             Phase::Ringing(_) => PhaseName::Ringing,
             Phase::Bridged(_) => PhaseName::Bridged,
             Phase::Greeting(_) => PhaseName::Greeting,

@@ -5,6 +5,10 @@ const PASSED_ON_MAX: usize = 256;
 
 /// B rang in vain and the caller goes to the mailbox. Not "completed elsewhere": B's phone shall show a missed call.
 pub(crate) const NO_ANSWER: &str = "SIP;cause=408;text=\"No answer\"";
+/// Another of B's targets has answered: this one shall show no missed call (RFC 3326 §3.1).
+pub(crate) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+/// Another of B's targets has declined for all.
+pub(crate) const DECLINED_ELSEWHERE: &str = "SIP;cause=603;text=\"Declined elsewhere\"";
 /// A gave up while B rang.
 pub(crate) const CALLER_GAVE_UP: &str = "SIP;cause=487;text=\"Caller hung up\"";
 /// B's answer crossed our CANCEL.

@@ -1,7 +1,8 @@
-//! B is invited; A goes on watching the clip.
+//! The callee's targets ring, together or in order; A goes on watching the clip. The first that answers is connected.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
+use segue_policy::{Plan, Ring};
 use segue_sip_wire::Uri;
 
 use crate::{
@@ -9,53 +10,110 @@ use crate::{
     cx::Cx,
     ending::Ending,
     greeting::Greeting,
-    io::{Lookup, MediaEvent, Ports, Source},
+    io::{LegId, Lookup, MediaEvent, Source},
     legs::Seen,
     missed::Missed,
     phase::Phase,
     reason,
 };
 
-/// B is invited.
+/// The callee's targets ring.
 #[derive(Debug)]
 pub(crate) struct Ringing {
     lookup: Box<Lookup>,
-    pub no_answer_at: Instant,
+    lanes: Vec<Lane>,
+    /// The best of what those said that did not take the call.
+    missed: Option<Missed>,
+    /// How many did not.
+    missed_count: usize,
+    /// Counted from the first INVITE.
+    no_answer_at: Option<Instant>,
+}
+
+/// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
+#[derive(Debug)]
+struct Lane {
+    waiting: VecDeque<Uri>,
+    trying: Option<LegId>,
+    /// When the next one's turn comes.
+    until: Option<Instant>,
+}
+
+/// Why nobody can be called, if that is so.
+pub(crate) fn nowhere_to_call(plan: &Plan) -> Option<Missed> {
+    match targets(plan).next() {
+        Some(_) => None,
+        None => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
+    }
+}
+
+fn targets(plan: &Plan) -> impl Iterator<Item = Uri> {
+    let parsed = plan.targets.iter().filter_map(|target| target.parse::<Uri>().ok());
+    parsed.filter(Uri::is_sip)
 }
 
 impl Ringing {
-    pub fn begin(lookup: Box<Lookup>, target: Uri, ports: Ports, cx: &mut Cx) -> Phase {
-        cx.invite_b(target, ports);
-        let no_answer_at = cx.in_ms(lookup.plan.no_answer_ms);
-        Phase::Ringing(Ringing { lookup, no_answer_at })
+    pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        let lane = |waiting| Lane {
+            waiting,
+            trying: None,
+            until: None,
+        };
+        let targets = targets(&lookup.plan);
+        let lanes = match lookup.plan.ring {
+            Ring::InOrder => vec![lane(targets.collect())],
+            Ring::Together => targets.map(|target| lane(VecDeque::from([target]))).collect(),
+        };
+        let mut ringing = Ringing {
+            lookup,
+            lanes,
+            missed: None,
+            missed_count: 0,
+            no_answer_at: None,
+        };
+        ringing.try_waiting(cx);
+        ringing.go_on(cx)
     }
 
-    pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
+    pub fn on(mut self, seen: Seen, cx: &mut Cx) -> Phase {
         match seen {
+            Seen::Media(MediaEvent::Opened { leg, ports }) => {
+                if cx.invite_target(leg, ports) {
+                    self.invited(leg, cx);
+                }
+                Phase::Ringing(self)
+            }
+            Seen::Media(MediaEvent::OpenFailed { leg, why }) => {
+                cx.lease_failed(leg);
+                self.failed(leg, Missed::no_ports(&why), cx)
+            }
             Seen::CalleeProgress { status } => {
                 cx.tell_progress(status);
                 Phase::Ringing(self)
             }
-            Seen::CalleeAnswered { sdp } => match cx.b_answered(sdp) {
-                Ok(()) => Bridged::begin(cx),
+            Seen::CalleeAnswered { leg, sdp } => match cx.target_answered(leg, sdp) {
+                Ok(()) => {
+                    cx.end_other_branches(leg, reason::ELSEWHERE);
+                    Bridged::begin(leg, cx)
+                }
                 Err(error) => {
-                    cx.end_b(reason::NO_COMMON_MEDIA);
-                    Greeting::begin(Missed::nothing_in_common(&error.to_string()), self.lookup, cx)
+                    cx.end_branch(leg, reason::NO_COMMON_MEDIA);
+                    self.failed(leg, Missed::nothing_in_common(&error.to_string()), cx)
                 }
             },
-            Seen::CalleeFailed { status, phrase, local } => {
-                Greeting::begin(Missed::refused(status, &phrase, local), self.lookup, cx)
+            Seen::CalleeFailed {
+                leg,
+                status,
+                phrase,
+                local,
+            } => self.failed(leg, Missed::refused(status, &phrase, local), cx),
+            Seen::CalleeGone { leg, .. } => self.failed(leg, Missed::broke_off(), cx),
+            Seen::Due if cx.early_is_over() => self.give_up(Missed::too_long(), cx),
+            Seen::Due if self.no_answer_at.is_some_and(|at| cx.is_due(at)) => {
+                let missed = Missed::no_answer(self.lookup.plan.no_answer_ms);
+                self.give_up(missed, cx)
             }
-            Seen::CalleeGone { .. } => Greeting::begin(Missed::broke_off(), self.lookup, cx),
-            Seen::Due if cx.is_due(self.no_answer_at) || cx.early_is_over() => {
-                cx.end_b(reason::NO_ANSWER);
-                let missed = if cx.early_is_over() {
-                    Missed::too_long()
-                } else {
-                    Missed::no_answer(self.lookup.plan.no_answer_ms)
-                };
-                Greeting::begin(missed, self.lookup, cx)
-            }
+            Seen::Due => self.whose_turn_is_over(cx),
             Seen::CallerGone(gone) => Ending::caller_left_early(cx, gone),
             Seen::HangUp => Ending::by_operator(cx),
             Seen::Media(MediaEvent::PlayFailed {
@@ -65,7 +123,96 @@ impl Ringing {
                 cx.clip_trouble = Some(why);
                 Phase::Ringing(self)
             }
-            Seen::Pracked | Seen::Due | Seen::Media(_) | Seen::Store(_) => Phase::Ringing(self),
+            Seen::Pracked | Seen::Media(_) | Seen::Store(_) => Phase::Ringing(self),
         }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let turns = self.lanes.iter().filter_map(|lane| lane.until);
+        turns.chain(self.no_answer_at).min()
+    }
+
+    /// Whether anything of the call is known on the callee's side.
+    pub fn has_invited(&self) -> bool {
+        self.no_answer_at.is_some()
+    }
+
+    /// An INVITE has gone out.
+    fn invited(&mut self, leg: LegId, cx: &Cx) {
+        let plan = &self.lookup.plan;
+        self.no_answer_at.get_or_insert_with(|| cx.in_ms(plan.no_answer_ms));
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) {
+            let takes_turns = plan.ring == Ring::InOrder || !lane.waiting.is_empty();
+            lane.until = takes_turns.then(|| cx.in_ms(plan.ring_ms));
+        }
+    }
+
+    /// Whom each free lane tries next.
+    fn try_waiting(&mut self, cx: &mut Cx) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
+            lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
+        }
+    }
+
+    /// A target does not take the call.
+    fn failed(mut self, leg: LegId, missed: Missed, cx: &mut Cx) -> Phase {
+        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) else {
+            return Phase::Ringing(self);
+        };
+        lane.trying = None;
+        lane.until = None;
+        let is_for_all = missed.is_for_all();
+        self.note(missed);
+        if is_for_all {
+            cx.end_branches(reason::DECLINED_ELSEWHERE);
+            return self.missed(cx);
+        }
+        self.try_waiting(cx);
+        self.go_on(cx)
+    }
+
+    /// Some have rung as long as they may: the next ones' turn.
+    fn whose_turn_is_over(mut self, cx: &mut Cx) -> Phase {
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(at) else { break };
+            if lane.until.is_some_and(|until| cx.is_due(until)) {
+                lane.until = None;
+                if let Some(leg) = lane.trying.take() {
+                    cx.end_branch(leg, reason::NO_ANSWER);
+                    self.note(Missed::rang_out());
+                }
+            }
+        }
+        self.try_waiting(cx);
+        self.go_on(cx)
+    }
+
+    fn note(&mut self, missed: Missed) {
+        self.missed_count = self.missed_count.saturating_add(1);
+        self.missed = Some(match self.missed.take() {
+            Some(before) => before.or_better(missed),
+            None => missed,
+        });
+    }
+
+    /// Ring on, unless there is nobody left.
+    fn go_on(self, cx: &mut Cx) -> Phase {
+        if self.lanes.iter().any(|lane| lane.trying.is_some()) {
+            Phase::Ringing(self)
+        } else {
+            self.missed(cx)
+        }
+    }
+
+    /// Nobody took the call.
+    fn missed(self, cx: &mut Cx) -> Phase {
+        let missed = self.missed.unwrap_or_else(Missed::rang_out).of(self.missed_count);
+        Greeting::begin(missed, self.lookup, cx)
+    }
+
+    /// Whoever still rings has rung in vain.
+    fn give_up(self, missed: Missed, cx: &mut Cx) -> Phase {
+        cx.end_branches(reason::NO_ANSWER);
+        Greeting::begin(missed, self.lookup, cx)
     }
 }

@@ -4,6 +4,6 @@ mod plan;
 mod profile;
 mod subscriber;
 
-pub use plan::Plan;
+pub use plan::{DEFAULT_RING_MS, Plan, Ring};
 pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, Profile, ProfileError, Reliable};
 pub use subscriber::{Subscriber, UserError, check_user};

@@ -4,18 +4,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Profile, Subscriber};
 
+/// How several targets ring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ring {
+    /// All at once.
+    #[default]
+    Together,
+    /// One after the other.
+    InOrder,
+}
+
+/// How long each target rings in order, milliseconds, when the subscriber names nothing else.
+pub const DEFAULT_RING_MS: u64 = 15_000;
+
 /// What this call will do, all defaults resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The mailbox that a message would go to.
     pub mailbox: String,
-    /// Where the callee is reached, a SIP URI.
-    pub target: String,
+    /// Where the callee is reached, SIP URIs.
+    pub targets: Vec<String>,
+    /// How they ring.
+    pub ring: Ring,
+    /// How long each rings when they take turns, milliseconds.
+    pub ring_ms: u64,
     /// The clip to hold the caller on, by name.
     pub clip: Option<String>,
     /// From the first clip packet to the INVITE to B, milliseconds; 0: clip while ringing.
     pub hold_ms: u64,
-    /// From the INVITE to B to the greeting, milliseconds.
+    /// From the first INVITE to B to the greeting, milliseconds, however many targets ring.
     pub no_answer_ms: u64,
     /// The greeting, by name.
     pub greeting: Option<String>,
@@ -26,7 +44,9 @@ impl Plan {
     pub fn new(subscriber: &Subscriber, profile: &Profile) -> Plan {
         Plan {
             mailbox: subscriber.user.clone(),
-            target: subscriber.target.clone(),
+            targets: vec![subscriber.target.clone()],
+            ring: Ring::Together,
+            ring_ms: DEFAULT_RING_MS,
             clip: subscriber.clip.clone(),
             hold_ms: subscriber.hold_ms.unwrap_or(profile.hold_ms).min(profile.hold_max_ms),
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),

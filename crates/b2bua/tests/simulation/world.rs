@@ -287,6 +287,7 @@ impl World {
                 ShardOutput::Transmit(transmit) => self.transmit(transmit),
                 ShardOutput::Media(key, action) => self.perform(key, action),
                 ShardOutput::Store(key, action, _) => self.store(key, action),
+                ShardOutput::Resolve(_, place) => panic!("all callees have addresses: {place:?}"),
                 ShardOutput::Refused(refusal) => self.note(Seen::Refused {
                     source: refusal.source,
                     why: refusal.why,

@@ -1,12 +1,11 @@
 //! The reference: what each side may say and must get, kept as plainly as can be.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction};
 use segue_records::CallRecord;
 
 pub const A: LegId = LegId(0);
-pub const B: LegId = LegId(1);
 
 /// How far a leg is, as its peer and `sip` know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +32,8 @@ pub enum Recorder {
 #[derive(Debug)]
 pub struct Reference {
     pub a: Leg,
-    pub b: Leg,
+    /// The branches, by leg.
+    pub b: BTreeMap<LegId, Leg>,
     /// A's reliable responses without a PRACK: whether each has the answer.
     pub unpracked: VecDeque<bool>,
     /// A got SDP in a reliable response, in an unreliable one.
@@ -52,17 +52,19 @@ pub struct Reference {
     pub deposited: bool,
     pub offers_owed: u32,
     pub invited: bool,
+    /// The branches that asked for ports.
+    pub tried: Vec<LegId>,
     pub ended: Option<CallRecord>,
     configured: Vec<LegId>,
     lookups: u32,
-    endings: [u32; 2],
+    endings: BTreeMap<LegId, u32>,
 }
 
 impl Reference {
     pub fn new() -> Reference {
         Reference {
             a: Leg::Inviting,
-            b: Leg::NotMade,
+            b: BTreeMap::new(),
             unpracked: VecDeque::new(),
             reliable_sdp: false,
             sdp: None,
@@ -78,18 +80,18 @@ impl Reference {
             deposited: false,
             offers_owed: 0,
             invited: false,
+            tried: Vec::new(),
             ended: None,
             configured: Vec::new(),
             lookups: 0,
-            endings: [0; 2],
+            endings: BTreeMap::new(),
         }
     }
 
     pub fn leg(&self, leg: LegId) -> Leg {
         match leg {
             A => self.a,
-            B => self.b,
-            _ => Leg::NotMade,
+            leg => self.b.get(&leg).copied().unwrap_or(Leg::NotMade),
         }
     }
 
@@ -100,7 +102,7 @@ impl Reference {
     fn set(&mut self, leg: LegId, state: Leg) {
         match leg {
             A => self.a = state,
-            _ => self.b = state,
+            leg => drop(self.b.insert(leg, state)),
         }
     }
 
@@ -161,14 +163,14 @@ impl Reference {
             // Our refusal is still owed.
             E::PrackTimeout => {}
             E::Cancelled | E::AckTimeout | E::Bye { .. } | E::Failed { .. } => {
-                self.endings[leg.0 as usize] += 1;
+                *self.endings.entry(leg).or_default() += 1;
                 self.set(leg, Leg::Ended);
             }
             // The BYE is owed when it crosses the CANCEL.
             E::Answered { .. } => self.set(leg, Leg::Up),
             E::Terminated => {
                 if !matches!(state, Leg::Ended) {
-                    self.endings[leg.0 as usize] += 1;
+                    *self.endings.entry(leg).or_default() += 1;
                 }
                 self.set(leg, Leg::Gone);
             }
@@ -200,8 +202,8 @@ impl Reference {
             Output::Ended(record) => {
                 assert_eq!(self.a, Leg::Gone, "A's leg is gone");
                 assert!(
-                    matches!(self.b, Leg::NotMade | Leg::Gone),
-                    "B's leg is gone: {:?}",
+                    self.b.values().all(|leg| *leg == Leg::Gone),
+                    "B's legs are gone: {:?}",
                     self.b
                 );
                 assert!(
@@ -209,11 +211,17 @@ impl Reference {
                     "media is closed"
                 );
                 assert!(!self.depositing, "saving is done");
-                assert_eq!(self.endings[0], 1, "A's leg ended once");
-                assert_eq!(self.endings[1], u32::from(self.b == Leg::Gone), "B's leg ended once");
+                assert_eq!(
+                    self.endings.len(),
+                    1 + self.b.len(),
+                    "every leg ended: {:?}",
+                    self.endings
+                );
+                assert!(self.endings.values().all(|n| *n == 1), "each once: {:?}", self.endings);
                 assert_eq!(record.message_id.is_some(), self.deposited);
                 assert_eq!(record.invited_at.is_some(), self.invited);
-                assert_eq!(record.legs.len(), 1 + usize::from(self.invited));
+                assert_eq!(record.legs.len(), 1 + self.tried.len());
+                assert!(self.b.len() <= self.tried.len());
                 assert!(record.why.ends_with('.'));
                 self.ended = Some(record.as_ref().clone());
             }
@@ -223,7 +231,7 @@ impl Reference {
     fn leg_said(&mut self, leg: LegId, action: &LegAction) {
         let state = self.leg(leg);
         let ended = |this: &mut Reference, next| {
-            this.endings[leg.0 as usize] += 1;
+            *this.endings.entry(leg).or_default() += 1;
             this.set(leg, next);
         };
         match action {
@@ -251,16 +259,17 @@ impl Reference {
                 ended(self, Leg::Ended);
             }
             LegAction::Invite { sdp, .. } => {
-                assert_eq!((leg, state), (B, Leg::NotMade), "one INVITE");
-                assert!(self.ports.contains(&B) && !sdp.is_empty());
+                assert!(leg != A && state == Leg::NotMade, "one INVITE");
+                assert!(self.ports.contains(&leg) && !sdp.is_empty());
                 assert!(!self.answer_is_unpracked(), "B is never invited before the PRACK");
-                self.b = Leg::Inviting;
+                assert!(!self.bridged, "nobody is invited once somebody has answered");
+                self.set(leg, Leg::Inviting);
                 self.invited = true;
             }
             LegAction::Cancel { .. } => {
-                assert_eq!((leg, state), (B, Leg::Inviting), "a CANCEL");
+                assert!(leg != A && state == Leg::Inviting, "a CANCEL");
                 // Its end is its 487, its BYE if a 200 crosses, or its Terminated.
-                self.b = Leg::Cancelled;
+                self.set(leg, Leg::Cancelled);
             }
             LegAction::Bye { .. } => {
                 assert!(matches!(state, Leg::Answered | Leg::Up), "BYE to {leg:?} in {state:?}");
@@ -288,6 +297,10 @@ impl Reference {
         match action {
             MediaAction::Open { leg } => {
                 assert!(!self.ports.contains(leg) && !self.opening.contains(leg), "opened twice");
+                if *leg != A {
+                    assert_eq!(leg.0 as usize, self.tried.len() + 1, "branches are numbered in order");
+                    self.tried.push(*leg);
+                }
                 self.opening.push(*leg);
             }
             MediaAction::Configure { leg, .. } => {
@@ -301,8 +314,16 @@ impl Reference {
                 self.first_packet_owed = true;
             }
             MediaAction::Bridge { leg } => {
-                assert!(*leg == B && self.configured.contains(&B) && !self.bridged);
-                assert!(matches!(self.a, Leg::Answered | Leg::Up) && self.b == Leg::Up);
+                assert!(*leg != A && self.configured.contains(leg) && !self.bridged);
+                assert!(matches!(self.a, Leg::Answered | Leg::Up) && self.leg(*leg) == Leg::Up);
+                let others = self.b.iter().filter(|(other, _)| *other != leg);
+                let may_be = [Leg::Cancelled, Leg::Ended, Leg::Gone];
+                assert!(
+                    others.clone().all(|(_, state)| may_be.contains(state)),
+                    "one wins: {:?}",
+                    self.b
+                );
+                assert!(self.ports.iter().all(|p| *p == A || p == leg), "losers keep no ports");
                 self.bridged = true;
                 self.playing = None;
                 self.first_packet_owed = false;
@@ -319,7 +340,7 @@ impl Reference {
             }
             MediaAction::CloseLeg { leg } => {
                 assert!(
-                    *leg == B && (self.ports.contains(leg) || self.opening.contains(leg)),
+                    *leg != A && (self.ports.contains(leg) || self.opening.contains(leg)),
                     "closed what was not open"
                 );
                 self.ports.retain(|l| l != leg);

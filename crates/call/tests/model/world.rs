@@ -10,11 +10,11 @@ use segue_call::{
     Call, CallConfig, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, StopCause};
-use segue_policy::{AnswerAt, Plan, Profile};
+use segue_policy::{AnswerAt, Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Kind;
 
-use crate::reference::{A, B, Leg, Recorder, Reference};
+use crate::reference::{A, Leg, Recorder, Reference};
 
 const EARLY_MS: u64 = 170_000;
 
@@ -70,11 +70,21 @@ impl World {
         let hold_ms = if chance(4) { 0 } else { 6_000 };
         let plan = Plan {
             mailbox: "bob".into(),
-            target: if chance(30) {
-                "mailto:bob".into()
-            } else {
-                "sip:bob@10.0.0.2".into()
-            },
+            targets: [
+                "sip:bob@10.0.0.2",
+                "sip:bob@10.0.0.3",
+                "sip:bob@10.0.0.4",
+                "sip:bob@10.0.0.5",
+            ]
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, target)| {
+                let target = if chance(30) { "mailto:bob" } else { target };
+                (at == 0 || chance(3)).then(|| target.to_owned())
+            })
+            .collect(),
+            ring: if chance(2) { Ring::Together } else { Ring::InOrder },
+            ring_ms: if chance(2) { 3_000 } else { 15_000 },
             hold_ms,
             no_answer_ms: if chance(5) { 400_000 } else { 20_000 },
             ..Plan::default()
@@ -152,7 +162,10 @@ impl World {
                     self.pass(ms);
                 }
                 1..=2 => self.peer_does_something(A),
-                3..=4 => self.peer_does_something(B),
+                3..=4 => {
+                    let leg = self.a_branch();
+                    self.peer_does_something(leg);
+                }
                 5..=7 => self.someone_replies(),
                 _ => self.media_says_something(),
             }
@@ -170,16 +183,17 @@ impl World {
                 return record;
             }
             self.someone_replies();
-            for leg in [A, B] {
+            let legs: Vec<LegId> = [A].into_iter().chain(self.reference.b.keys().copied()).collect();
+            for leg in legs {
                 let state = self.reference.leg(leg);
                 match (leg, state) {
                     (_, Leg::Ended) => self.leg(leg, LegEvent::Terminated),
                     (A, Leg::Inviting) if self.chance(3) => self.leg(A, LegEvent::Cancelled),
                     (A, Leg::Answered | Leg::Up) if self.chance(3) => self.leg(A, LegEvent::Bye { reason: None }),
-                    (B, Leg::Cancelled) => {
+                    (_, Leg::Cancelled) => {
                         let phrase = "Request Terminated".into();
                         self.leg(
-                            B,
+                            leg,
                             LegEvent::Failed {
                                 status: 487,
                                 phrase,
@@ -197,6 +211,12 @@ impl World {
 
     fn chance(&mut self, of: u64) -> bool {
         self.rng.next_u64().is_multiple_of(of)
+    }
+
+    /// Some branch that was begun, or the first.
+    fn a_branch(&mut self) -> LegId {
+        let tried = self.reference.tried.len().max(1);
+        LegId(u32::try_from(1 + self.below(tried)).unwrap())
     }
 
     fn below(&mut self, n: usize) -> usize {
@@ -403,9 +423,12 @@ impl World {
                 leg: A,
                 key: if self.chance(3) { '#' } else { '7' },
             },
-            2 => MediaEvent::Dtmf { leg: B, key: '#' },
+            2 => MediaEvent::Dtmf {
+                leg: self.a_branch(),
+                key: '#',
+            },
             3 if self.chance(10) => MediaEvent::RtpGone {
-                leg: if self.chance(2) { A } else { B },
+                leg: if self.chance(2) { A } else { self.a_branch() },
             },
             4 => MediaEvent::Switched {
                 to: Source::Callee,
@@ -413,7 +436,7 @@ impl World {
                 gap_ms: Some(40),
             },
             5 => MediaEvent::KeyFrameWanted {
-                leg: if self.chance(2) { A } else { B },
+                leg: if self.chance(2) { A } else { self.a_branch() },
             },
             6 if self.reference.recorder == Recorder::Running => MediaEvent::RecordingStopped {
                 cause: StopCause::Longest,
@@ -452,17 +475,17 @@ impl World {
             0 => self.input(Input::Timeout),
             1 => {
                 let event = self.any_leg_event(false);
-                self.input(Input::Leg(LegId(7), event));
+                self.input(Input::Leg(LegId(40), event));
             }
             2 | 3 => {
-                let leg = if self.chance(2) { A } else { B };
+                let leg = if self.chance(2) { A } else { self.a_branch() };
                 let event = self.any_leg_event(false);
                 if !self.reference.is_possible(leg, &event) && !matches!(event, LegEvent::Offer { .. }) {
                     self.input(Input::Leg(leg, event));
                 }
             }
             4 => {
-                let leg = LegId(7);
+                let leg = LegId(40);
                 let ports = Ports {
                     address: "10.0.0.9".parse().unwrap(),
                     audio: 1,

@@ -109,7 +109,7 @@ fn answers_with_nothing_to_connect() {
 #[test]
 fn a_target_that_is_no_address() {
     let mut s = Setup::default()
-        .lookup(|l| l.plan.target = "tel:+4312345".into())
+        .lookup(|l| l.plan.targets = vec!["tel:+4312345".into()])
         .call();
     assert_eq!(s.media_did(), ["open a", "configure a", "play greeting"]);
     s.run_ms(8_000);

@@ -12,7 +12,7 @@ use segue_call::{
     Output, Ports, Source, StoreAction, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
-use segue_policy::{Plan, Profile};
+use segue_policy::{Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 
 mod agent;
@@ -90,7 +90,9 @@ impl Default for Setup {
     fn default() -> Setup {
         let plan = Plan {
             mailbox: "bob".into(),
-            target: "sip:bob@192.0.2.2:5070".into(),
+            targets: vec!["sip:bob@192.0.2.2:5070".into()],
+            ring: Ring::Together,
+            ring_ms: 15_000,
             clip: Some("ringback".into()),
             hold_ms: 6_000,
             no_answer_ms: 20_000,
@@ -505,7 +507,11 @@ impl Stage {
             "{:?}",
             record.why
         );
-        assert_eq!(record.legs.len(), self.terminated.len(), "every leg has terminated");
+        let said = |what: fn(&Output) -> bool| 1 + self.said.iter().filter(|(_, o)| what(o)).count();
+        let invited = said(|o| matches!(o, Output::Leg(_, LegAction::Invite { .. })));
+        assert_eq!(invited, self.terminated.len(), "every leg has terminated");
+        let tried = said(|o| matches!(o, Output::Media(MediaAction::Open { leg }) if *leg != A));
+        assert_eq!(record.legs.len(), tried, "every target that was tried is in the record");
         record
     }
 }

@@ -158,7 +158,11 @@ impl<'a> View<'a> {
             record.invited_at
         );
         let ours: Vec<Option<u16>> = record.legs.iter().map(|l| l.status).collect();
-        hold!(record.legs.len() == 1 + usize::from(to_b), "{} legs", record.legs.len());
+        let tried = self
+            .actions()
+            .filter(|(_, a)| matches!(a, MediaAction::Open { leg } if *leg != LegId::A))
+            .count();
+        hold!(record.legs.len() == 1 + tried, "{} legs", record.legs.len());
         hold!(
             ours[0] == Some(status),
             "A's leg ended with {:?}, seen {status}",
@@ -166,7 +170,10 @@ impl<'a> View<'a> {
         );
         hold!(record.legs[0].sip_call_id == record.sip_call_id, "A's Call-ID");
         hold!(
-            record.legs.iter().all(|l| !l.ladder.is_empty()),
+            record
+                .legs
+                .iter()
+                .all(|l| l.ladder.is_empty() == l.sip_call_id.is_empty()),
             "a leg without a ladder"
         );
         if let Some(invite) = self.b.iter().find(|s| s.is(true, "INVITE")) {

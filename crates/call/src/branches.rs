@@ -1,0 +1,179 @@
+//! The callee's side: a branch for each target that is tried, with a leg, ports, an offer and an answer of its own.
+//!
+//! Branches share no ports. Phones that answer at the same moment all send, and behind one address their packets look alike:
+//! a stream latches only what came to its own branch, and a loser's packets reach nobody.
+
+use std::sync::Arc;
+
+use segue_sdp::{Agreed, Description, SdpError, Side, WarnCode, Warning};
+use segue_sip_wire::Uri;
+
+use crate::{
+    cx::Cx,
+    io::{LegAction, LegId, MediaAction, Ports},
+    legs::Leg,
+    reason,
+};
+
+/// Most branches of one call; the packet path has room for these and A.
+pub(crate) const BRANCHES_MAX: usize = 15;
+
+/// All branches of a call, in the order they were tried. They never go away: what is left of one is for the record.
+#[derive(Debug, Default)]
+pub(crate) struct Branches(Vec<Branch>);
+
+/// One target that is tried.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub target: Uri,
+    pub leg: Leg,
+    leased: bool,
+    pub side: Option<Side>,
+    /// What it first answered: re-offers keep its codecs.
+    pub answer: Option<Agreed>,
+    /// The streams as last agreed.
+    pub agreed: Option<Agreed>,
+}
+
+impl Branches {
+    pub fn get(&self, leg: LegId) -> Option<&Branch> {
+        self.0.get(place(leg)?)
+    }
+
+    pub fn get_mut(&mut self, leg: LegId) -> Option<&mut Branch> {
+        self.0.get_mut(place(leg)?)
+    }
+
+    pub fn all_gone(&self) -> bool {
+        self.0.iter().all(|branch| branch.leg == Leg::Gone)
+    }
+
+    fn legs(&self) -> impl Iterator<Item = LegId> + use<> {
+        (1..).map(LegId).take(self.0.len())
+    }
+}
+
+/// Where a leg is among the branches: they are numbered from 1.
+fn place(leg: LegId) -> Option<usize> {
+    usize::try_from(leg.0.checked_sub(1)?).ok()
+}
+
+impl Cx {
+    /// Begin a branch: its ports are asked for. `None` when there are too many.
+    pub fn try_target(&mut self, target: Uri) -> Option<LegId> {
+        if self.legs.b.0.len() >= BRANCHES_MAX {
+            return None;
+        }
+        self.add_leg_record(String::new(), target.to_string());
+        self.legs.b.0.push(Branch {
+            target,
+            leg: Leg::Leasing,
+            leased: true,
+            side: None,
+            answer: None,
+            agreed: None,
+        });
+        let leg = LegId(u32::try_from(self.legs.b.0.len()).ok()?);
+        self.media(MediaAction::Open { leg });
+        Some(leg)
+    }
+
+    /// There are no ports for a branch: it is over before it was said anything.
+    pub fn lease_failed(&mut self, leg: LegId) {
+        if let Some(branch) = self.legs.b.get_mut(leg).filter(|b| b.leg == Leg::Leasing) {
+            branch.leased = false;
+            branch.leg = Leg::Gone;
+            self.note_leg(leg, None, Some(reason::NO_CIRCUIT.to_owned()));
+        }
+    }
+
+    /// A branch has its ports: INVITE, offering what A was answered. Whether it was sent.
+    pub fn invite_target(&mut self, leg: LegId, ports: Ports) -> bool {
+        let Some(like) = self.a.answer().cloned() else {
+            return false;
+        };
+        let session_id = self.ids.session_id();
+        let Some(branch) = self.legs.b.get_mut(leg).filter(|b| b.leg == Leg::Leasing) else {
+            return false;
+        };
+        let mut side = Side::new(session_id, ports.address, ports.audio, ports.video);
+        let sdp = side.offer(&like);
+        branch.side = Some(side);
+        branch.leg = Leg::Inviting;
+        let target = branch.target.clone();
+        self.note_invited();
+        let invite = LegAction::Invite {
+            target,
+            from: self.invite.from.clone(),
+            from_name: self.invite.from_name.clone(),
+            sdp,
+            max_forwards: self.invite.max_forwards,
+        };
+        self.leg(leg, invite);
+        true
+    }
+
+    /// Read a branch's answer and tell the packet path.
+    pub fn target_answered(&mut self, leg: LegId, sdp: Option<Arc<[u8]>>) -> Result<(), SdpError> {
+        let nothing = || SdpError::Unusable(Warning::new(WarnCode::Miscellaneous, "a 200 without an answer"));
+        let branch = self.legs.b.get_mut(leg).ok_or_else(nothing)?;
+        let side = branch.side.as_mut().ok_or_else(nothing)?;
+        let answer = Description::parse(&sdp.ok_or_else(nothing)?)?;
+        let agreed = side.read_answer(&answer)?;
+        branch.answer = Some(agreed.clone());
+        branch.agreed = Some(agreed.clone());
+        self.media(MediaAction::Configure {
+            leg,
+            audio: agreed.audio,
+            video: agreed.video,
+        });
+        Ok(())
+    }
+
+    /// End a branch whatever its state, by CANCEL or BYE, and give back its ports.
+    pub fn end_branch(&mut self, leg: LegId, reason: &str) {
+        let Some(branch) = self.legs.b.get_mut(leg) else { return };
+        let reason = Some(reason.to_owned());
+        match branch.leg {
+            Leg::Leasing => {
+                branch.leg = Leg::Gone;
+                self.note_leg(leg, None, reason);
+            }
+            Leg::Inviting => {
+                branch.leg = Leg::Cancelled;
+                self.leg(leg, LegAction::Cancel { reason });
+            }
+            Leg::Answered | Leg::Up => {
+                branch.leg = Leg::Ended;
+                self.leg(leg, LegAction::Bye { reason });
+            }
+            Leg::Cancelled | Leg::Ended | Leg::Gone => {}
+        }
+        self.close_branch_media(leg);
+    }
+
+    /// End all branches.
+    pub fn end_branches(&mut self, reason: &str) {
+        for leg in self.legs.b.legs() {
+            self.end_branch(leg, reason);
+        }
+    }
+
+    /// End all branches but the one that has won.
+    pub fn end_other_branches(&mut self, winner: LegId, reason: &str) {
+        for leg in self.legs.b.legs().filter(|leg| *leg != winner) {
+            self.end_branch(leg, reason);
+        }
+    }
+
+    /// Give back a branch's ports, once.
+    pub fn close_branch_media(&mut self, leg: LegId) {
+        let open = self.media_is_open();
+        if let Some(branch) = self.legs.b.get_mut(leg)
+            && open
+            && std::mem::take(&mut branch.leased)
+        {
+            self.media(MediaAction::CloseLeg { leg });
+        }
+    }
+}
