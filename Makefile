@@ -1,6 +1,6 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run test bench lint fmt deny clean
+.PHONY: help setup samples build demo run sipp test bench lint fmt deny clean
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,13 @@ demo: build samples ## See the main call happen: clip, hold, switch; a video mes
 	@cargo run --locked -q -p segue-tests --bin demo
 
 run: build ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
-	@target/debug/segue run
+	@target/debug/segue run --ready-file target/run.json
+
+# Only what was written behind `make sipp`: the shell has a USER of its own.
+sipp_keys := SCENARIO CALLEE TRANSPORT TARGET USER PORT PAUSE CALLEE_PAUSE LIMIT SETUP DATA READY SEGUE LOGS
+sipp: ## Play a SIPp scenario against a running Segue: make sipp SCENARIO=plain; without one: list them
+	@cargo run --locked -q -p segue-tests --bin sipp-kit -- \
+		$(foreach key,$(sipp_keys),$(if $(filter command,$(firstword $(origin $(key)))),'$(key)=$($(key))'))
 
 test: ## Everything that must be green, with a clear last line
 	@tests/all.sh

@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -32,7 +32,38 @@ impl Over {
     }
 }
 
-/// One SIPp process that plays one call; dropped, it is killed.
+/// Where a SIPp sits and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat {
+    /// What its SIP runs over.
+    pub over: Over,
+    /// Its own address, for SIP and media.
+    pub ip: IpAddr,
+    /// Its SIP port; `None` takes a free one.
+    pub port: Option<u16>,
+    /// The length of each `<pause/>`.
+    pub pause_ms: u64,
+    /// The whole scenario may take this long.
+    pub limit: Duration,
+    /// One message may be waited for this long; `None`: as long as the scenario may take.
+    pub patience: Option<Duration>,
+}
+
+impl Seat {
+    /// On 127.0.0.1, on a free port.
+    pub fn here(over: Over, pause_ms: u64) -> Seat {
+        Seat {
+            over,
+            ip: Ipv4Addr::LOCALHOST.into(),
+            port: None,
+            pause_ms,
+            limit: LIMIT,
+            patience: None,
+        }
+    }
+}
+
+/// One SIPp process that plays one call; dropped, it is killed, and it is killed with the thread that started it.
 #[derive(Debug)]
 pub struct Sipp {
     what: String,
@@ -40,6 +71,7 @@ pub struct Sipp {
     port: u16,
     child: Child,
     began: Instant,
+    limit: Duration,
 }
 
 impl Sipp {
@@ -51,10 +83,9 @@ impl Sipp {
     /// The same; each key's value stands for `[key]` in the scenario.
     pub fn callee_with(folder: &Path, scenario: &str, over: Over, pause_ms: u64, keys: &[(&str, &str)]) -> Sipp {
         let args: Vec<&str> = keys.iter().flat_map(|(key, value)| ["-key", key, value]).collect();
-        let callee = Sipp::start(folder, "callee", scenario, over, pause_ms, &args);
-        let (table, port) = (format!("/proc/net/{}", over.word()), format!(":{:04X} ", callee.port));
+        let mut callee = Sipp::seated(folder, "callee", scenario, Seat::here(over, pause_ms), &args);
         until(&format!("{} to listen", callee.what), Duration::from_secs(5), || {
-            fs::read_to_string(&table).ok()?.contains(&port).then_some(())
+            (callee.listens() || callee.ended().is_some()).then_some(())
         });
         callee
     }
@@ -85,25 +116,42 @@ impl Sipp {
             args.extend(["-key", key, value]);
         }
         args.push(&server);
-        Sipp::start(folder, "caller", scenario, over, pause_ms, &args)
+        Sipp::seated(folder, "caller", scenario, Seat::here(over, pause_ms), &args)
     }
 
-    fn start(folder: &Path, role: &str, scenario: &str, over: Over, pause_ms: u64, args: &[&str]) -> Sipp {
+    /// Starts a `caller` or a `callee` in its seat; it may not listen yet. `args` are SIPp's own.
+    pub fn seated(folder: &Path, role: &str, scenario: &str, seat: Seat, args: &[&str]) -> Sipp {
+        let over = seat.over;
         let folder = folder.join(role);
         fs::create_dir_all(&folder).expect("a folder for SIPp");
         fs::write(folder.join("tone.ul"), tone()).expect("a tone for SIPp");
         let file = repository().join(format!("tests/sipp/{role}/{scenario}.xml"));
-        let (port, media) = (free_port(over), free_media_port());
+        let (port, media) = (seat.port.unwrap_or_else(|| free_port(over)), free_media_port());
         let log = fs::File::create(folder.join("screen.log")).expect("SIPp's log");
         let transport = if over == Over::Udp { "u1" } else { "t1" };
-        let child = Command::new("sipp")
+        let ip = seat.ip.to_string();
+        // Whatever becomes of us, SIPp does not stay.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "sipp"]);
+        if let Some(patience) = seat.patience {
+            command.args(["-recv_timeout", &patience.as_millis().to_string()]);
+        }
+        let child = command
             .current_dir(&folder)
             .arg("-sf")
             .arg(&file)
-            .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-t", transport])
-            .args(["-mi", "127.0.0.1", "-mp", &media.to_string()])
-            .args(["-d", &pause_ms.to_string(), "-m", "1", "-nostdin", "-timer_resol", "10"])
-            .args(["-timeout", &format!("{}s", LIMIT.as_secs()), "-timeout_error"])
+            .args(["-i", &ip, "-p", &port.to_string(), "-t", transport])
+            .args(["-mi", &ip, "-mp", &media.to_string()])
+            .args([
+                "-d",
+                &seat.pause_ms.to_string(),
+                "-m",
+                "1",
+                "-nostdin",
+                "-timer_resol",
+                "10",
+            ])
+            .args(["-timeout", &format!("{}s", seat.limit.as_secs()), "-timeout_error"])
             .args([
                 "-trace_err",
                 "-trace_msg",
@@ -125,10 +173,28 @@ impl Sipp {
             port,
             child,
             began: Instant::now(),
+            limit: seat.limit,
         }
     }
 
-    /// Its SIP port on 127.0.0.1.
+    /// Whether its SIP port is open.
+    pub fn listens(&self) -> bool {
+        let port = format!(":{:04X} ", self.port);
+        let tables = ["udp", "tcp", "udp6", "tcp6"].map(|table| fs::read_to_string(format!("/proc/net/{table}")));
+        tables.into_iter().flatten().any(|table| table.contains(&port))
+    }
+
+    /// How it ended; `None` while it plays.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// The folder of what it leaves behind: `screen.log`, `errors.log`, `messages.log`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its SIP port.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -142,15 +208,23 @@ impl Sipp {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => {
-                    return match answers(&self.seen()).windows(2).find(|two| two[0] != two[1]) {
-                        None => Ok(()),
-                        Some(two) => Err(self.told(&format!("got two answers:\n{}\nand\n{}", two[0], two[1]))),
-                    };
+                    return self.one_answer().map_err(|why| self.told(&why));
                 }
                 Ok(Some(status)) => return Err(self.told(&format!("ended with {status}"))),
-                _ if self.began.elapsed() > LIMIT + Duration::from_secs(5) => return Err(self.told("did not end")),
+                _ if self.began.elapsed() > self.limit + Duration::from_secs(5) => return Err(self.told("did not end")),
                 _ => std::thread::sleep(Duration::from_millis(20)),
             }
+        }
+    }
+
+    /// Every SDP in responses to the first INVITE must have been the same to the byte (RFC 3261 §13.2.1).
+    ///
+    /// # Errors
+    /// The two that differ.
+    pub fn one_answer(&self) -> Result<(), String> {
+        match answers(&self.seen()).windows(2).find(|two| two[0] != two[1]) {
+            None => Ok(()),
+            Some(two) => Err(format!("got two answers:\n{}\nand\n{}", two[0], two[1])),
         }
     }
 

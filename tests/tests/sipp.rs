@@ -273,6 +273,13 @@ const STORIES: &[Story] = &[
         Some(("failed", None)),
     ),
     story(
+        "prack_of_another",
+        ("prack_of_another", 300),
+        Plays("answer", 100),
+        HELD,
+        ANSWERED,
+    ),
+    story(
         "lost_ack",
         ("lost_ack", 0),
         Plays("answer", 100),

@@ -43,11 +43,12 @@ const RTP_GONE_MS: u64 = 10_000;
 /// How long HTTP requests under way are waited for at the end.
 const HTTP_DRAIN: Duration = Duration::from_secs(2);
 
-/// The ready file: what was bound, under the configuration's own names.
+/// The ready file: what was bound and where the data is, under the configuration's own names.
 #[derive(Debug, Serialize)]
 struct Ready {
     sip: ReadySip,
     http: ReadyHttp,
+    data_dir: PathBuf,
     pid: u32,
 }
 
@@ -143,6 +144,7 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
                 .local_addr()
                 .map_err(|e| system("the HTTP socket has no address", &e))?,
         },
+        data_dir: std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
         pid: std::process::id(),
     };
     let web = tokio::spawn(segue_web::serve(
