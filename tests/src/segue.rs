@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output},
+    process::{Child, Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -232,13 +232,32 @@ impl Segue {
         }
     }
 
-    /// Ends it in order; panics when it does not end within 10 s.
+    /// Ends it in order, calls too; panics when it does not end within 10 s.
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
-        until("segue to stop", Duration::from_secs(10), || {
+        self.signal(Signal::SIGINT);
+        let _ = self.ended();
+    }
+
+    /// Sends the present run a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid() {
+            let _ = kill(Pid::from_raw(pid as i32), signal);
+        }
+    }
+
+    /// Whether the present run goes on.
+    pub fn runs(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Waits for the present run to end by itself, and says how; panics when it does not within 10 s.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
+        Some(until("segue to stop", Duration::from_secs(10), || {
             child.try_wait().ok().flatten()
-        });
+        }))
     }
 }
 

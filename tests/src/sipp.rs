@@ -243,6 +243,11 @@ impl Sipp {
         }
     }
 
+    /// Whether a message that it sent or received has this text.
+    pub fn has_seen(&self, text: &str) -> bool {
+        self.seen().contains(text)
+    }
+
     /// The messages that it sent and received.
     fn seen(&self) -> String {
         let log = fs::read(self.folder.join("messages.log")).unwrap_or_default();

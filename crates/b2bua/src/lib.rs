@@ -18,6 +18,6 @@ mod translate;
 
 pub use admission::{Admission, Refusal};
 pub use clips::ClipCache;
-pub use perform::{Deposits, Gauges, Inbox, InboxEnd, Node, perform};
+pub use perform::{Deposits, Gauges, Inbox, InboxEnd, Node, Order, perform};
 pub use places::Place;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

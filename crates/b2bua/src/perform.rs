@@ -2,17 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use segue_call::{MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
+use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
 use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
 use segue_records::UnixMs;
@@ -21,7 +20,7 @@ use segue_store::Store;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    CallKey, ClipCache, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     look_up::{Answer, look_up},
     packet_path::{media_event, play_command, record_command},
@@ -29,8 +28,41 @@ use crate::{
     refusals::RefusalLog,
 };
 
-/// How long a shutdown waits for calls to end in order.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long calls that are hung up may take to end in order.
+const HANG_UP: Duration = Duration::from_secs(10);
+
+/// What the process tells its shard.
+#[derive(Debug)]
+pub enum Order {
+    /// New settings for calls that begin from now on; the others keep theirs.
+    Reload {
+        /// Settings of every call.
+        call: Arc<CallConfig>,
+        /// Who is admitted.
+        admission: Admission,
+    },
+    /// New callers get 503; the calls that are there go on. What is left after this long is ended in order.
+    Drain(Duration),
+    /// Every call is ended in order now, recordings are kept.
+    Stop,
+}
+
+/// How far the shard is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Serving,
+    Draining { until: Instant },
+    Ending { until: Instant },
+}
+
+impl Course {
+    fn until(self) -> Option<Instant> {
+        match self {
+            Course::Serving => None,
+            Course::Draining { until } | Course::Ending { until } => Some(until),
+        }
+    }
+}
 
 /// Makes synced recordings messages, elsewhere; `jobs` does.
 pub trait Deposits: Send + Sync {
@@ -117,6 +149,7 @@ pub struct Node {
 #[derive(Debug, Default)]
 pub struct Gauges {
     calls: AtomicU64,
+    closing: AtomicBool,
     stats: Mutex<ShardStats>,
 }
 
@@ -124,6 +157,11 @@ impl Gauges {
     /// Calls alive now.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether new callers are turned away because the server is to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Counters since the start, by name.
@@ -141,12 +179,13 @@ impl Gauges {
 
     fn set(&self, shard: &Shard) {
         self.calls.store(shard.call_count() as u64, Ordering::Relaxed);
+        self.closing.store(shard.is_closing(), Ordering::Relaxed);
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = shard.stats();
     }
 }
 
-/// Runs one shard until `shutdown` is done; then ends its calls in order (a recording is kept) and returns.
-pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardStats {
+/// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
+pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
     let Node {
         shard,
         transports,
@@ -171,7 +210,7 @@ pub async fn perform(node: Node, shutdown: impl Future<Output = ()>) -> ShardSta
         tasks: JoinSet::new(),
         refusals: RefusalLog::default(),
     };
-    performer.run(transports, inbox_end, &gauges, shutdown).await
+    performer.run(transports, inbox_end, &gauges, orders).await
 }
 
 struct Performer {
@@ -195,27 +234,36 @@ impl Performer {
         mut transports: Transports,
         mut inbox_end: InboxEnd,
         gauges: &Gauges,
-        shutdown: impl Future<Output = ()>,
+        mut orders: mpsc::Receiver<Order>,
     ) -> ShardStats {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let mut drain_until: Option<Instant> = None;
+        let mut course = Course::Serving;
         loop {
             self.end_overflowed(&inbox_end);
             self.perform_outputs(&mut transports);
             gauges.set(&self.shard);
-            if drain_until.is_some_and(|until| self.shard.call_count() == 0 || Instant::now() >= until) {
-                break;
+            match course {
+                Course::Serving => {}
+                Course::Draining { .. } | Course::Ending { .. } if self.shard.call_count() == 0 => break,
+                Course::Ending { until } if Instant::now() >= until => break,
+                Course::Draining { until } if Instant::now() >= until => {
+                    tracing::warn!(
+                        calls = self.shard.call_count(),
+                        "calls went on for too long: they are ended"
+                    );
+                    course = self.hang_up_all();
+                    continue;
+                }
+                Course::Draining { .. } | Course::Ending { .. } => {}
             }
-            let due = [self.shard.poll_timeout(), drain_until].into_iter().flatten().min();
+            let due = [self.shard.poll_timeout(), course.until()].into_iter().flatten().min();
             let idle = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 received = transports.recv() => self.received(received),
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
                 () = sleep_until(due.unwrap_or(idle).into()) => self.shard.handle_timeout(now()),
                 Some(_) = self.tasks.join_next() => {}
-                () = &mut shutdown, if drain_until.is_none() => {
-                    drain_until = Some(Instant::now() + DRAIN);
-                    self.shard.hang_up_all(now());
+                order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {
+                    course = self.ordered(order.unwrap_or(Order::Stop), course);
                 }
             }
         }
@@ -225,6 +273,29 @@ impl Performer {
             tracing::error!(%error, "the last call records could not be kept");
         }
         self.shard.stats()
+    }
+
+    fn ordered(&mut self, order: Order, course: Course) -> Course {
+        match (order, course) {
+            (Order::Reload { call, admission }, course) => {
+                self.shard.reload(call, admission);
+                course
+            }
+            (Order::Drain(longest), Course::Serving) => {
+                self.shard.close();
+                Course::Draining {
+                    until: Instant::now() + longest,
+                }
+            }
+            (Order::Drain(_) | Order::Stop, _) => self.hang_up_all(),
+        }
+    }
+
+    fn hang_up_all(&mut self) -> Course {
+        self.shard.hang_up_all(now());
+        Course::Ending {
+            until: Instant::now() + HANG_UP,
+        }
     }
 
     fn received(&mut self, received: Received) {

@@ -85,7 +85,7 @@ pub struct Shard {
     /// Earliest timer of each call that has one.
     due: BTreeSet<(Instant, CallKey)>,
     next_call: u64,
-    /// Set by `hang_up_all`: the calls that are left end, none begins.
+    /// Set by `close`: no call begins any more.
     closing: bool,
     /// Events of legs that the endpoint has never known.
     own: VecDeque<(CallKey, LegId, LegEvent)>,
@@ -213,9 +213,20 @@ impl Shard {
         self.pump(now);
     }
 
+    /// New settings, for calls that begin from now on; the others keep theirs.
+    pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission) {
+        self.call_config = call;
+        self.admission = admission;
+    }
+
+    /// No call begins any more: new callers get 503 with Retry-After. The calls that are there go on.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
     /// Ends every call in order; recordings are kept. Callers that come later get 503.
     pub fn hang_up_all(&mut self, now: Now) {
-        self.closing = true;
+        self.close();
         let keys: Vec<CallKey> = self.calls.keys().copied().collect();
         for key in keys {
             self.feed(now, key, Input::Operator(Operator::HangUp));
@@ -270,6 +281,11 @@ impl Shard {
     /// Whether this call lives.
     pub fn has(&self, key: CallKey) -> bool {
         self.calls.contains_key(&key)
+    }
+
+    /// Whether new callers are turned away, see [`Shard::close`].
+    pub fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// Calls alive now.

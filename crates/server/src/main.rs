@@ -6,7 +6,10 @@
 mod cli;
 mod config;
 mod failure;
+mod logging;
+mod reload;
 mod run;
+mod signals;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::IsTerminal,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,8 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_b2bua::{Admission, ClipCache, Gauges, Inbox, Node, Shard, ShardConfig, perform};
-use segue_call::CallConfig;
+use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
 use segue_jobs::{DepositOutcome, Depositor, WorkerCommand, WorkerPool};
 use segue_media::{Media, MediaConfig};
 use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
@@ -20,13 +18,15 @@ use segue_web::Health;
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 use crate::{
     config::{Config, load_profiles},
     failure::Failure,
+    logging::Log,
+    reload::{Given, Reloaded, admission, call_config, reload},
+    signals::{Signals, Wish},
 };
 
 /// Notes that may wait for the signalling thread.
@@ -35,10 +35,11 @@ const INBOX_DEPTH: usize = 65_536;
 const CLIP_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Worker processes.
 const WORKERS: usize = 2;
-/// The whole early phase of a call stays under this (call-flows: our own cap).
-const EARLY_MAX_MS: u64 = 170_000;
 /// Without a packet for this long a stream is gone, milliseconds.
 const RTP_GONE_MS: u64 = 10_000;
+
+/// Orders that may wait for the signalling thread.
+const ORDERS_MAX: usize = 8;
 
 /// How long HTTP requests under way are waited for at the end.
 const HTTP_DRAIN: Duration = Duration::from_secs(2);
@@ -63,9 +64,10 @@ struct ReadyHttp {
     listen: SocketAddr,
 }
 
-/// Runs the server until SIGINT or SIGTERM; then calls are ended in order and recordings kept.
-pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
-    start_logging();
+/// Runs the server until SIGINT, which ends calls in order and keeps recordings, or until after SIGTERM the last call has
+/// ended. SIGHUP reads configuration and profiles again.
+pub fn run(config: Config, given: Given, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
+    let log = Log::start(&config);
     allow_open_files();
     // One left by an earlier run would name addresses that are no more.
     if let Some(path) = ready_file {
@@ -77,10 +79,10 @@ pub fn run(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failur
         .max_blocking_threads(8)
         .build()
         .map_err(|e| system("the signalling thread cannot start", &e))?;
-    runtime.block_on(serve(config, ready_file))
+    runtime.block_on(serve(config, given, log, ready_file))
 }
 
-async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
+async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     let profiles = load_profiles(&config)?;
     let transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
@@ -122,13 +124,8 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
     let sockets = transports.local_addrs();
     let shard = Shard::new(ShardConfig {
         endpoint: endpoint_config(&config, &sockets, seed),
-        call: Arc::new(CallConfig {
-            record_min_ms: config.record_min_ms,
-            record_max_ms: config.record_max_ms,
-            record_silence_ms: config.record_silence_ms,
-            early_max_ms: EARLY_MAX_MS,
-        }),
-        admission: Admission::new(profiles.into_iter().map(Arc::new).collect()),
+        call: call_config(&config),
+        admission: admission(profiles),
         seed: seed.wrapping_add(1),
     });
 
@@ -152,10 +149,10 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
         health(store.clone(), Arc::clone(&gauges), Arc::clone(&media)),
         until(stopped.clone()),
     ));
-    tokio::spawn(async move {
-        wait_for_signal().await;
-        let _ = stop.send(true);
-    });
+    // Before anybody is told that we are ready: from here a signal is an order.
+    let signals = Signals::listen().map_err(|e| system("signals cannot be listened to", &e))?;
+    let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
+    tokio::spawn(obey(signals, orders, config, given, log));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
     if let Some(path) = ready_file {
         write_ready(path, &ready)?;
@@ -173,7 +170,8 @@ async fn serve(config: Config, ready_file: Option<&Path>) -> Result<ExitCode, Fa
         inbox_end,
         gauges,
     };
-    perform(node, until(stopped)).await;
+    perform(node, orders_end).await;
+    let _ = stop.send(true);
     // Requests under way are answered; a peer that never ends its own does not keep us.
     let _ = tokio::time::timeout(HTTP_DRAIN, web).await;
     tracing::info!("stopped");
@@ -213,24 +211,6 @@ fn allow_open_files() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, most) {
         tracing::warn!(%error, "the limit of open files stays as it is; `segue doctor` says how many calls that allows");
-    }
-}
-
-fn start_logging() {
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("SEGUE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    // `SEGUE_LOG_FORMAT=json`: one object a line, for collectors.
-    let set = if std::env::var("SEGUE_LOG_FORMAT").is_ok_and(|f| f == "json") {
-        log.json().try_init()
-    } else {
-        log.with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
-    if let Err(error) = set {
-        eprintln!("segue: no log: {error}");
     }
 }
 
@@ -343,16 +323,63 @@ fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
     fs::rename(&partial, path).map_err(failed)
 }
 
-async fn wait_for_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Makes orders of signals, as long as the shard takes them.
+async fn obey(mut signals: Signals, orders: mpsc::Sender<Order>, mut config: Config, given: Given, log: Log) {
+    let mut draining = false;
+    loop {
+        let order = match signals.next().await {
+            Wish::Reload => {
+                let (given, running) = (given.clone(), config.clone());
+                // Files may be slow, and this thread carries the calls.
+                let read = tokio::task::spawn_blocking(move || reload(&given, &running)).await;
+                let Ok(read) = read else { continue };
+                match read {
+                    Err(failure) => {
+                        tracing::error!("{failure}; what was read before goes on");
+                        continue;
+                    }
+                    Ok(reloaded) => {
+                        let order = tell_reloaded(reloaded, &mut config);
+                        log.change(&config);
+                        order
+                    }
+                }
+            }
+            Wish::Drain if !draining && config.drain_ms > 0 => {
+                draining = true;
+                tracing::info!(
+                    longest_ms = config.drain_ms,
+                    "no new calls; stopping when the last one has ended (once more, or SIGINT: at once)"
+                );
+                Order::Drain(Duration::from_millis(config.drain_ms))
+            }
+            Wish::Drain | Wish::Stop => {
+                tracing::info!("stopping: calls are ended in order");
+                Order::Stop
+            }
+        };
+        if orders.send(order).await.is_err() {
+            return;
+        }
     }
-    tracing::info!("stopping: calls are ended in order");
+}
+
+fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
+    let Reloaded {
+        config: new,
+        profiles,
+        waiting,
+        order,
+    } = reloaded;
+    for key in waiting {
+        tracing::warn!("{key} has changed: that holds after a restart");
+    }
+    tracing::info!(
+        profiles = profiles.join(", "),
+        "configuration and profiles were read again"
+    );
+    *config = new;
+    order
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

@@ -128,11 +128,7 @@ fn variables() -> Check {
     let known: Vec<String> = config::KEYS.iter().map(config::Key::variable).collect();
     let unknown: Vec<String> = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| {
-            name.starts_with("SEGUE_")
-                && !known.contains(name)
-                && !matches!(name.as_str(), "SEGUE_LOG" | "SEGUE_LOG_FORMAT")
-        })
+        .filter(|name| name.starts_with("SEGUE_") && !known.contains(name))
         .collect();
     if unknown.is_empty() {
         Check::ok("environment", "no unknown SEGUE_ variable")

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use segue_store::Store;
 use tempfile::TempDir;
 
-use crate::{config::Config, failure::Failure};
+use crate::{config::Config, failure::Failure, reload::Given};
 use output::Output;
 
 /// Holds a caller on the callee's video clip, then connects them; or keeps a video message.
@@ -164,13 +164,14 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         return doctor::perform(file.as_deref(), data.as_deref(), &Output::new(json));
     }
     let config = Config::load(file.as_deref(), data.as_deref())?;
+    let given = Given { file, data };
     let context = Context {
         config,
         out: Output::new(json),
         scratch: OnceCell::new(),
     };
     match cli.command {
-        Command::Run { ready_file } => return crate::run::run(context.config, ready_file.as_deref()),
+        Command::Run { ready_file } => return crate::run::run(context.config, given, ready_file.as_deref()),
         Command::Config { command } => config::perform(command, &context),
         Command::Clip(command) => clip::perform(command, &context),
         Command::Subscriber(command) => subscriber::perform(command, &context),

@@ -42,6 +42,24 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.profiles_dir.as_ref().map(|d| d.display().to_string())),
     },
     Key {
+        name: "drain_ms",
+        meaning: "how long calls may go on after SIGTERM, in milliseconds; 0 ends them at once",
+        set: |c, raw| raw.number(0..=DAY_MS).map(|v| c.drain_ms = v),
+        get: |c| json!(c.drain_ms),
+    },
+    Key {
+        name: "log",
+        meaning: "how much is logged: error, warn, info, debug, trace, or a filter of tracing's EnvFilter",
+        set: |c, raw| log_filter(raw).map(|v| c.log = v),
+        get: |c| json!(c.log),
+    },
+    Key {
+        name: "log_format",
+        meaning: "text, or json for one object a line",
+        set: |c, raw| log_json(raw).map(|v| c.log_json = v),
+        get: |c| json!(if c.log_json { "json" } else { "text" }),
+    },
+    Key {
         name: "sip.udp",
         meaning: "the list of UDP sockets for SIP; port 0 takes a free one",
         set: |c, raw| raw.sockets().map(|v| c.sip_udp = v),
@@ -114,6 +132,22 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.test_seed),
     },
 ];
+
+fn log_json(raw: &Raw) -> Result<bool, String> {
+    match raw.text()? {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err("\"text\" or \"json\" is needed".to_owned()),
+    }
+}
+
+fn log_filter(raw: &Raw) -> Result<String, String> {
+    let text = raw.text()?;
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; use e.g. \"info\" or \"segue_sip=debug,info\"")),
+    }
+}
 
 /// `host`, `host:port`, `[v6]` or `[v6]:port`, as Via and Contact take it.
 fn advertised(raw: &Raw) -> Result<String, String> {

@@ -27,6 +27,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where profiles are read from; `None`: the one built in.
     pub profiles_dir: Option<PathBuf>,
+    /// How long calls may go on after SIGTERM, milliseconds.
+    pub drain_ms: u64,
+    /// What is logged, as tracing's `EnvFilter` reads it.
+    pub log: String,
+    /// The log is JSON, one object a line.
+    pub log_json: bool,
     /// UDP sockets for SIP.
     pub sip_udp: Vec<SocketAddr>,
     /// TCP sockets for SIP.
@@ -90,6 +96,9 @@ impl Default for Config {
         Config {
             data_dir: PathBuf::from("./segue-data"),
             profiles_dir: None,
+            drain_ms: 600_000,
+            log: "info".to_owned(),
+            log_json: false,
             sip_udp: vec![SocketAddr::new(localhost, 5060)],
             sip_tcp: vec![SocketAddr::new(localhost, 5060)],
             sip_advertise: None,
