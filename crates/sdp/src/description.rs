@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Session;
 
-use crate::{Codec, Direction, Format, Kind, SdpError, h264};
+use crate::{Codec, Direction, ForeignFormat, Format, Kind, SdpError, h264};
 
 /// Most m-lines of a description.
 const MEDIA_LINES_MAX: usize = 10;
@@ -37,6 +37,8 @@ pub(crate) struct MediaLine {
     pub direction: Direction,
     /// Formats of codecs that we know, in the peer's order.
     pub formats: Vec<Format>,
+    /// All its formats as they stand there.
+    pub described: Vec<ForeignFormat>,
     /// Payload types of telephone-event with their clock rates in Hz, in the peer's order.
     pub telephone_events: Vec<TelephoneEvent>,
     pub feedback: Vec<Feedback>,
@@ -98,6 +100,22 @@ impl Description {
             .map(|media| MediaLine::read(&session, media))
             .collect();
         Ok(Description { time, lines })
+    }
+
+    /// Whether its sound (or, where it has none, its pictures) is in codecs that we can only relay: nothing can be played
+    /// to its sender, who is to be connected as soon as may be.
+    pub fn is_foreign(&self) -> bool {
+        let of = |kind| {
+            self.lines
+                .iter()
+                .filter(move |line| line.kind() == Some(kind) && line.could_be_relayed())
+        };
+        let foreign = |kind| {
+            let mut lines = of(kind).peekable();
+            lines.peek()?;
+            Some(lines.all(|line| line.formats.is_empty()))
+        };
+        foreign(Kind::Audio).or_else(|| foreign(Kind::Video)).unwrap_or(false)
     }
 
     /// How many m-lines it has, rejected ones included.
@@ -177,6 +195,7 @@ impl MediaLine {
                 .filter_map(|a| a.value.as_deref())
         };
         let mut formats = Vec::new();
+        let mut described = Vec::new();
         let mut telephone_events = Vec::new();
         for payload_type in media.fmt.split_whitespace().take(FORMATS_MAX).filter_map(payload_type) {
             let of_this = |value: &'static str| {
@@ -185,8 +204,13 @@ impl MediaLine {
                     (pt.parse() == Ok(payload_type)).then(|| rest.trim())
                 })
             };
-            let fmtp = of_this("fmtp");
-            match encoding(of_this("rtpmap"), payload_type, fmtp) {
+            let (rtpmap, fmtp) = (of_this("rtpmap"), of_this("fmtp"));
+            described.push(ForeignFormat {
+                payload_type,
+                rtpmap: rtpmap.map(str::to_owned),
+                fmtp: fmtp.map(str::to_owned),
+            });
+            match encoding(rtpmap, payload_type, fmtp) {
                 Some(Encoding::Codec(codec)) => {
                     formats.push(Format {
                         payload_type,
@@ -210,6 +234,7 @@ impl MediaLine {
             rtcp: values("rtcp").find_map(rtcp),
             direction,
             formats,
+            described,
             telephone_events,
             feedback: values("rtcp-fb").filter_map(feedback).take(FORMATS_MAX).collect(),
         }
@@ -226,6 +251,12 @@ impl MediaLine {
     /// Plain RTP; SRTP is refused until we have it (an answer to SAVP may not fall back to plain).
     pub fn is_plain_rtp(&self) -> bool {
         matches!(self.proto.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
+    /// A live stream over plain RTP, with at least one format that is a medium.
+    pub fn could_be_relayed(&self) -> bool {
+        let formats = &self.described;
+        self.port != 0 && self.is_plain_rtp() && formats.iter().any(|format| !format.only_accompanies())
     }
 
     /// Where the peer receives RTP and RTCP; `None` while it is held.

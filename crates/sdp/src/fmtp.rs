@@ -23,7 +23,7 @@ pub(crate) fn carried_on(codec: Codec, theirs: Option<&str>) -> Option<String> {
     let names: &[&str] = match codec {
         Codec::Opus => &OPUS,
         Codec::Vp8 => &VP8,
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::H264 { .. } => return None,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::H264 { .. } | Codec::Foreign { .. } => return None,
     };
     let theirs = theirs?;
     let numbers = names.iter().filter_map(|name| {

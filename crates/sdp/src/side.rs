@@ -4,8 +4,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    Codec, Description, Direction, Format, Kind, SdpError, Stream, WarnCode, Warning,
-    description::{Address, Feedback, FeedbackKind, MediaLine, TelephoneEvent},
+    Codec, Description, Direction, ForeignFormat, Format, Kind, SdpError, Stream, WarnCode, Warning,
+    description::{Address, FeedbackKind, MediaLine, TelephoneEvent},
     fmtp, h264,
     write::{Line, LiveLine, render},
 };
@@ -33,6 +33,9 @@ impl Agreed {
 pub enum Choice<'a> {
     /// The first that is preferred (what a clip can be sent in), else the first that we know.
     Prefer(&'a dyn Fn(&Format) -> bool),
+    /// What the other party of the call has answered: its codecs, foreign formats as it says them. Where it has no video, the
+    /// first that we know: a still picture is shown.
+    Like(&'a Agreed),
     /// Only these: nothing is transcoded, so a re-offer must keep the codecs in use. A kind that is `None` is rejected.
     Keep {
         /// The audio codec in use.
@@ -42,16 +45,25 @@ pub enum Choice<'a> {
     },
 }
 
+/// What of an m-line is taken.
+enum Taken {
+    Known(Format),
+    Foreign {
+        formats: Vec<ForeignFormat>,
+        narrowed: Direction,
+    },
+}
+
 /// Our side of one leg.
 #[derive(Debug, Clone)]
 pub struct Side {
     session_id: u64,
     version: u64,
-    address: IpAddr,
+    pub(crate) address: IpAddr,
     audio_port: u16,
     video_port: u16,
     time: String,
-    lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     said: Option<Arc<[u8]>>,
 }
 
@@ -90,7 +102,7 @@ impl Side {
             };
             let free = slot.filter(|slot| slot.is_none());
             let taken = match free {
-                Some(slot) => match self.take(line, choice) {
+                Some(slot) => match self.take(self.lines.get(index), line, choice) {
                     Ok((live, stream)) => {
                         *slot = Some(stream);
                         Some(live)
@@ -126,70 +138,11 @@ impl Side {
         })
     }
 
-    /// Our offer to a callee, from what a caller was answered: the same codecs, and telephone-event. Always sendrecv over
-    /// `RTP/AVP`: who may send is gated by the anchor, not by narrowing SDP.
-    pub fn offer(&mut self, like: &Agreed) -> Arc<[u8]> {
-        self.lines = like
-            .streams()
-            .map(|stream| {
-                let audio = stream.kind == Kind::Audio;
-                let codec = stream.format.codec;
-                let dynamic = |ours| Some(stream.format.payload_type).filter(|pt| *pt >= 96).unwrap_or(ours);
-                let payload_type = match codec {
-                    Codec::Pcmu => 0,
-                    Codec::Pcma => 8,
-                    Codec::G722 => 9,
-                    Codec::Opus => dynamic(111),
-                    Codec::Vp8 => dynamic(98),
-                    Codec::H264 { .. } => dynamic(97),
-                };
-                let telephone_event = audio.then(|| {
-                    let theirs = stream.dtmf_payload_type.filter(|pt| *pt >= 96);
-                    let ours = if payload_type == 101 { 102 } else { 101 };
-                    TelephoneEvent {
-                        payload_type: theirs.unwrap_or(ours),
-                        clock_rate: stream.dtmf_clock_rate,
-                    }
-                });
-                let all = |what| Feedback {
-                    payload_type: None,
-                    what,
-                };
-                Line::Live(LiveLine {
-                    kind: stream.kind,
-                    proto: "RTP/AVP".into(),
-                    payload_type,
-                    codec,
-                    level_asymmetry: true,
-                    fmtp: fmtp::carried_on(codec, stream.format.fmtp.as_deref()),
-                    telephone_event,
-                    direction: Direction::SendRecv,
-                    feedback: if audio {
-                        Vec::new()
-                    } else {
-                        vec![all(FeedbackKind::Pli), all(FeedbackKind::Fir)]
-                    },
-                })
-            })
-            .collect();
-        self.say()
-    }
-
-    /// Our offer within a running session, for a re-INVITE that asks for one: what is agreed, as wide as it goes.
-    pub fn offer_again(&mut self) -> Arc<[u8]> {
-        for line in &mut self.lines {
-            if let Line::Live(live) = line {
-                live.direction = Direction::SendRecv;
-            }
-        }
-        self.say()
-    }
-
     /// Read the peer's answer to our last offer. An error means that nothing was accepted.
     pub fn read_answer(&mut self, answer: &Description) -> Result<Agreed, SdpError> {
         let (mut audio, mut video) = (None, None);
         let mut worst = Unusable::Disabled;
-        for (index, line) in self.lines.iter().enumerate() {
+        for (index, line) in self.lines.iter_mut().enumerate() {
             let Line::Live(ours) = line else { continue };
             let Some(theirs) = answer
                 .lines
@@ -199,10 +152,16 @@ impl Side {
                 continue;
             };
             match accepted(ours, theirs, self.address) {
-                Ok(stream) => match ours.kind {
-                    Kind::Audio => audio = Some(stream),
-                    Kind::Video => video = Some(stream),
-                },
+                Ok(stream) => {
+                    if ours.is_choice() {
+                        // From here on it is this codec's line.
+                        *ours = LiveLine::like(&stream, ours.direction, None);
+                    }
+                    match stream.kind {
+                        Kind::Audio => audio = Some(stream),
+                        Kind::Video => video = Some(stream),
+                    }
+                }
                 Err(unusable) => worst = worst.max(unusable),
             }
         }
@@ -229,7 +188,7 @@ impl Side {
     }
 
     /// The same bytes when nothing has changed, else the version goes up by one (RFC 3264 §8).
-    fn say(&mut self) -> Arc<[u8]> {
+    pub(crate) fn say(&mut self) -> Arc<[u8]> {
         let render = |side: &Side| {
             render(
                 side.session_id,
@@ -253,28 +212,25 @@ impl Side {
         bytes
     }
 
-    fn take(&self, line: &MediaLine, choice: Choice<'_>) -> Result<(LiveLine, Stream), Unusable> {
+    fn take(&self, now: Option<&Line>, line: &MediaLine, choice: Choice<'_>) -> Result<(LiveLine, Stream), Unusable> {
         let kind = usable(line, self.address)?;
-        let format = match choice {
-            Choice::Prefer(preferred) => line.formats.iter().find(|f| preferred(f)).or(line.formats.first()),
-            Choice::Keep { audio, video } => {
-                let kept = match kind {
-                    Kind::Audio => audio,
-                    Kind::Video => video,
-                };
-                line.formats
-                    .iter()
-                    .find(|f| kept.is_some_and(|kept| h264::same_configuration(kept, f.codec)))
+        let format = match pick(now, kind, line, choice)? {
+            Taken::Known(format) => format,
+            Taken::Foreign { formats, narrowed } => {
+                let mut stream = foreign_stream(kind, line, formats).ok_or(Unusable::Format)?;
+                stream.direction = stream.direction.narrowed(narrowed);
+                let mut live = LiveLine::like(&stream, stream.direction, None);
+                live.proto.clone_from(&line.proto);
+                live.feedback = feedback(line, stream.format.payload_type);
+                return Ok((live, stream));
             }
         };
-        let format = format.ok_or(Unusable::Format)?;
         let stream = stream(kind, line, format.clone());
         let level_asymmetry = format
             .fmtp
             .as_deref()
             .and_then(|f| h264::parameter(f, "level-asymmetry-allowed"))
             .is_some_and(|v| v == "1");
-        let feedback = [FeedbackKind::Pli, FeedbackKind::Fir];
         let live = LiveLine {
             kind,
             proto: line.proto.clone(),
@@ -287,18 +243,82 @@ impl Side {
                 clock_rate: stream.dtmf_clock_rate,
             }),
             direction: stream.direction,
-            feedback: feedback
-                .into_iter()
-                .filter_map(|what| line.takes(what, format.payload_type))
-                .collect(),
+            feedback: feedback(line, format.payload_type),
+            formats: Vec::new(),
         };
         Ok((live, stream))
     }
 }
 
+/// The feedback that a peer takes for a payload type, to be said again.
+fn feedback(line: &MediaLine, payload_type: u8) -> Vec<crate::description::Feedback> {
+    let known = [FeedbackKind::Pli, FeedbackKind::Fir].into_iter();
+    known.filter_map(|what| line.takes(what, payload_type)).collect()
+}
+
+/// What of an m-line a choice takes.
+fn pick(now: Option<&Line>, kind: Kind, line: &MediaLine, choice: Choice<'_>) -> Result<Taken, Unusable> {
+    let of = |agreed: &Agreed| match kind {
+        Kind::Audio => agreed.audio.clone(),
+        Kind::Video => agreed.video.clone(),
+    };
+    let same = |codec: Codec| {
+        line.formats
+            .iter()
+            .find(|f| h264::same_configuration(codec, f.codec))
+            .cloned()
+    };
+    // What stands in the line already, as far as it is still offered.
+    let foreign_now = || match now {
+        Some(Line::Live(live)) if live.codec.is_foreign() => Some(Taken::Foreign {
+            formats: still_offered(&live.formats, line),
+            narrowed: Direction::SendRecv,
+        }),
+        _ => None,
+    };
+    let known = match choice {
+        Choice::Prefer(preferred) => line
+            .formats
+            .iter()
+            .find(|f| preferred(f))
+            .or(line.formats.first())
+            .cloned(),
+        Choice::Keep { audio, video } => {
+            let kept = match kind {
+                Kind::Audio => audio,
+                Kind::Video => video,
+            };
+            kept.filter(|codec| !codec.is_foreign() || foreign_now().is_none())
+                .and_then(same)
+        }
+        Choice::Like(other) => match of(other) {
+            Some(stream) if stream.format.codec.is_foreign() => {
+                return Ok(Taken::Foreign {
+                    formats: still_offered(&stream.foreign, line),
+                    narrowed: stream.direction.reversed(),
+                });
+            }
+            Some(stream) => same(stream.format.codec),
+            None if kind == Kind::Video => line.formats.first().cloned(),
+            None => None,
+        },
+    };
+    match (known, choice) {
+        (Some(format), _) => Ok(Taken::Known(format)),
+        (None, Choice::Prefer(_) | Choice::Keep { .. }) => foreign_now().ok_or(Unusable::Format),
+        (None, Choice::Like(_)) => Err(Unusable::Format),
+    }
+}
+
+/// Those of the formats that an m-line has, too.
+fn still_offered(formats: &[ForeignFormat], line: &MediaLine) -> Vec<ForeignFormat> {
+    let offered = |format: &&ForeignFormat| line.described.iter().any(|theirs| theirs.is_same(format));
+    formats.iter().filter(offered).cloned().collect()
+}
+
 /// Why an m-line cannot be used; the greatest of several tells most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Unusable {
+pub(crate) enum Unusable {
     Disabled,
     MediaType,
     Multicast,
@@ -308,7 +328,7 @@ enum Unusable {
 }
 
 impl Unusable {
-    fn error(self) -> SdpError {
+    pub(crate) fn error(self) -> SdpError {
         let (code, text) = match self {
             Unusable::Disabled => (
                 WarnCode::MediaType,
@@ -330,7 +350,7 @@ impl Unusable {
     }
 }
 
-fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
+pub(crate) fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
     let kind = line.kind().ok_or(Unusable::MediaType)?;
     if line.port == 0 {
         return Err(Unusable::Disabled);
@@ -346,7 +366,23 @@ fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
     }
 }
 
-fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
+/// The stream of formats that are relayed as they are; `None` when none of them is a medium.
+pub(crate) fn foreign_stream(kind: Kind, line: &MediaLine, formats: Vec<ForeignFormat>) -> Option<Stream> {
+    let medium = formats.iter().find(|format| !format.only_accompanies())?;
+    let format = Format {
+        payload_type: medium.payload_type,
+        codec: medium.codec(kind),
+        fmtp: medium.fmtp.clone(),
+    };
+    let mut stream = stream(kind, line, format);
+    // Key presses are one of the formats.
+    stream.dtmf_payload_type = None;
+    stream.our_dtmf_payload_type = None;
+    stream.foreign = formats;
+    Some(stream)
+}
+
+pub(crate) fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
     let remotes = line.remotes();
     let event = line.telephone_event(format.codec).filter(|_| kind == Kind::Audio);
     let dtmf_payload_type = event.map(|event| event.payload_type);
@@ -362,11 +398,21 @@ fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
         dtmf_payload_type,
         dtmf_clock_rate: event.map_or(8_000, |event| event.clock_rate),
         direction: line.direction.reversed(),
+        foreign: Vec::new(),
     }
 }
 
 fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stream, Unusable> {
     let kind = usable(theirs, address)?;
+    if ours.codec.is_foreign() {
+        // "… for the same payload type numbers" (RFC 3264 §6.1): only then can they be relayed as they are.
+        let offered = |theirs: &&ForeignFormat| ours.formats.iter().any(|ours| ours.is_same(theirs));
+        let formats = theirs.described.iter().filter(offered).cloned().collect();
+        return foreign_stream(kind, theirs, formats).ok_or(Unusable::Format);
+    }
+    if ours.is_choice() {
+        return chosen(kind, ours, theirs);
+    }
     // The payload type that we offered may only stand in the answer for the very same configuration (RFC 6184 §8.2.2), so a
     // phone that answers it with an incomplete fmtp is believed.
     let same_number = theirs
@@ -395,5 +441,21 @@ fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stre
     stream.our_dtmf_payload_type = event.map(|(ours, _)| ours.payload_type);
     stream.dtmf_payload_type = event.map(|(_, theirs)| theirs.payload_type);
     stream.dtmf_clock_rate = event.map_or(8_000, |(ours, _)| ours.clock_rate);
+    Ok(stream)
+}
+
+/// What the peer has chosen of a first offer of ours: the first, which it likes best.
+fn chosen(kind: Kind, ours: &LiveLine, theirs: &MediaLine) -> Result<Stream, Unusable> {
+    let number = |payload_type| ours.formats.iter().any(|f| f.payload_type == payload_type);
+    let format = theirs
+        .formats
+        .iter()
+        .find(|f| number(f.payload_type))
+        .cloned()
+        .ok_or(Unusable::Format)?;
+    let mut stream = stream(kind, theirs, format);
+    let event = stream.dtmf_payload_type.filter(|payload_type| number(*payload_type));
+    stream.dtmf_payload_type = event;
+    stream.our_dtmf_payload_type = event;
     Ok(stream)
 }

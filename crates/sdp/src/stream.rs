@@ -11,7 +11,7 @@ pub enum Kind {
     Video,
 }
 
-/// A codec we can play, relay and record.
+/// A codec we can play, relay and record; or one that we can only relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 µ-law, 8000 Hz.
@@ -31,6 +31,11 @@ pub enum Codec {
         /// `profile-level-id`.
         profile_level_id: [u8; 3],
     },
+    /// One that we do not know: its packets are relayed under their own payload types.
+    Foreign {
+        /// RTP clock rate in Hz.
+        clock_rate: u32,
+    },
 }
 
 impl Codec {
@@ -40,6 +45,7 @@ impl Codec {
             Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
             Codec::Opus => 48_000,
             Codec::Vp8 | Codec::H264 { .. } => 90_000,
+            Codec::Foreign { clock_rate } => clock_rate,
         }
     }
 
@@ -52,7 +58,13 @@ impl Codec {
             Codec::Opus => "opus",
             Codec::Vp8 => "VP8",
             Codec::H264 { .. } => "H264",
+            Codec::Foreign { .. } => "foreign",
         }
+    }
+
+    /// Whether it can only be relayed.
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Codec::Foreign { .. })
     }
 
     /// Whether both are the same codec; parameters may differ.
@@ -70,6 +82,47 @@ pub struct Format {
     pub codec: Codec,
     /// The peer's `a=fmtp` value, if any (its sprop-parameter-sets start a recording).
     pub fmtp: Option<String>,
+}
+
+/// A format of a peer that is passed on as it is: the same payload type, `a=rtpmap` and `a=fmtp` copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignFormat {
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Value of its `a=rtpmap`; static payload types may have none.
+    pub rtpmap: Option<String>,
+    /// Value of its `a=fmtp`.
+    pub fmtp: Option<String>,
+}
+
+impl ForeignFormat {
+    /// Whether it is no medium by itself: key presses, comfort noise, redundancy.
+    pub(crate) fn only_accompanies(&self) -> bool {
+        let name = self.rtpmap.as_deref().and_then(|map| map.split('/').next());
+        let names = ["telephone-event", "CN", "red", "ulpfec", "flexfec-03", "rtx"];
+        self.payload_type == 13 || name.is_some_and(|name| names.iter().any(|n| n.eq_ignore_ascii_case(name.trim())))
+    }
+
+    /// Its codec, for the packet path.
+    pub(crate) fn codec(&self, kind: Kind) -> Codec {
+        let said = self
+            .rtpmap
+            .as_deref()
+            .and_then(|map| map.split('/').nth(1)?.trim().parse().ok());
+        // The static types that may come without rtpmap (RFC 3551 §6): all audio ones that are still met have 8 kHz.
+        let usual = match kind {
+            Kind::Audio => 8_000,
+            Kind::Video => 90_000,
+        };
+        let clock_rate = said.filter(|rate| *rate != 0).unwrap_or(usual);
+        Codec::Foreign { clock_rate }
+    }
+
+    /// Whether both name the same encoding, as far as they say.
+    pub(crate) fn is_same(&self, other: &ForeignFormat) -> bool {
+        let same = |(one, other): (&String, &String)| one.trim().eq_ignore_ascii_case(other.trim());
+        self.payload_type == other.payload_type && self.rtpmap.as_ref().zip(other.rtpmap.as_ref()).is_none_or(same)
+    }
 }
 
 /// Who may send, seen from us (RFC 3264 §6.1).
@@ -92,6 +145,21 @@ impl Direction {
             Direction::SendOnly => Direction::RecvOnly,
             Direction::RecvOnly => Direction::SendOnly,
             both => both,
+        }
+    }
+
+    /// No wider than either.
+    pub fn narrowed(self, other: Direction) -> Direction {
+        Direction::of(self.sends() && other.sends(), self.receives() && other.receives())
+    }
+
+    /// The direction in which we send, receive, or both.
+    pub fn of(sends: bool, receives: bool) -> Direction {
+        match (sends, receives) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
         }
     }
 
@@ -132,6 +200,8 @@ pub struct Stream {
     pub pli: bool,
     /// The peer said `a=rtcp-fb:* ccm fir` (RFC 5104 §7.1).
     pub fir: bool,
+    /// Where the codec is foreign: what was agreed, passed on as it is. Packets keep their payload types.
+    pub foreign: Vec<ForeignFormat>,
 }
 
 /// What a received payload type stands for.
@@ -144,9 +214,21 @@ pub enum Carried {
 }
 
 impl Stream {
+    /// Who may really send: nobody sends to a peer whose address is 0.0.0.0.
+    pub fn effective(&self) -> Direction {
+        Direction::of(
+            self.direction.sends() && self.remote.is_some(),
+            self.direction.receives(),
+        )
+    }
+
     /// What a packet of the peer with this payload type carries; `None`: nothing that was agreed. Our numbers come first; a peer
     /// that sends by its own is understood, too.
     pub fn carried(&self, payload_type: u8) -> Option<Carried> {
+        if self.format.codec.is_foreign() {
+            let agreed = self.foreign.iter().any(|format| format.payload_type == payload_type);
+            return agreed.then_some(Carried::Codec);
+        }
         let given = Some(payload_type);
         if given == self.our_dtmf_payload_type {
             Some(Carried::Dtmf)

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use crate::{
-    Codec, Direction, Kind,
+    Codec, Direction, ForeignFormat, Kind,
     description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
 };
 
@@ -35,6 +35,33 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Its medium, if that is one of ours.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Line::Live(live) => Some(live.kind),
+            Line::Rejected { media, .. } if media == "audio" => Some(Kind::Audio),
+            Line::Rejected { media, .. } if media == "video" => Some(Kind::Video),
+            Line::Rejected { .. } => None,
+        }
+    }
+
+    /// Its stream is wanted no more: port 0.
+    pub fn switch_off(&mut self) {
+        if let Line::Live(live) = self {
+            let media = match live.kind {
+                Kind::Audio => "audio",
+                Kind::Video => "video",
+            };
+            *self = Line::Rejected {
+                media: media.to_owned(),
+                proto: live.proto.clone(),
+                formats: live.payload_type.to_string(),
+            };
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LiveLine {
     pub kind: Kind,
@@ -48,6 +75,8 @@ pub(crate) struct LiveLine {
     pub telephone_event: Option<TelephoneEvent>,
     pub direction: Direction,
     pub feedback: Vec<Feedback>,
+    /// Instead of codec and telephone-event: these, as they are. Of a foreign codec, or the choice of a first offer.
+    pub formats: Vec<ForeignFormat>,
 }
 
 /// The description as text.
@@ -83,6 +112,9 @@ impl LiveLine {
             Kind::Audio => "audio",
             Kind::Video => "video",
         };
+        if !self.formats.is_empty() {
+            return self.write_formats(media, port, out);
+        }
         let (proto, pt) = (&self.proto, self.payload_type);
         match self.telephone_event {
             Some(event) => put(
@@ -101,6 +133,8 @@ impl LiveLine {
                     put(out, format_args!("a=fmtp:{pt} {fmtp}"));
                 }
             }
+            // It has formats.
+            Codec::Foreign { .. } => {}
             Codec::H264 {
                 packetization_mode,
                 profile_level_id: [profile, constraints, level],
@@ -131,6 +165,26 @@ impl LiveLine {
             );
             put(out, format_args!("a=fmtp:{payload_type} 0-15"));
         }
+        self.write_rest(out);
+    }
+
+    fn write_formats(&self, media: &str, port: u16, out: &mut String) {
+        let numbers: Vec<String> = self.formats.iter().map(|f| f.payload_type.to_string()).collect();
+        put(
+            out,
+            format_args!("m={media} {port} {} {}", self.proto, numbers.join(" ")),
+        );
+        for format in &self.formats {
+            for (name, value) in [("rtpmap", &format.rtpmap), ("fmtp", &format.fmtp)] {
+                if let Some(value) = value {
+                    put(out, format_args!("a={name}:{} {value}", format.payload_type));
+                }
+            }
+        }
+        self.write_rest(out);
+    }
+
+    fn write_rest(&self, out: &mut String) {
         for feedback in &self.feedback {
             let what = match feedback.what {
                 FeedbackKind::Pli => "nack pli",
