@@ -27,6 +27,7 @@ pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfi
         Codec::G722 => &[RenditionProfile::G722],
         Codec::Opus => &[RenditionProfile::Opus],
         Codec::Vp8 => &[RenditionProfile::Vp8W640, RenditionProfile::Vp8W320],
+        Codec::Foreign { .. } => &[],
         Codec::H264 { .. } => &[
             RenditionProfile::H264W640Mode1,
             RenditionProfile::H264W640Mode0,

@@ -247,6 +247,7 @@ fn stream(kind: Kind, remote: SocketAddr) -> Stream {
         direction: Direction::SendRecv,
         pli: true,
         fir: false,
+        foreign: Vec::new(),
     }
 }
 

@@ -90,7 +90,13 @@ pub enum Command {
         /// Start again at the end, without `Played`.
         looping: bool,
     },
-    /// Connect A and this leg: audio at once, video at each side's first key frame.
+    /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
+    Poster {
+        /// Its first key frame stays.
+        video: Cache,
+    },
+    /// Connect A and this leg: audio at once, video at each side's first key frame. A callee without video, or whose video goes
+    /// away, leaves A with the last picture of what was played, or the poster.
     Bridge {
         /// The callee's leg.
         leg: LegKey,

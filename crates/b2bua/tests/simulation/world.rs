@@ -50,6 +50,7 @@ pub struct Entry {
     pub what: Seen,
 }
 
+#[allow(clippy::large_enum_variant)] // A log of a test: most of it is media actions and bytes.
 pub enum Seen {
     /// Bytes that Segue sent, whether anybody got them, or that it received.
     Wire {

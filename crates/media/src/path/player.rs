@@ -136,6 +136,19 @@ pub struct Still {
 }
 
 impl Still {
+    /// The first key frame of a cache.
+    pub fn first_of(cache: &Cache) -> Still {
+        let first = cache
+            .entries
+            .iter()
+            .position(Entry::starts_key_frame)
+            .unwrap_or_default();
+        Still {
+            cache: cache.clone(),
+            key_frame: key_frame_at(cache, first),
+        }
+    }
+
     /// Its packets: payload, and whether it is the frame's last.
     pub fn packets(&self) -> impl Iterator<Item = (&[u8], bool)> {
         self.cache

@@ -133,8 +133,13 @@ impl Session {
             return None;
         };
         let config = stream.config.as_ref()?;
+        let foreign = config.format.codec.is_foreign();
         let payload_type = if passed.is_dtmf {
             config.dtmf_payload_type?
+        } else if foreign {
+            // Agreed under the same number on both legs.
+            config.carried(passed.packet.payload_type)?;
+            passed.packet.payload_type
         } else {
             payload_type
         };
@@ -143,7 +148,8 @@ impl Session {
         }
         let rule = Rule {
             payload_type,
-            is_video: kind == Kind::Video,
+            // Where a picture begins in a foreign codec only its peer can tell.
+            is_video: kind == Kind::Video && !foreign,
             step: stream.step(),
         };
         let packet = &passed.packet;

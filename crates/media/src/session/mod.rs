@@ -112,6 +112,7 @@ impl Session {
                     self.show.handle_timeout(now, a, sink);
                 }
             }
+            Command::Poster { video } => self.show.set_poster(&video),
             Command::Bridge { leg } => self.bridge(now, leg),
             Command::Record {
                 path,
@@ -139,6 +140,7 @@ impl Session {
         }
         self.ask_for_key_frames(now, sink);
         self.send_reports(now, sink);
+        self.watch_picture(now);
         self.watch(now, sink);
         if let Some(recorder) = &mut self.recorder {
             recorder.handle_timeout(now, sink);
@@ -150,7 +152,19 @@ impl Session {
         let legs = self.legs.iter().filter_map(|(_, leg)| leg.due());
         let gone = self.watched().filter_map(|leg| leg.gone_at(self.config.rtp_gone));
         let recorder = self.recorder.as_ref().and_then(Recorder::due);
-        legs.chain(gone).chain(self.show.due()).chain(recorder).min()
+        let a = self
+            .legs
+            .iter()
+            .find(|(key, _)| *key == LegKey::A)
+            .map(|(_, leg)| &leg.video);
+        let picture = a
+            .filter(|_| self.bridged.is_some())
+            .and_then(|video| self.show.picture_gone_at(video));
+        legs.chain(gone)
+            .chain(self.show.due())
+            .chain(picture)
+            .chain(recorder)
+            .min()
     }
 
     fn configure(&mut self, now: Instant, key: LegKey, audio: Option<Stream>, video: Option<Stream>) {
@@ -162,11 +176,47 @@ impl Session {
             .and_then(|stream| stream.format.fmtp.as_deref())
             .map(h264::parameter_sets)
             .unwrap_or_default();
+        let shown = leg.video.receives();
+        let codec = |config: &Option<Stream>| config.as_ref().map(|stream| stream.format.codec);
+        let (before, after) = (codec(&leg.video.config), codec(&video));
+        if key == LegKey::A && before.zip(after).is_some_and(|(one, other)| !one.is_same_kind(other)) {
+            self.show.forget_pictures();
+        }
         leg.configure(now, audio, video);
+        let shows = leg.video.receives();
         // What this leg signals goes before its pictures, so to the side they are relayed to.
         leg.parameter_sets = sets;
         if let Some(callee) = self.bridged {
             self.hand_over_parameter_sets(callee);
+        }
+        if self.bridged == Some(key) && shown != shows {
+            self.callee_shows(now, shows);
+        }
+    }
+
+    /// The callee's video has come back, or has gone: then A sees a picture that stays.
+    fn callee_shows(&mut self, now: Instant, shows: bool) {
+        let Some(a) = find(&mut self.legs, LegKey::A) else {
+            return;
+        };
+        if shows && a.video.sends() {
+            a.video.relay.restart(now, true);
+        } else if !shows {
+            a.video.relay.pause();
+        }
+        self.show.callee_shows(now, shows);
+    }
+
+    /// A callee that has a camera and sends nothing more: A's picture must be one that can be repeated.
+    fn watch_picture(&mut self, now: Instant) {
+        let Some(a) = find(&mut self.legs, LegKey::A) else {
+            return;
+        };
+        if self.bridged.is_some() && self.show.picture_is_gone(now, &a.video) {
+            if a.video.sends() {
+                a.video.relay.restart(now, true);
+            }
+            self.show.callee_shows(now, true);
         }
     }
 

@@ -24,6 +24,8 @@ use super::{
 const STILL_EVERY: Duration = Duration::from_secs(2);
 /// A picture that stays is repeated on request at most this often.
 const STILL_LEAST: Duration = Duration::from_millis(250);
+/// A callee's video without a packet for this long has stopped: a camera that is covered still sends.
+const PICTURE_GONE: Duration = Duration::from_secs(5);
 const SILENCE_EVERY: Duration = Duration::from_millis(20);
 /// Packets of one stream sent in one go, however late we are.
 const CATCH_UP_MAX: usize = 128;
@@ -36,6 +38,8 @@ pub struct Show {
     play: Option<Playing>,
     audio: Feed,
     video: Feed,
+    /// What A sees while the callee shows nothing: the last picture that was played, else the poster.
+    still: Option<Still>,
 }
 
 #[derive(Debug)]
@@ -103,7 +107,57 @@ impl Show {
         self.audio.state = State::Callee;
         self.audio.switch = Some(SwitchTo::Callee);
         self.video.stay(now);
+        self.stand_in(now);
         self.video.switch = callee_has_video.then_some(SwitchTo::Callee);
+    }
+
+    /// The picture for a call in which nothing else is shown.
+    pub fn set_poster(&mut self, video: &Cache) {
+        self.still.get_or_insert_with(|| Still::first_of(video));
+    }
+
+    /// The callee's video comes (with its first key frame) or has gone. While it is not there the picture stays that was last
+    /// played.
+    pub fn callee_shows(&mut self, now: Instant, shows: bool) {
+        if matches!(self.video.state, State::Callee) {
+            self.video.state = State::Nothing;
+        }
+        self.stand_in(now);
+        self.video.switch = shows.then_some(SwitchTo::Callee);
+    }
+
+    /// A takes another video codec: no picture that was prepared fits any more.
+    pub fn forget_pictures(&mut self) {
+        self.still = None;
+        if !matches!(self.video.state, State::Callee) {
+            self.video.state = State::Nothing;
+        }
+    }
+
+    /// When the callee's video, shown to A now, counts as gone.
+    pub fn picture_gone_at(&self, video: &LegStream) -> Option<Instant> {
+        let last = video
+            .out
+            .last_sent
+            .filter(|_| self.shows_callee() && self.still.is_some() && video.sends());
+        last.map(|at| at + PICTURE_GONE)
+    }
+
+    /// Whether it is gone.
+    pub fn picture_is_gone(&self, now: Instant, video: &LegStream) -> bool {
+        self.picture_gone_at(video).is_some_and(|at| at <= now)
+    }
+
+    /// Keeps the picture that A sees, or shows the one that was kept.
+    fn stand_in(&mut self, now: Instant) {
+        match (&self.video.state, &self.still) {
+            (State::Still { still, .. }, _) => self.still = Some(still.clone()),
+            (State::Nothing, Some(still)) => {
+                let still = still.clone();
+                self.video.state = State::Still { still, next: now };
+            }
+            _ => {}
+        }
     }
 
     /// Nobody is there any more.

@@ -242,6 +242,7 @@ fn stream(kind: Kind) -> Stream {
         direction: Direction::SendRecv,
         pli: true,
         fir: false,
+        foreign: Vec::new(),
     }
 }
 
@@ -284,7 +285,7 @@ fn the_callee_is_asked_at_0_250_500_1000_and_each_second_until_its_key_frame() {
     scene.pass(3_100);
     assert_eq!(scene.requests(B), [0, 250, 500, 1_000, 2_000, 3_000]);
     scene.rtp(B, Kind::Video, &[0x65]);
-    scene.pass(5_000);
+    scene.pass(4_900);
     assert_eq!(scene.requests(B).len(), 6);
 }
 
@@ -331,6 +332,7 @@ fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
     let video = Stream {
         pli: false,
         fir: false,
+        foreign: Vec::new(),
         ..stream(Kind::Video)
     };
     scene.configure(A, video);
@@ -547,4 +549,151 @@ fn no_datagram_stops_a_session() {
     scene.rtp(B, Kind::Audio, &[0; 160]);
     scene.rtp(B, Kind::Audio, &[0; 160]);
     assert!(!scene.memory.rtp.is_empty(), "it still relays");
+}
+
+/// A picture that stays is a key frame of the clip: 0x67, 0x65.
+fn shows_still(scene: &Scene, since: usize) -> bool {
+    scene.payloads(A, Kind::Video)[since..].ends_with(&[0x67, 0x65])
+}
+
+#[test]
+fn a_callee_that_drops_its_video_leaves_the_still_and_comes_back_with_a_key_frame() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.pass(300);
+    scene.say(Command::Bridge { leg: B });
+    scene.rtp(B, Kind::Video, &[0x67]);
+    scene.rtp(B, Kind::Video, &[0x41]);
+    assert!(scene.payloads(A, Kind::Video).ends_with(&[0x67, 0x41]));
+    // B re-INVITEs its video away.
+    let without = |scene: &mut Scene| {
+        scene.say(Command::Configure {
+            leg: B,
+            audio: Some(stream(Kind::Audio)),
+            video: None,
+        });
+    };
+    let seen = scene.payloads(A, Kind::Video).len();
+    without(&mut scene);
+    scene.pass(50);
+    assert!(shows_still(&scene, seen), "the clip's picture, at once");
+    let seen = scene.payloads(A, Kind::Video).len();
+    scene.pass(10_000);
+    let again = scene.payloads(A, Kind::Video).len() - seen;
+    assert!((8..=12).contains(&again), "{again} packets in 10 s: every 2 s");
+    // A asks for a key frame meanwhile: it gets the still, B is left alone.
+    let asked = scene.requests(B).len();
+    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    assert_eq!(scene.requests(B).len(), asked);
+    // Video comes back: B is asked at once, its key frame is what A sees next.
+    scene.configure(B, stream(Kind::Video));
+    assert_eq!(scene.requests(B).len(), asked + 1);
+    let seen = scene.payloads(A, Kind::Video).len();
+    scene.rtp(B, Kind::Video, &[0x41]);
+    assert_eq!(scene.payloads(A, Kind::Video).len(), seen, "not before its key frame");
+    scene.rtp(B, Kind::Video, &[0x67]);
+    scene.rtp(B, Kind::Video, &[0x41]);
+    assert_eq!(scene.payloads(A, Kind::Video)[seen..], [0x67, 0x41]);
+    let switches = scene.memory.events.iter().filter(|event| {
+        matches!(
+            event,
+            Event::Switched {
+                to: crate::SwitchTo::Callee,
+                kind: Kind::Video,
+                ..
+            }
+        )
+    });
+    assert_eq!(switches.count(), 2);
+}
+
+#[test]
+fn a_callee_without_video_leaves_the_poster_where_no_clip_was_shown() {
+    let mut scene = Scene::new();
+    scene.say(Command::Configure {
+        leg: B,
+        audio: Some(stream(Kind::Audio)),
+        video: None,
+    });
+    scene.say(Command::Poster { video: video_clip() });
+    scene.say(Command::Bridge { leg: B });
+    scene.pass(3_000);
+    assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65, 0x67, 0x65]);
+}
+
+#[test]
+fn a_camera_that_stops_sending_is_replaced_by_the_still_until_it_sends_again() {
+    let mut scene = Scene::new();
+    scene.play(true);
+    scene.pass(300);
+    scene.say(Command::Bridge { leg: B });
+    scene.rtp(B, Kind::Video, &[0x67]);
+    let seen = scene.payloads(A, Kind::Video).len();
+    scene.pass(4_900);
+    assert_eq!(scene.payloads(A, Kind::Video).len(), seen);
+    scene.pass(200);
+    assert!(shows_still(&scene, seen));
+    let seen = scene.payloads(A, Kind::Video).len();
+    scene.rtp(B, Kind::Video, &[0x41]);
+    assert_eq!(scene.payloads(A, Kind::Video).len(), seen);
+    scene.rtp(B, Kind::Video, &[0x67]);
+    assert_eq!(scene.payloads(A, Kind::Video)[seen..], [0x67]);
+    // While A itself holds nobody counts.
+    let held = Stream {
+        direction: Direction::RecvOnly,
+        ..stream(Kind::Video)
+    };
+    scene.configure(A, held);
+    scene.pass(20_000);
+    assert_eq!(scene.payloads(A, Kind::Video).len(), seen + 1);
+}
+
+#[test]
+fn foreign_formats_pass_both_ways_under_their_own_numbers() {
+    let foreign = |numbers: &[u8]| {
+        let formats = numbers.iter().map(|payload_type| segue_sdp::ForeignFormat {
+            payload_type: *payload_type,
+            rtpmap: Some("AMR-WB/16000".into()),
+            fmtp: None,
+        });
+        Stream {
+            format: Format {
+                payload_type: numbers[0],
+                codec: Codec::Foreign { clock_rate: 16_000 },
+                fmtp: None,
+            },
+            our_payload_type: numbers[0],
+            foreign: formats.collect(),
+            ..stream(Kind::Audio)
+        }
+    };
+    let mut scene = Scene::new();
+    for leg in [A, B] {
+        // Video in a foreign codec waits for no key frame.
+        let video = Stream {
+            kind: Kind::Video,
+            ..foreign(&[96])
+        };
+        scene.say(Command::Configure {
+            leg,
+            audio: Some(foreign(&[104, 0])),
+            video: Some(video),
+        });
+    }
+    scene.say(Command::Bridge { leg: B });
+    for (from, to) in [(A, B), (B, A)] {
+        scene.rtp(from, Kind::Audio, &[0xf0, 0x44]);
+        scene.rtp(from, Kind::Video, &[0x90]);
+        let sent = |kind| {
+            let sent = scene
+                .memory
+                .rtp
+                .iter()
+                .filter(|sent| sent.leg == to && sent.kind == kind);
+            sent.map(|sent| (sent.bytes[1] & 0x7f, sent.bytes[12..].to_vec()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sent(Kind::Audio), [(0, vec![0xf0, 0x44])]);
+        assert_eq!(sent(Kind::Video), [(96, vec![0x90])]);
+    }
 }

@@ -150,6 +150,7 @@ impl Phone {
             direction,
             pli: true,
             fir: false,
+            foreign: Vec::new(),
         }
     }
 
