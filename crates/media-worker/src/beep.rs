@@ -6,6 +6,7 @@ use gstreamer as gst;
 use segue_media::worker::Outcome;
 
 use crate::card;
+use crate::decode::SAMPLES_A_MS;
 use crate::encode::{Encoder, FRAME_MS};
 use crate::error::JobError;
 use crate::prepare::{Source, assemble};
@@ -39,9 +40,9 @@ pub(crate) fn prepare(out_dir: &Path, steps: &mut Steps) -> Result<Outcome, JobE
 }
 
 fn tone() -> Vec<i16> {
-    let samples = u32::try_from(FRAMES * FRAME_MS).unwrap_or(TONE_MS) * 8;
+    let samples = u32::try_from(FRAMES * FRAME_MS * SAMPLES_A_MS).unwrap_or(TONE_MS * 48);
     let sample = |n: u32| {
-        let ms = f64::from(n) / 8.0;
+        let ms = f64::from(n) / 48.0;
         let edge = (ms.min(f64::from(TONE_MS) - ms) / EDGE_MS).clamp(0.0, 1.0);
         let value = (ms / 1000.0 * TONE_HZ * std::f64::consts::TAU).sin() * edge * 9000.0;
         // Within ±9000 by construction.

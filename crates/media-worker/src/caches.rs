@@ -3,41 +3,89 @@
 use std::path::Path;
 
 use segue_mailbox::RenditionProfile;
-use segue_media::cache::{CacheBuilder, END_OF_FRAME, KEY_FRAME};
+use segue_media::cache::{CacheBuilder, END_OF_FRAME, KEY_FRAME, START_OF_FRAME};
 use segue_media::worker::Rendition;
 
+use crate::decode::SAMPLES_A_MS;
 use crate::encode::{FRAME_MS, Picture};
 use crate::error::JobError;
 use crate::g711::Law;
-use crate::h264;
+use crate::voices::{self, Voices};
+use crate::{h264, vp8};
 
-/// One G.711 packet, samples.
-const PACKET_SAMPLES: usize = 160;
+/// Samples of a G.711 packet, one byte each.
+const NARROW_SAMPLES: usize = 160;
+/// A G.722 packet: half a byte a sample at 16 kHz.
+const G722_BYTES: usize = 160;
 const PACKET_MS: u64 = 20;
 /// RTP clock of video.
 const VIDEO_HZ: u32 = 90_000;
 /// A slice limit is an encoder's aim; up to this a NAL unit still goes out whole in packetization-mode 0.
 const SINGLE_UNIT_MAX: usize = 1300;
 
-/// Writes both G.711 renditions of a loop of `loop_ms` (a multiple of 20): sound is cut or filled with silence.
+/// Writes every rendition of the sound of a loop of `loop_ms` (a multiple of 20), given at 48 kHz: sound is cut or filled with silence.
 pub(crate) fn audio(samples: &[i16], loop_ms: u64, out_dir: &Path) -> Result<Vec<Rendition>, JobError> {
-    let length = usize::try_from(loop_ms.saturating_mul(8)).unwrap_or(usize::MAX);
+    let length = usize::try_from(loop_ms.saturating_mul(SAMPLES_A_MS)).unwrap_or(usize::MAX);
     let mut samples = samples.get(..length).unwrap_or(samples).to_vec();
     samples.resize(length, 0);
-    let mut made = Vec::new();
-    for (profile, law) in [(RenditionProfile::Pcmu, Law::Mu), (RenditionProfile::Pcma, Law::A)] {
-        let mut builder = Builder::new(8000, loop_ms);
-        for (time_ms, packet) in (0..).step_by(20).zip(samples.chunks(PACKET_SAMPLES)) {
-            let payload: Vec<u8> = packet.iter().map(|sample| law.encode(*sample)).collect();
-            builder.packet(time_ms, &payload, 0)?;
-        }
-        made.push(builder.write(profile, None, out_dir)?);
+    let packets = usize::try_from(loop_ms / PACKET_MS).unwrap_or(usize::MAX);
+    let Voices { narrow, g722, opus } = voices::encode(&samples, packets)?;
+    let g711 = |law: Law| {
+        let narrow = narrow.chunks(NARROW_SAMPLES);
+        narrow.map(move |packet| packet.iter().map(|sample| law.encode(*sample)).collect::<Vec<u8>>())
+    };
+    let wide = g722.chunks(G722_BYTES).map(<[u8]>::to_vec);
+    Ok(vec![
+        sound(RenditionProfile::Pcmu, 8_000, loop_ms, g711(Law::Mu), out_dir)?,
+        sound(RenditionProfile::Pcma, 8_000, loop_ms, g711(Law::A), out_dir)?,
+        // Twice the samples of its clock (RFC 3551 §4.5.2).
+        sound(RenditionProfile::G722, 8_000, loop_ms, wide, out_dir)?,
+        sound(RenditionProfile::Opus, 48_000, loop_ms, opus.into_iter(), out_dir)?,
+    ])
+}
+
+/// Writes packets of 20 ms each.
+fn sound(
+    profile: RenditionProfile,
+    clock_rate: u32,
+    loop_ms: u64,
+    packets: impl Iterator<Item = Vec<u8>>,
+    out_dir: &Path,
+) -> Result<Rendition, JobError> {
+    let mut builder = Builder::new(clock_rate, loop_ms);
+    for (time_ms, packet) in (0..).step_by(20).zip(packets) {
+        builder.packet(time_ms, &packet, 0)?;
     }
-    Ok(made)
+    builder.write(profile, None, out_dir)
+}
+
+/// Writes VP8 frames cut into payloads, without payload descriptors: the numbers in those are the call's.
+pub(crate) fn vp8(
+    pictures: &[Picture],
+    profile: RenditionProfile,
+    loop_ms: u64,
+    out_dir: &Path,
+) -> Result<Rendition, JobError> {
+    let mut builder = Builder::new(VIDEO_HZ, loop_ms);
+    for (time_ms, picture) in (0..).step_by(usize::try_from(FRAME_MS).unwrap_or(40)).zip(pictures) {
+        let frame = picture.units.concat();
+        let pieces: Vec<&[u8]> = frame.chunks(vp8::PIECE_MAX).collect();
+        let last = pieces.len().saturating_sub(1);
+        for (index, piece) in pieces.into_iter().enumerate() {
+            let start = match (index, picture.key) {
+                (0, true) => START_OF_FRAME | KEY_FRAME,
+                (0, false) => START_OF_FRAME,
+                _ => 0,
+            };
+            let end = if index == last { END_OF_FRAME } else { 0 };
+            builder.packet(time_ms, piece, start | end)?;
+        }
+    }
+    builder.write(profile, None, out_dir)
 }
 
 /// Writes an encoded size for packetization-mode 1 and, where every NAL unit fits a packet, mode 0. Equal packets share a file.
-pub(crate) fn video(
+pub(crate) fn h264(
     pictures: &[Picture],
     (mode1, mode0): (RenditionProfile, RenditionProfile),
     loop_ms: u64,

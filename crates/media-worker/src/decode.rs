@@ -1,4 +1,4 @@
-//! Any file that GStreamer reads, as telephone sound and pictures of the size we send.
+//! Any file that GStreamer reads, as sound and pictures of the size we send.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +15,14 @@ use crate::pipeline::Running;
 /// Widest or highest picture that is decoded, pixels.
 const PICTURE_SIDE_MAX: i32 = 4096;
 /// Samples a millisecond.
-pub(crate) const SAMPLES_A_MS: u64 = 8;
+pub(crate) const SAMPLES_A_MS: u64 = 48;
 /// Time stamps of successive audio buffers wobble by rounding; below this no hole is filled and nothing is cut.
-const WOBBLE_SAMPLES: usize = 160;
+const WOBBLE_SAMPLES: usize = 960;
 
 /// What came out beside the frames, which were handed on as they came.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// 8 kHz mono; `None` when the file has no sound.
+    /// 48 kHz mono; `None` when the file has no sound.
     pub audio: Option<Vec<i16>>,
     /// How many frames were handed on; `None` when the file has no picture.
     pub frames: Option<u64>,
@@ -182,7 +182,7 @@ impl Streams {
             pipeline,
             pad,
             "queue max-size-time=2000000000 ! audioconvert ! audioresample ! \
-             audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved ! appsink name=out sync=false",
+             audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! appsink name=out sync=false",
         )?;
         let streams = Arc::clone(self);
         let take = move |sink: &AppSink| {

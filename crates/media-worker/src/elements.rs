@@ -15,8 +15,14 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("H.264 streams", &["h264parse"]),
     ("making H.264", &["x264enc", "openh264enc"]),
     ("reading H.264", &["avdec_h264", "openh264dec"]),
-    ("making AAC", &["fdkaacenc", "avenc_aac", "voaacenc"]),
+    ("making VP8", &["vp8enc"]),
+    ("reading VP8", &["vp8dec", "avdec_vp8"]),
+    ("making Opus", &["opusenc"]),
+    ("reading Opus", &["opusdec", "avdec_opus"]),
+    ("making G.722", &["avenc_g722"]),
+    ("reading G.722", &["avdec_g722"]),
     ("writing MP4", &["mp4mux"]),
+    ("writing WebM", &["webmmux"]),
     ("posters", &["jpegenc"]),
 ];
 

@@ -1,7 +1,7 @@
-//! Raw frames to H.264 in the two sizes that are sent.
+//! Raw frames to H.264 and VP8 in the two sizes that are sent, each encoded once.
 //!
-//! Constrained baseline, 25 frames a second, a key frame each second, no B-frames. Slices are kept below one RTP payload, so that one
-//! encoding serves packetization-mode 0 and 1 alike; an encoder that cannot do that serves mode 1 alone, by fragments.
+//! 25 frames a second, a key frame each second. H.264 is constrained baseline without B-frames; slices are kept below one RTP payload,
+//! so that one encoding serves packetization-mode 0 and 1 alike; an encoder that cannot do that serves mode 1 alone, by fragments.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
 use crate::error::JobError;
 use crate::h264::{self, PAYLOAD_MAX};
 use crate::pipeline::{Running, first_of};
+use crate::vp8;
 
 /// Width of the frames pushed, pixels.
 pub(crate) const WIDTH: u32 = 640;
@@ -44,12 +45,27 @@ pub(crate) const SMALL: Size = Size {
     level: "1.2",
 };
 
-/// The NAL units of one frame; a key frame begins with its parameter sets.
+/// How pictures are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    H264,
+    Vp8,
+}
+
+/// What is made of every clip, in the order of [`Encoder::finish`].
+const STREAMS: [(Coding, Size); 4] = [
+    (Coding::H264, LARGE),
+    (Coding::H264, SMALL),
+    (Coding::Vp8, LARGE),
+    (Coding::Vp8, SMALL),
+];
+
+/// One encoded frame.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Picture {
-    /// In order, without start codes.
+    /// H.264: its NAL units in order without start codes, a key frame beginning with its parameter sets. VP8: the frame.
     pub units: Vec<Vec<u8>>,
-    /// An IDR picture.
+    /// An IDR picture or a VP8 key frame.
     pub key: bool,
 }
 
@@ -63,32 +79,43 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for [`LARGE`] and [`SMALL`], in that order.
+    /// An encoder for every stream of a clip. Some encoders look further ahead than the queues before others hold: no sink waits for
+    /// the others to begin.
     pub fn start() -> Result<Encoder, JobError> {
-        let kind = first_of(&["x264enc", "openh264enc"])?;
-        let branch = |(index, size): (usize, &Size)| {
+        let h264 = first_of(&["x264enc", "openh264enc"])?;
+        let scaled = |size: Size| {
+            let Size { width, height, .. } = size;
             format!(
-                " t. ! queue max-size-buffers=3 ! videoscale ! video/x-raw,width={},height={} ! {} ! \
-                 video/x-h264,profile=constrained-baseline,level=(string){} ! h264parse config-interval=-1 ! \
-                 video/x-h264,stream-format=byte-stream,alignment=au ! appsink name=out{index} sync=false",
-                size.width,
-                size.height,
-                element(kind, size),
-                size.level,
+                " t. ! queue max-size-buffers=3 ! videoscale ! video/x-raw,width={width},height={height} ! \
+                 tee name=t{width}"
             )
         };
-        let sizes = [LARGE, SMALL];
-        let branches: String = sizes.iter().enumerate().map(branch).collect();
-        let pipeline = Running::parse(&format!("appsrc name=in ! tee name=t{branches}"))?;
+        let branch = |(index, (coding, size)): (usize, &(Coding, Size))| {
+            let encoder = match coding {
+                Coding::H264 => h264_encoder(h264, size),
+                Coding::Vp8 => vp8_encoder(size),
+            };
+            format!(
+                " t{}. ! queue max-size-buffers=3 ! {encoder} ! appsink name=out{index} sync=false async=false",
+                size.width
+            )
+        };
+        let scales = [LARGE, SMALL].map(scaled).concat();
+        let branches: String = STREAMS.iter().enumerate().map(branch).collect();
+        let pipeline = Running::parse(&format!("appsrc name=in ! tee name=t{scales}{branches}"))?;
         let source: AppSrc = pipeline.element("in")?;
         source.set_caps(Some(&raw_caps()));
         source.set_format(gst::Format::Time);
         source.set_block(true);
         source.set_max_bytes(4 * u64::from(WIDTH * HEIGHT * 3 / 2));
         let mut outputs = Vec::new();
-        for index in 0..sizes.len() {
+        for (index, (coding, _)) in STREAMS.iter().enumerate() {
             let pictures = Arc::new(Mutex::new(Vec::new()));
-            collect(&pipeline.element(&format!("out{index}"))?, Arc::clone(&pictures));
+            collect(
+                &pipeline.element(&format!("out{index}"))?,
+                *coding,
+                Arc::clone(&pictures),
+            );
             outputs.push(pictures);
         }
         pipeline.play()?;
@@ -128,12 +155,12 @@ impl Encoder {
         Ok(())
     }
 
-    /// Ends, and gives the pictures of each size, one a frame.
-    pub fn finish(self) -> Result<Vec<(Size, Vec<Picture>)>, JobError> {
+    /// Ends, and gives the pictures of H.264 640x360 and 320x180, then of VP8 in the same sizes; one a frame.
+    pub fn finish(self) -> Result<[Vec<Picture>; 4], JobError> {
         self.source.end_of_stream()?;
         self.pipeline.wait()?;
-        let mut done = Vec::new();
-        for (size, pictures) in [LARGE, SMALL].into_iter().zip(&self.outputs) {
+        let mut done: [Vec<Picture>; 4] = Default::default();
+        for (place, pictures) in done.iter_mut().zip(&self.outputs) {
             let pictures = std::mem::take(&mut *pictures.lock().unwrap_or_else(PoisonError::into_inner));
             if u64::try_from(pictures.len()).ok() != Some(self.pushed) {
                 return Err(JobError::failed(format!(
@@ -142,7 +169,7 @@ impl Encoder {
                     pictures.len()
                 )));
             }
-            done.push((size, pictures));
+            *place = pictures;
         }
         Ok(done)
     }
@@ -168,9 +195,9 @@ pub(crate) fn raw_caps() -> gst::Caps {
 }
 
 /// The encoder with its settings. The rate is held over half a second, so that a key frame is no burst.
-fn element(kind: &str, size: &Size) -> String {
-    let Size { kbit_s, .. } = size;
-    match kind {
+fn h264_encoder(kind: &str, size: &Size) -> String {
+    let Size { kbit_s, level, .. } = size;
+    let encoder = match kind {
         "x264enc" => format!(
             "x264enc bitrate={kbit_s} vbv-buf-capacity=500 speed-preset=veryfast key-int-max=25 bframes=0 ref=1 \
              cabac=false dct8x8=false aud=false threads=2 option-string=scenecut=0:slice-max-size={PAYLOAD_MAX}"
@@ -179,10 +206,24 @@ fn element(kind: &str, size: &Size) -> String {
             "{kind} rate-control=bitrate bitrate={} gop-size=25 complexity=medium",
             kbit_s * 1000
         ),
-    }
+    };
+    format!(
+        "{encoder} ! video/x-h264,profile=constrained-baseline,level=(string){level} ! h264parse config-interval=-1 ! \
+         video/x-h264,stream-format=byte-stream,alignment=au"
+    )
 }
 
-fn collect(sink: &AppSink, pictures: Arc<Mutex<Vec<Picture>>>) {
+/// One frame in, one picture out: no look-ahead, no alternate references. Without what decoders remember of entropy between frames a
+/// lost packet spoils less.
+fn vp8_encoder(size: &Size) -> String {
+    let bit_s = size.kbit_s * 1000;
+    format!(
+        "vp8enc target-bitrate={bit_s} end-usage=cbr buffer-size=500 buffer-initial-size=300 buffer-optimal-size=400 \
+         deadline=1 cpu-used=5 keyframe-max-dist=25 error-resilient=default min-quantizer=4 max-quantizer=56"
+    )
+}
+
+fn collect(sink: &AppSink, coding: Coding, pictures: Arc<Mutex<Vec<Picture>>>) {
     let take = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let bytes = sample
@@ -190,16 +231,24 @@ fn collect(sink: &AppSink, pictures: Arc<Mutex<Vec<Picture>>>) {
             .ok_or(gst::FlowError::Error)?
             .map_readable()
             .map_err(|_| gst::FlowError::Error)?;
-        let units = h264::nal_units(&bytes);
-        let key = units.iter().any(|unit| h264::nal_type(unit) == h264::IDR);
-        // Delimiters and remarks cost packets and say nothing to a receiver.
-        let keep = |unit: &&&[u8]| h264::is_slice(unit) || matches!(h264::nal_type(unit), h264::SPS | h264::PPS);
-        let units = units.iter().filter(keep).map(|unit| unit.to_vec()).collect();
-        pictures
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Picture { units, key });
+        let picture = match coding {
+            Coding::H264 => h264_picture(&bytes),
+            Coding::Vp8 => Picture {
+                units: vec![bytes.to_vec()],
+                key: vp8::is_key_frame(&bytes),
+            },
+        };
+        pictures.lock().unwrap_or_else(PoisonError::into_inner).push(picture);
         Ok(gst::FlowSuccess::Ok)
     };
     sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).build());
+}
+
+fn h264_picture(stream: &[u8]) -> Picture {
+    let units = h264::nal_units(stream);
+    let key = units.iter().any(|unit| h264::nal_type(unit) == h264::IDR);
+    // Delimiters and remarks cost packets and say nothing to a receiver.
+    let keep = |unit: &&&[u8]| h264::is_slice(unit) || matches!(h264::nal_type(unit), h264::SPS | h264::PPS);
+    let units = units.iter().filter(keep).map(|unit| unit.to_vec()).collect();
+    Picture { units, key }
 }

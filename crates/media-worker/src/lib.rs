@@ -14,10 +14,13 @@ mod finalise;
 mod g711;
 mod h264;
 mod limits;
+mod loudness;
 mod pipeline;
 mod poster;
 mod prepare;
 mod serve;
+mod voices;
+mod vp8;
 
 pub use elements::missing_elements;
 pub use serve::main;

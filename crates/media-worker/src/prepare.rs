@@ -1,6 +1,4 @@
 //! A file becomes a clip: packet caches in every rendition, and a poster.
-//!
-//! Loudness is left as it is in the file; normalising (EBU R128) is still to come.
 
 use std::path::Path;
 
@@ -12,7 +10,7 @@ use crate::decode::{self, Decoded, SAMPLES_A_MS};
 use crate::encode::{Encoder, FRAME_MS, raw_caps};
 use crate::error::JobError;
 use crate::serve::Steps;
-use crate::{caches, card, poster};
+use crate::{caches, card, loudness, poster};
 
 /// Codecs leave a little sound past the last frame; that much is cut rather than a still picture added.
 const OVERHANG_MS: u64 = 100;
@@ -23,7 +21,7 @@ const POSTER_FRAME: u64 = 25;
 pub(crate) struct Source {
     /// The encoder with all frames pushed; `None` without picture.
     pub video: Option<Encoder>,
-    /// 8 kHz mono; `None` without sound.
+    /// 48 kHz mono; `None` without sound.
     pub audio: Option<Vec<i16>>,
     /// The frame for the poster.
     pub poster: Option<gst::Buffer>,
@@ -47,7 +45,10 @@ pub(crate) fn clip(input: &Path, out_dir: &Path, longest_ms: u64, steps: &mut St
         }
         encoder.push(&frame.picture)
     })?;
-    let audio = audio.filter(|samples| !samples.is_empty());
+    let audio = audio
+        .filter(|samples| !samples.is_empty())
+        .map(loudness::normalised)
+        .transpose()?;
     match (&audio, frames) {
         (None, None | Some(0)) => return Err(JobError::refused("neither sound nor picture in this file")),
         (None, Some(1)) => return Err(JobError::refused("a still picture is no clip")),
@@ -94,13 +95,23 @@ pub(crate) fn assemble(source: Source, out_dir: &Path) -> Result<Outcome, JobErr
     let mut poster_file = None;
     if let Some(mut encoder) = video {
         encoder.pad_to(duration_ms / FRAME_MS)?;
-        let profiles = [
-            (RenditionProfile::H264W640Mode1, RenditionProfile::H264W640Mode0),
-            (RenditionProfile::H264W320Mode1, RenditionProfile::H264W320Mode0),
-        ];
-        for ((_, pictures), profiles) in encoder.finish()?.iter().zip(profiles) {
-            renditions.extend(caches::video(pictures, profiles, duration_ms, out_dir)?);
-        }
+        let [large, small, vp8_large, vp8_small] = encoder.finish()?;
+        let large_modes = (RenditionProfile::H264W640Mode1, RenditionProfile::H264W640Mode0);
+        let small_modes = (RenditionProfile::H264W320Mode1, RenditionProfile::H264W320Mode0);
+        renditions.extend(caches::h264(&large, large_modes, duration_ms, out_dir)?);
+        renditions.extend(caches::h264(&small, small_modes, duration_ms, out_dir)?);
+        renditions.push(caches::vp8(
+            &vp8_large,
+            RenditionProfile::Vp8W640,
+            duration_ms,
+            out_dir,
+        )?);
+        renditions.push(caches::vp8(
+            &vp8_small,
+            RenditionProfile::Vp8W320,
+            duration_ms,
+            out_dir,
+        )?);
         poster_file = poster
             .map(|frame| poster::from_frame(&frame, &raw_caps(), out_dir))
             .transpose()?;

@@ -74,26 +74,99 @@ fn picture(cache: &Cache, from_us: u32, folder: &Path) -> std::path::PathBuf {
     png
 }
 
+/// What a cache of bytes without frames sounds like, decoded by ffmpeg.
 fn sound(cache: &Cache, law: &str, folder: &Path) -> Sound {
     let (raw, wav) = (folder.join("sound.raw"), folder.join("sound.wav"));
     std::fs::write(&raw, &cache.payload).unwrap();
-    ffmpeg(
-        &[
-            "-f",
-            law,
-            "-ar",
-            "8000",
-            "-ac",
-            "1",
-            "-i",
-            &text(&raw),
-            "-c:a",
-            "pcm_s16le",
-            "-bitexact",
-        ],
-        &wav,
-    );
+    let input = text(&raw);
+    let rate: &[&str] = if law == "g722" {
+        &[]
+    } else {
+        &["-ar", "8000", "-ac", "1"]
+    };
+    let to_wav = ["-c:a", "pcm_s16le", "-ar", "8000", "-bitexact"];
+    ffmpeg(&[&["-f", law], rate, &["-i", &input], &to_wav].concat(), &wav);
     Sound::read_wav(&wav)
+}
+
+fn opus_sound(cache: &Cache, folder: &Path) -> Sound {
+    let (ogg, wav) = (folder.join("sound.opus"), folder.join("sound.wav"));
+    let packets = cache.entries.iter().map(|entry| cache.payload_of(entry).to_vec());
+    std::fs::write(&ogg, ogg_opus(packets)).unwrap();
+    let to_wav = ["-c:a", "pcm_s16le", "-ar", "8000", "-bitexact"];
+    ffmpeg(&[&["-i", &text(&ogg)], &to_wav[..]].concat(), &wav);
+    Sound::read_wav(&wav)
+}
+
+/// Integrated loudness by ffmpeg's meter, LUFS.
+fn loudness(file: &Path) -> f64 {
+    let said = Command::new("ffmpeg")
+        .args([
+            "-nostats",
+            "-i",
+            &text(file),
+            "-af",
+            "ebur128=framelog=verbose",
+            "-f",
+            "null",
+            "-",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let summary = said.rsplit("Summary:").next().unwrap();
+    let value = summary.split("I:").nth(1).unwrap().split("LUFS").next().unwrap();
+    value.trim().parse().unwrap()
+}
+
+#[test]
+fn a_quiet_and_a_loud_clip_come_out_alike_and_silence_stays_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    // Something like speech: noise in syllables.
+    let speech = "anoisesrc=color=pink:d=6:seed=7:r=48000,highpass=f=200,lowpass=f=3000,tremolo=f=4:d=0.9";
+    let mut measured = Vec::new();
+    for (name, filter) in [
+        ("quiet", format!("{speech},volume=-28dB")),
+        (
+            "loud",
+            format!("{speech},volume=12dB,alimiter=limit=0.98:level=disabled"),
+        ),
+    ] {
+        let input = folder.path().join(format!("{name}.wav"));
+        ffmpeg(&["-f", "lavfi", "-i", &filter], &input);
+        let before = loudness(&input);
+        let out = common::folder(folder.path(), name);
+        clip(worker.prepare(&input, &out));
+        for profile in ["opus", "g722", "pcmu"] {
+            let cache = cache(&out, profile);
+            match profile {
+                "opus" => drop(opus_sound(&cache, &out)),
+                "g722" => drop(sound(&cache, "g722", &out)),
+                _ => drop(sound(&cache, "mulaw", &out)),
+            }
+            measured.push((name, profile, before, loudness(&out.join("sound.wav"))));
+        }
+    }
+    assert!(
+        measured[3].2 - measured[0].2 > 25.0,
+        "they began far apart: {measured:?}"
+    );
+    for (quiet, loud) in measured[..3].iter().zip(&measured[3..]) {
+        assert!((quiet.3 - loud.3).abs() <= 1.0, "{measured:?}");
+    }
+    // Codecs change noise a little.
+    for (_, _, _, after) in &measured {
+        assert!((after + 23.0).abs() < 1.5, "{measured:?}");
+    }
+    let (silent, out) = (
+        folder.path().join("silent.wav"),
+        common::folder(folder.path(), "silent"),
+    );
+    ffmpeg(&["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono:d=1"], &silent);
+    clip(worker.prepare(&silent, &out));
+    assert!(cache(&out, "pcmu").payload.iter().all(|byte| *byte | 0x80 == 0xff));
+    assert!(cache(&out, "opus").entries.iter().all(|entry| entry.len < 10));
 }
 
 #[test]
@@ -119,6 +192,10 @@ fn the_sample_clip_is_prepared_in_every_rendition() {
         ("h264-360-0", large),
         ("h264-180-1", small),
         ("h264-180-0", small),
+        ("vp8-360", None),
+        ("vp8-180", None),
+        ("g722", None),
+        ("opus", None),
     ];
     assert_eq!(made, expected.map(|(name, level)| (name.to_owned(), level)).into());
     assert_eq!((duration_ms, poster), (8000, true));
@@ -145,11 +222,45 @@ fn the_sample_clip_is_prepared_in_every_rendition() {
         let bit_s = cache.payload.len() as u64;
         assert!(bit_s < 600_000, "{profile} {bit_s} bit/s");
     }
-    for (profile, law) in [("pcmu", "mulaw"), ("pcma", "alaw")] {
+    for (profile, width, height) in [("vp8-360", 640, 360), ("vp8-180", 320, 180)] {
+        let cache = cache(folder.path(), profile);
+        assert_eq!((cache.clock_rate, cache.loop_rtp), (90_000, 720_000));
+        assert!(cache.entries.iter().all(|entry| entry.len <= 1194));
+        let frames = vp8_frames(&cache);
+        assert_eq!(frames.len(), 200);
+        for (n, (key, frame)) in frames.iter().enumerate() {
+            assert_eq!((*key, frame[0] & 1 == 0), (n % 25 == 0, n % 25 == 0), "frame {n}");
+        }
+        // RFC 6386 §9.1: the sizes follow the start code of a key frame.
+        assert_eq!(frames[0].1[3..6], [0x9d, 0x01, 0x2a]);
+        let side = |at: usize| u16::from_le_bytes([frames[0].1[at], frames[0].1[at + 1]]);
+        assert_eq!((side(6), side(8)), (width, height));
+        for from in [0, 100] {
+            let rest: Vec<_> = frames[from..].iter().map(|(_, frame)| frame.clone()).collect();
+            let (file, png) = (folder.path().join("frame.ivf"), folder.path().join("frame.png"));
+            std::fs::write(&file, ivf(&rest)).unwrap();
+            ffmpeg(&["-i", &text(&file), "-frames:v", "1"], &png);
+            assert_eq!(Colour::of_file(&png), Some(Colour::Green), "{profile} from {from}");
+        }
+        let bit_s = cache.payload.len() as u64;
+        assert!(bit_s < 600_000, "{profile} {bit_s} bit/s");
+    }
+    let opus = cache(folder.path(), "opus");
+    assert_eq!(
+        (opus.clock_rate, opus.loop_us, opus.loop_rtp, opus.entries.len()),
+        (48_000, 8_000_000, 384_000, 400)
+    );
+    assert!(opus.entries.iter().zip(0..).all(|(entry, n)| entry.rtp_time == n * 960));
+    let heard = opus_sound(&opus, folder.path());
+    for at_ms in [100, 4000, 7800] {
+        assert_eq!(heard.tone_at(at_ms, 100), Some(880), "opus at {at_ms}");
+    }
+    for (profile, law) in [("pcmu", "mulaw"), ("pcma", "alaw"), ("g722", "g722")] {
         let cache = cache(folder.path(), profile);
         assert_eq!(
             (cache.clock_rate, cache.loop_us, cache.loop_rtp),
-            (8000, 8_000_000, 64_000)
+            (8000, 8_000_000, 64_000),
+            "{profile}"
         );
         assert_eq!(cache.entries.len(), 400);
         assert!(cache.entries.iter().all(|entry| entry.len == 160));
@@ -169,7 +280,7 @@ fn the_beep_is_over_when_its_tone_is() {
         })
         .1;
     let (made, duration_ms, poster) = clip(outcome);
-    assert_eq!((made.len(), duration_ms, poster), (6, 400, true));
+    assert_eq!((made.len(), duration_ms, poster), (10, 400, true));
     assert_eq!(
         Colour::of_file(&picture(&cache(folder.path(), "h264-360-1"), 0, folder.path())),
         Some(Colour::Grey)
@@ -229,7 +340,7 @@ fn sound_alone_and_picture_alone_are_clips() {
     );
     let (made, duration_ms, poster) = clip(worker.prepare(&wav, &common::folder(folder.path(), "wav")));
     // A caller with video sees a card while it hears, never black; the clip itself has no picture, hence no poster.
-    assert!(made.contains_key("pcma") && made.contains_key("pcmu") && made.len() == 6);
+    assert!(made.contains_key("pcma") && made.contains_key("pcmu") && made.len() == 10);
     assert_eq!((duration_ms, poster), (1040, false));
     let card = picture(
         &common::cache(&folder.path().join("wav"), "h264-360-1"),
@@ -238,7 +349,11 @@ fn sound_alone_and_picture_alone_are_clips() {
     );
     assert_ne!(Colour::of_file(&card), Some(Colour::Black));
     let (made, duration_ms, poster) = clip(worker.prepare(&webm, &common::folder(folder.path(), "webm")));
-    assert!(made.keys().all(|profile| profile.starts_with("h264")) && made.len() == 4);
+    assert!(
+        made.keys()
+            .all(|profile| !["pcmu", "pcma", "g722", "opus"].contains(&profile.as_str()))
+            && made.len() == 6
+    );
     assert_eq!((duration_ms, poster), (1000, true));
 }
 

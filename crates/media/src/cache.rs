@@ -21,7 +21,8 @@ pub struct Entry {
     pub offset: u32,
     /// Payload length in bytes.
     pub len: u16,
-    /// Bit 0: first packet of a key frame (its SPS); bit 1: last packet of a frame (RTP marker, video).
+    /// Bit 0: first packet of a key frame (H.264: its SPS); bit 1: last packet of a frame (RTP marker, video); bit 2: first packet
+    /// of a VP8 frame, whose payload is without descriptor.
     pub flags: u16,
 }
 
@@ -31,12 +32,19 @@ impl Entry {
         self.flags & KEY_FRAME != 0
     }
 
+    /// Whether a VP8 frame begins here.
+    pub fn starts_frame(&self) -> bool {
+        self.flags & START_OF_FRAME != 0
+    }
+
     /// Whether a frame ends here.
     pub fn ends_frame(&self) -> bool {
         self.flags & END_OF_FRAME != 0
     }
 }
 
+/// First packet of a VP8 frame.
+pub const START_OF_FRAME: u16 = 4;
 /// First packet of a key frame.
 pub const KEY_FRAME: u16 = 1;
 /// Last packet of a frame.

@@ -296,3 +296,59 @@ pub fn colour_of(path: &Path) -> Option<Colour> {
     ffmpeg(&["-i", &text(path), "-frames:v", "1"], &png);
     Colour::of_file(&png)
 }
+
+/// The frames of a VP8 cache: whether each is a key frame, and its bytes.
+pub fn vp8_frames(cache: &Cache) -> Vec<(bool, Vec<u8>)> {
+    let mut frames: Vec<(bool, Vec<u8>)> = Vec::new();
+    let mut open = false;
+    for entry in cache.entries.iter() {
+        assert_eq!(entry.starts_frame(), !open, "a frame begins where the one before ended");
+        if entry.starts_frame() {
+            frames.push((entry.starts_key_frame(), Vec::new()));
+        }
+        frames.last_mut().unwrap().1.extend(cache.payload_of(entry));
+        open = !entry.ends_frame();
+    }
+    frames
+}
+
+/// VP8 frames as an IVF file, 25 a second.
+pub fn ivf(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = b"DKIF\0\0\x20\0VP80\x80\x02\x68\x01".to_vec();
+    for word in [25, 1, frames.len() as u32, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    for (n, frame) in frames.iter().enumerate() {
+        file.extend((frame.len() as u32).to_le_bytes());
+        file.extend((n as u64).to_le_bytes());
+        file.extend(frame);
+    }
+    file
+}
+
+/// Opus packets of 20 ms as an Ogg file (RFC 3533, RFC 7845), a page each.
+pub fn ogg_opus(packets: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let head = b"OpusHead\x01\x01\x00\x00\x80\xbb\x00\x00\x00\x00\x00".to_vec();
+    let tags = b"OpusTags\x00\x00\x00\x00\x00\x00\x00\x00".to_vec();
+    let mut file = Vec::new();
+    for (n, packet) in [head, tags].into_iter().chain(packets).enumerate() {
+        let mut page = b"OggS\0".to_vec();
+        page.push(if n == 0 { 2 } else { 0 });
+        page.extend((n.saturating_sub(1) as u64 * 960).to_le_bytes());
+        page.extend(1u32.to_le_bytes());
+        page.extend((n as u32).to_le_bytes());
+        page.extend([0; 4]);
+        page.push((packet.len() / 255 + 1) as u8);
+        page.extend(vec![255; packet.len() / 255]);
+        page.push((packet.len() % 255) as u8);
+        page.extend(packet);
+        let crc = page.iter().fold(0u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
+                crc << 1 ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+            })
+        });
+        page[22..26].copy_from_slice(&crc.to_le_bytes());
+        file.extend(page);
+    }
+    file
+}

@@ -1,0 +1,110 @@
+//! 48 kHz sound in every form that telephones take: 8 kHz for G.711, G.722, Opus. One pipeline, each form made once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use crate::error::JobError;
+use crate::pipeline::Running;
+
+/// One packet is 20 ms: samples at 8 kHz, and bytes of G.722.
+const PACKET_NARROW: usize = 160;
+/// Fullband speech and music in mono (RFC 7587 §3.1.1 puts fullband music at 48 to 64 kbit/s, speech at 28 to 40).
+const OPUS_BIT_S: u32 = 48_000;
+/// Samples given to the encoders at once: half a second.
+const CHUNK: usize = 24_000;
+
+/// The same sound, encoded.
+pub(crate) struct Voices {
+    /// 8 kHz.
+    pub narrow: Vec<i16>,
+    /// G.722 at 64 kbit/s (ITU-T G.722 mode 1).
+    pub g722: Vec<u8>,
+    /// Opus packets of 20 ms.
+    pub opus: Vec<Vec<u8>>,
+}
+
+/// Encodes 48 kHz mono sound into `packets` packets of 20 ms of each form.
+pub(crate) fn encode(samples: &[i16], packets: usize) -> Result<Voices, JobError> {
+    let pipeline = Running::parse(&format!(
+        "appsrc name=in ! tee name=t \
+         t. ! queue ! audioresample ! audio/x-raw,rate=8000 ! appsink name=narrow sync=false async=false \
+         t. ! queue ! audioresample ! audio/x-raw,rate=16000 ! avenc_g722 ! appsink name=g722 sync=false async=false \
+         t. ! queue ! opusenc bitrate={OPUS_BIT_S} bitrate-type=constrained-vbr audio-type=generic frame-size=20 ! \
+         appsink name=opus sync=false async=false"
+    ))?;
+    let outputs = ["narrow", "g722", "opus"].map(|name| collect(&pipeline, name));
+    let source: AppSrc = pipeline.element("in")?;
+    source.set_caps(Some(&caps()));
+    source.set_format(gst::Format::Time);
+    source.set_block(true);
+    pipeline.play()?;
+    let mut at = 0u64;
+    // The encoders look ahead; what is theirs to say of the last packet comes with the silence after it.
+    let padding = vec![0; CHUNK];
+    for chunk in samples.chunks(CHUNK).chain([&padding[..]]) {
+        let bytes: Vec<u8> = chunk.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(time(at));
+        }
+        source.push_buffer(buffer)?;
+        at = at.saturating_add(u64::try_from(chunk.len()).unwrap_or(0));
+    }
+    source.end_of_stream()?;
+    pipeline.wait()?;
+    let [narrow, g722, opus] = outputs;
+    let (narrow, g722, mut opus) = (taken(narrow?).concat(), taken(g722?).concat(), taken(opus?));
+    let narrow = narrow
+        .chunks_exact(2)
+        .filter_map(|pair| pair.first_chunk())
+        .map(|pair| i16::from_le_bytes(*pair));
+    let wanted = packets.saturating_mul(PACKET_NARROW);
+    let voices = Voices {
+        narrow: narrow.take(wanted).collect(),
+        g722: g722.get(..wanted).unwrap_or(&g722).to_vec(),
+        opus: {
+            opus.truncate(packets);
+            opus
+        },
+    };
+    if voices.narrow.len() < wanted || voices.g722.len() < wanted || voices.opus.len() < packets {
+        return Err(JobError::failed("an audio encoder gave less than it was given"));
+    }
+    Ok(voices)
+}
+
+type Buffers = Arc<Mutex<Vec<Vec<u8>>>>;
+
+fn taken(buffers: Buffers) -> Vec<Vec<u8>> {
+    std::mem::take(&mut *buffers.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn collect(pipeline: &Running, name: &str) -> Result<Buffers, JobError> {
+    let buffers = Buffers::default();
+    let sink: AppSink = pipeline.element(name)?;
+    let kept = Arc::clone(&buffers);
+    let take = move |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let buffer = sample.buffer().ok_or(gst::FlowError::Error)?;
+        let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+        kept.lock().unwrap_or_else(PoisonError::into_inner).push(bytes.to_vec());
+        Ok(gst::FlowSuccess::Ok)
+    };
+    sink.set_callbacks(AppSinkCallbacks::builder().new_sample(take).build());
+    Ok(buffers)
+}
+
+fn time(samples: u64) -> gst::ClockTime {
+    gst::ClockTime::from_useconds(samples.saturating_mul(1000) / 48)
+}
+
+fn caps() -> gst::Caps {
+    gst::Caps::builder("audio/x-raw")
+        .field("format", "S16LE")
+        .field("layout", "interleaved")
+        .field("rate", 48_000)
+        .field("channels", 1)
+        .build()
+}
