@@ -198,7 +198,7 @@ mod tests {
     fn wires(sizes: &[usize]) -> Vec<Wire<'static>> {
         static BYTES: [u8; 1_500] = [7; 1_500];
         let wire = |(n, &size): (usize, &usize)| Wire {
-            head: [n as u8; HEADER_LEN],
+            head: [n as u8; HEADER_LEN].into(),
             rest: &BYTES[..size],
         };
         sizes.iter().enumerate().map(wire).collect()

@@ -49,6 +49,14 @@ impl Codec {
         }
     }
 
+    /// Whether its pictures begin at key frames that we know. Where a picture begins in a foreign codec only its peer can tell.
+    pub fn has_key_frames(self) -> bool {
+        match self {
+            Codec::Vp8 | Codec::H264 { .. } => true,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => false,
+        }
+    }
+
     /// Its name in `a=rtpmap`.
     pub fn encoding_name(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use segue_sdp::Codec;
 
 /// Samples, and so bytes, of 20 ms.
-pub const PACKET_SAMPLES: u32 = 160;
+const PACKET_SAMPLES: u32 = 160;
 
 const ULAW_SILENCE: [u8; PACKET_SAMPLES as usize] = [0xff; PACKET_SAMPLES as usize];
 const ALAW_SILENCE: [u8; PACKET_SAMPLES as usize] = [0xd5; PACKET_SAMPLES as usize];

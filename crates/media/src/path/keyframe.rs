@@ -1,6 +1,19 @@
-//! When to ask for a key frame: at once, after 250, 500 and 1000 ms, then each second, until it comes.
+//! Where a key frame begins, and when to ask for one: at once, after 250, 500 and 1000 ms, then each second, until it comes.
 
 use std::time::{Duration, Instant};
+
+use segue_sdp::Codec;
+
+use super::{h264, vp8};
+
+/// Whether a decoder can start at this payload. Sound starts anywhere.
+pub fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
+    match codec {
+        Codec::H264 { .. } => h264::starts_key_frame(payload),
+        Codec::Vp8 => vp8::starts_key_frame(payload),
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => true,
+    }
+}
 
 const OFFSETS_MS: [u64; 4] = [0, 250, 500, 1_000];
 const THEN: Duration = Duration::from_secs(1);

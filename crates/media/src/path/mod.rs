@@ -2,12 +2,16 @@
 
 pub mod dtmf;
 pub mod g711;
+pub mod g722;
 pub mod h264;
 pub mod keyframe;
 pub mod latch;
+pub mod opus;
 pub mod out;
 pub mod player;
 pub mod reception;
 pub mod relay;
 pub mod rtcp;
 pub mod rtp;
+pub mod silence;
+pub mod vp8;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::rtp::{Header, PLAIN};
+use super::{
+    rtp::{Header, PLAIN},
+    vp8::Numbers,
+};
 
 /// The sending side of one m-line.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub struct OutStream {
     pub octets: u32,
     /// When the last packet left; `None` before the first.
     pub last_sent: Option<Instant>,
+    /// Numbers of VP8 frames: they go on, too, whatever is behind the stream.
+    pub vp8: Numbers,
     clock_rate: u32,
     next_sequence: u16,
     /// A timestamp and the moment it stands for.
@@ -31,11 +36,22 @@ impl OutStream {
             packets: 0,
             octets: 0,
             last_sent: None,
+            vp8: Numbers::starting_at(timestamp as u16),
             clock_rate,
             next_sequence: sequence,
             anchor: None,
             newest: timestamp,
         }
+    }
+
+    /// RTP clock rate in Hz.
+    pub fn clock_rate(&self) -> u32 {
+        self.clock_rate
+    }
+
+    /// Another codec, another clock; timestamps go on from where they are.
+    pub fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = clock_rate;
     }
 
     /// The timestamp of a source whose first packet stands for the moment `at`: further than all before it by the time that

@@ -128,6 +128,17 @@ impl Cursor {
     }
 }
 
+/// One packet's part of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece<'p> {
+    /// Without RTP header.
+    pub payload: &'p [u8],
+    /// VP8: the frame's first.
+    pub starts_frame: bool,
+    /// The frame's last.
+    pub ends_frame: bool,
+}
+
 /// A key frame of a cache, for sending again.
 #[derive(Debug, Clone)]
 pub struct Still {
@@ -149,14 +160,18 @@ impl Still {
         }
     }
 
-    /// Its packets: payload, and whether it is the frame's last.
-    pub fn packets(&self) -> impl Iterator<Item = (&[u8], bool)> {
+    /// Its packets.
+    pub fn packets(&self) -> impl Iterator<Item = Piece<'_>> {
         self.cache
             .entries
             .get(self.key_frame.clone())
             .unwrap_or_default()
             .iter()
-            .map(|entry| (self.cache.payload_of(entry), entry.ends_frame()))
+            .map(|entry| Piece {
+                payload: self.cache.payload_of(entry),
+                starts_frame: entry.starts_frame(),
+                ends_frame: entry.ends_frame(),
+            })
     }
 }
 
@@ -248,7 +263,7 @@ mod tests {
         let mut player = Player::new(video(), start, 0, false);
         while take(&mut player, start + ms(9_000)).is_some() {}
         let still = player.still();
-        let packets: Vec<_> = still.packets().collect();
+        let packets: Vec<_> = still.packets().map(|piece| (piece.payload, piece.ends_frame)).collect();
         assert_eq!(packets, [(&[0x67, 5][..], false), (&[0x65, 5][..], true)]);
     }
 }

@@ -3,11 +3,14 @@
 
 use std::time::Instant;
 
+use segue_sdp::Codec;
+
 use super::{
     h264,
-    keyframe::Asker,
+    keyframe::{Asker, starts_key_frame},
     out::OutStream,
-    rtp::{Header, Packet},
+    rtp::{Header, PLAIN, Packet},
+    vp8::{Descriptor, Renumbering},
 };
 
 /// One direction of one m-line.
@@ -29,19 +32,25 @@ struct Map {
     timestamp_offset: u32,
     /// Packets carried; early on, older ones than the first may still come.
     carried: u16,
+    /// VP8 alone.
+    vp8: Option<Renumbering>,
 }
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy)]
-pub enum Verdict {
+pub enum Verdict<'p> {
     /// It leaves with this header.
     Carry {
-        /// The header in front of [`Packet::rest`].
+        /// The header.
         header: Header,
+        /// VP8: the payload descriptor after it.
+        descriptor: Option<Descriptor>,
+        /// What follows: [`Packet::rest`], or the piece of a VP8 frame.
+        rest: &'p [u8],
         /// The source's first packet in this stream.
         first: bool,
     },
-    /// It does not leave: video before its key frame, or older than the switch.
+    /// It does not leave: video before its key frame, older than the switch, or a VP8 packet that is none.
     Drop,
 }
 
@@ -50,8 +59,8 @@ pub enum Verdict {
 pub struct Rule {
     /// Payload type on the leg it leaves on.
     pub payload_type: u8,
-    /// Waits for a key frame.
-    pub is_video: bool,
+    /// What is carried. Video waits for a key frame.
+    pub codec: Codec,
     /// Smallest step of the timestamp at the switch.
     pub step: u32,
 }
@@ -78,7 +87,8 @@ impl Relay {
 
     /// NAL units to send before `packet`, which begins the stream without them.
     pub fn missing_parameter_sets(&self, packet: &Packet<'_>, rule: Rule) -> &[Vec<u8>] {
-        let begins = rule.is_video && !self.carries(packet) && h264::starts_key_frame(packet.payload);
+        let is_h264 = matches!(rule.codec, Codec::H264 { .. });
+        let begins = is_h264 && !self.carries(packet) && h264::starts_key_frame(packet.payload);
         if begins && !h264::has_parameters(packet.payload) {
             &self.parameter_sets
         } else {
@@ -91,10 +101,18 @@ impl Relay {
     }
 
     /// Takes a packet of the source that arrived `now`; counts it as sent on `out` when carried.
-    pub fn handle(&mut self, now: Instant, packet: &Packet<'_>, rule: Rule, out: &mut OutStream) -> Verdict {
+    pub fn handle<'p>(&mut self, now: Instant, packet: &Packet<'p>, rule: Rule, out: &mut OutStream) -> Verdict<'p> {
         let mut first = false;
+        let is_video = rule.codec.has_key_frames();
+        let vp8 = match rule.codec {
+            Codec::Vp8 => match Descriptor::parse(packet.payload) {
+                Some(parts) => Some(parts),
+                None => return Verdict::Drop,
+            },
+            _ => None,
+        };
         if !self.carries(packet) {
-            if rule.is_video && !h264::starts_key_frame(packet.payload) {
+            if is_video && !starts_key_frame(rule.codec, packet.payload) {
                 self.asker.start(now);
                 return Verdict::Drop;
             }
@@ -106,6 +124,7 @@ impl Relay {
                 sequence_offset: out.next_sequence().wrapping_sub(packet.sequence),
                 timestamp_offset: out.base(now, rule.step).wrapping_sub(packet.timestamp),
                 carried: 0,
+                vp8: vp8.map(|(descriptor, _)| Renumbering::begin(&descriptor, packet.timestamp, &out.vp8)),
             });
         }
         let Some(map) = &mut self.map else {
@@ -115,17 +134,30 @@ impl Relay {
             return Verdict::Drop;
         }
         map.carried = map.carried.saturating_add(1);
+        // The descriptor is written anew, so what stood before it (header extensions, CSRCs) and after the frame (padding) goes.
+        let (first_byte, rest, descriptor) = match (vp8, &mut map.vp8) {
+            (Some((descriptor, frame)), Some(numbers)) => {
+                let descriptor = numbers.apply(descriptor, packet.timestamp, &mut out.vp8);
+                (PLAIN, frame, Some(descriptor))
+            }
+            _ => (packet.first, packet.rest, None),
+        };
         let header = Header {
-            first: packet.first,
+            first: first_byte,
             // On audio the marker tells of a new beginning; on video it ends a frame (RFC 3551 §4.1, RFC 6184 §5.1).
-            marker: packet.marker || (first && !rule.is_video),
+            marker: packet.marker || (first && !is_video),
             payload_type: rule.payload_type,
             sequence: packet.sequence.wrapping_add(map.sequence_offset),
             timestamp: packet.timestamp.wrapping_add(map.timestamp_offset),
             ssrc: out.ssrc,
         };
         out.sent(now, now, header.sequence, header.timestamp, packet.payload.len());
-        Verdict::Carry { header, first }
+        Verdict::Carry {
+            header,
+            descriptor,
+            rest,
+            first,
+        }
     }
 
     /// A timestamp of the source as our stream has it.
@@ -143,12 +175,20 @@ mod tests {
 
     const AUDIO: Rule = Rule {
         payload_type: 8,
-        is_video: false,
+        codec: Codec::Pcma,
         step: 160,
     };
     const VIDEO: Rule = Rule {
         payload_type: 99,
-        is_video: true,
+        codec: Codec::H264 {
+            packetization_mode: 1,
+            profile_level_id: [0x42, 0xe0, 0x1f],
+        },
+        step: 1,
+    };
+    const VP8: Rule = Rule {
+        payload_type: 100,
+        codec: Codec::Vp8,
         step: 1,
     };
 
@@ -221,6 +261,39 @@ mod tests {
         carry(&mut relay, now, &packet(1, 10, 0, &[0; 160]), AUDIO, &mut out).unwrap();
         let next = carry(&mut relay, now, &packet(2, 9_000, 123_456, &[0; 160]), AUDIO, &mut out).unwrap();
         assert_eq!((next.sequence, next.timestamp, next.ssrc), (101, 5_320, 7));
+    }
+
+    #[test]
+    fn vp8_goes_on_in_the_stream_s_picture_numbers_from_its_key_frame() {
+        let now = Instant::now();
+        let (mut relay, mut out) = (Relay::default(), used_stream(now));
+        let last = out.vp8.own(true).to_bytes().0;
+        let next = u16::from_be_bytes([last[2] & 0x7f, last[3]]) + 1;
+        let mut carry = |sequence: u16, timestamp, payload: &[u8]| {
+            let bytes = packet(1, sequence, timestamp, payload);
+            match relay.handle(now, &Packet::parse(&bytes).unwrap(), VP8, &mut out) {
+                Verdict::Carry {
+                    header,
+                    descriptor,
+                    rest,
+                    ..
+                } => Some([&*header.head(descriptor), rest].concat()[12..].to_vec()),
+                Verdict::Drop => None,
+            }
+        };
+        let id = |n: u16| [0x80 | (n >> 8) as u8, n as u8];
+        let expected = |first: u8, n: u16, frame: &[u8]| [&[first, 0x80][..], &id(n), frame].concat();
+        assert_eq!(carry(1, 0, &[0x90, 0x80, 20, 0x31]), None, "an interframe");
+        assert_eq!(
+            carry(2, 3_000, &[0x90, 0x80, 21, 0x30, 1]),
+            Some(expected(0x90, next, &[0x30, 1]))
+        );
+        assert_eq!(carry(3, 3_000, &[0x80, 0x80, 21, 2]), Some(expected(0x80, next, &[2])));
+        assert_eq!(
+            carry(4, 6_000, &[0x90, 0x80, 22, 0x31]),
+            Some(expected(0x90, next + 1, &[0x31]))
+        );
+        assert_eq!(carry(5, 6_000, &[0x90, 0x80]), None, "no VP8 at all");
     }
 
     #[test]

@@ -3,14 +3,16 @@
 
 use rtp_types::RtpPacket;
 
+use super::vp8;
+
 /// Bytes of the fixed header.
 pub const HEADER_LEN: usize = 12;
 
 /// One packet on its way out: a header made here, and bytes from a cache or from the datagram it came in.
 #[derive(Debug, Clone, Copy)]
 pub struct Wire<'a> {
-    /// The fixed header.
-    pub head: [u8; HEADER_LEN],
+    /// The fixed header, and a VP8 payload descriptor of ours.
+    pub head: Head,
     /// What follows it.
     pub rest: &'a [u8],
 }
@@ -18,9 +20,40 @@ pub struct Wire<'a> {
 impl Wire<'_> {
     /// For arrays that are filled one by one.
     pub const EMPTY: Wire<'static> = Wire {
-        head: [0; HEADER_LEN],
+        head: Head {
+            bytes: [0; HEAD_MAX],
+            len: HEADER_LEN as u8,
+        },
         rest: &[],
     };
+}
+
+/// Most bytes in front of those that are not ours.
+const HEAD_MAX: usize = HEADER_LEN + vp8::DESCRIPTOR_MAX;
+
+/// The first bytes of a packet, made here; reads as a slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    bytes: [u8; HEAD_MAX],
+    len: u8,
+}
+
+impl std::ops::Deref for Head {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl From<[u8; HEADER_LEN]> for Head {
+    fn from(header: [u8; HEADER_LEN]) -> Head {
+        let mut head = Wire::EMPTY.head;
+        if let Some(place) = head.bytes.first_chunk_mut() {
+            *place = header;
+        }
+        head
+    }
 }
 
 /// A received packet, typed.
@@ -88,6 +121,18 @@ pub struct Header {
 pub const PLAIN: u8 = 0x80;
 
 impl Header {
+    /// On the wire, with a payload descriptor where there is one.
+    pub fn head(self, descriptor: Option<vp8::Descriptor>) -> Head {
+        let mut head = Head::from(self.to_bytes());
+        if let Some((bytes, len)) = descriptor.map(vp8::Descriptor::to_bytes)
+            && let Some(place) = head.bytes.last_chunk_mut()
+        {
+            *place = bytes;
+            head.len = head.len.saturating_add(len);
+        }
+        head
+    }
+
     /// On the wire.
     pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let [s0, s1] = self.sequence.to_be_bytes();

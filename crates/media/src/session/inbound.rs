@@ -143,13 +143,13 @@ impl Session {
         } else {
             payload_type
         };
-        if !same_codec(config.format.codec, passed.codec) {
+        // The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
+        if !config.format.codec.is_same_kind(passed.codec) {
             return None;
         }
         let rule = Rule {
             payload_type,
-            // Where a picture begins in a foreign codec only its peer can tell.
-            is_video: kind == Kind::Video && !foreign,
+            codec: passed.codec,
             step: stream.step(),
         };
         let packet = &passed.packet;
@@ -161,14 +161,19 @@ impl Session {
             for set in sets {
                 let header = stream.out.stamp(now, now, rtp, payload_type, false, set.len());
                 batch.push(Wire {
-                    head: header.to_bytes(),
+                    head: header.to_bytes().into(),
                     rest: set,
                 });
             }
             sink.send_rtp(to, kind, at, batch.take());
         }
-        let (header, first) = match stream.relay.handle(now, packet, rule, &mut stream.out) {
-            Verdict::Carry { header, first } => (header, first),
+        let (head, rest, first) = match stream.relay.handle(now, packet, rule, &mut stream.out) {
+            Verdict::Carry {
+                header,
+                descriptor,
+                rest,
+                first,
+            } => (header.head(descriptor), rest, first),
             Verdict::Drop => return None,
         };
         stream.plan_report(now);
@@ -179,14 +184,7 @@ impl Session {
                 self.show.callee_sends(now, kind, last_sent, sink);
             }
         }
-        Some((
-            to,
-            at,
-            Wire {
-                head: header.to_bytes(),
-                rest: packet.rest,
-            },
-        ))
+        Some((to, at, Wire { head, rest }))
     }
 
     /// RTCP arrived on a leg's port.
@@ -249,9 +247,4 @@ impl Session {
             self.ask_key_frame(now, source, sink);
         }
     }
-}
-
-/// The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
-fn same_codec(one: Codec, other: Codec) -> bool {
-    std::mem::discriminant(&one) == std::mem::discriminant(&other)
 }

@@ -6,11 +6,14 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use segue_sdp::{Direction, Kind, Stream};
+use segue_sdp::{Codec, Direction, Kind, Stream};
 
 use crate::{
     LegKey,
-    path::{dtmf::DtmfWatch, latch::Latch, out::OutStream, reception::Reception, relay::Relay, rtp::Wire},
+    path::{
+        dtmf::DtmfWatch, latch::Latch, out::OutStream, player::Piece, reception::Reception, relay::Relay, rtp::Wire,
+        vp8::Descriptor,
+    },
 };
 
 use super::{BATCH_MAX, Sink};
@@ -135,6 +138,9 @@ impl LegStream {
         self.rtp.signal(config.as_ref().and_then(|stream| stream.remote));
         self.rtcp.signal(config.as_ref().and_then(|stream| stream.remote_rtcp));
         let sent = self.sends();
+        if let Some(config) = &config {
+            self.out.set_clock_rate(config.format.codec.clock_rate());
+        }
         self.config = config;
         // After a hold the source's numbers have gone on without us, and its pictures with them.
         if self.sends() && !sent && self.out.last_sent.is_some() {
@@ -165,7 +171,8 @@ impl LegStream {
     /// Smallest step of the timestamp between two sources.
     pub fn step(&self) -> u32 {
         match self.kind {
-            Kind::Audio => crate::path::g711::PACKET_SAMPLES,
+            // One packet of 20 ms.
+            Kind::Audio => self.out.clock_rate() / 50,
             Kind::Video => 1,
         }
     }
@@ -175,13 +182,22 @@ impl LegStream {
         self.report_at.get_or_insert(at);
     }
 
+    /// The payload descriptor of a piece of a frame of our own; VP8 alone has one.
+    pub fn descriptor(&mut self, starts_frame: bool) -> Option<Descriptor> {
+        let is_vp8 = self
+            .config
+            .as_ref()
+            .is_some_and(|config| config.format.codec == Codec::Vp8);
+        is_vp8.then(|| self.out.vp8.own(starts_frame))
+    }
+
     /// Sends a whole frame (or packet) of our own that stands for the moment `at`.
     pub fn send_frame<'p>(
         &mut self,
         leg: LegKey,
         now: Instant,
         at: Instant,
-        packets: impl Iterator<Item = (&'p [u8], bool)>,
+        packets: impl Iterator<Item = Piece<'p>>,
         sink: &mut dyn Sink,
     ) {
         let Some((to, payload_type)) = self.destination() else {
@@ -189,10 +205,14 @@ impl LegStream {
         };
         let rtp = self.out.base(at, self.step());
         let mut batch = Batch::new();
-        for (payload, marker) in packets {
-            let header = self.out.stamp(now, at, rtp, payload_type, marker, payload.len());
+        for piece in packets {
+            let descriptor = self.descriptor(piece.starts_frame);
+            let payload = piece.payload;
+            let header = self
+                .out
+                .stamp(now, at, rtp, payload_type, piece.ends_frame, payload.len());
             batch.push(Wire {
-                head: header.to_bytes(),
+                head: header.head(descriptor),
                 rest: payload,
             });
             if batch.is_full() {

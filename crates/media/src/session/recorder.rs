@@ -9,7 +9,12 @@ use segue_sdp::{Codec, Kind};
 
 use crate::{
     Event, LegKey, RecordingStop,
-    path::{g711, h264, keyframe::Asker, reception::Arrival, rtp::Packet},
+    path::{
+        keyframe::{Asker, starts_key_frame},
+        reception::Arrival,
+        rtp::Packet,
+        silence::Ear,
+    },
     spool::{AUDIO_STREAM, HEAD_LEN, RecordKind, VIDEO_STREAM},
 };
 
@@ -27,6 +32,7 @@ pub struct Recorder {
     longest_at: Instant,
     /// How much silence ends it, and when something was heard last.
     silence: Option<(Duration, Instant)>,
+    ear: Ear,
     stopped: bool,
     /// What went to the spool.
     bytes: u64,
@@ -55,13 +61,13 @@ impl Recorder {
         match kind {
             Kind::Audio => {
                 if let Some((_, heard)) = &mut self.silence
-                    && g711::is_loud(codec, packet.payload)
+                    && self.ear.hears(codec, packet.payload)
                 {
                     *heard = now;
                 }
             }
             Kind::Video => {
-                let starts = h264::starts_key_frame(packet.payload);
+                let starts = starts_key_frame(codec, packet.payload);
                 self.video_began |= starts;
                 if starts {
                     self.asker.stop();
@@ -172,6 +178,7 @@ impl Session {
             started: now,
             longest_at: now + Duration::from_millis(longest_ms),
             silence: silence_ms.map(|ms| (Duration::from_millis(ms), now)),
+            ear: Ear::default(),
             stopped: false,
             bytes: 0,
             video_began: false,

@@ -8,9 +8,9 @@ use crate::{
     Event, LegKey, SwitchTo,
     cache::Cache,
     path::{
-        g711,
-        player::{Player, Still},
+        player::{Piece, Player, Still},
         rtp::Wire,
+        silence,
     },
     stats::Count,
 };
@@ -285,8 +285,12 @@ impl Feed {
                 }
                 while *next <= now {
                     let codec = stream.config.as_ref().map(|config| config.format.codec);
-                    let packet = codec.map(g711::silence).filter(|packet| !packet.is_empty());
-                    let packet = packet.map(|packet| (packet, false));
+                    let packet = codec.map(silence::packet).filter(|packet| !packet.is_empty());
+                    let packet = packet.map(|payload| Piece {
+                        payload,
+                        starts_frame: false,
+                        ends_frame: false,
+                    });
                     stream.send_frame(LegKey::A, now, *next, packet.into_iter(), sink);
                     *next += SILENCE_EVERY;
                 }
@@ -331,11 +335,12 @@ impl Feed {
                 Kind::Video => due.entry.ends_frame(),
             };
             let payload = cache.payload_of(&due.entry);
+            let descriptor = stream.descriptor(due.entry.starts_frame());
             let header = stream
                 .out
                 .stamp(now, due.at, due.rtp, payload_type, marker, payload.len());
             batch.push(Wire {
-                head: header.to_bytes(),
+                head: header.head(descriptor),
                 rest: payload,
             });
             sent = true;
