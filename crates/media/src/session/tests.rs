@@ -1,5 +1,7 @@
 //! Sessions in virtual time: no socket, no clock, a sink that remembers.
 
+mod codecs;
+
 use std::{
     net::SocketAddr,
     path::PathBuf,
