@@ -84,13 +84,14 @@ pub fn prepare_and_store(
     make(pool, store, name, job, progress)
 }
 
-/// The built-in beep, made if the store does not have it yet.
+/// The built-in beep, made if the store does not have it yet in every rendition.
 ///
 /// # Errors
 /// [`ClipError`]; there is no beep then.
 pub fn ensure_beep(pool: &WorkerPool, store: &Store) -> Result<ClipInfo, ClipError> {
     match store.clip(BEEP_CLIP) {
         Err(StoreError::NotFound { .. }) => {}
+        Ok(old) if !old.missing().is_empty() => {}
         known => return Ok(known?),
     }
     make(

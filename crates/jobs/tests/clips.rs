@@ -9,7 +9,7 @@ use segue_jobs::WorkerPool;
 use segue_jobs::clips::{self, ClipError};
 use segue_mailbox::RenditionProfile;
 use segue_media::cache::Cache;
-use segue_store::Store;
+use segue_store::{NewClip, NewRendition, Store};
 
 #[test]
 fn a_file_becomes_a_clip_with_all_its_renditions() {
@@ -21,7 +21,7 @@ fn a_file_becomes_a_clip_with_all_its_renditions() {
     assert!(said.len() > 5);
     assert_eq!(
         (made.name.as_str(), made.duration_ms, made.renditions.len()),
-        ("hello", 2000, 6)
+        ("hello", 2000, 10)
     );
     assert_eq!(store.clip("hello").unwrap(), made);
     let bytes = store
@@ -57,6 +57,29 @@ fn the_beep_is_made_once() {
     let folder = tempfile::tempdir().unwrap();
     let (store, pool) = (Store::open(folder.path()).unwrap(), WorkerPool::new(worker("beep"), 1));
     let first = clips::ensure_beep(&pool, &store).unwrap();
-    assert_eq!((first.duration_ms, first.renditions.len()), (400, 6));
+    assert_eq!((first.duration_ms, first.renditions.len()), (400, 10));
     assert_eq!(clips::ensure_beep(&pool, &store).unwrap(), first);
+}
+
+#[test]
+fn a_beep_of_an_older_store_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (
+        Store::open(folder.path()).unwrap(),
+        WorkerPool::new(worker("oldbeep"), 1),
+    );
+    let old = NewClip {
+        name: segue_mailbox::BEEP_CLIP.to_owned(),
+        duration_ms: 400,
+        renditions: vec![NewRendition {
+            profile: RenditionProfile::Pcmu,
+            profile_level_id: None,
+            cache: b"bytes".to_vec(),
+        }],
+        poster: None,
+    };
+    let old = store.put_clip(old).unwrap();
+    assert!(old.missing().contains(&RenditionProfile::Opus));
+    let made = clips::ensure_beep(&pool, &store).unwrap();
+    assert_eq!((made.renditions.len(), made.missing()), (10, Vec::new()));
 }

@@ -139,9 +139,46 @@ pub struct ClipInfo {
     pub renditions: Vec<RenditionInfo>,
 }
 
+impl ClipInfo {
+    /// What a clip that is added today has and this one lacks: it was prepared by an older version. Sound is missing only where there
+    /// is any, single NAL units never, since not every encoder makes them.
+    pub fn missing(&self) -> Vec<RenditionProfile> {
+        let has = |profile: RenditionProfile| self.renditions.iter().any(|r| r.profile == profile);
+        let has_sound = self.renditions.iter().any(|r| !r.profile.is_video());
+        let single_units = [RenditionProfile::H264W640Mode0, RenditionProfile::H264W320Mode0];
+        RenditionProfile::ALL
+            .into_iter()
+            .filter(|profile| !has(*profile) && !single_units.contains(profile) && (profile.is_video() || has_sound))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_older_version_did_not_prepare_is_missing() {
+        let clip = |profiles: &[RenditionProfile]| ClipInfo {
+            id: 1,
+            name: "hello".into(),
+            duration_ms: 1_000,
+            renditions: profiles
+                .iter()
+                .map(|profile| RenditionInfo {
+                    profile: *profile,
+                    bytes: 1,
+                    profile_level_id: None,
+                })
+                .collect(),
+        };
+        use RenditionProfile as R;
+        assert_eq!(clip(&R::ALL).missing(), []);
+        let old = clip(&[R::Pcmu, R::Pcma, R::H264W640Mode1, R::H264W320Mode1]);
+        assert_eq!(old.missing(), [R::G722, R::Opus, R::Vp8W640, R::Vp8W320]);
+        let silent = clip(&[R::H264W640Mode1, R::H264W320Mode1, R::Vp8W640]);
+        assert_eq!(silent.missing(), [R::Vp8W320]);
+    }
 
     #[test]
     fn names_that_a_shell_a_log_and_a_file_take_as_they_are() {

@@ -6,7 +6,7 @@ mod fixture;
 use std::fs;
 
 use fixture::{Segue, clip, keys, sorted};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
@@ -27,9 +27,18 @@ fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
     assert_eq!(list.as_array().unwrap().len(), 1);
     assert_eq!(
         keys(&list[0]),
-        sorted(["id", "name", "duration_ms", "bytes", "renditions", "used_by"])
+        sorted(["id", "name", "duration_ms", "bytes", "renditions", "missing", "used_by"])
     );
     assert!(list[0]["id"].is_string());
+    assert_eq!(
+        list[0]["missing"],
+        json!(["pcma", "g722", "opus", "h264-180-1", "vp8-360", "vp8-180"]),
+        "an older version prepared it"
+    );
+    let doctor: Value = serde_json::from_str(&segue.run(&["doctor", "--json"]).out).unwrap();
+    let checks = doctor.as_array().unwrap();
+    let found = checks.iter().find(|check| check["check"] == "clips").unwrap();
+    assert!(found.to_string().contains("segue clip add ring FILE"), "{found}");
     assert_eq!(list[0]["renditions"][0], json!({"profile": "pcmu", "bytes": 100}));
     assert_eq!(
         (&list[0]["duration_ms"], &list[0]["used_by"]),
@@ -118,7 +127,18 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
     // With a card for callers who have video.
     assert_eq!(
         profiles,
-        ["pcmu", "pcma", "h264-360-1", "h264-360-0", "h264-180-1", "h264-180-0"]
+        [
+            "pcmu",
+            "pcma",
+            "g722",
+            "opus",
+            "h264-360-1",
+            "h264-360-0",
+            "h264-180-1",
+            "h264-180-0",
+            "vp8-360",
+            "vp8-180"
+        ]
     );
 
     segue.ok(&[

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::{WorkerCommand, WorkerPool, clips};
-use segue_mailbox::{BEEP_CLIP, ClipInfo};
+use segue_mailbox::{BEEP_CLIP, ClipInfo, RenditionProfile};
 use segue_policy::Subscriber;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 .filter(|c| c.name != BEEP_CLIP)
                 .map(|c| row(c, &users(c, &subscribers)))
                 .collect();
-            let columns = ["NAME", "LENGTH", "RENDITIONS", "BYTES", "USED BY"];
+            let columns = ["NAME", "LENGTH", "RENDITIONS", "BYTES", "USED BY", "MISSING"];
             context
                 .out
                 .rows(rows, &columns, "no clips; add one with 'segue clip add NAME FILE'")
@@ -145,11 +145,12 @@ fn bytes(clip: &ClipInfo) -> u64 {
 }
 
 fn renditions(clip: &ClipInfo) -> String {
-    clip.renditions
-        .iter()
-        .map(|r| r.profile.name())
-        .collect::<Vec<_>>()
-        .join(", ")
+    names(clip.renditions.iter().map(|r| r.profile))
+}
+
+fn names(profiles: impl IntoIterator<Item = RenditionProfile>) -> String {
+    let names: Vec<_> = profiles.into_iter().map(RenditionProfile::name).collect();
+    names.join(", ")
 }
 
 fn seconds(clip: &ClipInfo) -> String {
@@ -163,6 +164,7 @@ fn row(clip: &ClipInfo, users: &[&str]) -> Row {
         renditions(clip),
         bytes(clip).to_string(),
         or_dash((!users.is_empty()).then(|| users.join(", "))),
+        or_dash((!clip.missing().is_empty()).then(|| names(clip.missing()))),
     ];
     Row {
         value: json_row(clip, users),
@@ -182,6 +184,7 @@ fn json_row(clip: &ClipInfo, users: &[&str]) -> Value {
         "duration_ms": clip.duration_ms,
         "bytes": bytes(clip),
         "renditions": renditions,
+        "missing": clip.missing().into_iter().map(RenditionProfile::name).collect::<Vec<_>>(),
         "used_by": users,
     })
 }

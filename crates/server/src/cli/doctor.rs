@@ -95,6 +95,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(data_dir(&config));
             checks.extend(ports(&config));
             checks.push(media_address(&config));
+            checks.push(beep(&config));
             checks.push(clips(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),
@@ -251,8 +252,33 @@ fn media_address(config: &Config) -> Check {
     }
 }
 
-/// Only looks; `segue run` prepares the beep itself.
+/// Clips that an older version prepared go on in what they have; their files are not kept, so only their owner can add them again.
 fn clips(config: &Config) -> Check {
+    const NAME: &str = "clips";
+    if segue_store::version(&config.data_dir).ok().flatten().is_none() {
+        return Check::ok(NAME, "none yet");
+    }
+    let clips = match Store::open(&config.data_dir).and_then(|store| store.clips()) {
+        Ok(clips) => clips,
+        Err(error) => return Check::failed(NAME, error.into()),
+    };
+    let own = || clips.iter().filter(|c| c.name != segue_mailbox::BEEP_CLIP);
+    let old: Vec<&str> = own()
+        .filter(|c| !c.missing().is_empty())
+        .map(|c| c.name.as_str())
+        .collect();
+    match old.first() {
+        None => Check::ok(NAME, format!("{} in every codec", own().count())),
+        Some(first) => Check::warn(
+            NAME,
+            format!("prepared by an older version, without some codecs: {}", old.join(", ")),
+            format!("add them again, e.g. 'segue clip add {first} FILE'; 'segue clip list' shows what is missing"),
+        ),
+    }
+}
+
+/// Only looks; `segue run` prepares the beep itself.
+fn beep(config: &Config) -> Check {
     const NAME: &str = "beep";
     if segue_store::version(&config.data_dir).ok().flatten().is_none() {
         return Check::ok(NAME, "prepared when the server first starts");
