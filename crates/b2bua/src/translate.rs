@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_call::{Incoming, LegAction, LegEvent, RefuseInfo};
+use segue_call::{Contact, Incoming, LegAction, LegEvent, RefuseInfo};
 use segue_policy::Profile;
 use segue_records::CallRecord;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::{Message, Uri};
+use segue_sip_wire::{Message, NameAddr, Uri};
 
 use crate::Refusal;
 
@@ -23,8 +23,46 @@ pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incomi
         supports_100rel: invite.has_token("Supported", "100rel") || invite.has_token("Require", "100rel"),
         requires_100rel: invite.has_token("Require", "100rel"),
         max_forwards: max_forwards.saturating_sub(1),
+        max_breadth: max_breadth(invite),
+        is_loop: false,
+        own_sockets: Arc::new([]),
         profile,
     })
+}
+
+/// The most branches of a call at a time (RFC 5393 §5.3.3): the default without the header, and never more.
+const MAX_BREADTH: u8 = 60;
+
+/// Max-Breadth. What cannot be read is no limit that anybody set.
+fn max_breadth(invite: &Message) -> u8 {
+    let said = invite.header("Max-Breadth").map(str::trim);
+    let digits = said.filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    // A number too long for us is more than our own limit.
+    digits.map_or(MAX_BREADTH, |text| text.parse().unwrap_or(MAX_BREADTH).min(MAX_BREADTH))
+}
+
+/// Contacts of a 3xx that are looked at.
+const CONTACTS_MAX: usize = 16;
+
+/// Where a 3xx points to. Contacts that cannot be read are passed over.
+fn contacts(response: &Message) -> Vec<Contact> {
+    let read = |contact: &NameAddr| Contact {
+        uri: contact.uri.without_headers(),
+        q: contact.params.get("q").map_or(1_000, thousandths),
+    };
+    let contacts = response.contacts().unwrap_or_default();
+    contacts.iter().take(CONTACTS_MAX).map(read).collect()
+}
+
+/// A qvalue (RFC 3261 §25.1), in thousandths; what is none counts as the least.
+fn thousandths(q: &str) -> u16 {
+    let (whole, part) = q.trim().split_once('.').unwrap_or((q.trim(), ""));
+    let digits = part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
+    match (whole, digits) {
+        ("1", true) => 1_000,
+        ("0", true) => format!("{part:0<3}").parse().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// An event of a leg; `None` for those that belong to none.
@@ -51,6 +89,20 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
             )
         }
         Event::Answered { session, sdp, .. } => (session, LegEvent::Answered { sdp }),
+        Event::Failed {
+            session,
+            status: status @ 300..=399,
+            phrase,
+            response: Some(response),
+        } => (
+            session,
+            LegEvent::Redirected {
+                status,
+                phrase,
+                contacts: contacts(&response),
+            },
+        ),
+        Event::CrossedCancel { session } => (session, LegEvent::CrossedCancel),
         Event::Failed {
             session,
             status,
@@ -83,17 +135,21 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer) -> Option<Outgoing> {
         from_name,
         sdp,
         max_forwards,
+        max_breadth,
+        history,
     } = action
     else {
         return None;
     };
+    let mut headers = vec![("Max-Breadth".to_owned(), max_breadth.to_string())];
+    headers.extend(history.map(|history| ("History-Info".to_owned(), history)));
     Some(Outgoing {
         target,
         from,
         from_name,
         sdp,
         max_forwards,
-        headers: Vec::new(),
+        headers,
         local: a.local,
         reliable: true,
         destination: None,
@@ -146,6 +202,7 @@ pub(crate) fn refusal(peer: &Peer, request: &Message, status: u16) -> Refusal {
             format!("leave out Require: {}", unknown.join(", "))
         }
         481 => "the dialog or transaction is not known here; begin with an INVITE".to_owned(),
+        440 => "allow the call more branches at a time (Max-Breadth)".to_owned(),
         482 => "the same request has come by another way; see the proxies in between".to_owned(),
         483 => "raise Max-Forwards, or look for a loop".to_owned(),
         503 => "fewer calls at once".to_owned(),
@@ -174,6 +231,8 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
                 shell_word(&target)
             )
         }
+        Some(440) => "allow the call more branches at a time (Max-Breadth)".to_owned(),
+        Some(482) => "look where the callee's targets and the servers there send the call".to_owned(),
         Some(488) => "offer PCMU, PCMA, G722 or opus (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF".to_owned(),
         _ => "see `segue call show` of this call".to_owned(),
     }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use segue_records::LegRecord;
 use segue_sdp::{Agreed, Description, SdpError, Side, WarnCode, Warning};
 use segue_sip_wire::Uri;
 
@@ -27,6 +28,8 @@ pub(crate) struct Branches(Vec<Branch>);
 pub(crate) struct Branch {
     pub target: Uri,
     pub leg: Leg,
+    /// Whose 3xx led here.
+    redirected_by: Option<LegId>,
     leased: bool,
     pub side: Option<Side>,
     /// What it first answered: re-offers keep its codecs.
@@ -48,6 +51,11 @@ impl Branches {
         self.0.iter().all(|branch| branch.leg == Leg::Gone)
     }
 
+    /// Whether this URI has been tried (RFC 3261 §8.1.3.4: none twice).
+    pub fn has_tried(&self, uri: &Uri) -> bool {
+        self.0.iter().any(|branch| branch.target.matches(uri))
+    }
+
     fn legs(&self) -> impl Iterator<Item = LegId> + use<> {
         (1..).map(LegId).take(self.0.len())
     }
@@ -58,9 +66,48 @@ fn place(leg: LegId) -> Option<usize> {
     usize::try_from(leg.0.checked_sub(1)?).ok()
 }
 
+/// What a redirected INVITE tells of its way (RFC 7044 §9.2, §10): the URI that was dialled, then each target whose 3xx led
+/// here with that 3xx, then this one. All are children of the first, numbered as they were tried.
+fn history_info(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord]) -> Option<String> {
+    let mut way = vec![leg];
+    // No branch was redirected by a later one, so this ends.
+    while let Some(by) = way
+        .last()
+        .and_then(|leg| branches.get(*leg))
+        .and_then(|b| b.redirected_by)
+    {
+        way.push(by);
+    }
+    if way.len() < 2 {
+        return None;
+    }
+    let dialled = dialled.without_headers();
+    let mut entries = vec![format!("<{dialled}>;index=1")];
+    for step in way.into_iter().rev() {
+        let branch = branches.get(step)?;
+        let uri = branch.target.without_headers();
+        let status = usize::try_from(step.0)
+            .ok()
+            .and_then(|at| records.get(at))
+            .and_then(|r| r.status);
+        let why = match status.filter(|_| step != leg) {
+            Some(status) => format!("?Reason=SIP%3Bcause%3D{status}"),
+            None => String::new(),
+        };
+        // How a target was found we know of our own: of a Contact only who sent it does (§10.4).
+        let how = match (branch.redirected_by, uri.user() == dialled.user()) {
+            (Some(_), _) => "",
+            (None, true) => ";rc=1",
+            (None, false) => ";mp=1",
+        };
+        entries.push(format!("<{uri}{why}>;index=1.{}{how}", step.0));
+    }
+    Some(entries.join(", "))
+}
+
 impl Cx {
     /// Begin a branch: its ports are asked for. `None` when there are too many.
-    pub fn try_target(&mut self, target: Uri) -> Option<LegId> {
+    pub fn try_target(&mut self, target: Uri, redirected_by: Option<LegId>) -> Option<LegId> {
         if self.legs.b.0.len() >= BRANCHES_MAX {
             return None;
         }
@@ -68,6 +115,7 @@ impl Cx {
         self.legs.b.0.push(Branch {
             target,
             leg: Leg::Leasing,
+            redirected_by,
             leased: true,
             side: None,
             answer: None,
@@ -88,7 +136,7 @@ impl Cx {
     }
 
     /// A branch has its ports: INVITE, offering what A was answered. Whether it was sent.
-    pub fn invite_target(&mut self, leg: LegId, ports: Ports) -> bool {
+    pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
         let Some(like) = self.a.answer().cloned() else {
             return false;
         };
@@ -101,6 +149,7 @@ impl Cx {
         branch.side = Some(side);
         branch.leg = Leg::Inviting;
         let target = branch.target.clone();
+        let history = history_info(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);
         self.note_invited();
         let invite = LegAction::Invite {
             target,
@@ -108,6 +157,8 @@ impl Cx {
             from_name: self.invite.from_name.clone(),
             sdp,
             max_forwards: self.invite.max_forwards,
+            max_breadth,
+            history,
         };
         self.leg(leg, invite);
         true

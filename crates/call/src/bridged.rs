@@ -75,6 +75,7 @@ impl Bridged {
             | Seen::CalleeProgress { .. }
             | Seen::CalleeAnswered { .. }
             | Seen::CalleeFailed { .. }
+            | Seen::CalleeRedirected { .. }
             | Seen::CalleeGone { .. }
             | Seen::Media(_)
             | Seen::Store(_)

@@ -1,9 +1,10 @@
 //! What all phases of a call share: its invite, its legs and sides, its record, and the way out.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
 
 use segue_records::{CallRecord, CallResult, LegRecord, MediaKind, PhaseName, SwitchRecord};
 use segue_sdp::Kind;
+use segue_sip_wire::{Host, Uri};
 
 use crate::{
     caller::Caller,
@@ -152,6 +153,19 @@ impl Cx {
             ladder: Vec::new(),
         };
         self.record.legs.push(leg);
+    }
+
+    /// Whether a call to this target would be this call again: it is one of our own sockets, and names the callee.
+    pub fn comes_back(&self, target: &Uri) -> bool {
+        let Some(ip) = target.host().and_then(Host::ip) else {
+            return false;
+        };
+        let port = target.port().unwrap_or(5060);
+        let here = |own: &SocketAddr| {
+            let every = own.ip().is_unspecified() && ip.is_loopback();
+            own.port() == port && (own.ip() == ip || every)
+        };
+        self.invite.own_sockets.iter().any(here) && target.user() == self.invite.request_uri.user()
     }
 
     /// Keep how a leg's INVITE ended, and the reason that came with the end.

@@ -2,7 +2,7 @@
 
 use segue_records::CallResult;
 
-use crate::{cx::Cx, legs::CallerGone, phase::Phase, reason};
+use crate::{cx::Cx, legs::CallerGone, missed::Missed, phase::Phase, reason};
 
 /// All is decided.
 #[derive(Debug)]
@@ -64,6 +64,13 @@ impl Ending {
             }
         };
         Ending::begin(cx, CallResult::Failed, cause, why)
+    }
+
+    /// The call went in a circle further on.
+    pub fn in_a_circle(missed: Missed, cx: &mut Cx) -> Phase {
+        cx.end_branches(reason::NORMAL);
+        cx.refuse_a(missed.cause, None, None);
+        Ending::begin(cx, CallResult::Failed, Some(missed.cause), missed.sentence)
     }
 
     /// The early phase is over, and our answer was never acknowledged.

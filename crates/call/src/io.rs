@@ -1,6 +1,10 @@
 //! What goes into a call and what comes out. Everything outside the call core is told or asked in these words.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionProfile, StopCause};
 use segue_policy::{Plan, Profile};
@@ -58,6 +62,12 @@ pub struct Incoming {
     pub requires_100rel: bool,
     /// Max-Forwards that B's INVITE will carry (already lowered).
     pub max_forwards: u8,
+    /// How many branches the call may have at a time, here and further on (Max-Breadth, RFC 5393 §5); 0: not even one.
+    pub max_breadth: u8,
+    /// This INVITE belongs to a call that is here already: it has gone in a circle.
+    pub is_loop: bool,
+    /// Where we listen: targets there that name the callee would come back at once.
+    pub own_sockets: Arc<[SocketAddr]>,
     /// The profile that admitted it.
     pub profile: Arc<Profile>,
 }
@@ -133,8 +143,28 @@ pub enum LegEvent {
         /// No response came from the peer: the status is ours.
         local: bool,
     },
+    /// B's 3xx: it is to be reached elsewhere.
+    Redirected {
+        /// 300 to 399.
+        status: u16,
+        /// Reason phrase.
+        phrase: String,
+        /// Where, as many as are worth looking at, in its order.
+        contacts: Vec<Contact>,
+    },
+    /// B's 2xx crossed our CANCEL; it has its ACK and its BYE.
+    CrossedCancel,
     /// Nothing is left of this leg in `sip`. Always the last event of a leg, exactly once.
     Terminated,
+}
+
+/// A Contact of a 3xx.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Its URI.
+    pub uri: Uri,
+    /// Its preference in thousandths, 0 to 1000 (RFC 3261 §20.10).
+    pub q: u16,
 }
 
 /// What a SIP leg shall say.
@@ -168,9 +198,13 @@ pub enum LegAction {
         sdp: Arc<[u8]>,
         /// Max-Forwards.
         max_forwards: u8,
+        /// Max-Breadth: this branch's share.
+        max_breadth: u8,
+        /// History-Info, if the call was redirected to this target.
+        history: Option<String>,
     },
     /// B: CANCEL, held back until B has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE unasked,
-    /// and the leg then says only `Terminated`.
+    /// and the leg then says `CrossedCancel`.
     Cancel {
         /// Reason header value, e.g. `SIP;cause=200;text="Call completed elsewhere"` (RFC 3326).
         reason: Option<String>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     branches::Branches,
     cx::Cx,
-    io::{Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
+    io::{Contact, Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
     reason,
 };
 
@@ -53,6 +53,13 @@ pub(crate) enum Seen {
         status: u16,
         phrase: String,
         local: bool,
+    },
+    /// A branch's 3xx.
+    CalleeRedirected {
+        leg: LegId,
+        status: u16,
+        phrase: String,
+        contacts: Vec<Contact>,
     },
     /// The branch that had answered is gone; or one broke off before it answered.
     CalleeGone { leg: LegId, reason: Option<String> },
@@ -166,7 +173,9 @@ impl Cx {
                 | LegEvent::AckTimeout
                 | LegEvent::Provisional { .. }
                 | LegEvent::Answered { .. }
-                | LegEvent::Failed { .. },
+                | LegEvent::Failed { .. }
+                | LegEvent::Redirected { .. }
+                | LegEvent::CrossedCancel,
             ) => None,
         }
     }
@@ -197,6 +206,16 @@ impl Cx {
                 self.branch_is(id, Leg::Ended);
                 None
             }
+            (Leg::Cancelled, LegEvent::CrossedCancel) => {
+                self.note_leg(id, Some(200), Some(reason::CROSSED.to_owned()));
+                self.branch_is(id, Leg::Ended);
+                None
+            }
+            (Leg::Cancelled, LegEvent::Redirected { status, phrase, .. }) => {
+                self.note_leg(id, Some(status), Some(phrase));
+                self.branch_is(id, Leg::Ended);
+                None
+            }
             // Nothing of B is agreed before its 200, so there is nothing to change yet; it must hear so (RFC 3311 §5.2).
             (Leg::Inviting, LegEvent::Offer { .. }) => {
                 self.leg(id, LegAction::RefuseOffer { status: 488 });
@@ -217,6 +236,23 @@ impl Cx {
                     status,
                     phrase,
                     local,
+                })
+            }
+            (
+                Leg::Inviting,
+                LegEvent::Redirected {
+                    status,
+                    phrase,
+                    contacts,
+                },
+            ) => {
+                self.note_leg(id, Some(status), Some(phrase.clone()));
+                self.branch_ended(id);
+                Some(Seen::CalleeRedirected {
+                    leg: id,
+                    status,
+                    phrase,
+                    contacts,
                 })
             }
             (Leg::Up, LegEvent::Bye { reason }) => {

@@ -37,6 +37,6 @@ mod saving;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
-    Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
+    CallConfig, ClipUse, Contact, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
+    Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
 };

@@ -12,6 +12,7 @@ use crate::{
     phase::Phase,
     reason,
     renditions::fitting,
+    ringing,
 };
 
 /// Who is called?
@@ -30,6 +31,11 @@ enum Step {
 
 impl LookingUp {
     pub fn begin(cx: &mut Cx) -> Phase {
+        if cx.invite.is_loop {
+            cx.refuse_a(482, None, None);
+            let why = "The call is here already: it has gone in a circle";
+            return Ending::begin(cx, CallResult::Rejected, Some(482), why);
+        }
         let sdp = cx.invite.offer.clone();
         let offer = match sdp.map(|sdp| Description::parse(&sdp)).transpose() {
             Ok(offer) => offer,
@@ -67,7 +73,10 @@ impl LookingUp {
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         match (self.step, seen) {
             (Step::Asking, Seen::Store(StoreReply::Found(_))) if self.offer.is_none() => LookingUp::no_offer(cx),
-            (Step::Asking, Seen::Store(StoreReply::Found(lookup))) => {
+            (Step::Asking, Seen::Store(StoreReply::Found(mut lookup))) => {
+                if let Some(ended) = LookingUp::goes_in_a_circle(&mut lookup, cx) {
+                    return ended;
+                }
                 cx.media(MediaAction::Open { leg: LegId::A });
                 Phase::LookingUp(LookingUp {
                     step: Step::Leasing { lookup },
@@ -136,6 +145,27 @@ impl LookingUp {
             (step, _) => Phase::LookingUp(LookingUp { step, ..self }),
         }
     }
+    /// A call that would come back to us is refused before any media; so is one that may not split as often as it would.
+    fn goes_in_a_circle(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
+        let targets = lookup.plan.targets.len();
+        lookup.plan.targets.retain(|target| match target.parse() {
+            Ok(target) => !cx.comes_back(&target),
+            Err(_) => true,
+        });
+        if targets > 0 && lookup.plan.targets.is_empty() {
+            cx.refuse_a(482, None, None);
+            let why = "The callee's target is this server and the callee again";
+            return Some(Ending::begin(cx, CallResult::Rejected, Some(482), why));
+        }
+        let (breadth, max) = (ringing::breadth(&lookup.plan), usize::from(cx.invite.max_breadth));
+        if max == 0 || breadth > max {
+            cx.refuse_a(440, None, None);
+            let why = format!("The callee has {breadth} targets to ring at once, and Max-Breadth allows {max}");
+            return Some(Ending::begin(cx, CallResult::Rejected, Some(440), why));
+        }
+        None
+    }
+
     fn no_offer(cx: &mut Cx) -> Phase {
         let warning = Warning::new(
             WarnCode::Miscellaneous,

@@ -55,6 +55,7 @@ impl Missed {
             408 | 487 => "did not answer",
             404 | 410 | 480 | 604 => "was not available",
             488 | 606 | 415 => "accepted none of the caller's codecs",
+            440 | 482 | 483 => "was called in a circle",
             300..=399 => "is to be reached elsewhere, which is not followed",
             _ => "could not take the call",
         };
@@ -144,6 +145,12 @@ impl Missed {
                 .push_str(&format!(", the best that {targets} targets said"));
         }
         self
+    }
+
+    /// The call went in a circle, or split too often, further on: nothing that a greeting would mend, and whoever runs the
+    /// servers must hear of it.
+    pub fn is_a_loop(&self) -> bool {
+        matches!(self.cause, 440 | 482 | 483)
     }
 
     /// The status for a caller who can be offered no mailbox. Our own 503 would mean that this node is overloaded.

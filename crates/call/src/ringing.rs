@@ -10,7 +10,7 @@ use crate::{
     cx::Cx,
     ending::Ending,
     greeting::Greeting,
-    io::{LegId, Lookup, MediaEvent, Source},
+    io::{Contact, LegId, Lookup, MediaEvent, Source},
     legs::Seen,
     missed::Missed,
     phase::Phase,
@@ -28,13 +28,30 @@ pub(crate) struct Ringing {
     missed_count: usize,
     /// Counted from the first INVITE.
     no_answer_at: Option<Instant>,
+    /// How many more targets a 3xx may bring.
+    redirects_left: usize,
+}
+
+/// Most targets of one call that come from 3xx.
+const REDIRECTS_MAX: usize = 5;
+
+/// Longest URI of a 3xx that is called, bytes.
+const REDIRECT_BYTES_MAX: usize = 256;
+
+/// Somebody to call.
+#[derive(Debug)]
+struct Target {
+    uri: Uri,
+    redirected_by: Option<LegId>,
 }
 
 /// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
 #[derive(Debug)]
 struct Lane {
-    waiting: VecDeque<Uri>,
+    waiting: VecDeque<Target>,
     trying: Option<LegId>,
+    /// Its share of Max-Breadth: in a lane there is never more than one branch at a time.
+    breadth: u8,
     /// When the next one's turn comes.
     until: Option<Instant>,
 }
@@ -47,29 +64,44 @@ pub(crate) fn nowhere_to_call(plan: &Plan) -> Option<Missed> {
     }
 }
 
-fn targets(plan: &Plan) -> impl Iterator<Item = Uri> {
+/// The targets that can be called.
+pub(crate) fn targets(plan: &Plan) -> impl Iterator<Item = Uri> {
     let parsed = plan.targets.iter().filter_map(|target| target.parse::<Uri>().ok());
     parsed.filter(Uri::is_sip)
 }
 
+/// How many branches a plan has at a time.
+pub(crate) fn breadth(plan: &Plan) -> usize {
+    match plan.ring {
+        Ring::Together => targets(plan).count(),
+        Ring::InOrder => 1,
+    }
+}
+
 impl Ringing {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        let lane = |waiting| Lane {
+        let targets = targets(&lookup.plan).map(|uri| Target {
+            uri,
+            redirected_by: None,
+        });
+        let queues: Vec<VecDeque<Target>> = match lookup.plan.ring {
+            Ring::InOrder => vec![targets.collect()],
+            Ring::Together => targets.map(|target| VecDeque::from([target])).collect(),
+        };
+        let shares = shares(cx.invite.max_breadth, queues.len());
+        let lanes = queues.into_iter().zip(shares).map(|(waiting, breadth)| Lane {
             waiting,
             trying: None,
+            breadth,
             until: None,
-        };
-        let targets = targets(&lookup.plan);
-        let lanes = match lookup.plan.ring {
-            Ring::InOrder => vec![lane(targets.collect())],
-            Ring::Together => targets.map(|target| lane(VecDeque::from([target]))).collect(),
-        };
+        });
         let mut ringing = Ringing {
+            lanes: lanes.collect(),
             lookup,
-            lanes,
             missed: None,
             missed_count: 0,
             no_answer_at: None,
+            redirects_left: REDIRECTS_MAX,
         };
         ringing.try_waiting(cx);
         ringing.go_on(cx)
@@ -78,7 +110,9 @@ impl Ringing {
     pub fn on(mut self, seen: Seen, cx: &mut Cx) -> Phase {
         match seen {
             Seen::Media(MediaEvent::Opened { leg, ports }) => {
-                if cx.invite_target(leg, ports) {
+                let lane = self.lanes.iter().find(|lane| lane.trying == Some(leg));
+                let breadth = lane.map_or(1, |lane| lane.breadth);
+                if cx.invite_target(leg, ports, breadth) {
                     self.invited(leg, cx);
                 }
                 Phase::Ringing(self)
@@ -107,6 +141,12 @@ impl Ringing {
                 phrase,
                 local,
             } => self.failed(leg, Missed::refused(status, &phrase, local), cx),
+            Seen::CalleeRedirected {
+                leg,
+                status,
+                phrase,
+                contacts,
+            } => self.redirected(leg, Missed::refused(status, &phrase, false), contacts, cx),
             Seen::CalleeGone { leg, .. } => self.failed(leg, Missed::broke_off(), cx),
             Seen::Due if cx.early_is_over() => self.give_up(Missed::too_long(), cx),
             Seen::Due if self.no_answer_at.is_some_and(|at| cx.is_due(at)) => {
@@ -150,7 +190,10 @@ impl Ringing {
     /// Whom each free lane tries next.
     fn try_waiting(&mut self, cx: &mut Cx) {
         for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
-            lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
+            lane.trying = lane
+                .waiting
+                .pop_front()
+                .and_then(|target| cx.try_target(target.uri, target.redirected_by));
         }
     }
 
@@ -166,6 +209,49 @@ impl Ringing {
         if is_for_all {
             cx.end_branches(reason::DECLINED_ELSEWHERE);
             return self.missed(cx);
+        }
+        self.try_waiting(cx);
+        self.go_on(cx)
+    }
+
+    /// A target is to be reached elsewhere: where the profile allows it, and no URI twice, the best first.
+    fn redirected(mut self, leg: LegId, missed: Missed, mut contacts: Vec<Contact>, cx: &mut Cx) -> Phase {
+        contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
+        let mut next: Vec<Uri> = Vec::new();
+        for Contact { uri, .. } in contacts {
+            let allowed = &cx.invite.profile.redirect_targets;
+            let host = uri.host().map(|host| host.to_string()).unwrap_or_default();
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let waits = |uri: &Uri| {
+                self.lanes
+                    .iter()
+                    .flat_map(|lane| &lane.waiting)
+                    .any(|t| t.uri.matches(uri))
+            };
+            let follow = next.len() < self.redirects_left
+                && uri.is_sip()
+                && uri.to_string().len() <= REDIRECT_BYTES_MAX
+                && allowed.iter().any(|allowed| allowed.admits(host))
+                && !cx.comes_back(&uri)
+                && !cx.legs.b.has_tried(&uri)
+                && !waits(&uri)
+                && !next.iter().any(|other| other.matches(&uri));
+            if follow {
+                next.push(uri);
+            }
+        }
+        if next.is_empty() {
+            return self.failed(leg, missed, cx);
+        }
+        let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) else {
+            return Phase::Ringing(self);
+        };
+        self.redirects_left = self.redirects_left.saturating_sub(next.len());
+        lane.trying = None;
+        lane.until = None;
+        for uri in next.into_iter().rev() {
+            let redirected_by = Some(leg);
+            lane.waiting.push_front(Target { uri, redirected_by });
         }
         self.try_waiting(cx);
         self.go_on(cx)
@@ -207,6 +293,9 @@ impl Ringing {
     /// Nobody took the call.
     fn missed(self, cx: &mut Cx) -> Phase {
         let missed = self.missed.unwrap_or_else(Missed::rang_out).of(self.missed_count);
+        if missed.is_a_loop() {
+            return Ending::in_a_circle(missed, cx);
+        }
         Greeting::begin(missed, self.lookup, cx)
     }
 
@@ -215,4 +304,12 @@ impl Ringing {
         cx.end_branches(reason::NO_ANSWER);
         Greeting::begin(missed, self.lookup, cx)
     }
+}
+
+/// Max-Breadth, split over branches that ring together (RFC 5393 §5.3.3): at least 1 for each, which the caller has seen to.
+fn shares(max_breadth: u8, branches: usize) -> impl Iterator<Item = u8> {
+    let all = usize::from(max_breadth);
+    let (each, left) = (all.checked_div(branches), all.checked_rem(branches));
+    let share = move |at| each.unwrap_or(all) + usize::from(left.is_some_and(|left| at < left));
+    (0..branches).map(move |at| u8::try_from(share(at)).unwrap_or(u8::MAX).max(1))
 }

@@ -2,8 +2,10 @@
 
 mod plan;
 mod profile;
+mod redirects;
 mod subscriber;
 
 pub use plan::{DEFAULT_RING_MS, Plan, Ring};
 pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, Profile, ProfileError, Reliable};
-pub use subscriber::{Subscriber, UserError, check_user};
+pub use redirects::{RedirectTarget, RedirectTargetError};
+pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

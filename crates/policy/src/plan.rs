@@ -44,9 +44,9 @@ impl Plan {
     pub fn new(subscriber: &Subscriber, profile: &Profile) -> Plan {
         Plan {
             mailbox: subscriber.user.clone(),
-            targets: vec![subscriber.target.clone()],
-            ring: Ring::Together,
-            ring_ms: DEFAULT_RING_MS,
+            targets: subscriber.targets.clone(),
+            ring: subscriber.ring,
+            ring_ms: subscriber.ring_ms.unwrap_or(DEFAULT_RING_MS),
             clip: subscriber.clip.clone(),
             hold_ms: subscriber.hold_ms.unwrap_or(profile.hold_ms).min(profile.hold_max_ms),
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),
@@ -62,7 +62,7 @@ mod tests {
     fn subscriber() -> Subscriber {
         Subscriber {
             user: "bob".to_owned(),
-            target: "sip:bob@127.0.0.1:5070".to_owned(),
+            targets: vec!["sip:bob@127.0.0.1:5070".to_owned()],
             clip: Some("ring".to_owned()),
             ..Subscriber::default()
         }

@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::RedirectTarget;
+
 /// One profile file. What it leaves out is as in [`Profile::default`].
 ///
 /// A new key wants: a field here with its default, its place in [`KEYS`], its bounds in [`Profile::check`], a line in
@@ -31,6 +33,8 @@ pub struct Profile {
     pub hold_max_ms: u64,
     /// Ring time for subscribers that name none, milliseconds.
     pub no_answer_ms: u64,
+    /// Where a 3xx of B may send the call on to; empty: nowhere.
+    pub redirect_targets: Vec<RedirectTarget>,
 }
 
 impl Default for Profile {
@@ -46,6 +50,7 @@ impl Default for Profile {
             hold_ms: 0,
             hold_max_ms: 60_000,
             no_answer_ms: 20_000,
+            redirect_targets: Vec::new(),
         }
     }
 }
@@ -67,6 +72,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
     ("hold_max_ms", "milliseconds from 0 to 170000"),
     ("no_answer_ms", "milliseconds from 1 to 170000"),
+    (
+        "redirect_targets",
+        "a list of host names, domains and networks, e.g. [\"pbx.example.com\", \"*.example.com\", \"192.168.1.0/24\"]",
+    ),
 ];
 
 /// When provisional responses are sent reliably.

@@ -3,13 +3,19 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Ring;
+
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscriber {
     /// User part of their SIP address.
     pub user: String,
-    /// Where they are reached, a SIP URI.
-    pub target: String,
+    /// Where they are reached, SIP URIs; in order the first is called first.
+    pub targets: Vec<String>,
+    /// How several targets ring.
+    pub ring: Ring,
+    /// How long each target rings in order, milliseconds; absent: [`DEFAULT_RING_MS`](crate::DEFAULT_RING_MS).
+    pub ring_ms: Option<u64>,
     /// Name of the clip played to callers.
     pub clip: Option<String>,
     /// Hold time before they are invited, milliseconds; absent: the profile's.
@@ -18,6 +24,38 @@ pub struct Subscriber {
     pub no_answer_ms: Option<u64>,
     /// Name of the clip played as their greeting.
     pub greeting: Option<String>,
+}
+
+/// Most targets of one subscriber.
+pub const TARGETS_MAX: usize = 10;
+
+/// Why a list of targets is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TargetsError {
+    /// There is none, or there are too many.
+    #[error("a subscriber has 1 to {TARGETS_MAX} targets, not {0}")]
+    Count(usize),
+    /// One is there twice.
+    #[error("the target {0} is there twice")]
+    Twice(String),
+}
+
+/// Whether a subscriber may have these targets.
+///
+/// # Errors
+/// [`TargetsError`].
+pub fn check_targets(targets: &[String]) -> Result<(), TargetsError> {
+    if targets.is_empty() || targets.len() > TARGETS_MAX {
+        return Err(TargetsError::Count(targets.len()));
+    }
+    let twice = targets
+        .iter()
+        .enumerate()
+        .find(|(at, target)| targets.iter().take(*at).any(|before| before == *target));
+    match twice {
+        Some((_, target)) => Err(TargetsError::Twice(target.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Longest user name, bytes.
@@ -41,6 +79,19 @@ pub fn check_user(user: &str) -> Result<(), UserError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_are_few_and_each_is_there_once() {
+        let list = |n: usize| (0..n).map(|n| format!("sip:bob@192.0.2.{n}")).collect::<Vec<_>>();
+        assert_eq!(check_targets(&list(TARGETS_MAX)), Ok(()));
+        assert_eq!(check_targets(&[]), Err(TargetsError::Count(0)));
+        assert_eq!(check_targets(&list(11)), Err(TargetsError::Count(11)));
+        let twice = [list(2), list(1)].concat();
+        assert_eq!(
+            check_targets(&twice),
+            Err(TargetsError::Twice("sip:bob@192.0.2.0".into()))
+        );
+    }
 
     #[test]
     fn users_are_what_stands_before_the_at_sign() {

@@ -27,7 +27,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         "--greeting",
         "ring",
     ]);
-    let expected = json!({"user": "bob", "target": "sip:bob@127.0.0.1:5070", "clip": "ring", "hold_ms": 6000,
+    let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "ring": "together",
+                          "ring_ms": null, "clip": "ring", "hold_ms": 6000,
                           "no_answer_ms": 20000, "greeting": "ring"});
     assert_eq!(added, expected);
     assert_eq!(
@@ -54,13 +55,26 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         (&json!(1500), &Value::Null, &Value::Null)
     );
     assert_eq!(changed["no_answer_ms"], Value::Null);
-    assert_eq!(changed["target"], "sip:bob@127.0.0.1:5070", "what is not named stays");
+    assert_eq!(
+        changed["targets"],
+        json!(["sip:bob@127.0.0.1:5070"]),
+        "what is not named stays"
+    );
 
     let list = segue.json(&["subscriber", "list"]);
     assert_eq!(list, json!([changed]));
     assert_eq!(
         keys(&list[0]),
-        sorted(["user", "target", "clip", "hold_ms", "no_answer_ms", "greeting"])
+        sorted([
+            "user",
+            "targets",
+            "ring",
+            "ring_ms",
+            "clip",
+            "hold_ms",
+            "no_answer_ms",
+            "greeting"
+        ])
     );
     assert!(
         segue
@@ -71,6 +85,44 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
     assert_eq!(segue.json(&["subscriber", "remove", "bob"])["removed"], true);
     assert_eq!(segue.json(&["subscriber", "list"]), json!([]));
     assert!(server.lookup("bob").unwrap().is_none());
+}
+
+#[test]
+fn a_subscriber_has_several_targets_together_or_in_order() {
+    let segue = Segue::new();
+    let (desk, mobile) = ("sip:bob@127.0.0.1:5070", "sip:bob@127.0.0.1:5071");
+    let added = segue.json(&["subscriber", "add", "bob", "--target", desk, "--target", mobile]);
+    assert_eq!(
+        (&added["targets"], &added["ring"]),
+        (&json!([desk, mobile]), &json!("together"))
+    );
+    let changed = segue.json(&["subscriber", "set", "bob", "--ring", "in-order", "--ring-time", "12s"]);
+    assert_eq!(
+        (&changed["targets"], &changed["ring"], &changed["ring_ms"]),
+        (&json!([desk, mobile]), &json!("in-order"), &json!(12_000))
+    );
+    assert!(
+        segue
+            .ok(&["subscriber", "list"])
+            .contains(&format!("{desk}, then {mobile} (12 s each)"))
+    );
+    let plan = segue.store().lookup("bob").unwrap().unwrap().subscriber;
+    assert_eq!((plan.targets.len(), plan.ring_ms), (2, Some(12_000)));
+    let changed = segue.json(&["subscriber", "set", "bob", "--target", mobile, "--ring-time", "none"]);
+    assert_eq!(
+        (&changed["targets"], &changed["ring_ms"]),
+        (&json!([mobile]), &Value::Null)
+    );
+
+    let (_, line) = segue.fails(2, &["subscriber", "set", "bob", "--target", desk, "--target", desk]);
+    assert!(
+        line.contains("is there twice; fix: name 1 to 10 different --target"),
+        "{line}"
+    );
+    for wrong in ["--ring=never", "--ring-time=0s", "--ring-time=3m", "--ring-time=x"] {
+        segue.fails(2, &["subscriber", "set", "bob", wrong]);
+    }
+    assert_eq!(segue.json(&["subscriber", "list"])[0]["targets"], json!([mobile]));
 }
 
 #[test]

@@ -226,6 +226,11 @@ pub enum Event {
         /// The response; `None` when nothing came and the status is ours.
         response: Option<Arc<Message>>,
     },
+    /// UAC: a 2xx crossed our CANCEL (ACK and BYE sent).
+    CrossedCancel {
+        /// Which.
+        session: SessionId,
+    },
     /// A re-INVITE or UPDATE with an offer (or a re-INVITE without); answer with `accept_offer` or `refuse_offer`.
     Offer {
         /// Which.

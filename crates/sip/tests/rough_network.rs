@@ -59,6 +59,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::AckTimeout { session }
         | Event::Provisional { session, .. }
         | Event::Answered { session, .. }
+        | Event::CrossedCancel { session }
         | Event::Failed { session, .. }
         | Event::Offer { session, .. }
         | Event::OfferWithdrawn { session }

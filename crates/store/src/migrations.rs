@@ -7,7 +7,7 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION];
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -156,4 +156,18 @@ CREATE INDEX lease_blob ON lease (blob);
 CREATE TABLE unlink (
     blob INTEGER PRIMARY KEY
 ) STRICT;
+";
+
+/// 3: several targets of a subscriber, and how they ring.
+const TARGETS: &str = "
+CREATE TABLE target (
+    subscriber TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    place      INTEGER NOT NULL,
+    uri        TEXT NOT NULL,
+    PRIMARY KEY (subscriber, place)
+) STRICT, WITHOUT ROWID;
+INSERT INTO target (subscriber, place, uri) SELECT user, 0, target FROM subscriber;
+ALTER TABLE subscriber ADD COLUMN ring TEXT NOT NULL DEFAULT 'together' CHECK (ring IN ('together', 'in-order'));
+ALTER TABLE subscriber ADD COLUMN ring_ms INTEGER;
+ALTER TABLE subscriber DROP COLUMN target;
 ";

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::Subscriber;
+use segue_policy::{Ring, Subscriber};
 
 use crate::{Store, StoreError, clips};
 
-const COLUMNS: &str = "user, target, clip, hold_ms, no_answer_ms, greeting";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +52,14 @@ impl Store {
     /// All subscribers, by name.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>, StoreError> {
         self.read(|db| {
-            Ok(db
+            let mut all = db
                 .prepare_cached(&format!("SELECT {COLUMNS} FROM subscriber ORDER BY user"))?
                 .query_map([], subscriber)?
-                .collect::<Result<Vec<_>, _>>()?)
+                .collect::<Result<Vec<_>, _>>()?;
+            for subscriber in &mut all {
+                subscriber.targets = targets(db, &subscriber.user)?;
+            }
+            Ok(all)
         })
     }
 
@@ -115,10 +119,27 @@ impl Store {
 }
 
 fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {
-    Ok(db
+    let found = db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM subscriber WHERE user = ?"))?
         .query_row([user], subscriber)
-        .optional()?)
+        .optional()?;
+    let Some(mut subscriber) = found else { return Ok(None) };
+    subscriber.targets = targets(db, user)?;
+    Ok(Some(subscriber))
+}
+
+fn targets(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT uri FROM target WHERE subscriber = ? ORDER BY place")?
+        .query_map([user], |row| row.get(0))?
+        .collect::<Result<Vec<_>, _>>()?)
+}
+
+fn ring_word(ring: Ring) -> &'static str {
+    match ring {
+        Ring::Together => "together",
+        Ring::InOrder => "in-order",
+    }
 }
 
 fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
@@ -128,28 +149,41 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         }
     }
     tx.prepare_cached(
-        "INSERT INTO subscriber (user, target, clip, hold_ms, no_answer_ms, greeting) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (user) DO UPDATE SET target = excluded.target, clip = excluded.clip, hold_ms = excluded.hold_ms,
-             no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting",
+        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
+             no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
+             ring_ms = excluded.ring_ms",
     )?
     .execute(params![
         subscriber.user,
-        subscriber.target,
         subscriber.clip,
         subscriber.hold_ms,
         subscriber.no_answer_ms,
-        subscriber.greeting
+        subscriber.greeting,
+        ring_word(subscriber.ring),
+        subscriber.ring_ms
     ])?;
+    tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
+        .execute([&subscriber.user])?;
+    let mut add = tx.prepare_cached("INSERT INTO target (subscriber, place, uri) VALUES (?, ?, ?)")?;
+    for (place, uri) in subscriber.targets.iter().enumerate() {
+        add.execute(params![subscriber.user, i64::try_from(place).unwrap_or(i64::MAX), uri])?;
+    }
     Ok(())
 }
 
 fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
     Ok(Subscriber {
         user: row.get(0)?,
-        target: row.get(1)?,
-        clip: row.get(2)?,
-        hold_ms: row.get(3)?,
-        no_answer_ms: row.get(4)?,
-        greeting: row.get(5)?,
+        targets: Vec::new(),
+        clip: row.get(1)?,
+        hold_ms: row.get(2)?,
+        no_answer_ms: row.get(3)?,
+        greeting: row.get(4)?,
+        ring: match row.get_ref(5)?.as_str()? {
+            "in-order" => Ring::InOrder,
+            _ => Ring::Together,
+        },
+        ring_ms: row.get(6)?,
     })
 }

@@ -142,6 +142,7 @@ fn directory_of_version_1() -> tempfile::TempDir {
 }
 
 fn check(store: &Store, dir: &Path) {
+    assert_eq!(store.subscriber("bob").unwrap().targets, ["sip:bob@192.0.2.7"]);
     let messages = store.messages("bob").unwrap();
     let ids: Vec<_> = messages.iter().map(|m| m.id.as_str()).collect();
     assert_eq!(ids, ["01A", "01B"]);

@@ -73,12 +73,12 @@ impl StoreScript {
     }
 
     /// The plan for this callee, and the reply to its look-up.
-    pub fn reply(&self, user: &str, target: &str, profile: &Profile) -> StoreReply {
+    pub fn reply(&self, user: &str, targets: Vec<String>, profile: &Profile) -> StoreReply {
         match (self.found, &self.subscriber) {
             (Found::Yes, Some(subscriber)) => {
                 let subscriber = Subscriber {
                     user: user.into(),
-                    target: target.into(),
+                    targets,
                     ..subscriber.clone()
                 };
                 let plan = Plan::new(&subscriber, profile);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction};
 use segue_records::CallRecord;
+use segue_sip_wire::Uri;
 
 pub const A: LegId = LegId(0);
 
@@ -54,6 +55,9 @@ pub struct Reference {
     pub invited: bool,
     /// The branches that asked for ports.
     pub tried: Vec<LegId>,
+    max_breadth: usize,
+    targets: Vec<Uri>,
+    redirects: usize,
     pub ended: Option<CallRecord>,
     configured: Vec<LegId>,
     lookups: u32,
@@ -61,7 +65,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn new() -> Reference {
+    pub fn new(max_breadth: usize) -> Reference {
         Reference {
             a: Leg::Inviting,
             b: BTreeMap::new(),
@@ -81,6 +85,9 @@ impl Reference {
             offers_owed: 0,
             invited: false,
             tried: Vec::new(),
+            max_breadth,
+            targets: Vec::new(),
+            redirects: 0,
             ended: None,
             configured: Vec::new(),
             lookups: 0,
@@ -121,7 +128,12 @@ impl Reference {
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
                 Leg::Answered => !matches!(
                     event,
-                    E::Prack | E::Provisional { .. } | E::Answered { .. } | E::Failed { .. }
+                    E::Prack
+                        | E::Provisional { .. }
+                        | E::Answered { .. }
+                        | E::Failed { .. }
+                        | E::Redirected { .. }
+                        | E::CrossedCancel
                 ),
                 Leg::Up => {
                     matches!(
@@ -136,11 +148,16 @@ impl Reference {
         match state {
             Leg::Inviting => matches!(
                 event,
-                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Terminated
+                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Redirected { .. } | E::Terminated
             ),
             Leg::Cancelled => matches!(
                 event,
-                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Terminated
+                E::Provisional { .. }
+                    | E::Answered { .. }
+                    | E::Failed { .. }
+                    | E::Redirected { .. }
+                    | E::CrossedCancel
+                    | E::Terminated
             ),
             Leg::Answered | Leg::Up => {
                 matches!(
@@ -162,7 +179,12 @@ impl Reference {
             E::Acked => self.set(A, Leg::Up),
             // Our refusal is still owed.
             E::PrackTimeout => {}
-            E::Cancelled | E::AckTimeout | E::Bye { .. } | E::Failed { .. } => {
+            E::Cancelled
+            | E::AckTimeout
+            | E::Bye { .. }
+            | E::Failed { .. }
+            | E::Redirected { .. }
+            | E::CrossedCancel => {
                 *self.endings.entry(leg).or_default() += 1;
                 self.set(leg, Leg::Ended);
             }
@@ -258,11 +280,24 @@ impl Reference {
                 assert!((400..700).contains(&info.status));
                 ended(self, Leg::Ended);
             }
-            LegAction::Invite { sdp, .. } => {
+            LegAction::Invite {
+                sdp,
+                target,
+                max_breadth,
+                history,
+                ..
+            } => {
                 assert!(leg != A && state == Leg::NotMade, "one INVITE");
                 assert!(self.ports.contains(&leg) && !sdp.is_empty());
                 assert!(!self.answer_is_unpracked(), "B is never invited before the PRACK");
                 assert!(!self.bridged, "nobody is invited once somebody has answered");
+                assert!(!self.targets.contains(target), "{target} twice");
+                self.targets.push(target.clone());
+                assert!(*max_breadth >= 1, "a branch needs a breadth");
+                self.redirects += usize::from(history.is_some());
+                assert!(self.redirects <= 5, "at most five are called for a 3xx");
+                let inviting = self.b.values().filter(|leg| **leg == Leg::Inviting).count();
+                assert!(inviting < self.max_breadth, "more branches than Max-Breadth allows");
                 self.set(leg, Leg::Inviting);
                 self.invited = true;
             }

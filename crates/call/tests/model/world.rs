@@ -7,7 +7,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
-    Call, CallConfig, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source, StoreReply,
+    Call, CallConfig, Contact, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source,
+    StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, StopCause};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
@@ -110,7 +111,17 @@ impl World {
                 AnswerAt::AfterGreeting
             },
             ringing_status: if chance(2) { 180 } else { 183 },
+            redirect_targets: if chance(3) {
+                Vec::new()
+            } else {
+                vec!["10.0.0.0/29".parse().unwrap()]
+            },
             ..Profile::default()
+        };
+        let max_breadth = if chance(10) {
+            [0, 1, 2][usize::from(chance(2)) + usize::from(chance(2))]
+        } else {
+            60
         };
         let incoming = Incoming {
             sip_call_id: "model".into(),
@@ -121,6 +132,13 @@ impl World {
             supports_100rel: chance(2),
             requires_100rel: chance(6),
             max_forwards: 69,
+            max_breadth,
+            is_loop: chance(60),
+            own_sockets: if chance(20) {
+                Arc::new(["10.0.0.2:5060".parse().unwrap()])
+            } else {
+                Arc::new([])
+            },
             profile: Arc::new(profile),
         };
         let config = CallConfig {
@@ -137,7 +155,7 @@ impl World {
         let call = Call::incoming(incoming, Arc::new(config), now, seed);
         let mut world = World {
             call,
-            reference: Reference::new(),
+            reference: Reference::new(usize::from(max_breadth)),
             rng,
             epoch,
             now_ms: 0,
@@ -320,7 +338,7 @@ impl World {
             3 => Some(sdp(AUDIO)),
             _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
         };
-        match self.below(15) {
+        match self.below(17) {
             0 | 1 => LegEvent::Prack,
             2 => LegEvent::PrackTimeout,
             3 => LegEvent::Cancelled,
@@ -349,6 +367,20 @@ impl World {
                 phrase: "Service Unavailable".into(),
                 local: true,
             },
+            14 => {
+                let contacts = (0..self.below(4))
+                    .map(|_| Contact {
+                        uri: format!("sip:bob@10.0.0.{}", 2 + self.below(12)).parse().unwrap(),
+                        q: [0, 500, 1_000][self.below(3)],
+                    })
+                    .collect();
+                LegEvent::Redirected {
+                    status: 302,
+                    phrase: "Moved".into(),
+                    contacts,
+                }
+            }
+            15 => LegEvent::CrossedCancel,
             _ => LegEvent::Terminated,
         }
     }

@@ -78,8 +78,13 @@ fn server_fault_with_a_phrase_from_hell() {
 }
 
 #[test]
-fn redirects_are_not_followed_yet() {
-    assert_eq!(story(|s| s.b().refuses(302, "Moved Temporarily")).0, Some(302));
+fn redirects_are_followed_only_where_the_profile_says() {
+    let (cause, why) = story(|s| s.b().redirects(302, &[("sip:bob@192.0.2.9", 1_000)]));
+    assert_eq!(cause, Some(302));
+    assert_eq!(
+        why,
+        "The callee is to be reached elsewhere, which is not followed (302 Moved Temporarily)"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,6 +57,9 @@ pub struct Setup {
     pub never_syncs: bool,
     pub deposit_fails: bool,
     pub record_max_ms: u64,
+    pub max_breadth: u8,
+    pub is_loop: bool,
+    pub own_sockets: Vec<SocketAddr>,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -121,6 +125,9 @@ impl Default for Setup {
             never_syncs: false,
             deposit_fails: false,
             record_max_ms: 180_000,
+            max_breadth: 60,
+            is_loop: false,
+            own_sockets: Vec::new(),
         }
     }
 }
@@ -169,6 +176,9 @@ impl Stage {
             supports_100rel: setup.supports_100rel,
             requires_100rel: false,
             max_forwards: 69,
+            max_breadth: setup.max_breadth,
+            is_loop: setup.is_loop,
+            own_sockets: setup.own_sockets.clone().into(),
             profile: Arc::new(setup.profile.clone()),
         };
         let config = CallConfig {
@@ -206,6 +216,11 @@ impl Stage {
 
     pub fn b(&mut self) -> Agent<'_> {
         Agent::new(self, B)
+    }
+
+    /// One of the callee's targets, from 1.
+    pub fn target(&mut self, number: u32) -> Agent<'_> {
+        Agent::new(self, LegId(number))
     }
 
     pub fn media(&mut self, event: MediaEvent) {
@@ -517,5 +532,9 @@ impl Stage {
 }
 
 fn name(leg: LegId) -> &'static str {
-    if leg == A { "a" } else { "b" }
+    match leg {
+        A => "a",
+        B => "b",
+        _ => "another b",
+    }
 }

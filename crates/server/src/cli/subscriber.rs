@@ -1,13 +1,13 @@
 //! `segue subscriber add|set|list|remove`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::Subscriber;
+use segue_policy::{DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, check_targets};
 use serde_json::{Value, json};
 
 use super::{
     Context,
     output::{Row, or_dash},
-    value::{ClipName, DurationMs, OrNone, Target, User},
+    value::{ClipName, DurationMs, OrNone, RingTime, RingWord, Target, User},
 };
 use crate::failure::Failure;
 
@@ -17,9 +17,9 @@ pub enum Command {
     Add {
         /// User part of their SIP address
         user: User,
-        /// Where they are reached, e.g. sip:bob@192.0.2.7:5060
-        #[arg(long, value_name = "URI")]
-        target: Target,
+        /// Where they are reached, e.g. sip:bob@192.0.2.7:5060; again for each further place
+        #[arg(long, value_name = "URI", required = true)]
+        target: Vec<Target>,
         #[command(flatten)]
         options: Options,
     },
@@ -27,9 +27,9 @@ pub enum Command {
     Set {
         /// The subscriber
         user: User,
-        /// Where they are reached
+        /// Where they are reached: all places, in their order
         #[arg(long, value_name = "URI")]
-        target: Option<Target>,
+        target: Vec<Target>,
         #[command(flatten)]
         options: Options,
     },
@@ -44,6 +44,12 @@ pub enum Command {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Options {
+    /// How several targets ring
+    #[arg(long, value_name = "WHEN")]
+    ring: Option<RingWord>,
+    /// How long each rings in order, 1s to 170s, or 'none' for 15s
+    #[arg(long, value_name = "DURATION")]
+    ring_time: Option<OrNone<RingTime>>,
     /// Clip that callers see while held, or 'none'
     #[arg(long, value_name = "NAME")]
     clip: Option<OrNone<ClipName>>,
@@ -60,10 +66,21 @@ pub struct Options {
 
 impl Options {
     fn is_empty(&self) -> bool {
-        self.clip.is_none() && self.hold.is_none() && self.no_answer.is_none() && self.greeting.is_none()
+        self.ring.is_none()
+            && self.ring_time.is_none()
+            && self.clip.is_none()
+            && self.hold.is_none()
+            && self.no_answer.is_none()
+            && self.greeting.is_none()
     }
 
     fn apply(self, subscriber: &mut Subscriber) {
+        if let Some(ring) = self.ring {
+            subscriber.ring = ring.into();
+        }
+        if let Some(OrNone(time)) = self.ring_time {
+            subscriber.ring_ms = time.map(|RingTime(ms)| ms);
+        }
         if let Some(OrNone(clip)) = self.clip {
             subscriber.clip = clip.map(|ClipName(name)| name);
         }
@@ -83,12 +100,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Add {
             user: User(user),
-            target: Target(target),
+            target,
             options,
         } => {
+            let targets = uris(target)?;
             let mut new = Subscriber {
                 user,
-                target,
+                targets,
                 ..Subscriber::default()
             };
             options.apply(&mut new);
@@ -102,15 +120,16 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             target,
             options,
         } => {
-            if target.is_none() && options.is_empty() {
+            if target.is_empty() && options.is_empty() {
                 return Err(Failure::usage(
                     "nothing to set",
                     format!("name what shall change, e.g. 'segue subscriber set {user} --hold 6s'"),
                 ));
             }
+            let targets = if target.is_empty() { Vec::new() } else { uris(target)? };
             let changed = context.store()?.change_subscriber(&user, move |subscriber| {
-                if let Some(Target(target)) = target {
-                    subscriber.target = target;
+                if !targets.is_empty() {
+                    subscriber.targets = targets;
                 }
                 options.apply(subscriber);
             })?;
@@ -122,7 +141,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let rows = context.store()?.subscribers()?.iter().map(row).collect();
             context.out.rows(
                 rows,
-                &["USER", "TARGET", "CLIP", "HOLD", "NO ANSWER", "GREETING"],
+                &["USER", "TARGETS", "CLIP", "HOLD", "NO ANSWER", "GREETING"],
                 "no subscribers; add one with 'segue subscriber add USER --target sip:USER@HOST'",
             )
         }
@@ -141,10 +160,30 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
+/// The targets of a command line.
+fn uris(targets: Vec<Target>) -> Result<Vec<String>, Failure> {
+    let targets: Vec<String> = targets.into_iter().map(|Target(uri)| uri).collect();
+    check_targets(&targets)
+        .map_err(|wrong| Failure::usage(wrong.to_string(), format!("name 1 to {TARGETS_MAX} different --target")))?;
+    Ok(targets)
+}
+
+/// Where they are reached, as a person reads it.
+fn reached(subscriber: &Subscriber) -> String {
+    match (subscriber.targets.len(), subscriber.ring) {
+        (0 | 1, _) => subscriber.targets.concat(),
+        (_, Ring::Together) => subscriber.targets.join(" and "),
+        (_, Ring::InOrder) => {
+            let each = DurationMs(subscriber.ring_ms.unwrap_or(DEFAULT_RING_MS));
+            format!("{} ({each} each)", subscriber.targets.join(", then "))
+        }
+    }
+}
+
 fn row(subscriber: &Subscriber) -> Row {
     let cells = vec![
         subscriber.user.clone(),
-        subscriber.target.clone(),
+        reached(subscriber),
         or_dash(subscriber.clip.as_ref()),
         or_dash(subscriber.hold_ms.map(DurationMs)),
         or_dash(subscriber.no_answer_ms.map(DurationMs)),
@@ -159,7 +198,9 @@ fn row(subscriber: &Subscriber) -> Row {
 fn json_row(subscriber: &Subscriber) -> Value {
     json!({
         "user": subscriber.user,
-        "target": subscriber.target,
+        "targets": subscriber.targets,
+        "ring": subscriber.ring,
+        "ring_ms": subscriber.ring_ms,
         "clip": subscriber.clip,
         "hold_ms": subscriber.hold_ms,
         "no_answer_ms": subscriber.no_answer_ms,
@@ -172,7 +213,7 @@ fn describe(subscriber: &Subscriber) -> String {
     format!(
         "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}",
         subscriber.user,
-        subscriber.target,
+        reached(subscriber),
         subscriber.clip.as_deref().unwrap_or("none"),
         subscriber.hold_ms.map_or_else(profile, |ms| DurationMs(ms).to_string()),
         subscriber

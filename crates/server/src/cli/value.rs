@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use segue_policy::Ring;
 use segue_sip_wire::Uri;
 
 /// A length of time: `[0-9]+(ms|s|m|h|d)`.
@@ -103,6 +104,39 @@ impl FromStr for Target {
         match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
             None | Some("udp" | "tcp") => Ok(Target(text.to_owned())),
             Some(other) => Err(format!("transport={other} is not built yet; use udp or tcp")),
+        }
+    }
+}
+
+/// How several targets ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RingWord {
+    /// All at once
+    Together,
+    /// One after the other, as they were named
+    InOrder,
+}
+
+impl From<RingWord> for Ring {
+    fn from(word: RingWord) -> Ring {
+        match word {
+            RingWord::Together => Ring::Together,
+            RingWord::InOrder => Ring::InOrder,
+        }
+    }
+}
+
+/// The time that a target rings: as long as a call may be unanswered at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingTime(pub u64);
+
+impl FromStr for RingTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RingTime, String> {
+        match text.parse::<DurationMs>()?.0 {
+            ms @ 1_000..=170_000 => Ok(RingTime(ms)),
+            _ => Err("a target rings for 1s to 170s".to_owned()),
         }
     }
 }

@@ -390,6 +390,7 @@ impl Session {
         self.phase = Phase::Confirmed(Box::new(confirmed));
         if cancelled {
             // It crossed our CANCEL: "the UAC … MUST … terminate [it] with BYE" in effect (§9.1, §15).
+            self.emit(core, |session| Event::CrossedCancel { session });
             return self.send_bye(core, now, None);
         }
         let response = response.clone();

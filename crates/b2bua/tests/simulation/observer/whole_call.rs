@@ -259,11 +259,7 @@ impl<'a> View<'a> {
             .min();
         let cancelled = word.is_some_and(|w| given_up.is_some_and(|g| g <= w.at));
         match word.and_then(|s| s.msg.status()) {
-            Some(200) if cancelled => hold!(
-                matches!(leg.status, None | Some(200)),
-                "B's leg: {:?}, seen 200",
-                leg.status
-            ),
+            Some(200) if cancelled => hold!(leg.status == Some(200), "B's leg: {:?}, seen 200", leg.status),
             Some(status) => hold!(leg.status == Some(status), "B's leg: {:?}, seen {status}", leg.status),
             None => hold!(
                 matches!(leg.status, None | Some(408 | 487 | 503)),

@@ -77,7 +77,7 @@ impl World {
                 let callee = &self.callees[call];
                 let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
                 let target = format!("sip:{user}@{}{param}", callee.phone.address);
-                let reply = script.reply(&user, &target, &self.setup.profile);
+                let reply = script.reply(&user, vec![target], &self.setup.profile);
                 self.later(self.now + script.lookup_takes, Pending::Store(key, reply));
             }
             StoreAction::Deposit { message_id } => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use segue_call::{Input, LegAction, LegEvent, LegId, Output};
+use segue_call::{Contact, Input, LegAction, LegEvent, LegId, Output};
 
 use super::{AUDIO, Stage, VIDEO, name, sdp};
 
@@ -85,6 +85,23 @@ impl<'a> Agent<'a> {
             phrase: phrase.into(),
             local: false,
         });
+    }
+
+    pub fn redirects(self, status: u16, to: &[(&str, u16)]) {
+        let contact = |(uri, q): &(&str, u16)| Contact {
+            uri: uri.parse().unwrap(),
+            q: *q,
+        };
+        self.last_event(LegEvent::Redirected {
+            status,
+            phrase: "Moved Temporarily".into(),
+            contacts: to.iter().map(contact).collect(),
+        });
+    }
+
+    /// Its 200 crossed our CANCEL.
+    pub fn crosses(self) {
+        self.last_event(LegEvent::CrossedCancel);
     }
 
     /// Nothing came back: the status is our own.
