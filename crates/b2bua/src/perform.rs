@@ -455,6 +455,22 @@ impl Performer {
                 let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });
                 return self.end_if(key, refused);
             }
+            MediaAction::TellKey {
+                leg,
+                key: digit,
+                duration_ms,
+            } => {
+                let (leg, length) = (LegKey(leg.0), Duration::from_millis(duration_ms));
+                self.command(
+                    key,
+                    Command::TellKey {
+                        leg,
+                        key: digit,
+                        length,
+                    },
+                );
+                return;
+            }
             MediaAction::CloseLeg { leg } => {
                 self.command(key, Command::CloseLeg { leg: LegKey(leg.0) });
                 return;

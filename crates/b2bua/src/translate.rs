@@ -6,7 +6,7 @@ use segue_call::{Contact, Incoming, LegAction, LegEvent, RefuseInfo};
 use segue_policy::Profile;
 use segue_records::CallRecord;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::{Message, NameAddr, Uri};
+use segue_sip_wire::{KeyPress, Message, NameAddr, Uri};
 
 use crate::Refusal;
 
@@ -121,7 +121,12 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         // Calls make no offers of their own yet, and answer the peers' at once.
         Event::OfferRefused { .. } | Event::OfferWithdrawn { .. } => return None,
         Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
-        // DTMF by INFO is not read yet; the endpoint has answered it.
+        Event::Key { session, press } => {
+            let duration_ms = press.duration_ms.into();
+            let key = press.key;
+            (session, LegEvent::Key { key, duration_ms })
+        }
+        // What asks for a key frame by SIP asks by RTCP as well.
         Event::Info { .. } => return None,
         Event::Terminated { session } => (session, LegEvent::Terminated),
     })
@@ -184,6 +189,10 @@ pub(crate) fn perform(
         LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
         LegAction::RefuseOffer { status } => endpoint.refuse_offer(now, session, status),
         LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
+        LegAction::TellKey { key, duration_ms } => {
+            let duration_ms = u16::try_from(duration_ms).unwrap_or(u16::MAX);
+            endpoint.tell_key(now, session, KeyPress { key, duration_ms })
+        }
     }
 }
 

@@ -61,6 +61,11 @@ impl Bridged {
                     format!("The callee answered; then no more RTP came from the {who}"),
                 )
             }
+            Seen::Key { leg, key, told } => {
+                let to = if leg == LegId::A { self.callee } else { LegId::A };
+                cx.pass_key_on(to, key, told);
+                Phase::Bridged(self)
+            }
             Seen::HangUp => {
                 cx.end_branches(reason::OPERATOR);
                 cx.end_a(480, reason::OPERATOR);

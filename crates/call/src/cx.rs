@@ -10,6 +10,7 @@ use crate::{
     caller::Caller,
     ids::Ids,
     io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction},
+    keys::Keys,
     legs::{Leg, Legs},
 };
 
@@ -27,6 +28,8 @@ pub(crate) struct Cx {
     /// A's offer and answer.
     pub a: Caller,
     pub record: CallRecord,
+    /// Keys that may be told once more, another way.
+    pub keys: Keys,
     /// Why the clip could not be played, for the last sentence.
     pub clip_trouble: Option<String>,
     first_clip_packet: Option<Instant>,
@@ -70,6 +73,7 @@ impl Cx {
         let mut cx = Cx {
             a: Caller::new(&invite),
             legs: Legs::new(),
+            keys: Keys::default(),
             clip_trouble: None,
             first_clip_packet: None,
             early_until: later(now.mono, config.early_max_ms),

@@ -101,10 +101,11 @@ impl Greeting {
             // `#` skips to the beep.
             (
                 Step::Greeting { .. },
-                Seen::Media(MediaEvent::Dtmf {
+                Seen::Key {
                     leg: LegId::A,
                     key: '#',
-                }),
+                    ..
+                },
             ) => Greeting::beep(missed, lookup, cx),
             (Step::Greeting { until }, Seen::Due) if cx.is_due(until) => Greeting::beep(missed, lookup, cx),
             (

@@ -79,10 +79,11 @@ impl Holding {
             // `#` skips the rest.
             (
                 Step::Starting { .. } | Step::Held { .. },
-                Seen::Media(MediaEvent::Dtmf {
+                Seen::Key {
                     leg: LegId::A,
                     key: '#',
-                }),
+                    ..
+                },
             ) => Ringing::begin(lookup, cx),
             (
                 Step::Starting { .. } | Step::Held { .. },

@@ -117,6 +117,13 @@ pub enum LegEvent {
         /// The offer; `None`: a re-INVITE that asks for ours.
         sdp: Option<Arc<[u8]>>,
     },
+    /// A key, told by INFO (its 200 has been sent).
+    Key {
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// How long it was pressed, milliseconds.
+        duration_ms: u64,
+    },
     /// The answer to the offer that we gave to an empty re-INVITE (in its ACK).
     OfferAnswered {
         /// The answer; `None`: the ACK had none.
@@ -226,6 +233,13 @@ pub enum LegAction {
     },
     /// INFO with media_control picture_fast_update (RFC 5168), where RTCP feedback was not negotiated.
     AskKeyFrame,
+    /// INFO with a key, for a peer without telephone-event.
+    TellKey {
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// How long it was pressed, milliseconds.
+        duration_ms: u64,
+    },
 }
 
 /// A final refusal of A's INVITE.
@@ -305,6 +319,15 @@ pub enum MediaAction {
     Bridge {
         /// B's leg.
         leg: LegId,
+    },
+    /// Tell a leg of the bridge of a key by telephone-event, in place of what the other side sends meanwhile.
+    TellKey {
+        /// Which leg.
+        leg: LegId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// How long it was pressed, milliseconds.
+        duration_ms: u64,
     },
     /// Record what A sends.
     Record {

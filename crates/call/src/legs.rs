@@ -7,6 +7,7 @@ use crate::{
     branches::Branches,
     cx::Cx,
     io::{Contact, Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
+    keys::Told,
     reason,
 };
 
@@ -63,6 +64,8 @@ pub(crate) enum Seen {
     },
     /// The branch that had answered is gone; or one broke off before it answered.
     CalleeGone { leg: LegId, reason: Option<String> },
+    /// A peer pressed a key, told in whatever way; each press once.
+    Key { leg: LegId, key: char, told: Told },
     /// From the packet path.
     Media(MediaEvent),
     /// From the store.
@@ -162,6 +165,9 @@ impl Cx {
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
                 self.re_offer_answered(LegId::A, sdp);
                 None
+            }
+            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Key { key, duration_ms }) => {
+                self.pressed(LegId::A, key, Told::Info { duration_ms })
             }
             // What a caller's leg cannot say, or no longer matters.
             (
@@ -273,9 +279,15 @@ impl Cx {
                 self.re_offer_answered(id, sdp);
                 None
             }
+            (Leg::Up, LegEvent::Key { key, duration_ms }) => self.pressed(id, key, Told::Info { duration_ms }),
             // What a callee's leg cannot say, or no longer matters.
             (Leg::Inviting | Leg::Answered | Leg::Up, _) => None,
         }
+    }
+
+    fn pressed(&mut self, leg: LegId, key: char, told: Told) -> Option<Seen> {
+        let new = self.keys.is_new(leg, key, told, self.now.mono);
+        new.then_some(Seen::Key { leg, key, told })
     }
 
     fn branch_is(&mut self, id: LegId, state: Leg) {
@@ -311,6 +323,7 @@ impl Cx {
                 None
             }
             MediaEvent::RtpGone { leg } if self.is_held(leg) => None,
+            MediaEvent::Dtmf { leg, key } => self.pressed(leg, key, Told::Event),
             event => {
                 if event == (MediaEvent::FirstPacket { source: Source::Clip }) {
                     self.note_first_clip_packet();

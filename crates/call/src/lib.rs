@@ -24,6 +24,7 @@ mod greeting;
 mod holding;
 mod ids;
 mod io;
+mod keys;
 mod legs;
 mod looking_up;
 mod missed;

@@ -74,10 +74,11 @@ impl Recording {
         match seen {
             Seen::CallerGone(CallerGone::HungUp { .. }) => self.stop(StopCause::Bye, cx),
             Seen::CallerGone(_) | Seen::HangUp => self.stop(StopCause::Stopped, cx),
-            Seen::Media(MediaEvent::Dtmf {
+            Seen::Key {
                 leg: LegId::A,
                 key: '#',
-            }) => self.stop(StopCause::Key, cx),
+                ..
+            } => self.stop(StopCause::Key, cx),
             Seen::Media(MediaEvent::RecordingStopped { cause }) => self.stop(cause, cx),
             Seen::Media(MediaEvent::RtpGone { leg: LegId::A }) => self.stop(StopCause::RtpGone, cx),
             Seen::Due if cx.is_due(self.until) => self.stop(StopCause::Longest, cx),

@@ -163,7 +163,7 @@ impl Ringing {
                 cx.clip_trouble = Some(why);
                 Phase::Ringing(self)
             }
-            Seen::Pracked | Seen::Media(_) | Seen::Store(_) => Phase::Ringing(self),
+            Seen::Pracked | Seen::Key { .. } | Seen::Media(_) | Seen::Store(_) => Phase::Ringing(self),
         }
     }
 

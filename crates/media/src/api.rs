@@ -1,6 +1,6 @@
 //! What the owner of the packet path says to it and hears from it.
 
-use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf};
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use segue_sdp::{Kind, Stream};
 
@@ -100,6 +100,16 @@ pub enum Command {
     Bridge {
         /// The callee's leg.
         leg: LegKey,
+    },
+    /// Tell a leg of the bridge of a key by telephone-event (RFC 4733), in place of its audio meanwhile. Without effect on a
+    /// leg that agreed on none.
+    TellKey {
+        /// Which leg.
+        leg: LegKey,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        key: char,
+        /// How long it was pressed.
+        length: Duration,
     },
     /// Record what A sends into a new file. One recording at a time.
     Record {

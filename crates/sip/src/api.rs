@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use segue_sip_wire::{Message, Uri};
+use segue_sip_wire::{KeyPress, Message, Uri};
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -265,7 +265,14 @@ pub enum Event {
         /// Reason header value.
         reason: Option<String>,
     },
-    /// An INFO within the dialog (200 sent).
+    /// An INFO within the dialog tells of a key (200 sent).
+    Key {
+        /// Which.
+        session: SessionId,
+        /// The key.
+        press: KeyPress,
+    },
+    /// An INFO within the dialog that is empty or media control (200 sent).
     Info {
         /// Which.
         session: SessionId,

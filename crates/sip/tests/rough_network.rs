@@ -66,6 +66,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::OfferAnswered { session, .. }
         | Event::OfferRefused { session, .. }
         | Event::Bye { session, .. }
+        | Event::Key { session, .. }
         | Event::Info { session, .. }
         | Event::Terminated { session } => *session,
         Event::Refused { .. } => return None,

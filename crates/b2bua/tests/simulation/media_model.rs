@@ -244,6 +244,11 @@ impl MediaModel {
                 };
                 vec![(now + dice.between(0, 120 * MS), Fires::Event(event))]
             }
+            MediaAction::TellKey { leg, .. } => {
+                let bridged = [Some(LegId::A), anchor.bridged].contains(&Some(*leg)) && anchor.bridged.is_some();
+                assert!(bridged, "a key to {leg:?}, which is not bridged");
+                Vec::new()
+            }
             MediaAction::CloseLeg { leg } => {
                 assert!(anchor.legs.remove(leg).is_some(), "{leg:?} closed but not open");
                 if anchor.bridged == Some(*leg) {

@@ -123,6 +123,7 @@ impl Reference {
                     E::Cancelled | E::Terminated | E::Bye { .. } => true,
                     E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
                     E::Offer { .. } => self.reliable_sdp && !self.answer_is_unpracked(),
+                    E::Key { .. } => true,
                     _ => false,
                 },
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
@@ -138,7 +139,12 @@ impl Reference {
                 Leg::Up => {
                     matches!(
                         event,
-                        E::Bye { .. } | E::Offer { .. } | E::OfferAnswered { .. } | E::AckTimeout | E::Terminated
+                        E::Bye { .. }
+                            | E::Offer { .. }
+                            | E::OfferAnswered { .. }
+                            | E::Key { .. }
+                            | E::AckTimeout
+                            | E::Terminated
                     )
                 }
                 Leg::Ended | Leg::Cancelled => matches!(event, E::Terminated),
@@ -162,7 +168,12 @@ impl Reference {
             Leg::Answered | Leg::Up => {
                 matches!(
                     event,
-                    E::Bye { .. } | E::Offer { .. } | E::OfferAnswered { .. } | E::AckTimeout | E::Terminated
+                    E::Bye { .. }
+                        | E::Offer { .. }
+                        | E::OfferAnswered { .. }
+                        | E::Key { .. }
+                        | E::AckTimeout
+                        | E::Terminated
                 )
             }
             Leg::Ended => matches!(event, E::Terminated),
@@ -197,7 +208,7 @@ impl Reference {
                 self.set(leg, Leg::Gone);
             }
             E::Offer { .. } => self.offers_owed += 1,
-            E::Provisional { .. } | E::OfferAnswered { .. } => {}
+            E::Provisional { .. } | E::OfferAnswered { .. } | E::Key { .. } => {}
         }
     }
 
@@ -315,6 +326,9 @@ impl Reference {
                 self.offers_owed -= 1;
             }
             LegAction::AskKeyFrame => assert!(matches!(state, Leg::Up), "INFO in {state:?}"),
+            LegAction::TellKey { .. } => {
+                assert!(self.bridged && matches!(state, Leg::Up), "a key in {state:?}");
+            }
         }
     }
 
@@ -363,6 +377,7 @@ impl Reference {
                 self.playing = None;
                 self.first_packet_owed = false;
             }
+            MediaAction::TellKey { leg, .. } => assert!(self.bridged && self.ports.contains(leg)),
             MediaAction::Record { .. } => {
                 assert_eq!(self.recorder, Recorder::Off);
                 assert!(matches!(self.a, Leg::Answered | Leg::Up), "recorded without an answer");

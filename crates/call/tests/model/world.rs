@@ -301,6 +301,7 @@ impl World {
             self.reference
         );
         self.reference.happens(leg, &event);
+        self.hold_cut |= leg == A && matches!(event, LegEvent::Key { key: '#', .. });
         self.input(Input::Leg(leg, event));
     }
 
@@ -338,7 +339,7 @@ impl World {
             3 => Some(sdp(AUDIO)),
             _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
         };
-        match self.below(17) {
+        match self.below(19) {
             0 | 1 => LegEvent::Prack,
             2 => LegEvent::PrackTimeout,
             3 => LegEvent::Cancelled,
@@ -381,6 +382,10 @@ impl World {
                 }
             }
             15 => LegEvent::CrossedCancel,
+            16 | 17 => LegEvent::Key {
+                key: if self.chance(3) { '#' } else { '*' },
+                duration_ms: 100,
+            },
             _ => LegEvent::Terminated,
         }
     }

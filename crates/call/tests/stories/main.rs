@@ -6,6 +6,7 @@ mod bridged_calls_end;
 mod hash_skips_the_hold;
 mod held_then_bridged;
 mod hold_and_resume;
+mod keys_by_event_and_info;
 mod loops;
 mod no_answer_leaves_a_message;
 mod no_clip_rings_at_once;

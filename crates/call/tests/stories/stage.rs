@@ -429,6 +429,7 @@ impl Stage {
             }
             MediaAction::Configure { .. }
             | MediaAction::Bridge { .. }
+            | MediaAction::TellKey { .. }
             | MediaAction::CloseLeg { .. }
             | MediaAction::Close => {}
         }
@@ -451,6 +452,9 @@ impl Stage {
                     format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
                 }
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
+                MediaAction::TellKey { leg, key, duration_ms } => {
+                    format!("key {key} {duration_ms} to {}", name(*leg))
+                }
                 MediaAction::Record { .. } => "record".into(),
                 MediaAction::StopRecording { cause } => format!("stop {cause:?}").to_lowercase(),
                 MediaAction::CloseLeg { leg } => format!("close {}", name(*leg)),

@@ -5,6 +5,8 @@
 #[derive(Debug, Clone, Default)]
 pub struct DtmfWatch {
     last: Option<Seen>,
+    /// SSRC and timestamp of a press that is not for the other side.
+    withheld: Option<(u32, u32)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +19,16 @@ struct Seen {
 }
 
 impl DtmfWatch {
+    /// The press under way was meant for us: what is still told of it is not for the other side.
+    pub fn withhold_current(&mut self) {
+        self.withheld = self.last.map(|last| (last.ssrc, last.timestamp));
+    }
+
+    /// Whether a packet tells of a press that is not for the other side.
+    pub fn withholds(&self, ssrc: u32, timestamp: u32) -> bool {
+        self.withheld == Some((ssrc, timestamp))
+    }
+
     /// Takes a telephone-event packet. The key, when a press begins with it.
     pub fn handle(&mut self, ssrc: u32, timestamp: u32, payload: &[u8]) -> Option<char> {
         let &[event, flags, d0, d1, ..] = payload else {
@@ -46,6 +58,9 @@ impl DtmfWatch {
                     && last.event == event
                     && last.timestamp.wrapping_add(last.duration.into()) == timestamp =>
             {
+                if self.withholds(ssrc, last.timestamp) {
+                    self.withheld = Some((ssrc, timestamp));
+                }
                 self.last = Some(now);
                 None
             }
@@ -115,6 +130,20 @@ mod tests {
         let mut watch = DtmfWatch::default();
         assert_eq!(watch.handle(1, 0, &packet(10, false, 0xffff)), Some('*'));
         assert_eq!(watch.handle(1, 0xffff, &packet(10, false, 160)), None);
+    }
+
+    #[test]
+    fn a_press_for_us_is_withheld_to_its_end_in_whatever_segments() {
+        let mut watch = DtmfWatch::default();
+        assert!(!watch.withholds(1, 800));
+        watch.handle(1, 800, &packet(11, false, 0xffff));
+        watch.withhold_current();
+        assert!(watch.withholds(1, 800));
+        watch.handle(1, 800 + 0xffff, &packet(11, true, 160));
+        assert!(watch.withholds(1, 800 + 0xffff));
+        watch.handle(1, 200_000, &packet(5, false, 160));
+        assert!(!watch.withholds(1, 200_000), "the next press is for the other side");
+        assert!(!watch.withholds(2, 800 + 0xffff));
     }
 
     #[test]

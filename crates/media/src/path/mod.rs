@@ -5,6 +5,7 @@ pub mod g711;
 pub mod g722;
 pub mod h264;
 pub mod keyframe;
+pub mod keys;
 pub mod latch;
 pub mod opus;
 pub mod out;

@@ -23,6 +23,8 @@ struct Passed<'p> {
     packet: Packet<'p>,
     codec: Codec,
     is_dtmf: bool,
+    /// It tells of a key that was meant for us.
+    withheld: bool,
     arrival: Arrival,
 }
 
@@ -100,10 +102,11 @@ impl Session {
         stream.rtp.heard(from);
         let arrival = stream.reception.handle(&packet, now, epoch, codec.clock_rate());
         stream.plan_report(now + super::reports::FIRST_RECEIVER_REPORT);
-        let pressed = if is_dtmf {
-            stream.dtmf.handle(packet.ssrc, packet.timestamp, packet.payload)
+        let (pressed, withheld) = if is_dtmf {
+            let pressed = stream.dtmf.handle(packet.ssrc, packet.timestamp, packet.payload);
+            (pressed, stream.dtmf.withholds(packet.ssrc, packet.timestamp))
         } else {
-            None
+            (None, false)
         };
         leg.watch_from(now);
         if let Some(pressed) = pressed {
@@ -113,6 +116,7 @@ impl Session {
             packet,
             codec,
             is_dtmf,
+            withheld,
             arrival,
         })
     }
@@ -132,6 +136,13 @@ impl Session {
             stream.relay.pause();
             return None;
         };
+        // A key of ours stands in place of the audio, and of the same key when it is told once more.
+        if passed.withheld
+            || stream.keys.is_sending()
+            || passed.is_dtmf && stream.keys.has_told(passed.packet.payload, now)
+        {
+            return None;
+        }
         let config = stream.config.as_ref()?;
         let foreign = config.format.codec.is_foreign();
         let payload_type = if passed.is_dtmf {

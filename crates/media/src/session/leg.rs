@@ -11,8 +11,8 @@ use segue_sdp::{Codec, Direction, Kind, Stream};
 use crate::{
     LegKey,
     path::{
-        dtmf::DtmfWatch, latch::Latch, out::OutStream, player::Piece, reception::Reception, relay::Relay, rtp::Wire,
-        vp8::Descriptor,
+        dtmf::DtmfWatch, keys::KeySender, latch::Latch, out::OutStream, player::Piece, reception::Reception,
+        relay::Relay, rtp::Wire, vp8::Descriptor,
     },
 };
 
@@ -44,6 +44,8 @@ pub struct LegStream {
     pub dtmf: DtmfWatch,
     /// What is relayed into this m-line.
     pub relay: Relay,
+    /// Keys to send in its place.
+    pub keys: KeySender,
     /// When the next report is due; `None` until something was sent or heard.
     pub report_at: Option<Instant>,
     pub fir_sequence: u8,
@@ -105,10 +107,15 @@ impl Leg {
 
     /// When an asker or a report of this leg is due.
     pub fn due(&self) -> Option<Instant> {
-        [self.video.relay.asker.due(), self.audio.report_at, self.video.report_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.video.relay.asker.due(),
+            self.audio.keys.due(),
+            self.audio.report_at,
+            self.video.report_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn receives(&self) -> bool {
@@ -128,6 +135,7 @@ impl LegStream {
             out: OutStream::new(ssrc, sequence as u16, timestamp, clock_rate),
             dtmf: DtmfWatch::default(),
             relay: Relay::default(),
+            keys: KeySender::default(),
             report_at: None,
             fir_sequence: 0,
             asked_at: None,
@@ -189,6 +197,32 @@ impl LegStream {
             .as_ref()
             .is_some_and(|config| config.format.codec == Codec::Vp8);
         is_vp8.then(|| self.out.vp8.own(starts_frame))
+    }
+
+    /// Sends what is due of its keys; after the last one the source begins anew.
+    pub fn send_keys(&mut self, leg: LegKey, now: Instant, sink: &mut dyn Sink) {
+        if self.keys.is_idle() {
+            return;
+        }
+        let agreed = self.config.as_ref().and_then(|config| {
+            let payload_type = config.dtmf_payload_type?;
+            Some((payload_type, config.dtmf_clock_rate))
+        });
+        let (Some((to, _)), Some((payload_type, clock_rate))) = (self.destination(), agreed) else {
+            // On hold, or telephone-event has been negotiated away: a key that comes later is none.
+            return self.keys.clear();
+        };
+        let step = self.step();
+        while let Some(sent) = self.keys.take_due(now, payload_type, clock_rate, step, &mut self.out) {
+            let wire = Wire {
+                head: sent.header.to_bytes().into(),
+                rest: &sent.payload,
+            };
+            sink.send_rtp(leg, self.kind, to, &[wire]);
+            if !self.keys.is_sending() {
+                self.relay.restart(now, false);
+            }
+        }
     }
 
     /// Sends a whole frame (or packet) of our own that stands for the moment `at`.

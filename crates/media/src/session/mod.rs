@@ -114,6 +114,13 @@ impl Session {
             }
             Command::Poster { video } => self.show.set_poster(&video),
             Command::Bridge { leg } => self.bridge(now, leg),
+            Command::TellKey { leg, key, length } => {
+                if self.other_side(leg).is_some()
+                    && let Some(leg) = find(&mut self.legs, leg)
+                {
+                    leg.audio.keys.press(key, length);
+                }
+            }
             Command::Record {
                 path,
                 manifest_json,
@@ -137,6 +144,9 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant, sink: &mut dyn Sink) {
         if let Some(a) = find(&mut self.legs, LegKey::A) {
             self.show.handle_timeout(now, a, sink);
+        }
+        for (key, leg) in &mut self.legs {
+            leg.audio.send_keys(*key, now, sink);
         }
         self.ask_for_key_frames(now, sink);
         self.send_reports(now, sink);
@@ -231,6 +241,8 @@ impl Session {
             if let Some(leg) = find(&mut self.legs, key) {
                 leg.audio.relay.restart(now, false);
                 leg.video.relay.restart(now, true);
+                // A key that ended the hold is not for the callee.
+                leg.audio.dtmf.withhold_current();
                 if !asks || !leg.video.sends() {
                     leg.video.relay.asker.stop();
                 }

@@ -22,6 +22,8 @@ use crate::{
     stats::Count,
 };
 
+mod keys;
+
 const A: LegKey = LegKey::A;
 const B: LegKey = LegKey(1);
 

@@ -21,6 +21,8 @@ mod within;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use segue_sip_wire::KeyPress;
+
 use self::{core::Core, session::Session};
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 
@@ -165,6 +167,14 @@ impl Endpoint {
     /// Before the dialog is confirmed.
     pub fn ask_key_frame(&mut self, now: Instant, session: SessionId) -> Result<(), CommandError> {
         self.command(session, |session, core| session.ask_key_frame(core, now))
+    }
+
+    /// INFO with a key, as `application/dtmf-relay`.
+    ///
+    /// # Errors
+    /// Before the dialog is confirmed.
+    pub fn tell_key(&mut self, now: Instant, session: SessionId, press: KeyPress) -> Result<(), CommandError> {
+        self.command(session, |session, core| session.tell_key(core, now, press))
     }
 
     /// Its Call-ID. Until the event after its `Terminated` is polled.

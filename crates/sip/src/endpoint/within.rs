@@ -8,7 +8,7 @@ use super::{
     core::{ALLOW, Core, SUPPORTED, SessionTimer},
     session::{Phase, Session},
 };
-use crate::{api::Event, transaction::store::TransactionId};
+use crate::transaction::store::TransactionId;
 
 impl Session {
     /// A request in one of its dialogs, neither ACK nor CANCEL.
@@ -36,11 +36,7 @@ impl Session {
             }
             Method::Prack => self.on_prack(core, now, transaction, request),
             Method::Invite | Method::Update => self.on_offer(core, now, transaction, request, remote_tag),
-            Method::Info => {
-                self.reply(core, now, transaction, request, 200, &[]);
-                let request = request.clone();
-                self.emit(core, |session| Event::Info { session, request });
-            }
+            Method::Info => self.on_info(core, now, transaction, request),
             Method::Options => {
                 let headers = [
                     ("Allow", ALLOW.to_owned()),

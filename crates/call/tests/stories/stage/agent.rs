@@ -117,6 +117,11 @@ impl<'a> Agent<'a> {
         self.event(LegEvent::Offer { sdp });
     }
 
+    /// A key by INFO.
+    pub fn presses(self, key: char) {
+        self.event(LegEvent::Key { key, duration_ms: 120 });
+    }
+
     pub fn answers_our_offer(self, sdp: Arc<[u8]>) {
         self.event(LegEvent::OfferAnswered { sdp: Some(sdp) });
     }
@@ -138,6 +143,7 @@ impl<'a> Agent<'a> {
                 LegAction::Bye { .. } => "BYE".into(),
                 LegAction::AcceptOffer { .. } => "accept".into(),
                 LegAction::RefuseOffer { status } => format!("refuse {status}"),
+                LegAction::TellKey { key, duration_ms } => format!("key {key} {duration_ms}"),
                 LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
             })
             .collect()
