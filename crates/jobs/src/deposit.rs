@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use segue_mailbox::{Kind, MediaState, Message};
+use segue_mailbox::{Keeping, Kind, MediaState, Message};
 use segue_media::worker::{Job, Outcome};
 use segue_store::{Deposit, Deposited, MediaSource, Store, StoreError};
 
@@ -286,6 +286,7 @@ fn row(recording: &Recording, media: &Media) -> Deposit {
             media_state: media.state,
             bytes: 0,
             interrupted: recording.end.is_none(),
+            keeping: Keeping::default(),
         },
         media: media.source.clone(),
         media_type: media.media_type.clone(),

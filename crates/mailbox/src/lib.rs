@@ -8,6 +8,9 @@ mod recording;
 mod retention;
 
 pub use clip::{BEEP_CLIP, ClipInfo, NameError, RenditionInfo, RenditionProfile, check_clip_name};
-pub use message::{Kind, MediaState, Message, State};
+pub use message::{Keeping, Kind, MediaState, Message, State};
 pub use recording::{RecordingEnd, RecordingManifest, StopCause, StreamInfo};
-pub use retention::{Heard, Retention};
+pub use retention::{
+    Act, Ask, ClockGuard, Deletion, Due, Grant, Held, Kept, Limit, OwnRules, Retention, Rule, Scope, TRASH_MS,
+    WARNING_MS, admit, conversation, sweep,
+};

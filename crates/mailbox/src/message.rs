@@ -61,6 +61,21 @@ pub struct Message {
     pub bytes: u64,
     /// The recording was cut by a crash and salvaged.
     pub interrupted: bool,
+    /// How the rules stand to it.
+    pub keeping: Keeping,
+}
+
+/// How retention rules stand to a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// No rule counts or deletes it.
+    pub pinned: bool,
+    /// When its owner was warned that it will go, Unix milliseconds.
+    pub warned_at_ms: Option<i64>,
+    /// When it went to the trash, Unix milliseconds; `None`: it is in the mailbox.
+    pub deleted_at_ms: Option<i64>,
+    /// What put it there: `user`, or the name of a rule.
+    pub deleted_by: Option<String>,
 }
 
 impl Message {

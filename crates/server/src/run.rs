@@ -91,6 +91,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         .map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
     // After the sockets: a port in use leaves no new data directory behind.
     let store = Store::open_server(&config.data_dir)?;
+    store.set_retention_defaults(config.retention);
 
     let (inbox, inbox_end) = Inbox::new(INBOX_DEPTH);
     let spool_dir = config.data_dir.join("spool");

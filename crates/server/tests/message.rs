@@ -38,6 +38,7 @@ fn a_row_says_everything_in_the_fixed_words() {
             "id": "01M0", "mailbox": "bob", "call_id": "01CALL", "sip_call_id": "01M0@a", "from": "sip:a@127.0.0.1",
             "from_name": null, "received_at": "2024-02-29T23:59:59.007Z", "heard_at": null, "duration_ms": 4250,
             "kind": "video", "state": "unheard", "media_state": "ready", "bytes": 7, "interrupted": true,
+            "pinned": false, "warned_at": null, "deleted_at": null, "deleted_by": null,
         }])
     );
     let text = segue.ok(&["message", "list", "bob"]);
@@ -52,7 +53,7 @@ fn a_row_says_everything_in_the_fixed_words() {
 fn heard_ones_go_past_the_threshold_in_the_order_they_were_heard() {
     let (segue, server) = with_messages(4);
     let set = segue.json(&["retention", "set", "bob", "--heard-max", "2"]);
-    assert_eq!(set, json!({"user": "bob", "heard_max": 2, "evicted": []}));
+    assert_eq!((&set["heard_max"], &set["evicted"]), (&json!(2), &json!([])));
 
     assert_eq!(segue.json(&["message", "heard", "01M2"])["evicted"], json!([]));
     std::thread::sleep(std::time::Duration::from_millis(2));
@@ -86,7 +87,14 @@ fn heard_ones_go_past_the_threshold_in_the_order_they_were_heard() {
         Value::Null
     );
     let shown = segue.json(&["retention", "show", "bob"]);
-    assert_eq!(shown, json!({"user": "bob", "heard_max": null}));
+    assert_eq!(
+        shown,
+        json!({
+            "user": "bob", "heard_max": null, "heard_age_ms": null, "unheard_max": null, "unheard_age_ms": null,
+            "max_bytes": 2_000_000_000_u64, "max_seconds": null, "scope": "mailbox", "trash_ms": 604_800_000,
+            "own": ["heard_max"],
+        })
+    );
 }
 
 #[test]
@@ -152,12 +160,211 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
-fn a_deleted_message_is_gone_and_those_of_a_removed_subscriber_stay() {
-    let (segue, _server) = with_messages(2);
+fn a_deleted_message_is_in_the_trash_and_those_of_a_removed_subscriber_stay() {
+    let (segue, server) = with_messages(3);
+    let deleted = segue.json(&["message", "delete", "01M0"]);
     assert_eq!(
-        segue.json(&["message", "delete", "01M0"]),
-        json!({"id": "01M0", "deleted": true})
+        keys(&deleted),
+        sorted(["id", "deleted", "changed", "freed", "undelete_until"])
     );
-    assert_eq!(segue.json(&["subscriber", "remove", "bob"])["messages_kept"], 1);
-    assert_eq!(ids(&segue.json(&["message", "list", "bob"])), ["01M1"]);
+    assert_eq!((&deleted["changed"], &deleted["freed"]), (&json!(true), &json!(false)));
+    assert_eq!(segue.json(&["message", "delete", "01M0"])["changed"], false);
+    assert_eq!(ids(&segue.json(&["message", "list", "bob"])), ["01M1", "01M2"]);
+    let trash = segue.json(&["message", "list", "bob", "--trash"]);
+    assert_eq!((ids(&trash), &trash[0]["deleted_by"]), (vec!["01M0"], &json!("user")));
+    let text = segue.ok(&["message", "list", "bob", "--trash"]);
+    assert!(text.contains("by user"), "{text}");
+    let (said, _) = segue.fails(1, &["message", "heard", "01M0"]);
+    assert!(said["fix"].as_str().unwrap().contains("undelete"), "{said}");
+
+    let back = segue.json(&["message", "undelete", "01M0"]);
+    assert_eq!(
+        back,
+        json!({"id": "01M0", "deleted": false, "changed": true, "evicted": []})
+    );
+    assert_eq!(segue.json(&["message", "delete", "01M0", "--now"])["freed"], true);
+    segue.fails(3, &["message", "undelete", "01M0"]);
+    assert_eq!(segue.json(&["subscriber", "remove", "bob"])["messages_kept"], 2);
+    assert_eq!(ids(&segue.json(&["message", "list", "bob"])), ["01M1", "01M2"]);
+    assert_eq!(server.totals().unwrap().trash, 0);
+}
+
+#[test]
+fn each_rule_is_set_shown_and_given_back_to_the_default() {
+    let (segue, _server) = with_messages(0);
+    let set = segue.json(&[
+        "retention",
+        "set",
+        "bob",
+        "--heard-max",
+        "20",
+        "--heard-age",
+        "90d",
+        "--unheard-max",
+        "50",
+        "--unheard-age",
+        "30d",
+        "--max-bytes",
+        "500MB",
+        "--max-seconds",
+        "7200",
+        "--scope",
+        "conversation",
+        "--trash",
+        "0",
+    ]);
+    let expected = [
+        ("heard_max", json!(20)),
+        ("heard_age_ms", json!(90 * 86_400_000_u64)),
+        ("unheard_max", json!(50)),
+        ("unheard_age_ms", json!(30 * 86_400_000_u64)),
+        ("max_bytes", json!(500_000_000)),
+        ("max_seconds", json!(7200)),
+        ("scope", json!("conversation")),
+        ("trash_ms", json!(0)),
+    ];
+    for (name, value) in &expected {
+        assert_eq!(&set[*name], value, "{name}");
+    }
+    assert_eq!(set["own"].as_array().unwrap().len(), 8);
+    let text = segue.ok(&["retention", "show", "bob"]);
+    for line in ["--heard-age    90d", "--unheard-age  30d", "--trash        0ms"] {
+        assert!(text.contains(line), "{text}");
+    }
+    let only = segue.json(&[
+        "retention",
+        "set",
+        "bob",
+        "--max-bytes",
+        "default",
+        "--scope",
+        "default",
+    ]);
+    assert_eq!(
+        (&only["max_bytes"], &only["scope"]),
+        (&json!(2_000_000_000_u64), &json!("mailbox"))
+    );
+    assert_eq!(only["heard_max"], 20, "what was not given stays");
+    for wrong in [
+        ["--scope", "all"],
+        ["--trash", "7"],
+        ["--max-bytes", "1TB"],
+        ["--heard-age", "soon"],
+    ] {
+        segue.fails(2, &["retention", "set", "bob", wrong[0], wrong[1]]);
+    }
+}
+
+#[test]
+fn the_configuration_says_what_mailboxes_do_that_say_nothing() {
+    let (segue, _server) = with_messages(1);
+    fs::write(
+        segue.dir().join("segue.toml"),
+        "[retention]\nheard_max = 0\nmax_bytes = \"none\"\ntrash = 0\nunheard_age = \"30d\"\n",
+    )
+    .unwrap();
+    let shown = segue.json(&["retention", "show", "bob"]);
+    assert_eq!((&shown["heard_max"], &shown["max_bytes"]), (&json!(0), &Value::Null));
+    assert_eq!((&shown["trash_ms"], &shown["own"]), (&json!(0), &json!([])));
+    assert_eq!(segue.json(&["message", "heard", "01M0"])["evicted"], json!(["01M0"]));
+    fs::write(segue.dir().join("segue.toml"), "[retention]\nunheard_age = \"soon\"\n").unwrap();
+    let (said, _) = segue.fails(1, &["retention", "show", "bob"]);
+    assert!(
+        said["message"].as_str().unwrap().contains("retention.unheard_age"),
+        "{said}"
+    );
+}
+
+#[test]
+fn preview_says_what_run_then_does_and_audit_what_it_has_done() {
+    let (segue, _server) = with_messages(3);
+    // All of them came on 2024-02-29.
+    segue.json(&["message", "pin", "01M2"]);
+    assert_eq!(segue.json(&["message", "pin", "01M2"])["changed"], false);
+    let set = segue.json(&["retention", "set", "bob", "--unheard-age", "30d"]);
+    assert_eq!(set["warned"], json!(["01M0", "01M1"]));
+    segue.json(&["message", "heard", "01M1"]);
+    let listed = segue.json(&["message", "list", "bob"]);
+    assert!(
+        listed[0]["warned_at"].is_string() && listed[1]["warned_at"].is_null(),
+        "{listed}"
+    );
+
+    let preview = segue.json(&["retention", "preview", "bob"]);
+    let fates: Vec<_> = preview
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["fate"].as_str().unwrap())
+        .collect();
+    assert_eq!(fates, ["later", "kept", "pinned"]);
+    assert_eq!(preview[0]["rule"], "unheard_age");
+    let when = preview[0]["at"].as_str().unwrap().to_owned();
+    assert_eq!(
+        segue.json(&["retention", "run", "bob"])["evicted"],
+        json!([]),
+        "not yet"
+    );
+    let then = segue.json(&["retention", "preview", "bob", "--at", &when]);
+    assert_eq!(
+        (&then[0]["fate"], &then[0]["rule"]),
+        (&json!("deleted"), &json!("unheard_age"))
+    );
+
+    let ran = segue.json(&["retention", "run", "--at", &when]);
+    assert_eq!(keys(&ran), sorted(["at", "evicted", "freed", "warned"]));
+    assert_eq!((&ran["at"], &ran["evicted"]), (&json!(when), &json!(["01M0"])));
+    let audit = segue.json(&["retention", "audit", "bob"]);
+    assert_eq!(
+        (&audit[0]["rule"], &audit[0]["message"], &audit[0]["allowed"]),
+        (&json!("unheard_age"), &json!("01M0"), &json!(30 * 86_400_000_u64))
+    );
+    assert!(audit[0]["found"].as_u64() > audit[0]["allowed"].as_u64());
+    assert!(segue.ok(&["retention", "audit", "bob"]).contains("unheard_age"));
+    assert_eq!(segue.json(&["message", "unpin", "01M2"])["changed"], true);
+    segue.fails(2, &["retention", "run", "--at", "tomorrow"]);
+    for command in ["preview", "run", "audit"] {
+        segue.fails(3, &["retention", command, "eve"]);
+    }
+}
+
+#[test]
+fn open_plays_with_what_is_here_and_says_what_to_install_where_nothing_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let (segue, server) = with_messages(1);
+    let programs = segue.dir().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let open = |args: &[&str]| segue.command(args).env("PATH", &programs).output().unwrap();
+    let none = open(&["message", "open", "01M0", "--json"]);
+    let said: Value = serde_json::from_slice(&none.stderr).unwrap();
+    assert_eq!((none.status.code(), &said["code"]), (Some(1), &json!("no_player")));
+    assert!(said["fix"].as_str().unwrap().contains("message export 01M0"), "{said}");
+
+    // A player that notes what it was given.
+    let player = programs.join("ffplay");
+    let noted = segue.dir().join("noted");
+    fs::write(
+        &player,
+        format!(
+            "#!/bin/sh\nfor last; do :; done\n/bin/cat \"$last\" > {}\n",
+            noted.display()
+        ),
+    )
+    .unwrap();
+    fs::set_permissions(&player, fs::Permissions::from_mode(0o755)).unwrap();
+    let played = open(&["message", "open", "01M0", "--json"]);
+    let said: Value = serde_json::from_slice(&played.stdout).unwrap();
+    assert_eq!(said, json!({"id": "01M0", "player": "ffplay"}));
+    assert_eq!(fs::read(&noted).unwrap(), b"media 0");
+    assert_eq!(
+        server.message("01M0").unwrap().heard_at_ms,
+        None,
+        "it does not count as heard"
+    );
+
+    fs::write(&player, "#!/bin/sh\nexit 3\n").unwrap();
+    let failed = open(&["message", "open", "01M0", "--json"]);
+    let said: Value = serde_json::from_slice(&failed.stderr).unwrap();
+    assert_eq!(said["code"], "player_failed");
+    segue.fails(3, &["message", "open", "01XX"]);
 }

@@ -13,6 +13,7 @@ use crate::{
     Store, StoreError,
     blobs::{Blobs, Staged},
     messages::{kind_name, media_state_name},
+    retention::enforce,
 };
 
 /// Where bytes come from.
@@ -56,11 +57,26 @@ pub enum Deposited {
 
 impl Store {
     /// Stores a message: bytes are brought in ahead, then **one transaction** commits message, media and notice.
-    /// `Ok` means acknowledged. Doing it again with the same id changes nothing.
+    /// `Ok` means acknowledged. Doing it again with the same id changes nothing. In the same transaction the mailbox's
+    /// rules make room; afterwards the place reserved for it is free.
     ///
     /// Errors: [`StoreError::Refused`] without a byte of media, [`StoreError::Full`], [`StoreError::Io`]; after an
     /// error nothing of the message is there.
     pub fn deposit(&self, deposit: Deposit) -> Result<Deposited, StoreError> {
+        self.deposit_at(deposit, crate::now_ms())
+    }
+
+    /// The same at a given wall clock.
+    pub fn deposit_at(&self, deposit: Deposit, now_ms: i64) -> Result<Deposited, StoreError> {
+        let (mailbox, id) = (deposit.message.mailbox.clone(), deposit.message.id.clone());
+        let deposited = self.bring_in(deposit, now_ms);
+        if deposited.is_ok() {
+            self.release(&mailbox, &id);
+        }
+        deposited
+    }
+
+    fn bring_in(&self, deposit: Deposit, now_ms: i64) -> Result<Deposited, StoreError> {
         let Deposit {
             message,
             media,
@@ -72,16 +88,17 @@ impl Store {
             return Ok(known);
         }
         let staged = self.stage_media(&media, poster)?;
-        let blobs = self.inner.blobs.clone();
+        let with = self.enforcement();
         let outcome = self.write(move |tx| {
             if let Some(known) = known(tx, &message.id)? {
-                staged.discard(tx, blobs.as_ref())?;
+                staged.discard(tx, with.blobs.as_ref())?;
                 return Ok(known);
             }
-            staged.link(tx, blobs.as_ref())?;
+            staged.link(tx, with.blobs.as_ref())?;
             insert(tx, &message, &media_type, &staged)?;
             tx.prepare_cached("INSERT INTO notice (message, event, created_at) VALUES (?, 'message.committed', ?)")?
-                .execute(params![message.id, crate::now_ms()])?;
+                .execute(params![message.id, now_ms])?;
+            enforce(tx, &with, &message.mailbox, now_ms, None)?;
             Ok(Deposited::New)
         });
         if outcome.is_err() {
@@ -103,12 +120,13 @@ impl Store {
         duration_ms: u64,
     ) -> Result<bool, StoreError> {
         let staged = self.stage_media(&media, poster)?;
-        let blobs = self.inner.blobs.clone();
+        let with = self.enforcement();
         let (id, media_type) = (id.to_owned(), media_type.to_owned());
         let outcome = self.write(move |tx| {
-            let (old, old_poster, state): (i64, Option<i64>, String) = tx
-                .prepare_cached("SELECT media, poster, media_state FROM message WHERE id = ?")?
-                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            let blobs = &with.blobs;
+            let (old, old_poster, state, mailbox): (i64, Option<i64>, String, String) = tx
+                .prepare_cached("SELECT media, poster, media_state, mailbox FROM message WHERE id = ?")?
+                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", &id))?;
             if state != media_state_name(MediaState::Raw) {
@@ -132,6 +150,8 @@ impl Store {
             for old in [Some(old), old_poster].into_iter().flatten() {
                 blobs.drop_bytes(tx, crate::blobs::BlobId(old))?;
             }
+            // It may need more room than its raw recording did.
+            enforce(tx, &with, &mailbox, crate::now_ms(), None)?;
             Ok(true)
         });
         if outcome.is_err() {

@@ -24,23 +24,25 @@ mod writer;
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rusqlite::{Connection, params};
+use segue_mailbox::Retention;
 
 pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use messages::Exported;
-pub use retention::MarkOutcome;
+pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
 pub use subscribers::Found;
 
 use blobs::{Blobs, SqliteBlobs, Stager};
 use readers::Readers;
+use retention::Reservations;
 use writer::Writer;
 
 /// Held by the server that works on a data directory.
@@ -65,6 +67,9 @@ struct Inner {
     blobs: Arc<dyn Blobs>,
     stager: Stager,
     data_dir: PathBuf,
+    /// The rules of mailboxes that say nothing themselves.
+    defaults: Mutex<Retention>,
+    reservations: Reservations,
     _lock: Option<fs::File>,
 }
 
@@ -81,14 +86,18 @@ impl std::fmt::Debug for Store {
 pub struct Totals {
     /// Subscribers.
     pub subscribers: u64,
-    /// Messages.
+    /// Messages in mailboxes.
     pub messages: u64,
     /// Those of them that nobody has heard.
     pub unheard: u64,
     /// Those whose media is a raw spool.
     pub raw: u64,
-    /// Bytes of all messages.
+    /// Bytes of all messages in mailboxes.
     pub message_bytes: u64,
+    /// Messages in the trash.
+    pub trash: u64,
+    /// Their bytes.
+    pub trash_bytes: u64,
     /// Ended calls.
     pub calls: u64,
 }
@@ -150,6 +159,8 @@ impl Store {
                 blobs: Arc::new(SqliteBlobs),
                 stager,
                 data_dir: data_dir.to_owned(),
+                defaults: Mutex::default(),
+                reservations: Reservations::default(),
                 _lock: lock,
             }),
         })
@@ -173,9 +184,12 @@ impl Store {
     pub fn totals(&self) -> Result<Totals, StoreError> {
         self.read(|db| {
             let totals = db.query_row(
-                "SELECT (SELECT count(*) FROM subscriber), count(*), count(*) FILTER (WHERE heard_at IS NULL),
-                        count(*) FILTER (WHERE media_state = 'raw'), coalesce(sum(bytes), 0),
-                        (SELECT count(*) FROM call)
+                "SELECT (SELECT count(*) FROM subscriber), count(*) FILTER (WHERE deleted_at IS NULL),
+                        count(*) FILTER (WHERE deleted_at IS NULL AND heard_at IS NULL),
+                        count(*) FILTER (WHERE media_state = 'raw'),
+                        coalesce(sum(bytes) FILTER (WHERE deleted_at IS NULL), 0),
+                        (SELECT count(*) FROM call), count(*) FILTER (WHERE deleted_at IS NOT NULL),
+                        coalesce(sum(bytes) FILTER (WHERE deleted_at IS NOT NULL), 0)
                  FROM message",
                 params![],
                 |row| {
@@ -186,6 +200,8 @@ impl Store {
                         raw: row.get(3)?,
                         message_bytes: row.get(4)?,
                         calls: row.get(5)?,
+                        trash: row.get(6)?,
+                        trash_bytes: row.get(7)?,
                     })
                 },
             )?;
@@ -272,6 +288,7 @@ mod tests {
                 media_state: MediaState::Ready,
                 bytes: 0,
                 interrupted: false,
+                keeping: segue_mailbox::Keeping::default(),
             },
             media: MediaSource::Bytes(media),
             media_type: "audio/ogg".to_owned(),
@@ -322,7 +339,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         store.deposit(deposit("01A", vec![7; 12_000_000])).unwrap();
-        store.delete_message("01A").unwrap();
+        store.free_message("01A").unwrap();
         let pages = || {
             store
                 .read(|db| Ok(db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?))

@@ -1,9 +1,9 @@
-//! Reading and deleting messages.
+//! Reading messages, and their end.
 
 use std::io::Write;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use segue_mailbox::{Kind, MediaState, Message};
+use segue_mailbox::{Keeping, Kind, MediaState, Message};
 
 use crate::{
     Store, StoreError,
@@ -12,7 +12,7 @@ use crate::{
 
 /// The columns of a [`Message`], in the order [`message`] reads them.
 const COLUMNS: &str = "id, mailbox, call_id, sip_call_id, caller, caller_name, received_at, heard_at, duration_ms, \
-                       kind, media_state, bytes, interrupted";
+                       kind, media_state, bytes, interrupted, pinned, warned_at, deleted_at, deleted_by";
 
 /// What was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +24,19 @@ pub struct Exported {
 }
 
 impl Store {
-    /// One message. Error: [`StoreError::NotFound`].
+    /// One message, also in the trash. Error: [`StoreError::NotFound`].
     pub fn message(&self, id: &str) -> Result<Message, StoreError> {
         self.read(|db| one(db, "id = ?", id)?.ok_or_else(|| StoreError::not_found("message", id)))
     }
 
     /// A mailbox's messages, oldest first.
     pub fn messages(&self, mailbox: &str) -> Result<Vec<Message>, StoreError> {
-        self.read(|db| many(db, "mailbox = ? ORDER BY id", [mailbox]))
+        self.read(|db| many(db, "mailbox = ? AND deleted_at IS NULL ORDER BY id", [mailbox]))
+    }
+
+    /// The messages in a mailbox's trash, oldest first.
+    pub fn trash(&self, mailbox: &str) -> Result<Vec<Message>, StoreError> {
+        self.read(|db| many(db, "mailbox = ? AND deleted_at IS NOT NULL ORDER BY id", [mailbox]))
     }
 
     /// Messages whose media is still the raw spool, oldest first, at most `max`.
@@ -77,23 +82,17 @@ impl Store {
                 .transpose()
         })
     }
-
-    /// Deletes a message with its media and notices. Error: [`StoreError::NotFound`].
-    pub fn delete_message(&self, id: &str) -> Result<(), StoreError> {
-        let id = id.to_owned();
-        let blobs = self.inner.blobs.clone();
-        self.write(move |tx| {
-            if delete(tx, blobs.as_ref(), &id)? {
-                Ok(())
-            } else {
-                Err(StoreError::not_found("message", &id))
-            }
-        })
-    }
 }
 
-/// Deletes a message inside a transaction; `false` when there is none. Its id is remembered as gone.
-pub(crate) fn delete(tx: &Connection, blobs: &dyn Blobs, id: &str) -> Result<bool, StoreError> {
+/// Puts a message into the trash inside a transaction.
+pub(crate) fn to_trash(tx: &Connection, id: &str, now_ms: i64, by: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE message SET deleted_at = ?, deleted_by = ? WHERE id = ?")?
+        .execute(params![now_ms, by, id])?;
+    Ok(())
+}
+
+/// Frees a message inside a transaction; `false` when there is none. Its id is remembered as gone.
+pub(crate) fn free(tx: &Connection, blobs: &dyn Blobs, id: &str) -> Result<bool, StoreError> {
     let bytes: Option<(i64, Option<i64>)> = tx
         .prepare_cached("SELECT media, poster FROM message WHERE id = ?")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -149,6 +148,12 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         },
         bytes: row.get(11)?,
         interrupted: row.get(12)?,
+        keeping: Keeping {
+            pinned: row.get(13)?,
+            warned_at_ms: row.get(14)?,
+            deleted_at_ms: row.get(15)?,
+            deleted_by: row.get(16)?,
+        },
     })
 }
 

@@ -71,7 +71,7 @@ fn a_deleted_message_does_not_come_back_from_its_spool() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     store.deposit(deposit("01A", "bob", b"media")).unwrap();
-    store.delete_message("01A").unwrap();
+    store.free_message("01A").unwrap();
     assert_eq!(store.deposit(deposit("01A", "bob", b"media")).unwrap(), Deposited::Gone);
     assert!(store.messages("bob").unwrap().is_empty());
 }
@@ -83,7 +83,7 @@ fn deleting_leaves_no_bytes_and_no_notice() {
     let mut given = deposit("01A", "bob", &pattern(600_000));
     given.poster = Some(vec![1, 2, 3]);
     store.deposit(given).unwrap();
-    store.delete_message("01A").unwrap();
+    store.free_message("01A").unwrap();
     for table in ["message", "blob", "blob_chunk", "notice"] {
         assert_eq!(
             count(dir.path(), &format!("SELECT count(*) FROM {table}")),
@@ -92,7 +92,7 @@ fn deleting_leaves_no_bytes_and_no_notice() {
         );
     }
     assert_eq!(
-        store.delete_message("01A"),
+        store.free_message("01A"),
         Err(StoreError::NotFound {
             what: "message",
             name: "01A".to_owned()
@@ -159,7 +159,7 @@ fn a_message_deleted_while_it_is_read_is_read_to_its_end() {
     impl std::io::Write for DeletesAtFirstPiece<'_> {
         fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
             if self.got.is_empty() {
-                self.store.delete_message("01A").unwrap();
+                self.store.free_message("01A").unwrap();
             }
             self.got.extend_from_slice(piece);
             Ok(piece.len())
@@ -195,7 +195,7 @@ fn many_at_once_are_each_answered_for_themselves() {
                         Deposited::New
                     );
                     // A failing write in the same transaction must not take the others with it.
-                    assert!(store.delete_message("no-such-message").is_err());
+                    assert!(store.free_message("no-such-message").is_err());
                     assert_eq!(exported(store, &id), id.as_bytes());
                 }
             });

@@ -150,9 +150,9 @@ fn check(store: &Store, dir: &Path) {
     assert_eq!(messages[1].from_name.as_deref(), Some("Ann"));
     assert_eq!(exported(store, "01A"), pattern(600_000));
     assert_eq!(exported(store, "01B"), [1, 2, 3]);
-    assert_eq!(store.retention("bob").unwrap().heard_max, Some(7));
+    assert_eq!(store.retention("bob").unwrap().effective.heard_max, Some(7));
     assert_eq!(
-        store.retention("eve").unwrap().heard_max,
+        store.retention("eve").unwrap().effective.heard_max,
         None,
         "no limit stays no limit"
     );

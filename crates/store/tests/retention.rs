@@ -3,15 +3,20 @@
 
 mod fixture;
 
-use std::collections::BTreeMap;
+use fixture::{count, deposit, subscriber};
+use segue_mailbox::{Limit, OwnRules, Retention, Scope};
+use segue_store::{Deleted, Fate, MarkOutcome, Store, StoreError};
 
-use fixture::{deposit, subscriber};
-use rand::{RngExt, SeedableRng, rngs::StdRng};
-use segue_mailbox::Retention;
-use segue_store::{MarkOutcome, Store, StoreError};
+const DAY: i64 = 24 * 60 * 60 * 1000;
+const RECEIVED: i64 = 1_700_000_000_000;
 
-fn at_most(n: u32) -> Retention {
-    Retention { heard_max: Some(n) }
+fn at_most(n: u32) -> impl FnOnce(&mut OwnRules) + Send + 'static {
+    move |own| own.heard_max = Limit::At(n)
+}
+
+/// A subscriber's rules set, everything else left to the defaults; what went.
+fn set(store: &Store, now_ms: i64, change: impl FnOnce(&mut OwnRules) + Send + 'static) -> Vec<String> {
+    store.set_retention("bob", now_ms, change).unwrap().evicted
 }
 
 fn mailbox_of(n: u32) -> (tempfile::TempDir, Store) {
@@ -31,7 +36,7 @@ fn ids(store: &Store) -> Vec<String> {
 #[test]
 fn marking_one_heard_past_the_threshold_takes_the_oldest_heard() {
     let (_dir, store) = mailbox_of(5);
-    store.set_retention("bob", at_most(2)).unwrap();
+    set(&store, 0, at_most(2));
     assert!(store.mark_heard("m3", 10).unwrap().evicted.is_empty());
     assert!(store.mark_heard("m1", 20).unwrap().evicted.is_empty());
     assert_eq!(store.mark_heard("m4", 30).unwrap().evicted, ["m3"]);
@@ -44,15 +49,15 @@ fn a_lower_threshold_acts_at_once() {
     for (i, id) in ["m2", "m0", "m3"].iter().enumerate() {
         store.mark_heard(id, i as i64).unwrap();
     }
-    assert_eq!(store.set_retention("bob", at_most(1)).unwrap(), ["m2", "m0"]);
+    assert_eq!(set(&store, 5, at_most(1)), ["m2", "m0"]);
     assert_eq!(ids(&store), ["m1", "m3"]);
-    assert_eq!(store.retention("bob").unwrap(), at_most(1));
+    assert_eq!(store.retention("bob").unwrap().effective.heard_max, Some(1));
 }
 
 #[test]
 fn unheard_ones_stay_however_many() {
     let (_dir, store) = mailbox_of(20);
-    assert!(store.set_retention("bob", at_most(0)).unwrap().is_empty());
+    assert!(set(&store, 0, at_most(0)).is_empty());
     assert_eq!(ids(&store).len(), 20);
     assert_eq!(store.mark_heard("m7", 1).unwrap().evicted, ["m7"]);
     assert_eq!(ids(&store).len(), 19);
@@ -61,10 +66,10 @@ fn unheard_ones_stay_however_many() {
 #[test]
 fn one_marked_unheard_again_no_longer_counts() {
     let (_dir, store) = mailbox_of(3);
-    store.set_retention("bob", at_most(1)).unwrap();
+    set(&store, 0, at_most(1));
     store.mark_heard("m0", 1).unwrap();
-    assert!(store.mark_unheard("m0").unwrap().changed);
-    assert!(!store.mark_unheard("m0").unwrap().changed);
+    assert!(store.mark_unheard("m0", 1).unwrap().changed);
+    assert!(!store.mark_unheard("m0", 1).unwrap().changed);
     assert!(store.mark_heard("m1", 2).unwrap().evicted.is_empty());
     assert_eq!(ids(&store).len(), 3);
 }
@@ -75,7 +80,7 @@ fn another_mailbox_is_not_touched() {
     store.put_subscriber(subscriber("eve")).unwrap();
     store.deposit(deposit("e0", "eve", b"x")).unwrap();
     store.mark_heard("e0", 1).unwrap();
-    store.set_retention("bob", at_most(0)).unwrap();
+    set(&store, 0, at_most(0));
     store.mark_heard("m0", 2).unwrap();
     assert_eq!(store.messages("eve").unwrap().len(), 1);
 }
@@ -90,7 +95,7 @@ fn two_readers_mark_one_message_and_one_of_them_does_it() {
             marks.into_iter().map(|m| m.join().unwrap()).collect()
         });
         assert_eq!(outcomes.iter().filter(|o| o.changed).count(), 1, "round {round}");
-        assert!(store.mark_unheard("m0").unwrap().changed);
+        assert!(store.mark_unheard("m0", 1).unwrap().changed);
     }
 }
 
@@ -102,7 +107,7 @@ fn an_unknown_subscriber_has_no_rules() {
         Err(StoreError::NotFound { what: "subscriber", .. })
     ));
     assert!(matches!(
-        store.set_retention("eve", at_most(1)),
+        store.set_retention("eve", 0, at_most(1)),
         Err(StoreError::NotFound { .. })
     ));
     assert!(matches!(
@@ -111,96 +116,214 @@ fn an_unknown_subscriber_has_no_rules() {
     ));
 }
 
-/// The rules in their plainest form, beside which the store is run.
-#[derive(Default)]
-struct Reference {
-    /// id -> (mailbox, heard_at)
-    messages: BTreeMap<String, (String, Option<i64>)>,
-    heard_max: BTreeMap<String, u32>,
-}
-
-impl Reference {
-    fn enforce(&mut self, mailbox: &str) {
-        let Some(&max) = self.heard_max.get(mailbox) else {
-            return;
-        };
-        loop {
-            let heard: Vec<(i64, String)> = self
-                .messages
-                .iter()
-                .filter(|(_, (m, _))| m == mailbox)
-                .filter_map(|(id, (_, at))| at.map(|at| (at, id.clone())))
-                .collect();
-            if heard.len() <= max as usize {
-                return;
-            }
-            self.messages.remove(&heard.iter().min().unwrap().1);
-        }
-    }
+fn pinned(store: &Store, id: &str) -> bool {
+    store.message(id).unwrap().keeping.pinned
 }
 
 #[test]
-fn any_order_of_doings_ends_as_the_plain_rules_say() {
-    for seed in 0..12 {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        let mut reference = Reference::default();
-        for user in ["a", "b"] {
-            store.put_subscriber(subscriber(user)).unwrap();
-        }
-        for step in 0..120_i64 {
-            let mailbox = if rng.random_bool(0.7) { "a" } else { "b" };
-            let known: Vec<String> = reference.messages.keys().cloned().collect();
-            let some_id = (!known.is_empty()).then(|| known[rng.random_range(0..known.len())].clone());
-            match (rng.random_range(0..10), some_id) {
-                (0..=2, _) | (_, None) => {
-                    let id = format!("{:06}", rng.random_range(0..1_000_000));
-                    if let std::collections::btree_map::Entry::Vacant(place) = reference.messages.entry(id.clone()) {
-                        store.deposit(deposit(&id, mailbox, b"media")).unwrap();
-                        place.insert((mailbox.to_owned(), None));
-                    }
-                }
-                (3..=6, Some(id)) => {
-                    // Marks of the same millisecond are wanted: the id decides then.
-                    let at = step / 3;
-                    let changed = store.mark_heard(&id, at).unwrap().changed;
-                    let (owner, heard_at) = reference.messages.get_mut(&id).unwrap();
-                    assert_eq!(changed, heard_at.is_none());
-                    heard_at.get_or_insert(at);
-                    let owner = owner.clone();
-                    reference.enforce(&owner);
-                }
-                (7, Some(id)) => {
-                    store.mark_unheard(&id).unwrap();
-                    reference.messages.get_mut(&id).unwrap().1 = None;
-                }
-                (8, Some(id)) => {
-                    store.delete_message(&id).unwrap();
-                    reference.messages.remove(&id);
-                }
-                (_, Some(_)) => {
-                    let max = rng.random_range(0..5);
-                    store.set_retention(mailbox, at_most(max)).unwrap();
-                    reference.heard_max.insert(mailbox.to_owned(), max);
-                    reference.enforce(mailbox);
-                }
-            }
-            for user in ["a", "b"] {
-                let got: Vec<(String, Option<i64>)> = store
-                    .messages(user)
-                    .unwrap()
-                    .into_iter()
-                    .map(|m| (m.id, m.heard_at_ms))
-                    .collect();
-                let expected: Vec<(String, Option<i64>)> = reference
-                    .messages
-                    .iter()
-                    .filter(|(_, (m, _))| m == user)
-                    .map(|(id, (_, at))| (id.clone(), *at))
-                    .collect();
-                assert_eq!(got, expected, "seed {seed}, step {step}, mailbox {user}");
-            }
-        }
+fn what_the_rules_take_goes_to_the_trash_and_comes_back_from_it() {
+    let (dir, store) = mailbox_of(3);
+    set(&store, 0, at_most(1));
+    store.mark_heard("m0", 10).unwrap();
+    assert_eq!(store.mark_heard("m1", 20).unwrap().evicted, ["m0"]);
+    let trash = store.trash("bob").unwrap();
+    assert_eq!(trash[0].id, "m0");
+    assert_eq!(trash[0].keeping.deleted_at_ms, Some(20));
+    assert_eq!(trash[0].keeping.deleted_by.as_deref(), Some("heard_max"));
+    assert_eq!(store.totals().unwrap().trash, 1);
+
+    // The rule would take it again at once.
+    let refused = store.undelete_message("m0", false, 30).unwrap_err();
+    assert!(refused.fix().contains("--pin"), "{}", refused.fix());
+    assert_eq!(ids(&store), ["m1", "m2"]);
+    assert!(store.undelete_message("m0", true, 30).unwrap().changed);
+    assert!(!store.undelete_message("m0", true, 30).unwrap().changed);
+    assert_eq!((ids(&store).len(), pinned(&store, "m0")), (3, true));
+    assert_eq!(store.message("m0").unwrap().heard_at_ms, Some(10), "as it was");
+    // Unpinned, it counts again.
+    assert_eq!(store.pin_message("m0", false, 40).unwrap().evicted, ["m0"]);
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM retention_audit"), 2);
+}
+
+#[test]
+fn what_somebody_deletes_is_in_the_trash_for_seven_days() {
+    let (dir, store) = mailbox_of(2);
+    let until_ms = RECEIVED + 7 * DAY;
+    assert_eq!(
+        store.delete_message("m0", RECEIVED).unwrap(),
+        Deleted::ToTrash { until_ms }
+    );
+    assert_eq!(store.delete_message("m0", RECEIVED + 5).unwrap(), Deleted::Already);
+    assert!(matches!(store.mark_heard("m0", 9), Err(StoreError::Refused { .. })));
+    assert_eq!(
+        fixture::exported(&store, "m0"),
+        b"media",
+        "one may look before one undeletes"
+    );
+    assert!(store.run_retention(None, until_ms - 1).unwrap().is_empty());
+    assert_eq!(store.run_retention(None, until_ms).unwrap().freed, ["m0"]);
+    assert!(matches!(store.message("m0"), Err(StoreError::NotFound { .. })));
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 1);
+    let audit = store.retention_audit("bob").unwrap();
+    assert_eq!((audit[0].rule.as_str(), audit[0].found), ("trash", 7 * DAY as u64));
+
+    store.free_message("m1").unwrap();
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 0);
+    assert_eq!(
+        store.retention_audit("bob").unwrap().len(),
+        1,
+        "only automatic deletions are audited"
+    );
+}
+
+#[test]
+fn a_trash_of_zero_frees_at_once_also_what_is_in_it() {
+    let (dir, store) = mailbox_of(3);
+    store.delete_message("m0", 5).unwrap();
+    set(&store, 6, |own| own.trash_ms = Some(0));
+    assert!(matches!(store.message("m0"), Err(StoreError::NotFound { .. })));
+    assert_eq!(store.delete_message("m1", 7).unwrap(), Deleted::Freed);
+    set(&store, 8, at_most(0));
+    assert_eq!(store.mark_heard("m2", 9).unwrap().evicted, ["m2"]);
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 0);
+    let rules: Vec<_> = store
+        .retention_audit("bob")
+        .unwrap()
+        .into_iter()
+        .map(|row| row.rule)
+        .collect();
+    assert_eq!(rules, ["trash", "heard_max"]);
+}
+
+#[test]
+fn pinned_messages_are_neither_counted_nor_deleted() {
+    let (_dir, store) = mailbox_of(3);
+    assert!(store.pin_message("m0", true, 0).unwrap().changed);
+    assert!(!store.pin_message("m0", true, 0).unwrap().changed);
+    set(&store, 0, |own| {
+        own.heard_max = Limit::At(1);
+        own.heard_age_ms = Limit::At(DAY as u64);
+        own.unheard_age_ms = Limit::At(DAY as u64);
+        own.max_bytes = Limit::At(10);
+    });
+    store.mark_heard("m0", 1).unwrap();
+    assert!(
+        store.mark_heard("m1", 2).unwrap().evicted.is_empty(),
+        "the pinned one is not counted"
+    );
+    store.run_retention(None, RECEIVED + 400 * DAY).unwrap();
+    store.run_retention(None, RECEIVED + 500 * DAY).unwrap();
+    assert_eq!(ids(&store), ["m0"]);
+}
+
+#[test]
+fn an_unheard_message_goes_no_sooner_than_seven_days_after_its_warning() {
+    let (dir, store) = mailbox_of(1);
+    // Lowered to a day, long after: the warning comes at once, the end a week later.
+    let now = RECEIVED + 100 * DAY;
+    let changed = store
+        .set_retention("bob", now, |own| own.unheard_age_ms = Limit::At(DAY as u64))
+        .unwrap();
+    assert_eq!((changed.warned, changed.evicted), (vec!["m0".to_owned()], vec![]));
+    assert_eq!(
+        count(
+            dir.path(),
+            "SELECT count(*) FROM notice WHERE event = 'message.expires'"
+        ),
+        1
+    );
+    assert!(store.run_retention(None, now + 7 * DAY - 1).unwrap().is_empty());
+    let fate = Fate::Later {
+        at_ms: now + 7 * DAY,
+        rule: segue_mailbox::Rule::UnheardAge,
+    };
+    assert_eq!(store.foresee_retention("bob", now).unwrap()[0].fate, fate);
+    // The rule gone and back: warned of anew.
+    set(&store, now, |own| own.unheard_age_ms = Limit::Off);
+    set(&store, now + DAY, |own| own.unheard_age_ms = Limit::At(DAY as u64));
+    assert!(store.run_retention(None, now + 8 * DAY - 1).unwrap().is_empty());
+    assert_eq!(store.run_retention(None, now + 8 * DAY).unwrap().evicted, ["m0"]);
+    let audit = &store.retention_audit("bob").unwrap()[0];
+    assert_eq!((audit.rule.as_str(), audit.allowed), ("unheard_age", DAY as u64));
+    assert_eq!((audit.found, audit.warned_at_ms), (108 * DAY as u64, Some(now + DAY)));
+}
+
+#[test]
+fn a_message_that_was_heard_and_is_unheard_again_is_warned_of_anew() {
+    let (_dir, store) = mailbox_of(1);
+    let now = RECEIVED + 100 * DAY;
+    set(&store, now, |own| own.unheard_age_ms = Limit::At(DAY as u64));
+    store.mark_heard("m0", now + 1).unwrap();
+    store.mark_unheard("m0", now + 8 * DAY).unwrap();
+    assert_eq!(store.run_retention(None, now + 8 * DAY).unwrap().warned, ["m0"]);
+    assert_eq!(store.run_retention(None, now + 15 * DAY).unwrap().evicted, ["m0"]);
+}
+
+#[test]
+fn bytes_make_heard_ones_go_in_the_deposit_and_unheard_ones_stay() {
+    let (_dir, store) = mailbox_of(3);
+    store.mark_heard("m2", 1).unwrap();
+    store.mark_heard("m0", 2).unwrap();
+    set(&store, 3, |own| own.max_bytes = Limit::At(16));
+    assert_eq!(ids(&store).len(), 3);
+    store.deposit(deposit("m3", "bob", b"media")).unwrap();
+    assert_eq!(ids(&store), ["m0", "m1", "m3"], "the oldest heard made room");
+    for id in ["m4", "m5", "m6"] {
+        store.deposit(deposit(id, "bob", b"media")).unwrap();
     }
+    assert_eq!(ids(&store), ["m1", "m3", "m4", "m5", "m6"], "no unheard one ever does");
+    let audit = store.retention_audit("bob").unwrap();
+    assert_eq!(
+        (audit[0].message.as_str(), audit[0].allowed, audit[0].found),
+        ("m2", 16, 20)
+    );
+}
+
+#[test]
+fn in_conversation_scope_one_caller_does_not_push_out_another() {
+    let (_dir, store) = mailbox_of(2);
+    let mut other = deposit("n0", "bob", b"media");
+    other.message.from = "sip:other@127.0.0.1:5070;transport=tcp".to_owned();
+    store.deposit(other).unwrap();
+    set(&store, 0, |own| {
+        own.heard_max = Limit::At(1);
+        own.scope = Some(Scope::Conversation);
+    });
+    store.mark_heard("n0", 1).unwrap();
+    assert!(store.mark_heard("m0", 2).unwrap().evicted.is_empty());
+    assert_eq!(store.mark_heard("m1", 3).unwrap().evicted, ["m0"]);
+    let audit = store.retention_audit("bob").unwrap();
+    assert_eq!(audit[0].conversation.as_deref(), Some("a@127.0.0.1"));
+    // Back to one mailbox: acts at once.
+    assert_eq!(set(&store, 4, |own| own.scope = None), ["n0"]);
+}
+
+#[test]
+fn defaults_hold_where_a_mailbox_says_nothing() {
+    let (_dir, store) = mailbox_of(2);
+    store.set_retention_defaults(Retention {
+        heard_max: Some(1),
+        heard_age_ms: Some(DAY as u64),
+        ..Retention::default()
+    });
+    store.mark_heard("m0", 1).unwrap();
+    assert_eq!(store.mark_heard("m1", 2).unwrap().evicted, ["m0"]);
+    assert_eq!(store.run_retention(None, DAY + 2).unwrap().evicted, ["m1"]);
+    store.put_subscriber(subscriber("eve")).unwrap();
+    for id in ["e0", "e1"] {
+        store.deposit(deposit(id, "eve", b"x")).unwrap();
+        store.set_retention("eve", 0, |own| own.heard_max = Limit::Off).unwrap();
+        assert!(store.mark_heard(id, 5).unwrap().evicted.is_empty());
+    }
+    assert_eq!(store.retention("eve").unwrap().effective.heard_age_ms, Some(DAY as u64));
+}
+
+#[test]
+fn one_run_frees_more_than_one_transaction_takes() {
+    let (_dir, store) = mailbox_of(450);
+    for i in 0..450 {
+        store.delete_message(&format!("m{i}"), 0).unwrap();
+    }
+    assert_eq!(store.run_retention(None, 7 * DAY).unwrap().freed.len(), 450);
+    assert_eq!(store.totals().unwrap().trash, 0);
 }

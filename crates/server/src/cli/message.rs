@@ -1,4 +1,4 @@
-//! `segue message list|export|heard|unheard|delete`.
+//! `segue message list|export|open|heard|unheard|pin|unpin|delete|undelete`.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 use clap::Subcommand as ClapSubcommand;
 use segue_mailbox::{MediaState, Message, State};
 use segue_records::UnixMs;
-use segue_store::{Exported, Store, StoreError};
+use segue_store::{Deleted, Exported, MarkOutcome, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::{
@@ -27,6 +27,9 @@ pub enum Command {
     List {
         /// The subscriber
         user: User,
+        /// Those in the trash instead
+        #[arg(long)]
+        trash: bool,
     },
     /// Write a message's media to a file; it does not count as heard
     Export {
@@ -34,6 +37,11 @@ pub enum Command {
         id: String,
         /// The file to write; replaced if it exists
         file: PathBuf,
+    },
+    /// Play a message here; it does not count as heard
+    Open {
+        /// The message
+        id: String,
     },
     /// Mark a message heard
     Heard {
@@ -45,18 +53,45 @@ pub enum Command {
         /// The message
         id: String,
     },
-    /// Delete a message
+    /// Keep a message whatever the rules: none counts or deletes it
+    Pin {
+        /// The message
+        id: String,
+    },
+    /// Let the rules count and delete a message again
+    Unpin {
+        /// The message
+        id: String,
+    },
+    /// Delete a message: it goes to the trash
     Delete {
         /// The message
         id: String,
+        /// Free it at once; nothing brings it back
+        #[arg(long)]
+        now: bool,
+    },
+    /// Bring a message back from the trash
+    Undelete {
+        /// The message
+        id: String,
+        /// And pin it, so that no rule takes it again
+        #[arg(long)]
+        pin: bool,
     },
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     match command {
-        Command::List { user: User(user) } => {
-            let messages = store.messages(&user)?;
+        Command::List {
+            user: User(user),
+            trash,
+        } => {
+            let messages = match trash {
+                true => store.trash(&user)?,
+                false => store.messages(&user)?,
+            };
             if messages.is_empty() {
                 // An empty mailbox is no error; one that is not there is.
                 store.subscriber(&user)?;
@@ -65,7 +100,10 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             context.out.rows(
                 messages.iter().map(row).collect(),
                 &columns,
-                &format!("no messages for {user}"),
+                &match trash {
+                    true => format!("nothing in the trash of {user}"),
+                    false => format!("no messages for {user}"),
+                },
             )
         }
         Command::Export { id, file } => {
@@ -75,35 +113,93 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 format!("wrote {} ({media_type}, {bytes} bytes)", file.display())
             })
         }
+        Command::Open { id } => {
+            let message = store.message(&id)?;
+            let player = super::play::play(&store, &message, context.out.is_watched())?;
+            let value = json!({"id": id, "player": player});
+            context.out.object(&value, || format!("played {id} with {player}"))
+        }
         Command::Heard { id } => {
             let marked = store.mark_heard(&id, now_ms())?;
             let value = json!({"id": id, "state": "heard", "changed": marked.changed, "evicted": marked.evicted});
-            context.out.object(&value, || {
-                let mut text = match marked.changed {
-                    true => format!("{id} is heard"),
-                    false => format!("{id} was heard already"),
-                };
-                if !marked.evicted.is_empty() {
-                    text.push_str(&format!("; past the threshold, deleted: {}", marked.evicted.join(", ")));
-                }
-                text
-            })
+            say(
+                context,
+                &value,
+                marked,
+                &format!("{id} is heard"),
+                &format!("{id} was heard already"),
+            )
         }
         Command::Unheard { id } => {
-            let marked = store.mark_unheard(&id)?;
+            let marked = store.mark_unheard(&id, now_ms())?;
             let value = json!({"id": id, "state": "unheard", "changed": marked.changed});
-            context.out.object(&value, || match marked.changed {
-                true => format!("{id} is unheard"),
-                false => format!("{id} was unheard already"),
+            say(
+                context,
+                &value,
+                marked,
+                &format!("{id} is unheard"),
+                &format!("{id} was unheard already"),
+            )
+        }
+        Command::Pin { id } => pin(context, &store, &id, true),
+        Command::Unpin { id } => pin(context, &store, &id, false),
+        Command::Delete { id, now } => {
+            let deleted = match now {
+                true => store.free_message(&id).map(|()| Deleted::Freed)?,
+                false => store.delete_message(&id, now_ms())?,
+            };
+            let until = match deleted {
+                Deleted::ToTrash { until_ms } => Some(UnixMs(until_ms).rfc3339()),
+                Deleted::Already | Deleted::Freed => None,
+            };
+            let value = json!({
+                "id": id, "deleted": true, "changed": deleted != Deleted::Already, "freed": deleted == Deleted::Freed,
+                "undelete_until": until,
+            });
+            context.out.object(&value, || match (deleted, &until) {
+                (Deleted::Already, _) => format!("{id} is in the trash already; --now frees it"),
+                (_, Some(until)) => {
+                    format!("{id} is in the trash until {until}; 'segue message undelete {id}' brings it back")
+                }
+                (_, None) => format!("deleted {id}"),
             })
         }
-        Command::Delete { id } => {
-            store.delete_message(&id)?;
-            context
-                .out
-                .object(&json!({"id": id, "deleted": true}), || format!("deleted {id}"))
+        Command::Undelete { id, pin } => {
+            let back = store.undelete_message(&id, pin, now_ms())?;
+            let value = json!({"id": id, "deleted": false, "changed": back.changed, "evicted": back.evicted});
+            say(
+                context,
+                &value,
+                back,
+                &format!("{id} is back"),
+                &format!("{id} was not in the trash"),
+            )
         }
     }
+}
+
+fn pin(context: &Context, store: &Store, id: &str, pinned: bool) -> Result<(), Failure> {
+    let done = store.pin_message(id, pinned, now_ms())?;
+    let value = json!({"id": id, "pinned": pinned, "changed": done.changed, "evicted": done.evicted});
+    let word = if pinned { "pinned" } else { "unpinned" };
+    say(
+        context,
+        &value,
+        done,
+        &format!("{id} is {word}"),
+        &format!("{id} was {word} already"),
+    )
+}
+
+/// What a change did, and what the rules took.
+fn say(context: &Context, value: &Value, done: MarkOutcome, now: &str, already: &str) -> Result<(), Failure> {
+    context.out.object(value, || {
+        let mut text = if done.changed { now } else { already }.to_owned();
+        if !done.evicted.is_empty() {
+            text.push_str(&format!("; past the threshold, deleted: {}", done.evicted.join(", ")));
+        }
+        text
+    })
 }
 
 /// Writes beside the target and renames, so that a failure leaves no half file in its place.
@@ -154,6 +250,20 @@ fn row(message: &Message) -> Row {
     if message.interrupted {
         notes.push("interrupted");
     }
+    if message.keeping.pinned {
+        notes.push("pinned");
+    }
+    let keeping = &message.keeping;
+    let dated = match (keeping.deleted_at_ms, keeping.warned_at_ms) {
+        (Some(at), _) => Some(format!(
+            "deleted {} by {}",
+            UnixMs(at).rfc3339(),
+            keeping.deleted_by.as_deref().unwrap_or("somebody")
+        )),
+        (None, Some(at)) => Some(format!("will go, warned {}", UnixMs(at).rfc3339())),
+        (None, None) => None,
+    };
+    notes.extend(dated.as_deref());
     let from = match &message.from_name {
         Some(name) => format!("{name} <{}>", message.from),
         None => message.from.clone(),
@@ -191,6 +301,10 @@ pub fn json_row(message: &Message) -> Value {
         "media_state": message.media_state,
         "bytes": message.bytes,
         "interrupted": message.interrupted,
+        "pinned": message.keeping.pinned,
+        "warned_at": message.keeping.warned_at_ms.map(|at| UnixMs(at).rfc3339()),
+        "deleted_at": message.keeping.deleted_at_ms.map(|at| UnixMs(at).rfc3339()),
+        "deleted_by": message.keeping.deleted_by,
     })
 }
 

@@ -6,9 +6,10 @@ mod config;
 mod doctor;
 mod message;
 mod output;
+mod play;
 mod retention;
 mod subscriber;
-mod value;
+pub mod value;
 mod wait;
 
 use std::{
@@ -125,12 +126,16 @@ impl Context {
                 self.scratch.get_or_init(|| made)
             }
         };
-        Ok(Store::open(scratch.path())?)
+        let store = Store::open(scratch.path())?;
+        store.set_retention_defaults(self.config.retention);
+        Ok(store)
     }
 
     /// The store of the configured data directory, made if there is none.
     fn new_store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(&self.config.data_dir)?)
+        let store = Store::open(&self.config.data_dir)?;
+        store.set_retention_defaults(self.config.retention);
+        Ok(store)
     }
 }
 

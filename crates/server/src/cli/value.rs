@@ -2,8 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use segue_mailbox::{Limit, Scope};
 use segue_policy::Ring;
 use segue_sip_wire::Uri;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A length of time: `[0-9]+(ms|s|m|h|d)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +76,147 @@ impl FromStr for Count {
     fn from_str(text: &str) -> Result<Count, String> {
         text.parse()
             .map(Count)
-            .map_err(|_| format!("a number of messages (0 to {}) or 'none'", u32::MAX))
+            .map_err(|_| format!("a number of messages (0 to {})", u32::MAX))
+    }
+}
+
+/// A number of bytes: `[0-9]+(kB|MB|GB|KiB|MiB|GiB)?`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bytes, String> {
+        let wrong = || "a number of bytes, or with kB, MB, GB, KiB, MiB or GiB, e.g. 500MB".to_owned();
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit: u64 = match unit {
+            "" => 1,
+            "kB" => 1_000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit))
+            .filter(|bytes| i64::try_from(*bytes).is_ok())
+            .map(Bytes)
+            .ok_or_else(wrong)
+    }
+}
+
+/// A number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub u64);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seconds, String> {
+        text.parse::<u32>()
+            .map(|seconds| Seconds(u64::from(seconds)))
+            .map_err(|_| format!("a number of seconds (0 to {})", u32::MAX))
+    }
+}
+
+/// A new value for a limit: `none` for no limit, `default` for the configuration's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewLimit<T>(pub Limit<T>);
+
+impl<T: FromStr<Err = String>> FromStr for NewLimit<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NewLimit<T>, String> {
+        match text {
+            "none" => Ok(NewLimit(Limit::Off)),
+            "default" => Ok(NewLimit(Limit::Default)),
+            _ => text
+                .parse()
+                .map(|value| NewLimit(Limit::At(value)))
+                .map_err(|e| format!("{e}; or 'none', or 'default'")),
+        }
+    }
+}
+
+impl<T> NewLimit<T> {
+    /// The limit, each value taken out of its form on the command line.
+    pub fn limit<U>(self, value: impl FnOnce(T) -> U) -> Limit<U> {
+        match self.0 {
+            Limit::Default => Limit::Default,
+            Limit::Off => Limit::Off,
+            Limit::At(given) => Limit::At(value(given)),
+        }
+    }
+}
+
+/// How long the trash keeps messages: a duration, or `0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trash(pub u64);
+
+impl FromStr for Trash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Trash, String> {
+        match text {
+            "0" => Ok(Trash(0)),
+            _ => text
+                .parse()
+                .map(|DurationMs(ms)| Trash(ms))
+                .map_err(|e: String| format!("{e}; or 0, which frees at once")),
+        }
+    }
+}
+
+/// A new value for something that has a default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrDefault<T>(pub Option<T>);
+
+impl<T: FromStr<Err = String>> FromStr for OrDefault<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OrDefault<T>, String> {
+        if text == "default" {
+            return Ok(OrDefault(None));
+        }
+        text.parse()
+            .map(|value| OrDefault(Some(value)))
+            .map_err(|e| format!("{e}; or 'default'"))
+    }
+}
+
+/// What limits count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeName(pub Scope);
+
+impl FromStr for ScopeName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ScopeName, String> {
+        Scope::from_name(text)
+            .map(ScopeName)
+            .ok_or_else(|| "'mailbox' or 'conversation'".to_owned())
+    }
+}
+
+/// A moment, Unix milliseconds: RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub i64);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Moment, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok())
+            .map(Moment)
+            .ok_or_else(|| "a moment as RFC 3339 writes it, e.g. 2026-03-01T12:00:00Z".to_owned())
     }
 }
 
@@ -199,6 +341,43 @@ mod tests {
             "9999999999999999d",
         ] {
             assert!(text.parse::<DurationMs>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_a_number_and_maybe_a_unit() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1500", 1_500),
+            ("2kB", 2_000),
+            ("500MB", 500_000_000),
+            ("1GiB", 1 << 30),
+        ] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "GB", "-1", "1.5GB", "1 GB", "1gb", "99999999999GB"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_value_none_or_default() {
+        assert_eq!("20".parse(), Ok(NewLimit(Limit::At(Count(20)))));
+        assert_eq!("none".parse(), Ok(NewLimit::<Count>(Limit::Off)));
+        assert_eq!("default".parse(), Ok(NewLimit::<Count>(Limit::Default)));
+        assert!("-1".parse::<NewLimit<Count>>().is_err());
+        assert_eq!("0".parse(), Ok(OrDefault(Some(Trash(0)))));
+        assert_eq!("7d".parse(), Ok(OrDefault(Some(Trash(604_800_000)))));
+        assert!("7".parse::<Trash>().is_err());
+    }
+
+    #[test]
+    fn moments_are_rfc_3339_whatever_the_zone() {
+        for text in ["1970-01-01T00:00:01.250Z", "1970-01-01T01:00:01.250+01:00"] {
+            assert_eq!(text.parse(), Ok(Moment(1_250)), "{text}");
+        }
+        for text in ["", "now", "2026-03-01", "2026-03-01T12:00:00"] {
+            assert!(text.parse::<Moment>().is_err(), "{text}");
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use segue_mailbox::Limit;
 use serde_json::{Value, json};
 
 use super::{Config, value::Raw};
+use crate::cli::value::{Bytes, Count, DurationMs, NewLimit, ScopeName, Seconds, Trash};
 
 /// One key.
 pub struct Key {
@@ -126,6 +128,54 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.record_silence_ms),
     },
     Key {
+        name: "retention.heard_max",
+        meaning: "how many heard messages a mailbox keeps unless it says otherwise, or \"none\"",
+        set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.retention.heard_max = v),
+        get: |c| json!(c.retention.heard_max),
+    },
+    Key {
+        name: "retention.heard_age",
+        meaning: "how long after its hearing a message goes, e.g. \"30d\", or \"none\"",
+        set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.retention.heard_age_ms = v),
+        get: |c| json!(c.retention.heard_age_ms),
+    },
+    Key {
+        name: "retention.unheard_max",
+        meaning: "how many unheard messages a mailbox takes, or \"none\"",
+        set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.retention.unheard_max = v),
+        get: |c| json!(c.retention.unheard_max),
+    },
+    Key {
+        name: "retention.unheard_age",
+        meaning: "how old an unheard message goes, 7 days after a warning at the earliest, or \"none\"",
+        set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.retention.unheard_age_ms = v),
+        get: |c| json!(c.retention.unheard_age_ms),
+    },
+    Key {
+        name: "retention.max_bytes",
+        meaning: "how many bytes of messages a mailbox takes, e.g. \"500MB\", or \"none\"",
+        set: |c, raw| limit(raw, |Bytes(n)| n).map(|v| c.retention.max_bytes = v),
+        get: |c| json!(c.retention.max_bytes),
+    },
+    Key {
+        name: "retention.max_seconds",
+        meaning: "how many seconds of messages a mailbox takes, or \"none\"",
+        set: |c, raw| limit(raw, |Seconds(n)| n).map(|v| c.retention.max_seconds = v),
+        get: |c| json!(c.retention.max_seconds),
+    },
+    Key {
+        name: "retention.scope",
+        meaning: "what these limits count together, \"mailbox\" or \"conversation\" (one caller's messages)",
+        set: |c, raw| raw.text()?.parse().map(|ScopeName(v)| c.retention.scope = v),
+        get: |c| json!(c.retention.scope.name()),
+    },
+    Key {
+        name: "retention.trash",
+        meaning: "how long a deleted message can be had back, e.g. \"7d\"; 0: it is freed at once",
+        set: |c, raw| raw.shown().parse().map(|Trash(ms)| c.retention.trash_ms = ms),
+        get: |c| json!(c.retention.trash_ms),
+    },
+    Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
         set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),
@@ -146,6 +196,15 @@ fn log_filter(raw: &Raw) -> Result<String, String> {
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{error}; use e.g. \"info\" or \"segue_sip=debug,info\"")),
+    }
+}
+
+/// A limit as the command line takes it, `none` for no limit.
+fn limit<T: std::str::FromStr<Err = String>, U>(raw: &Raw, value: impl FnOnce(T) -> U) -> Result<Option<U>, String> {
+    match raw.shown().parse::<NewLimit<T>>()?.limit(value) {
+        Limit::At(value) => Ok(Some(value)),
+        Limit::Off => Ok(None),
+        Limit::Default => Err("leave the key out for its default".to_owned()),
     }
 }
 

@@ -16,6 +16,8 @@ use std::{
 pub use keys::{KEYS, Key};
 pub use profiles::load as load_profiles;
 
+use segue_mailbox::Retention;
+
 use crate::failure::Failure;
 use place::Position;
 use value::Raw;
@@ -55,6 +57,8 @@ pub struct Config {
     pub record_max_ms: u64,
     /// Silence that ends an audio recording, milliseconds.
     pub record_silence_ms: u64,
+    /// The rules of mailboxes that set none of their own.
+    pub retention: Retention,
     /// Fixes tags, Call-IDs, SSRCs and ports.
     pub test_seed: Option<u64>,
     sources: Vec<(&'static str, Source)>,
@@ -110,11 +114,18 @@ impl Default for Config {
             record_min_ms: 1_000,
             record_max_ms: 180_000,
             record_silence_ms: 10_000,
+            retention: Retention {
+                max_bytes: Some(QUOTA_BYTES),
+                ..Retention::default()
+            },
             test_seed: None,
             sources: Vec::new(),
         }
     }
 }
+
+/// What a mailbox may hold unless somebody says otherwise: some hours of video.
+const QUOTA_BYTES: u64 = 2_000_000_000;
 
 /// The file read when none is named.
 const DEFAULT_FILE: &str = "segue.toml";

@@ -45,6 +45,14 @@ impl Raw {
         }
     }
 
+    /// A number or string as it was written; anything else is no value of any form.
+    pub fn shown(&self) -> String {
+        match self {
+            Raw::Text(text) => text.trim().to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// An integer within bounds, as a number or in a string.
     pub fn number(&self, bounds: RangeInclusive<u64>) -> Result<u64, String> {
         let number = match self {
