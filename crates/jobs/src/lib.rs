@@ -1,4 +1,4 @@
-//! What may wait: finalising recordings, salvage, clips.
+//! What may wait: finalising recordings, salvage, clips, age rules.
 //!
 //! The heavy work is done by worker processes ([`WorkerPool`]); here it is decided what is asked of them, and what becomes of a recording
 //! when they fail. Everything here blocks: call it from a thread of its own.
@@ -6,6 +6,7 @@
 pub mod clips;
 mod deposit;
 mod depositor;
+mod keeper;
 mod pool;
 mod process;
 mod recording;
@@ -13,4 +14,5 @@ mod work;
 
 pub use deposit::{DepositError, DepositOutcome};
 pub use depositor::Depositor;
+pub use keeper::{Clocks, Keeper, KeeperThread, RETENTION_EVERY, Turn};
 pub use pool::{WorkerCommand, WorkerError, WorkerPool};

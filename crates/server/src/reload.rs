@@ -22,6 +22,14 @@ const LIVE: &[&str] = &[
     "record.min_ms",
     "record.max_ms",
     "record.silence_ms",
+    "retention.heard_max",
+    "retention.heard_age",
+    "retention.unheard_max",
+    "retention.unheard_age",
+    "retention.max_bytes",
+    "retention.max_seconds",
+    "retention.scope",
+    "retention.trash",
 ];
 
 /// What the command line said about where the configuration is.
@@ -71,6 +79,7 @@ fn take_live(config: &mut Config, new: Config) {
     config.profiles_dir = new.profiles_dir;
     config.drain_ms = new.drain_ms;
     config.log = new.log;
+    config.retention = new.retention;
     config.record_min_ms = new.record_min_ms;
     config.record_max_ms = new.record_max_ms;
     config.record_silence_ms = new.record_silence_ms;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
-use segue_jobs::{DepositOutcome, Depositor, WorkerCommand, WorkerPool};
+use segue_jobs::{Clocks, DepositOutcome, Depositor, Keeper, RETENTION_EVERY, WorkerCommand, WorkerPool};
 use segue_media::{Media, MediaConfig};
 use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
 use segue_store::Store;
@@ -116,6 +116,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
     let depositor = Depositor::start(store.clone(), pool, spool_dir.clone()).map_err(spooled)?;
     depositor.salvage().map_err(spooled)?;
+    let _keeper = Keeper::new(store.clone())
+        .start(RETENTION_EVERY, clocks)
+        .map_err(|e| system("the thread of the retention rules cannot start", &e))?;
     let deposits = Arc::new(Deposits(depositor));
 
     let seed = match config.test_seed {
@@ -153,7 +156,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     // Before anybody is told that we are ready: from here a signal is an order.
     let signals = Signals::listen().map_err(|e| system("signals cannot be listened to", &e))?;
     let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
-    tokio::spawn(obey(signals, orders, config, given, log));
+    tokio::spawn(obey(signals, orders, config, given, log, store.clone()));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
     if let Some(path) = ready_file {
         write_ready(path, &ready)?;
@@ -254,6 +257,20 @@ fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u6
     }
 }
 
+/// For retention: the monotonic one goes on while the machine sleeps.
+fn clocks() -> Clocks {
+    use rustix::time::{ClockId, clock_gettime};
+    let mono = clock_gettime(ClockId::Boottime);
+    let ms = mono
+        .tv_sec
+        .saturating_mul(1_000)
+        .saturating_add(mono.tv_nsec / 1_000_000);
+    Clocks {
+        mono_ms: u64::try_from(ms).unwrap_or(0),
+        wall_ms: crate::cli::now_ms(),
+    }
+}
+
 /// The workers are this same program.
 fn worker_pool() -> Result<WorkerPool, Failure> {
     let program = std::env::current_exe().map_err(|e| system("this program's own file cannot be found", &e))?;
@@ -325,7 +342,14 @@ fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
 }
 
 /// Makes orders of signals, as long as the shard takes them.
-async fn obey(mut signals: Signals, orders: mpsc::Sender<Order>, mut config: Config, given: Given, log: Log) {
+async fn obey(
+    mut signals: Signals,
+    orders: mpsc::Sender<Order>,
+    mut config: Config,
+    given: Given,
+    log: Log,
+    store: Store,
+) {
     let mut draining = false;
     loop {
         let order = match signals.next().await {
@@ -342,6 +366,7 @@ async fn obey(mut signals: Signals, orders: mpsc::Sender<Order>, mut config: Con
                     Ok(reloaded) => {
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
+                        store.set_retention_defaults(config.retention);
                         order
                     }
                 }

@@ -114,27 +114,27 @@ fn ages(rules: &Retention, kept: &[Kept], now_ms: i64, acts: &mut Vec<Act>, gone
             continue;
         };
         let id = message.id.clone();
-        match (rule, message.warned_at_ms) {
+        let warned = match (rule, message.warned_at_ms) {
             (Rule::UnheardAge, None) => {
                 if found >= allowed.saturating_sub(WARNING_MS) {
                     acts.push(Act::Warn { id });
                 }
+                continue;
             }
-            (Rule::UnheardAge, Some(warned_at_ms))
-                if age(now_ms, warned_at_ms).is_none_or(|warned| warned < WARNING_MS) => {}
-            _ if found >= allowed => {
-                gone.insert(id.clone());
-                acts.push(delete(
-                    rules,
-                    Deletion {
-                        id,
-                        rule,
-                        allowed,
-                        found,
-                    },
-                ));
-            }
-            _ => {}
+            (Rule::UnheardAge, Some(warned_at_ms)) => age(now_ms, warned_at_ms).is_some_and(|ms| ms >= WARNING_MS),
+            _ => true,
+        };
+        if warned && found >= allowed {
+            gone.insert(id.clone());
+            acts.push(delete(
+                rules,
+                Deletion {
+                    id,
+                    rule,
+                    allowed,
+                    found,
+                },
+            ));
         }
     }
 }

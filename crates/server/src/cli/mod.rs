@@ -24,6 +24,7 @@ use segue_store::Store;
 use tempfile::TempDir;
 
 use crate::{config::Config, failure::Failure, reload::Given};
+pub use message::now_ms;
 use output::Output;
 
 /// Holds a caller on the callee's video clip, then connects them; or keeps a video message.
