@@ -129,8 +129,10 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             }
             let changed = store.set_retention(&user, now_ms(), move |own| rules.change(own))?;
             let mut value = object(&user, &changed.rules);
-            value["evicted"] = json!(changed.evicted);
-            value["warned"] = json!(changed.warned);
+            if let Some(fields) = value.as_object_mut() {
+                fields.insert("evicted".to_owned(), json!(changed.evicted));
+                fields.insert("warned".to_owned(), json!(changed.warned));
+            }
             context.out.object(&value, || {
                 let mut text = sentences(&user, &changed.rules);
                 for (ids, did) in [(&changed.evicted, "deleted at once"), (&changed.warned, "warned of")] {
