@@ -77,6 +77,14 @@ pub(crate) fn play_command(
     })
 }
 
+/// `Poster` from a cache that was loaded at the look-up.
+pub(crate) fn poster_command(clip: &ClipUse, playing: Option<&BTreeMap<i64, Renditions>>) -> Result<Command, String> {
+    let renditions = playing.and_then(|playing| playing.get(&clip.clip));
+    let video = clip.video.and_then(|profile| renditions?.get(&profile).cloned());
+    let video = video.ok_or_else(|| format!("clip {} is not loaded", clip.clip))?;
+    Ok(Command::Poster { video })
+}
+
 /// `Record` into the spool file of the message.
 pub(crate) fn record_command(
     spool_dir: &Path,

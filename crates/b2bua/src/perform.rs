@@ -23,7 +23,7 @@ use crate::{
     Admission, CallKey, ClipCache, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     look_up::{Answer, look_up},
-    packet_path::{media_event, play_command, record_command},
+    packet_path::{media_event, play_command, poster_command, record_command},
     places::Place,
     refusals::RefusalLog,
 };
@@ -450,6 +450,13 @@ impl Performer {
                     },
                 );
                 return self.end_if(key, refused);
+            }
+            MediaAction::Poster { clip } => {
+                match poster_command(&clip, self.playing.get(&key)) {
+                    Ok(command) => drop(self.command(key, command)),
+                    Err(why) => tracing::warn!(call = key.0, why, "there is no picture to stand in"),
+                }
+                return;
             }
             MediaAction::Bridge { leg } => {
                 let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });

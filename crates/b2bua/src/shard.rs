@@ -469,7 +469,13 @@ impl Shard {
         let Some(session) = entry.legs.get(&leg).map(|l| l.session) else {
             return;
         };
+        let offers = matches!(action, LegAction::Offer { .. });
         if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
+            if offers {
+                // Somebody waits for what becomes of it. The caller of this polls on.
+                let refused = Input::Leg(leg, LegEvent::OfferRefused { status: 491 });
+                entry.call.handle(refused, now);
+            }
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
         }

@@ -69,13 +69,15 @@ fn thousandths(q: &str) -> u16 {
 pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
     Some(match event {
         Event::Incoming { .. } | Event::Refused { .. } => return None,
-        Event::Prack { session, .. } => (session, LegEvent::Prack),
+        Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
+        // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
+        Event::Prack { session, sdp }
+        | Event::Acked {
+            session,
+            sdp: sdp @ Some(_),
+        } => (session, LegEvent::OfferAnswered { sdp }),
         Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
         Event::Cancelled { session } => (session, LegEvent::Cancelled),
-        Event::Acked {
-            session,
-            sdp: Some(sdp),
-        } => (session, LegEvent::OfferAnswered { sdp: Some(sdp) }),
         Event::Acked { session, sdp: None } => (session, LegEvent::Acked),
         Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
         Event::Provisional { session, response } => {
@@ -118,8 +120,8 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         ),
         Event::Offer { session, sdp } => (session, LegEvent::Offer { sdp }),
         Event::OfferAnswered { session, sdp } => (session, LegEvent::OfferAnswered { sdp }),
-        // Calls make no offers of their own yet, and answer the peers' at once.
-        Event::OfferRefused { .. } | Event::OfferWithdrawn { .. } => return None,
+        Event::OfferRefused { session, status } => (session, LegEvent::OfferRefused { status }),
+        Event::OfferWithdrawn { session } => (session, LegEvent::OfferWithdrawn),
         Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
         Event::Key { session, press } => {
             let duration_ms = press.duration_ms.into();
@@ -188,6 +190,7 @@ pub(crate) fn perform(
         LegAction::Bye { reason } => endpoint.bye(now, session, reason),
         LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
         LegAction::RefuseOffer { status } => endpoint.refuse_offer(now, session, status),
+        LegAction::Offer { sdp } => endpoint.offer(now, session, sdp),
         LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
         LegAction::TellKey { key, duration_ms } => {
             let duration_ms = u16::try_from(duration_ms).unwrap_or(u16::MAX);

@@ -13,6 +13,7 @@ use crate::{
     cx::Cx,
     io::{LegAction, LegId, MediaAction, Ports},
     legs::Leg,
+    offers::remember,
     reason,
 };
 
@@ -36,6 +37,18 @@ pub(crate) struct Branch {
     pub answer: Option<Agreed>,
     /// The streams as last agreed.
     pub agreed: Option<Agreed>,
+    /// It has said that it takes no offers within the session.
+    pub refuses_offers: bool,
+}
+
+impl Branch {
+    /// A later agreement than the first.
+    pub fn agree(&mut self, agreed: Agreed) {
+        if let Some(answer) = &mut self.answer {
+            remember(answer, &agreed);
+        }
+        self.agreed = Some(agreed);
+    }
 }
 
 impl Branches {
@@ -120,6 +133,7 @@ impl Cx {
             side: None,
             answer: None,
             agreed: None,
+            refuses_offers: false,
         });
         let leg = LegId(u32::try_from(self.legs.b.0.len()).ok()?);
         self.media(MediaAction::Open { leg });
@@ -137,15 +151,13 @@ impl Cx {
 
     /// A branch has its ports: INVITE, offering what A was answered. Whether it was sent.
     pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
-        let Some(like) = self.a.answer().cloned() else {
+        let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let Ok(sdp) = self.offer_to_target(&mut side) else {
             return false;
         };
-        let session_id = self.ids.session_id();
         let Some(branch) = self.legs.b.get_mut(leg).filter(|b| b.leg == Leg::Leasing) else {
             return false;
         };
-        let mut side = Side::new(session_id, ports.address, ports.audio, ports.video);
-        let sdp = side.offer(&like);
         branch.side = Some(side);
         branch.leg = Leg::Inviting;
         let target = branch.target.clone();
@@ -173,6 +185,7 @@ impl Cx {
         let agreed = side.read_answer(&answer)?;
         branch.answer = Some(agreed.clone());
         branch.agreed = Some(agreed.clone());
+        self.settle_with_callee(&agreed)?;
         self.media(MediaAction::Configure {
             leg,
             audio: agreed.audio,

@@ -5,24 +5,65 @@ use segue_records::CallResult;
 use crate::{
     cx::Cx,
     ending::Ending,
-    io::{LegId, MediaAction, MediaEvent},
+    io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent},
     legs::{CallerGone, Seen},
     phase::Phase,
     reason,
+    renditions::clip_use,
 };
 
 /// A and B talk.
 #[derive(Debug)]
 pub(crate) struct Bridged {
     callee: LegId,
+    lookup: Box<Lookup>,
 }
 
 impl Bridged {
     /// The callee has answered on this leg and its streams are configured.
-    pub fn begin(callee: LegId, cx: &mut Cx) -> Phase {
+    pub fn begin(callee: LegId, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         cx.answer_a();
-        cx.media(MediaAction::Bridge { leg: callee });
-        Phase::Bridged(Bridged { callee })
+        let bridged = Bridged { callee, lookup };
+        // An offer of ours in the 200 has its answer with the ACK.
+        if !cx.awaits_caller() {
+            bridged.connect(cx);
+        }
+        Phase::Bridged(bridged)
+    }
+
+    fn connect(&self, cx: &mut Cx) {
+        if let Some(poster) = self.poster(cx) {
+            cx.media(MediaAction::Poster { clip: poster });
+        }
+        cx.media(MediaAction::Bridge { leg: self.callee });
+        cx.bridged = Some(self.callee);
+    }
+
+    /// A picture for A, should nothing else be shown.
+    fn poster(&self, cx: &Cx) -> Option<ClipUse> {
+        let answer = cx.a.answer()?;
+        let clips = [&self.lookup.clip, &self.lookup.greeting, &self.lookup.beep];
+        let pictures = clips.into_iter().flatten().filter_map(|clip| clip_use(clip, answer));
+        let mut pictures = pictures.filter(|clip| clip.video.is_some());
+        pictures.next().map(|clip| ClipUse { audio: None, ..clip })
+    }
+
+    /// A's ACK is there: from now on it can be offered something.
+    fn acked(self, cx: &mut Cx) -> Phase {
+        if cx.bridged.is_none() {
+            if cx.a.answer().is_none() {
+                cx.end_branches(reason::NO_COMMON_MEDIA);
+                cx.end_a(488, reason::NO_COMMON_MEDIA);
+                let why = "The callee answered; the caller's answer to our offer could not be used";
+                return Ending::begin(cx, CallResult::Failed, Some(488), why);
+            }
+            self.connect(cx);
+            cx.align(LegId::A);
+        }
+        if cx.a.foreign_video.is_some() {
+            cx.align(self.callee);
+        }
+        Phase::Bridged(self)
     }
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
@@ -61,7 +102,7 @@ impl Bridged {
                     format!("The callee answered; then no more RTP came from the {who}"),
                 )
             }
-            Seen::Key { leg, key, told } => {
+            Seen::Key { leg, key, told } if cx.bridged.is_some() => {
                 let to = if leg == LegId::A { self.callee } else { LegId::A };
                 cx.pass_key_on(to, key, told);
                 Phase::Bridged(self)
@@ -76,7 +117,9 @@ impl Bridged {
                     "The callee answered; the operator ended the call",
                 )
             }
+            Seen::CallerAnswered => self.acked(cx),
             Seen::Pracked
+            | Seen::Key { .. }
             | Seen::CalleeProgress { .. }
             | Seen::CalleeAnswered { .. }
             | Seen::CalleeFailed { .. }

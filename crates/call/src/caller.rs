@@ -3,12 +3,14 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use segue_policy::Reliable;
-use segue_sdp::{Agreed, Choice, Codec, Description, Format, SdpError, Side};
+use segue_sdp::{Agreed, Choice, Codec, Description, Format, SdpError, Side, Stream, Warning};
 
 use crate::{
     cx::Cx,
     io::{Incoming, LegAction, LegId, MediaAction, Ports},
     legs::Leg,
+    offers::remember,
+    settling::Waits,
 };
 
 /// Most different provisional responses of B that A is told of.
@@ -26,9 +28,17 @@ pub(crate) struct Caller {
     unpracked: VecDeque<bool>,
     /// Provisional statuses said after the answer.
     told: Vec<u16>,
-    side: Option<Side>,
+    pub side: Option<Side>,
     /// The streams as last agreed.
     pub agreed: Option<Agreed>,
+    /// What the description waits for, while there is no answer.
+    pub waits: Waits,
+    /// Video that A offers in formats which only another peer can show: it is brought in when there is one.
+    pub foreign_video: Option<Stream>,
+    /// Why A's answer to our offer could not be used.
+    pub trouble: Option<Warning>,
+    /// It has said that it takes no offers within the session.
+    pub refuses_offers: bool,
 }
 
 /// Whether A has the answer.
@@ -62,12 +72,35 @@ impl Caller {
             told: Vec::new(),
             side: None,
             agreed: None,
+            waits: Waits::No,
+            foreign_video: None,
+            trouble: None,
+            refuses_offers: false,
         }
     }
 
     /// What was answered first: what B is offered and clips are chosen for, whatever A held or moved since.
     pub fn answer(&self) -> Option<&Agreed> {
         self.answer.as_ref()
+    }
+
+    /// Whether provisional responses go with 100rel.
+    pub fn is_reliable(&self) -> bool {
+        self.reliable
+    }
+
+    /// The first agreement.
+    pub fn set_answer(&mut self, agreed: Agreed) {
+        self.answer = Some(agreed.clone());
+        self.agreed = Some(agreed);
+    }
+
+    /// A later one.
+    pub fn agree(&mut self, agreed: Agreed) {
+        if let Some(answer) = &mut self.answer {
+            remember(answer, &agreed);
+        }
+        self.agreed = Some(agreed);
     }
 
     /// Our side, with what was answered first.
@@ -108,8 +141,8 @@ impl Cx {
             video: agreed.video.clone(),
         });
         self.a.side = Some(side);
-        self.a.answer = Some(agreed.clone());
-        self.a.agreed = Some(agreed);
+        self.a.foreign_video = offer.foreign_video().filter(|_| agreed.video.is_none());
+        self.a.set_answer(agreed);
         Ok(())
     }
 
@@ -128,6 +161,12 @@ impl Cx {
             }
         }
         MediaMay::StartNow
+    }
+
+    /// Give A our offer in a reliable 183.
+    pub fn give_reliably(&mut self, sdp: Arc<[u8]>) {
+        self.a.given = Given::Reliably;
+        self.progress(183, Some(sdp));
     }
 
     /// Whether A has the answer already.
@@ -163,7 +202,18 @@ impl Cx {
     /// 200 to A: for B, or for the mailbox.
     pub fn answer_a(&mut self) {
         if self.legs.a == Leg::Inviting {
+            let ours = match &mut self.a.waits {
+                Waits::ForOffer(ours) => ours.take(),
+                _ => None,
+            };
+            if ours.is_some() {
+                self.a.waits = Waits::ForAnswer;
+            }
             let sdp = match self.a.given {
+                _ if ours.is_some() => {
+                    self.a.given = Given::Reliably;
+                    ours
+                }
                 Given::Reliably => None,
                 Given::No | Given::Unreliably => self.a.answer.as_ref().map(|a| a.sdp.clone()),
             };

@@ -12,6 +12,7 @@ use crate::{
     io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction},
     keys::Keys,
     legs::{Leg, Legs},
+    passing::Passing,
 };
 
 /// Most switches that a record keeps.
@@ -27,6 +28,10 @@ pub(crate) struct Cx {
     pub legs: Legs,
     /// A's offer and answer.
     pub a: Caller,
+    /// The leg that A is bridged to.
+    pub bridged: Option<LegId>,
+    /// An offer of one side that the other is being asked.
+    pub passing: Option<Passing>,
     pub record: CallRecord,
     /// Keys that may be told once more, another way.
     pub keys: Keys,
@@ -74,6 +79,8 @@ impl Cx {
             a: Caller::new(&invite),
             legs: Legs::new(),
             keys: Keys::default(),
+            bridged: None,
+            passing: None,
             clip_trouble: None,
             first_clip_packet: None,
             early_until: later(now.mono, config.early_max_ms),

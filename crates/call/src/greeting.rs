@@ -36,6 +36,8 @@ enum Step {
     Pracking {
         greeting: ClipUse,
     },
+    /// A offered nothing: our offer is in the 200, the ACK brings the answer.
+    Agreeing,
     Greeting {
         until: Instant,
     },
@@ -46,6 +48,9 @@ enum Step {
 
 impl Greeting {
     pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if cx.a.answer().is_none() {
+            return Greeting::settle(missed, lookup, cx);
+        }
         let greeting = lookup
             .greeting
             .as_ref()
@@ -81,9 +86,35 @@ impl Greeting {
         }
     }
 
+    /// A's description was left open until now.
+    fn settle(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        match cx.settle_for_mailbox(&lookup) {
+            Err(error) => {
+                cx.end_a(missed.status_for_a(), reason::NORMAL);
+                let why = format!("{}; the caller could leave no message: {error}", missed.sentence);
+                Ending::begin(cx, CallResult::Failed, Some(missed.cause), why)
+            }
+            Ok(()) if cx.a.answer().is_some() => Greeting::begin(missed, lookup, cx),
+            Ok(()) => {
+                cx.answer_a();
+                let step = Step::Agreeing;
+                Phase::Greeting(Greeting { missed, lookup, step })
+            }
+        }
+    }
+
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         let Greeting { missed, lookup, step } = self;
         match (step, seen) {
+            (Step::Agreeing, Seen::CallerAnswered) if cx.a.answer().is_some() => Greeting::begin(missed, lookup, cx),
+            (Step::Agreeing, Seen::CallerAnswered) => {
+                cx.end_a(488, reason::NO_COMMON_MEDIA);
+                let why = format!(
+                    "{}; the caller's answer to our offer could not be used",
+                    missed.sentence
+                );
+                Ending::begin(cx, CallResult::Failed, Some(missed.cause), why)
+            }
             (Step::Pracking { greeting }, Seen::Pracked) => Greeting::play(missed, lookup, greeting, cx),
             (Step::Pracking { .. }, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
             (
@@ -145,7 +176,7 @@ impl Greeting {
 
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
-            Step::Pracking { .. } => None,
+            Step::Pracking { .. } | Step::Agreeing => None,
             Step::Greeting { until } | Step::Beeping { until } => Some(until),
         }
     }

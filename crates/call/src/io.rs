@@ -124,10 +124,17 @@ pub enum LegEvent {
         /// How long it was pressed, milliseconds.
         duration_ms: u64,
     },
-    /// The answer to the offer that we gave to an empty re-INVITE (in its ACK).
+    /// The peer has cancelled its re-INVITE: its `Offer` wants no answer any more.
+    OfferWithdrawn,
+    /// The answer to an offer of ours: in the PRACK or ACK of our response, or in the 2xx to our re-INVITE or UPDATE.
     OfferAnswered {
-        /// The answer; `None`: the ACK had none.
+        /// The answer; `None`: the 2xx had none.
         sdp: Option<Arc<[u8]>>,
+    },
+    /// Our re-INVITE or UPDATE was refused; the session is as it was.
+    OfferRefused {
+        /// 300 to 699.
+        status: u16,
     },
     /// A 1xx of B above 100. A reliable one has its PRACK already.
     Provisional {
@@ -231,6 +238,11 @@ pub enum LegAction {
         /// 488, 491 or 500.
         status: u16,
     },
+    /// Offer something new within the dialog: `OfferAnswered` or `OfferRefused` follows, unless the leg ends.
+    Offer {
+        /// The offer.
+        sdp: Arc<[u8]>,
+    },
     /// INFO with media_control picture_fast_update (RFC 5168), where RTCP feedback was not negotiated.
     AskKeyFrame,
     /// INFO with a key, for a peer without telephone-event.
@@ -314,6 +326,11 @@ pub enum MediaAction {
         clip: ClipUse,
         /// Start again at the end.
         looping: bool,
+    },
+    /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
+    Poster {
+        /// Which clip's first picture.
+        clip: ClipUse,
     },
     /// Connect A and B: audio at once, video at B's first key frame (PLI until it comes).
     Bridge {

@@ -40,8 +40,10 @@ pub(crate) enum Leg {
 /// An input as a phase sees it, once the legs have seen it.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    /// A's PRACK for the response with our answer.
+    /// A's PRACK for the response with our answer or our offer.
     Pracked,
+    /// A's ACK, which should have brought the answer to our offer.
+    CallerAnswered,
     /// A is gone; nothing more can or need be said to it.
     CallerGone(CallerGone),
     /// A branch's provisional response.
@@ -153,21 +155,40 @@ impl Cx {
                 gone(self, CallerGone::Cancelled)
             }
             (Leg::Answered | Leg::Up, LegEvent::Bye { reason }) => gone(self, CallerGone::HungUp { reason }),
+            // The PRACK brings the answer to our offer.
+            (Leg::Inviting, LegEvent::OfferAnswered { sdp }) if self.awaits_caller() => {
+                self.caller_answered(sdp);
+                self.pracked().then_some(Seen::Pracked)
+            }
+            // So does the ACK.
+            (Leg::Answered, LegEvent::OfferAnswered { sdp }) if self.awaits_caller() => {
+                self.legs.a = Leg::Up;
+                self.caller_answered(sdp);
+                Some(Seen::CallerAnswered)
+            }
             (Leg::Answered, LegEvent::Acked) => {
                 self.legs.a = Leg::Up;
-                None
+                Some(Seen::CallerAnswered)
             }
             (Leg::Answered | Leg::Up, LegEvent::AckTimeout) => gone(self, CallerGone::NoAck),
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Offer { sdp }) => {
                 self.re_offered(LegId::A, sdp);
                 None
             }
-            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
+            (Leg::Inviting | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
                 self.re_offer_answered(LegId::A, sdp);
                 None
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Key { key, duration_ms }) => {
                 self.pressed(LegId::A, key, Told::Info { duration_ms })
+            }
+            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferRefused { status }) => {
+                self.not_passed_on(LegId::A, status);
+                None
+            }
+            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferWithdrawn) => {
+                self.offer_withdrawn(LegId::A);
+                None
             }
             // What a caller's leg cannot say, or no longer matters.
             (
@@ -179,6 +200,7 @@ impl Cx {
                 | LegEvent::AckTimeout
                 | LegEvent::Provisional { .. }
                 | LegEvent::Answered { .. }
+                | LegEvent::OfferAnswered { .. }
                 | LegEvent::Failed { .. }
                 | LegEvent::Redirected { .. }
                 | LegEvent::CrossedCancel,
@@ -280,6 +302,14 @@ impl Cx {
                 None
             }
             (Leg::Up, LegEvent::Key { key, duration_ms }) => self.pressed(id, key, Told::Info { duration_ms }),
+            (Leg::Up, LegEvent::OfferRefused { status }) => {
+                self.not_passed_on(id, status);
+                None
+            }
+            (Leg::Up, LegEvent::OfferWithdrawn) => {
+                self.offer_withdrawn(id);
+                None
+            }
             // What a callee's leg cannot say, or no longer matters.
             (Leg::Inviting | Leg::Answered | Leg::Up, _) => None,
         }

@@ -29,12 +29,14 @@ mod legs;
 mod looking_up;
 mod missed;
 mod offers;
+mod passing;
 mod phase;
 mod reason;
 mod recording;
 mod renditions;
 mod ringing;
 mod saving;
+mod settling;
 
 pub use call::Call;
 pub use io::{

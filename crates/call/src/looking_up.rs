@@ -1,7 +1,7 @@
 //! The callee's plan is being read, then ports are leased for A.
 
 use segue_records::CallResult;
-use segue_sdp::{Description, WarnCode, Warning};
+use segue_sdp::Description;
 
 use crate::{
     cx::Cx,
@@ -26,7 +26,13 @@ pub(crate) struct LookingUp {
 #[derive(Debug)]
 enum Step {
     Asking,
-    Leasing { lookup: Box<Lookup> },
+    Leasing {
+        lookup: Box<Lookup>,
+    },
+    /// A offered nothing: our offer is out in a reliable 183, the PRACK brings the answer.
+    Agreeing {
+        lookup: Box<Lookup>,
+    },
 }
 
 impl LookingUp {
@@ -70,9 +76,8 @@ impl LookingUp {
         }
     }
 
-    pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
+    pub fn on(mut self, seen: Seen, cx: &mut Cx) -> Phase {
         match (self.step, seen) {
-            (Step::Asking, Seen::Store(StoreReply::Found(_))) if self.offer.is_none() => LookingUp::no_offer(cx),
             (Step::Asking, Seen::Store(StoreReply::Found(mut lookup))) => {
                 if let Some(ended) = LookingUp::goes_in_a_circle(&mut lookup, cx) {
                     return ended;
@@ -105,10 +110,19 @@ impl LookingUp {
                     .or(lookup.greeting.as_ref())
                     .or(lookup.beep.as_ref());
                 let preferred = |format: &_| first.is_some_and(|clip| fitting(clip, format).is_some());
-                let Some(offer) = &self.offer else {
-                    return LookingUp::no_offer(cx);
+                let Some(offer) = self.offer.take() else {
+                    if cx.offer_to_caller(&lookup, ports) {
+                        let step = Step::Agreeing { lookup };
+                        return Phase::LookingUp(LookingUp { step, ..self });
+                    }
+                    return Holding::begin(lookup, cx);
                 };
-                match cx.answer_offer(offer, ports, &preferred) {
+                let answered = if offer.is_foreign() {
+                    cx.leave_answer_to_callee(offer, ports)
+                } else {
+                    cx.answer_offer(&offer, ports, &preferred)
+                };
+                match answered {
                     Ok(()) => Holding::begin(lookup, cx),
                     Err(error) => {
                         cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
@@ -120,6 +134,13 @@ impl LookingUp {
                         )
                     }
                 }
+            }
+            (Step::Agreeing { lookup }, Seen::Pracked) if cx.a.answer().is_some() => Holding::begin(lookup, cx),
+            (Step::Agreeing { .. }, Seen::Pracked) => {
+                let warning = cx.a.trouble.take().map(|warning| warning.to_string());
+                cx.refuse_a(488, None, warning);
+                let why = "The caller's PRACK did not bring a usable answer to our offer";
+                Ending::begin(cx, CallResult::Rejected, Some(488), why)
             }
             (Step::Leasing { .. }, Seen::Media(MediaEvent::OpenFailed { leg: LegId::A, why })) => {
                 // Ports run out when the node has more calls than it was given: overload of ours, so 503.
@@ -145,6 +166,7 @@ impl LookingUp {
             (step, _) => Phase::LookingUp(LookingUp { step, ..self }),
         }
     }
+
     /// A call that would come back to us is refused before any media; so is one that may not split as often as it would.
     fn goes_in_a_circle(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
         let targets = lookup.plan.targets.len();
@@ -164,19 +186,5 @@ impl LookingUp {
             return Some(Ending::begin(cx, CallResult::Rejected, Some(440), why));
         }
         None
-    }
-
-    fn no_offer(cx: &mut Cx) -> Phase {
-        let warning = Warning::new(
-            WarnCode::Miscellaneous,
-            "An INVITE without a session description is not served yet",
-        );
-        cx.refuse_a(488, None, Some(warning.to_string()));
-        Ending::begin(
-            cx,
-            CallResult::Rejected,
-            Some(488),
-            "The INVITE had no offer, which is not served yet",
-        )
     }
 }

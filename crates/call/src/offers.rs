@@ -1,5 +1,5 @@
-//! Offers within a running session: hold, resume, a phone that moves. Each leg is answered by us; the other leg hears nothing of it
-//! yet, the anchor merely stops sending to a side that holds.
+//! Offers within a running session: hold, resume, a phone that moves, another codec. On a bridge the other side is asked
+//! (`passing.rs`); before and after that, A is answered by us.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
 impl Cx {
     /// A re-INVITE or UPDATE of a peer. Unusable offers leave the session as it was (RFC 3261 §14.2).
     pub fn re_offered(&mut self, leg: LegId, sdp: Option<Arc<[u8]>>) {
-        let Some((side, first)) = self.side_of(leg) else {
+        let Some((side, _)) = self.side_of(leg) else {
             self.leg(leg, LegAction::RefuseOffer { status: 500 });
             return;
         };
@@ -23,39 +23,75 @@ impl Cx {
             self.leg(leg, LegAction::AcceptOffer { sdp: ours });
             return;
         };
-        let choice = kept(first);
-        match Description::parse(&sdp).and_then(|offer| side.answer(&offer, choice)) {
-            Ok(agreed) => {
-                let sdp = agreed.sdp.clone();
-                self.configure_again(leg, agreed);
-                self.leg(leg, LegAction::AcceptOffer { sdp });
+        match Description::parse(&sdp) {
+            Ok(offer) => {
+                if !self.pass_on(leg, &offer) {
+                    self.answer_here(leg, &offer);
+                }
             }
             Err(_) => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
         }
     }
 
+    /// Answer an offer in the codecs in use, without asking anybody.
+    pub fn answer_here(&mut self, leg: LegId, offer: &Description) {
+        let answered = self.side_of(leg).and_then(|(side, first)| {
+            let choice = kept(first);
+            side.answer(offer, choice).ok()
+        });
+        match answered {
+            Some(agreed) => {
+                let sdp = agreed.sdp.clone();
+                self.configure_again(leg, agreed);
+                self.leg(leg, LegAction::AcceptOffer { sdp });
+            }
+            None => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
+        }
+    }
+
     /// The answer to an offer of ours. One that cannot be used leaves the streams as they were.
     pub fn re_offer_answered(&mut self, leg: LegId, sdp: Option<Arc<[u8]>>) {
+        if self.passed_on(leg, sdp.as_ref()) {
+            return;
+        }
         if let Some((side, _)) = self.side_of(leg)
             && let Some(sdp) = sdp
             && let Ok(agreed) = Description::parse(&sdp).and_then(|answer| side.read_answer(&answer))
         {
             self.configure_again(leg, agreed);
+            self.align(leg);
         }
     }
 
     /// Whether a leg is on hold: no stream goes both ways.
     pub fn is_held(&self, leg: LegId) -> bool {
-        let agreed = match leg {
-            LegId::A => self.a.agreed.as_ref(),
-            leg => self.legs.b.get(leg).and_then(|branch| branch.agreed.as_ref()),
-        };
-        agreed.is_some_and(|a| {
-            !a.streams()
+        self.party(leg).is_some_and(|(_, agreed)| {
+            !agreed
+                .streams()
                 .any(|s| s.direction == Direction::SendRecv && s.remote.is_some())
         })
     }
 
+    /// A leg's side and what is agreed on it now.
+    pub fn party(&self, leg: LegId) -> Option<(&Side, &Agreed)> {
+        match leg {
+            LegId::A => Some((self.a.side.as_ref()?, self.a.agreed.as_ref()?)),
+            leg => {
+                let branch = self.legs.b.get(leg)?;
+                Some((branch.side.as_ref()?, branch.agreed.as_ref()?))
+            }
+        }
+    }
+
+    /// A leg's offer and answer have come to this.
+    pub fn commit(&mut self, leg: LegId, new: Side, agreed: Agreed) {
+        if let Some((side, _)) = self.side_of(leg) {
+            *side = new;
+            self.configure_again(leg, agreed);
+        }
+    }
+
+    /// A leg's side, and the codecs that it may go back to.
     fn side_of(&mut self, leg: LegId) -> Option<(&mut Side, &Agreed)> {
         match leg {
             LegId::A => self.a.side_and_answer(),
@@ -73,12 +109,21 @@ impl Cx {
             video: agreed.video.clone(),
         });
         match leg {
-            LegId::A => self.a.agreed = Some(agreed),
+            LegId::A => self.a.agree(agreed),
             leg => {
                 if let Some(branch) = self.legs.b.get_mut(leg) {
-                    branch.agreed = Some(agreed);
+                    branch.agree(agreed);
                 }
             }
+        }
+    }
+}
+
+/// What a leg may go back to: a stream that was switched off keeps its codec, one in another codec takes its place.
+pub(crate) fn remember(first: &mut Agreed, now: &Agreed) {
+    for (first, now) in [(&mut first.audio, &now.audio), (&mut first.video, &now.video)] {
+        if let Some(now) = now {
+            *first = Some(now.clone());
         }
     }
 }

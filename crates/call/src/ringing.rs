@@ -128,7 +128,7 @@ impl Ringing {
             Seen::CalleeAnswered { leg, sdp } => match cx.target_answered(leg, sdp) {
                 Ok(()) => {
                     cx.end_other_branches(leg, reason::ELSEWHERE);
-                    Bridged::begin(leg, cx)
+                    Bridged::begin(leg, self.lookup, cx)
                 }
                 Err(error) => {
                     cx.end_branch(leg, reason::NO_COMMON_MEDIA);
@@ -163,7 +163,9 @@ impl Ringing {
                 cx.clip_trouble = Some(why);
                 Phase::Ringing(self)
             }
-            Seen::Pracked | Seen::Key { .. } | Seen::Media(_) | Seen::Store(_) => Phase::Ringing(self),
+            Seen::Pracked | Seen::CallerAnswered | Seen::Key { .. } | Seen::Media(_) | Seen::Store(_) => {
+                Phase::Ringing(self)
+            }
         }
     }
 

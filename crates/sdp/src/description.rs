@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Session;
 
-use crate::{Codec, Direction, ForeignFormat, Format, Kind, SdpError, h264};
+use crate::{Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream, h264, side::foreign_stream};
 
 /// Most m-lines of a description.
 const MEDIA_LINES_MAX: usize = 10;
@@ -116,6 +116,16 @@ impl Description {
             Some(lines.all(|line| line.formats.is_empty()))
         };
         foreign(Kind::Audio).or_else(|| foreign(Kind::Video)).unwrap_or(false)
+    }
+
+    /// Its video, where that is in formats that we can only relay.
+    pub fn foreign_video(&self) -> Option<Stream> {
+        let mut lines = self
+            .lines
+            .iter()
+            .filter(|line| line.kind() == Some(Kind::Video) && line.could_be_relayed());
+        let first = lines.next().filter(|line| line.formats.is_empty())?;
+        foreign_stream(Kind::Video, first, first.described.clone())
     }
 
     /// How many m-lines it has, rejected ones included.

@@ -86,6 +86,17 @@ impl Side {
     /// Answer an offer or a re-offer: one m-line for each offered one, in order; the first usable audio and the first usable
     /// video are taken, the rest get port 0; direction as wide as RFC 3264 §6.1 allows. On an error nothing has changed.
     pub fn answer(&mut self, offer: &Description, choice: Choice<'_>) -> Result<Agreed, SdpError> {
+        self.answer_narrowed(offer, choice, Direction::SendRecv, Direction::SendRecv)
+    }
+
+    /// [`Side::answer`] with directions that are no wider than these, seen from us: what the other party of the call allows.
+    pub fn answer_narrowed(
+        &mut self,
+        offer: &Description,
+        choice: Choice<'_>,
+        audio_max: Direction,
+        video_max: Direction,
+    ) -> Result<Agreed, SdpError> {
         if offer.lines.len() < self.lines.len() {
             return Err(SdpError::Malformed(
                 "a re-offer may not drop m-lines (RFC 3264 section 8)".into(),
@@ -103,7 +114,13 @@ impl Side {
             let free = slot.filter(|slot| slot.is_none());
             let taken = match free {
                 Some(slot) => match self.take(self.lines.get(index), line, choice) {
-                    Ok((live, stream)) => {
+                    Ok((mut live, mut stream)) => {
+                        let max = match stream.kind {
+                            Kind::Audio => audio_max,
+                            Kind::Video => video_max,
+                        };
+                        stream.direction = stream.direction.narrowed(max);
+                        live.direction = stream.direction;
                         *slot = Some(stream);
                         Some(live)
                     }
@@ -172,6 +189,14 @@ impl Side {
             sdp: self.said.clone().unwrap_or_default(),
             audio,
             video,
+        })
+    }
+
+    /// Codec and direction of a live stream in what was last said.
+    pub fn says(&self, kind: Kind) -> Option<(Codec, Direction)> {
+        self.lines.iter().find_map(|line| match line {
+            Line::Live(live) if live.kind == kind => Some((live.codec, live.direction)),
+            Line::Live(_) | Line::Rejected { .. } => None,
         })
     }
 

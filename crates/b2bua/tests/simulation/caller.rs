@@ -226,15 +226,18 @@ impl Caller {
     }
 
     fn answered(&mut self, now: Time, msg: &Msg) {
+        // An offer in the 200 is answered in the ACK.
+        let offer = msg.sdp().filter(|_| self.script.offer == Offer::Delayed);
+        let answer = offer.map(|offer| body::answer(offer, self.phone.address, true, "sendrecv", 1));
         if let Some(dialog) = &mut self.dialog {
             if self.script.acks {
-                dialog.ack(&mut self.phone, 1, None);
+                dialog.ack(&mut self.phone, 1, answer.as_deref());
             }
             return;
         }
         let mut dialog = Dialog::of_caller(msg, self.cseq);
         if self.script.acks {
-            dialog.ack(&mut self.phone, 1, None);
+            dialog.ack(&mut self.phone, 1, answer.as_deref());
         }
         if self.wants_out {
             dialog.hang_up(&mut self.phone, now);
@@ -255,7 +258,10 @@ impl Caller {
         if self.phone.absorbs(msg) {
             return;
         }
-        let sdp = body::offer(Offer::Video, self.phone.address, "sendrecv", 9).unwrap_or_default();
+        let sdp = match msg.sdp() {
+            Some(offer) => body::answer(offer, self.phone.address, true, "sendrecv", 9),
+            None => body::offer(Offer::Video, self.phone.address, "sendrecv", 9).unwrap_or_default(),
+        };
         match &mut self.dialog {
             Some(dialog) if dialog.call_id == msg.call_id() => dialog.serve(&mut self.phone, now, msg, &sdp),
             _ if msg.method() == Some("ACK") => {}

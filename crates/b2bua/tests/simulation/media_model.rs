@@ -185,6 +185,7 @@ impl MediaModel {
                     Fires::First(anchor.turn, *source, *looping),
                 )]
             }
+            MediaAction::Poster { .. } => Vec::new(),
             MediaAction::Bridge { leg } => {
                 for end in [LegId::A, *leg] {
                     assert!(

@@ -51,7 +51,14 @@ pub struct Reference {
     pub looking_up: bool,
     pub depositing: bool,
     pub deposited: bool,
-    pub offers_owed: u32,
+    /// Legs whose peer waits for an answer to its offer.
+    pub owed: Vec<LegId>,
+    /// Legs that have an offer of ours.
+    pub ours: Vec<LegId>,
+    /// A's INVITE had no offer.
+    pub delayed: bool,
+    /// Our offer went into the 200.
+    pub offered_in_200: bool,
     pub invited: bool,
     /// The branches that asked for ports.
     pub tried: Vec<LegId>,
@@ -65,7 +72,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn new(max_breadth: usize) -> Reference {
+    pub fn new(max_breadth: usize, delayed: bool) -> Reference {
         Reference {
             a: Leg::Inviting,
             b: BTreeMap::new(),
@@ -82,7 +89,10 @@ impl Reference {
             looking_up: false,
             depositing: false,
             deposited: false,
-            offers_owed: 0,
+            owed: Vec::new(),
+            ours: Vec::new(),
+            delayed,
+            offered_in_200: false,
             invited: false,
             tried: Vec::new(),
             max_breadth,
@@ -117,6 +127,13 @@ impl Reference {
     pub fn is_possible(&self, leg: LegId, event: &LegEvent) -> bool {
         use LegEvent as E;
         let state = self.leg(leg);
+        match event {
+            // The others `sip` answers itself: 500, 491.
+            E::Offer { .. } if self.owed.contains(&leg) || self.ours.contains(&leg) => return false,
+            E::OfferWithdrawn => return self.owed.contains(&leg),
+            E::OfferRefused { .. } => return self.ours.contains(&leg),
+            _ => {}
+        }
         if leg == A {
             return match state {
                 Leg::Inviting => match event {
@@ -124,18 +141,22 @@ impl Reference {
                     E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
                     E::Offer { .. } => self.reliable_sdp && !self.answer_is_unpracked(),
                     E::Key { .. } => true,
+                    E::OfferAnswered { .. } => self.delayed && self.unpracked.front() == Some(&true),
                     _ => false,
                 },
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
-                Leg::Answered => !matches!(
-                    event,
-                    E::Prack
-                        | E::Provisional { .. }
-                        | E::Answered { .. }
-                        | E::Failed { .. }
-                        | E::Redirected { .. }
-                        | E::CrossedCancel
-                ),
+                Leg::Answered => match event {
+                    E::OfferAnswered { .. } => self.offered_in_200,
+                    event => !matches!(
+                        event,
+                        E::Prack
+                            | E::Provisional { .. }
+                            | E::Answered { .. }
+                            | E::Failed { .. }
+                            | E::Redirected { .. }
+                            | E::CrossedCancel
+                    ),
+                },
                 Leg::Up => {
                     matches!(
                         event,
@@ -181,6 +202,16 @@ impl Reference {
         }
     }
 
+    /// Whether each peer that waits for an answer does so because the other is being asked.
+    pub fn offers_are_in_hand(&self) -> bool {
+        self.owed.iter().all(|leg| self.ours.iter().any(|asked| asked != leg))
+    }
+
+    fn no_offers(&mut self, leg: LegId) {
+        self.owed.retain(|l| *l != leg);
+        self.ours.retain(|l| *l != leg);
+    }
+
     /// A peer has done something possible.
     pub fn happens(&mut self, leg: LegId, event: &LegEvent) {
         use LegEvent as E;
@@ -196,19 +227,25 @@ impl Reference {
             | E::Failed { .. }
             | E::Redirected { .. }
             | E::CrossedCancel => {
+                self.no_offers(leg);
                 *self.endings.entry(leg).or_default() += 1;
                 self.set(leg, Leg::Ended);
             }
             // The BYE is owed when it crosses the CANCEL.
             E::Answered { .. } => self.set(leg, Leg::Up),
             E::Terminated => {
+                self.no_offers(leg);
                 if !matches!(state, Leg::Ended) {
                     *self.endings.entry(leg).or_default() += 1;
                 }
                 self.set(leg, Leg::Gone);
             }
-            E::Offer { .. } => self.offers_owed += 1,
-            E::Provisional { .. } | E::OfferAnswered { .. } | E::Key { .. } => {}
+            E::Offer { .. } => self.owed.push(leg),
+            E::OfferWithdrawn => self.owed.retain(|l| *l != leg),
+            E::OfferAnswered { .. } if leg == A && state == Leg::Inviting => drop(self.unpracked.pop_front()),
+            E::OfferAnswered { .. } if leg == A && state == Leg::Answered => self.set(A, Leg::Up),
+            E::OfferAnswered { .. } | E::OfferRefused { .. } => self.ours.retain(|l| *l != leg),
+            E::Provisional { .. } | E::Key { .. } => {}
         }
     }
 
@@ -264,6 +301,7 @@ impl Reference {
     fn leg_said(&mut self, leg: LegId, action: &LegAction) {
         let state = self.leg(leg);
         let ended = |this: &mut Reference, next| {
+            this.no_offers(leg);
             *this.endings.entry(leg).or_default() += 1;
             this.set(leg, next);
         };
@@ -279,6 +317,7 @@ impl Reference {
                 assert_eq!((leg, state), (A, Leg::Inviting), "a 200");
                 self.a_gets(sdp.as_deref(), false);
                 assert!(self.sdp.is_some(), "a 200 without any answer before");
+                self.offered_in_200 = self.delayed && sdp.is_some();
                 self.a = Leg::Answered;
             }
             LegAction::Refuse(info) => {
@@ -322,8 +361,17 @@ impl Reference {
                 ended(self, Leg::Ended);
             }
             LegAction::AcceptOffer { .. } | LegAction::RefuseOffer { .. } => {
-                assert!(self.offers_owed > 0, "an answer without an offer");
-                self.offers_owed -= 1;
+                assert!(self.owed.contains(&leg), "an answer without an offer");
+                self.owed.retain(|l| *l != leg);
+            }
+            LegAction::Offer { sdp } => {
+                assert!(matches!(state, Leg::Answered | Leg::Up), "an offer in {state:?}");
+                assert!(self.bridged && !sdp.is_empty());
+                assert!(
+                    !self.ours.contains(&leg) && !self.owed.contains(&leg),
+                    "two offers at a time"
+                );
+                self.ours.push(leg);
             }
             LegAction::AskKeyFrame => assert!(matches!(state, Leg::Up), "INFO in {state:?}"),
             LegAction::TellKey { .. } => {
@@ -362,7 +410,11 @@ impl Reference {
                 self.playing = Some((*source, *looping));
                 self.first_packet_owed = true;
             }
+            MediaAction::Poster { clip } => {
+                assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
+            }
             MediaAction::Bridge { leg } => {
+                assert!(self.configured.contains(&A), "bridged before A is configured");
                 assert!(*leg != A && self.configured.contains(leg) && !self.bridged);
                 assert!(matches!(self.a, Leg::Answered | Leg::Up) && self.leg(*leg) == Leg::Up);
                 let others = self.b.iter().filter(|(other, _)| *other != leg);

@@ -39,6 +39,7 @@ fn sdp(media: &str) -> Arc<[u8]> {
 }
 
 const AUDIO: &str = "m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+const FOREIGN: &str = "m=audio 4000 RTP/AVP 18\r\n";
 const VIDEO: &str =
     "m=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
 
@@ -49,7 +50,7 @@ impl World {
         let mut chance = |of: u64| rng.next_u64().is_multiple_of(of);
         let offer = match (chance(30), chance(30), chance(8), chance(2)) {
             (true, ..) => None,
-            (_, true, ..) => Some(sdp("m=audio 4000 RTP/AVP 4\r\n")),
+            (_, true, ..) => Some(sdp(FOREIGN)),
             (_, _, true, _) => Some(sdp(&format!("{AUDIO}a=recvonly\r\n"))),
             (.., true) => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
             _ => Some(sdp(AUDIO)),
@@ -152,10 +153,11 @@ impl World {
             mono: epoch,
             wall: UnixMs(1_700_000_000_000),
         };
+        let delayed = incoming.offer.is_none();
         let call = Call::incoming(incoming, Arc::new(config), now, seed);
         let mut world = World {
             call,
-            reference: Reference::new(usize::from(max_breadth)),
+            reference: Reference::new(usize::from(max_breadth), delayed),
             rng,
             epoch,
             now_ms: 0,
@@ -268,7 +270,11 @@ impl World {
                 assert!(held >= self.hold_ms, "held {held} ms of {}", self.hold_ms);
             }
         }
-        assert_eq!(self.reference.offers_owed, 0, "an offer waits for its answer");
+        assert!(
+            self.reference.offers_are_in_hand(),
+            "an offer waits for its answer: {:?}",
+            self.reference
+        );
     }
 
     /// Time passes, timers are served in time.
@@ -317,11 +323,7 @@ impl World {
                 | LegEvent::Terminated
         );
         let early = leg == A && self.reference.a == Leg::Answered;
-        let settled = early
-            && matches!(
-                event,
-                LegEvent::Cancelled | LegEvent::PrackTimeout | LegEvent::OfferAnswered { .. }
-            );
+        let settled = early && matches!(event, LegEvent::Cancelled | LegEvent::PrackTimeout);
         if settled || rare && !self.chance(8) && self.reference.leg(leg) != Leg::Ended {
             return;
         }
@@ -339,7 +341,11 @@ impl World {
             3 => Some(sdp(AUDIO)),
             _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
         };
-        match self.below(19) {
+        match self.below(21) {
+            19 => LegEvent::OfferRefused {
+                status: [405, 488, 491, 500][self.below(4)],
+            },
+            20 => LegEvent::OfferWithdrawn,
             0 | 1 => LegEvent::Prack,
             2 => LegEvent::PrackTimeout,
             3 => LegEvent::Cancelled,
@@ -356,6 +362,9 @@ impl World {
             },
             10 => LegEvent::Answered {
                 sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+            },
+            11 if self.chance(3) => LegEvent::Answered {
+                sdp: Some(sdp(FOREIGN)),
             },
             11 => LegEvent::Answered { sdp: offer },
             12 => LegEvent::Failed {

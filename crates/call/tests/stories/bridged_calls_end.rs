@@ -80,9 +80,14 @@ fn but_not_while_a_side_holds() {
     let mut s = bridged();
     s.a()
         .offers(Some(sdp(&format!("{AUDIO}a=inactive\r\n{VIDEO}a=inactive\r\n"))));
-    s.media(MediaEvent::RtpGone { leg: A });
+    s.b()
+        .answers_our_offer(sdp(&format!("{AUDIO}a=inactive\r\n{VIDEO}a=inactive\r\n")));
+    for leg in [A, B] {
+        s.media(MediaEvent::RtpGone { leg });
+    }
     assert_eq!(s.a().got().last().unwrap(), "accept");
     s.a().offers(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
+    s.b().answers_our_offer(sdp(&format!("{AUDIO}{VIDEO}")));
     s.media(MediaEvent::RtpGone { leg: A });
     assert_eq!(s.a().got().last().unwrap(), "BYE");
     s.finish();

@@ -3,6 +3,9 @@
 
 mod b_does_not_take_the_call;
 mod bridged_calls_end;
+mod changes_pass_between_the_legs;
+mod delayed_offer;
+mod foreign_formats_are_relayed;
 mod hash_skips_the_hold;
 mod held_then_bridged;
 mod hold_and_resume;

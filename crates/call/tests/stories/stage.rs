@@ -428,6 +428,7 @@ impl Stage {
                 self.after(5, Input::Media(MediaEvent::Recorded { duration_ms }));
             }
             MediaAction::Configure { .. }
+            | MediaAction::Poster { .. }
             | MediaAction::Bridge { .. }
             | MediaAction::TellKey { .. }
             | MediaAction::CloseLeg { .. }
@@ -438,10 +439,11 @@ impl Stage {
     /// What the packet path was told, in short.
     pub fn media_did(&self) -> Vec<String> {
         let media = self.said.iter().filter_map(|(_, o)| {
-            if let Output::Media(action) = o {
-                Some(action)
-            } else {
-                None
+            match o {
+                // One goes with every bridge whose A has video.
+                Output::Media(MediaAction::Poster { .. }) => None,
+                Output::Media(action) => Some(action),
+                _ => None,
             }
         });
         media
@@ -451,6 +453,7 @@ impl Stage {
                 MediaAction::Play { source, looping, .. } => {
                     format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
                 }
+                MediaAction::Poster { .. } => "poster".into(),
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
                 MediaAction::TellKey { leg, key, duration_ms } => {
                     format!("key {key} {duration_ms} to {}", name(*leg))

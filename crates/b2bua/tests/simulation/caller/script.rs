@@ -118,10 +118,11 @@ impl CallerScript {
             starts: dice.between(0, 3 * S),
             rel: dice.weigh(&[(45, Rel::Silent), (40, Rel::Supported), (15, Rel::Required)]),
             offer: dice.weigh(&[
-                (38, Offer::Video),
+                (35, Offer::Video),
                 (37, Offer::Audio),
                 (17, Offer::AlawVideo),
                 (3, Offer::Alien),
+                (3, Offer::Foreign),
                 (3, Offer::Delayed),
                 (2, Offer::Broken),
             ]),

@@ -9,7 +9,8 @@ use crate::{dice::Time, phone::TRIED};
 
 impl<'a> View<'a> {
     pub(super) fn callee_leg(&self, marks: &mut Marks) -> Result<(), String> {
-        let invites: BTreeMap<&str, Time> = first_of(self.b.iter().filter(|s| s.is(true, "INVITE")).copied());
+        let first = |s: &&Said| s.is(true, "INVITE") && s.msg.tag_of_to().is_empty();
+        let invites: BTreeMap<&str, Time> = first_of(self.b.iter().filter(first).copied());
         hold!(invites.len() <= 2, "{} INVITEs to B", invites.len());
         if invites.is_empty() {
             hold!(self.b.is_empty(), "B heard something without being invited");

@@ -126,6 +126,35 @@ impl<'a> Agent<'a> {
         self.event(LegEvent::OfferAnswered { sdp: Some(sdp) });
     }
 
+    /// Its answer to an offer of ours: in a 2xx, or in the PRACK or ACK of our first one.
+    pub fn answers_with_nothing(self) {
+        self.event(LegEvent::OfferAnswered { sdp: None });
+    }
+
+    pub fn refuses_our_offer(self, status: u16) {
+        self.event(LegEvent::OfferRefused { status });
+    }
+
+    pub fn withdraws_its_offer(self) {
+        self.event(LegEvent::OfferWithdrawn);
+    }
+
+    /// The last session description that this leg was told.
+    pub fn told_sdp(self) -> String {
+        let sdp = |action| match action {
+            LegAction::Progress { sdp, .. } | LegAction::Answer { sdp } => sdp,
+            LegAction::Invite { sdp, .. } | LegAction::AcceptOffer { sdp } | LegAction::Offer { sdp } => Some(sdp),
+            _ => None,
+        };
+        let said = self
+            .actions()
+            .into_iter()
+            .rev()
+            .find_map(sdp)
+            .expect("a description was said");
+        String::from_utf8(said.to_vec()).unwrap()
+    }
+
     /// What this leg was told, in short: `183 reliable sdp`, `200`, `BYE`.
     pub fn got(self) -> Vec<String> {
         let leg = self.leg;
@@ -144,6 +173,7 @@ impl<'a> Agent<'a> {
                 LegAction::AcceptOffer { .. } => "accept".into(),
                 LegAction::RefuseOffer { status } => format!("refuse {status}"),
                 LegAction::TellKey { key, duration_ms } => format!("key {key} {duration_ms}"),
+                LegAction::Offer { .. } => "offer".into(),
                 LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
             })
             .collect()

@@ -1,0 +1,299 @@
+//! What one side of a bridge changes is offered to the other, and answered when that has answered: hold, resume, another codec,
+//! video that comes or goes. Refused by one it changes neither.
+
+use std::sync::Arc;
+
+use segue_sdp::{Agreed, Choice, Codec, Description, Direction, Format, Kind, Side, Stream};
+
+use crate::{
+    cx::Cx,
+    io::{LegAction, LegId},
+    legs::Leg,
+};
+
+/// An offer of ours to one side of the bridge.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    /// Whose offer it is, that waits for its answer; `None`: ours, to bring the two together.
+    asker: Option<Asker>,
+    asked: LegId,
+    /// The asked leg's side with the offer; it counts once that is accepted.
+    side: Side,
+}
+
+#[derive(Debug)]
+struct Asker {
+    leg: LegId,
+    offer: Description,
+    /// Its re-INVITE was cancelled.
+    withdrawn: bool,
+}
+
+/// One stream as a leg is to have it, with our direction.
+type Wanted<'a> = Option<(&'a Stream, Direction)>;
+
+fn of(agreed: &Agreed, kind: Kind) -> Option<&Stream> {
+    match kind {
+        Kind::Audio => agreed.audio.as_ref(),
+        Kind::Video => agreed.video.as_ref(),
+    }
+}
+
+/// What the one sends the other gets.
+fn mirrored(stream: &Stream) -> Direction {
+    Direction::of(stream.direction.receives(), stream.effective().sends())
+}
+
+/// The codec in use, if it is still offered, else the first that we know.
+fn in_use(agreed: &Agreed) -> impl Fn(&Format) -> bool + use<> {
+    let codecs: Vec<Codec> = agreed.streams().map(|s| s.format.codec).collect();
+    move |format| codecs.iter().any(|codec| codec.is_same_kind(format.codec))
+}
+
+/// Whether both have the same kinds of stream in the same codecs.
+fn same_codecs(one: &Agreed, other: &Agreed) -> bool {
+    let codec = |agreed, kind| of(agreed, kind).map(|s| s.format.codec);
+    [Kind::Audio, Kind::Video]
+        .into_iter()
+        .all(|kind| match (codec(one, kind), codec(other, kind)) {
+            (Some(one), Some(other)) => one.is_same_kind(other),
+            (one, other) => one.is_none() && other.is_none(),
+        })
+}
+
+impl Cx {
+    /// A re-offer of one side of the bridge: pass it on when the other is concerned. False: it is to be answered here.
+    pub fn pass_on(&mut self, leg: LegId, offer: &Description) -> bool {
+        let Some(other) = self.other_side(leg) else {
+            return false;
+        };
+        if self.passing.is_some() {
+            self.leg(leg, LegAction::RefuseOffer { status: 491 });
+            return true;
+        }
+        let Some((side, before)) = self.party(leg) else {
+            return false;
+        };
+        let preferred = in_use(before);
+        let Ok(after) = side.clone().answer(offer, Choice::Prefer(&preferred)) else {
+            return false;
+        };
+        let before = before.clone();
+        let Some(sdp) = self.offer_for(other, leg, Some(&before), &after) else {
+            // The other need not know. What stays as it was, codecs and all, is answered here; video that comes back to a side
+            // which is waiting for it, too.
+            if !same_codecs(&before, &after) {
+                self.answer_asker(leg, offer);
+                return true;
+            }
+            return false;
+        };
+        if !self.takes_offers(other) {
+            if !same_codecs(&before, &after) {
+                self.leg(leg, LegAction::RefuseOffer { status: 488 });
+                return true;
+            }
+            return false;
+        }
+        let asker = Asker {
+            leg,
+            offer: offer.clone(),
+            withdrawn: false,
+        };
+        self.ask(other, Some(asker), sdp);
+        true
+    }
+
+    /// Offer one side what the other has, where they have come apart.
+    pub fn align(&mut self, with: LegId) {
+        if self.passing.is_some() {
+            return;
+        }
+        let Some(other) = self.other_side(with) else { return };
+        let Some(agreed) = self.party(with).map(|(_, agreed)| agreed.clone()) else {
+            return;
+        };
+        if self.takes_offers(other)
+            && let Some(sdp) = self.offer_for(other, with, None, &agreed)
+        {
+            self.ask(other, None, sdp);
+        }
+    }
+
+    /// The asked one's answer. False: we had asked nothing.
+    pub fn passed_on(&mut self, leg: LegId, sdp: Option<&Arc<[u8]>>) -> bool {
+        let Some(mut passing) = self.passing.take_if(|passing| passing.asked == leg) else {
+            return false;
+        };
+        let answer = sdp.and_then(|sdp| Description::parse(sdp).ok());
+        let agreed = answer.and_then(|answer| passing.side.read_answer(&answer).ok());
+        let Some(agreed) = agreed else {
+            // It has agreed to something that cannot be used. The one who asked keeps what it had.
+            if let Some(asker) = passing.asker.filter(|asker| !asker.withdrawn) {
+                self.leg(asker.leg, LegAction::RefuseOffer { status: 488 });
+            }
+            return true;
+        };
+        self.commit(leg, passing.side, agreed);
+        match passing.asker {
+            Some(asker) if asker.withdrawn => self.align(asker.leg),
+            Some(asker) => self.answer_asker(asker.leg, &asker.offer),
+            None => {}
+        }
+        true
+    }
+
+    /// The asked one refuses.
+    pub fn not_passed_on(&mut self, leg: LegId, status: u16) {
+        let Some(passing) = self.passing.take_if(|passing| passing.asked == leg) else {
+            return;
+        };
+        // It cannot be asked such things at all: a hold is between the other and us, as it is with every old phone.
+        let incapable = matches!(status, 405 | 501);
+        if incapable && let Some(branch) = self.legs.b.get_mut(leg) {
+            branch.refuses_offers = true;
+        }
+        if incapable && leg == LegId::A {
+            self.a.refuses_offers = true;
+        }
+        let Some(asker) = passing.asker.filter(|asker| !asker.withdrawn) else {
+            return;
+        };
+        if incapable && !self.changes_codecs(asker.leg, &asker.offer) {
+            return self.answer_here(asker.leg, &asker.offer);
+        }
+        let status = if status == 491 { 491 } else { 488 };
+        self.leg(asker.leg, LegAction::RefuseOffer { status });
+    }
+
+    /// The asker wants no answer any more.
+    pub fn offer_withdrawn(&mut self, leg: LegId) {
+        if let Some(asker) = self.passing.as_mut().and_then(|passing| passing.asker.as_mut())
+            && asker.leg == leg
+        {
+            asker.withdrawn = true;
+        }
+    }
+
+    fn ask(&mut self, asked: LegId, asker: Option<Asker>, (side, sdp): (Side, Arc<[u8]>)) {
+        self.passing = Some(Passing { asker, asked, side });
+        self.leg(asked, LegAction::Offer { sdp });
+    }
+
+    /// What a leg is to be offered now that the other has `after`; `None`: it has that already, or nothing has changed for it.
+    fn offer_for(&self, leg: LegId, from: LegId, before: Option<&Agreed>, after: &Agreed) -> Option<(Side, Arc<[u8]>)> {
+        let (side, agreed) = self.party(leg)?;
+        let wanted = |from_agreed: &Agreed, kind| -> Option<(Codec, Direction)> {
+            self.wanted(leg, from, from_agreed, before, kind)
+                .map(|(stream, direction)| (stream.format.codec, direction))
+        };
+        let same = |one: Option<(Codec, Direction)>, other: Option<(Codec, Direction)>| match (one, other) {
+            (Some((codec, direction)), Some((other, its))) => codec.is_same_kind(other) && direction == its,
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let kinds = [Kind::Audio, Kind::Video];
+        let unchanged = before.is_some_and(|before| {
+            kinds
+                .into_iter()
+                .all(|kind| same(wanted(before, kind), wanted(after, kind)))
+        });
+        let has_it = kinds.into_iter().all(|kind| same(side.says(kind), wanted(after, kind)));
+        if unchanged || has_it || agreed.streams().next().is_none() {
+            return None;
+        }
+        let mut side = side.clone();
+        let audio = self.wanted(leg, from, after, before, Kind::Audio);
+        let video = self.wanted(leg, from, after, before, Kind::Video);
+        let sdp = side.offer_within(audio, video);
+        Some((side, sdp))
+    }
+
+    /// One stream that a leg is to have, by what the other has.
+    fn wanted<'a>(
+        &'a self,
+        leg: LegId,
+        from: LegId,
+        theirs: &'a Agreed,
+        before: Option<&Agreed>,
+        kind: Kind,
+    ) -> Wanted<'a> {
+        let (side, agreed) = self.party(leg)?;
+        let ours = of(agreed, kind);
+        match of(theirs, kind) {
+            // It has declined this kind before, and nobody has anything new to show.
+            Some(_) if ours.is_none() && before.is_some_and(|before| of(before, kind).is_some()) => None,
+            Some(stream) => Some((stream, mirrored(stream))),
+            // B shows nothing: A keeps its stream, in which a picture stays.
+            None if leg == LegId::A && from != LegId::A => Some((ours?, side.says(kind)?.1)),
+            None => None,
+        }
+    }
+
+    /// The asker's answer, by what the other side has agreed to.
+    fn answer_asker(&mut self, leg: LegId, offer: &Description) {
+        let answered = self.other_side(leg).and_then(|other| {
+            let (_, others) = self.party(other)?;
+            let (side, mine) = self.party(leg)?;
+            let mut side = side.clone();
+            let max = |kind| match of(others, kind) {
+                Some(stream) => mirrored(stream),
+                // A sees a picture that stays.
+                None if kind == Kind::Video && leg == LegId::A => Direction::SendRecv,
+                None => Direction::Inactive,
+            };
+            let preferred = in_use(mine);
+            let follows = |format: &Format| match others.streams().find(|s| s.kind == kind_of(format.codec)) {
+                Some(stream) => stream.format.codec.is_same_kind(format.codec),
+                None => preferred(format),
+            };
+            let agreed = side
+                .answer_narrowed(offer, Choice::Prefer(&follows), max(Kind::Audio), max(Kind::Video))
+                .ok()?;
+            Some((side, agreed))
+        });
+        match answered {
+            Some((side, agreed)) => {
+                let sdp = agreed.sdp.clone();
+                self.commit(leg, side, agreed);
+                self.leg(leg, LegAction::AcceptOffer { sdp });
+            }
+            None => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
+        }
+    }
+
+    fn changes_codecs(&self, leg: LegId, offer: &Description) -> bool {
+        let Some((side, before)) = self.party(leg) else {
+            return true;
+        };
+        let preferred = in_use(before);
+        let after = side.clone().answer(offer, Choice::Prefer(&preferred));
+        !after.is_ok_and(|after| same_codecs(before, &after))
+    }
+
+    /// The other side of the bridge.
+    fn other_side(&self, leg: LegId) -> Option<LegId> {
+        let callee = self.bridged?;
+        match leg {
+            LegId::A => Some(callee),
+            leg => (leg == callee).then_some(LegId::A),
+        }
+    }
+
+    /// Whether a leg can be offered something: its dialog is up, and it has not said that it never takes offers.
+    fn takes_offers(&self, leg: LegId) -> bool {
+        match leg {
+            LegId::A => matches!(self.legs.a, Leg::Answered | Leg::Up) && !self.a.refuses_offers,
+            leg => {
+                let branch = self.legs.b.get(leg);
+                branch.is_some_and(|branch| branch.leg == Leg::Up && !branch.refuses_offers)
+            }
+        }
+    }
+}
+
+fn kind_of(codec: Codec) -> Kind {
+    match codec {
+        Codec::Vp8 | Codec::H264 { .. } => Kind::Video,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => Kind::Audio,
+    }
+}
