@@ -105,7 +105,9 @@ mod tests {
     use super::*;
 
     const OTHERWISE: &str = "data_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
-                             sip.udp = [\"127.0.0.1:1\"]\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n";
+                             sip.udp = [\"127.0.0.1:1\"]\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
+                             retention = { heard_max = 1, heard_age = \"1d\", unheard_max = 1, unheard_age = \"1d\", \
+                             max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n";
 
     #[test]
     fn live_keys_take_their_new_values_and_all_others_wait() {
