@@ -1,6 +1,6 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run sipp test bench lint fmt deny clean
+.PHONY: help setup samples build demo run sipp test fuzz bench lint fmt deny clean
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ sipp: ## Play a SIPp scenario against a running Segue: make sipp SCENARIO=plain;
 
 test: ## Everything that must be green, with a clear last line
 	@tests/all.sh
+
+fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); installs cargo-fuzz once; docs/fuzzing.md
+	@FUZZ_SECONDS='$(FUZZ_SECONDS)' TARGET='$(TARGET)' fuzz/run.sh
 
 bench: samples ## Measure what calls and streams cost (3 minutes; docs/figures.md says how)
 	@cargo build --locked --release --bin segue --bin bench

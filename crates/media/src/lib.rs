@@ -5,6 +5,8 @@ mod api;
 mod bell;
 pub mod cache;
 mod carrier;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod media;
 mod path;
 mod ports;

@@ -5,6 +5,8 @@
 mod description;
 mod error;
 mod fmtp;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod h264;
 mod offer;
 mod side;

@@ -57,6 +57,12 @@ impl StreamFramer {
         self.buffer.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
+    /// How much is kept.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next frame; `None` until more bytes are pushed.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ mod builder;
 mod cseq;
 mod error;
 mod framer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod index;
 mod key_press;
 mod message;

@@ -294,8 +294,12 @@ impl Uri {
 const TELLING: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 fn params_match(a: &Params, b: &Params) -> bool {
+    // A name that comes twice (§19.1.1 forbids it) counts as it came first, on both sides.
     let same = |(name, value): (&str, Option<&str>)| match b.get(&unescape(name)) {
-        Some(other) => unescape(value.unwrap_or("")).eq_ignore_ascii_case(&unescape(other)),
+        Some(other) => {
+            let first = a.get(&unescape(name)).or(value).unwrap_or("");
+            unescape(first).eq_ignore_ascii_case(&unescape(other))
+        }
         None => !TELLING.iter().any(|telling| name.eq_ignore_ascii_case(telling)),
     };
     a.iter().all(same) && TELLING.iter().all(|telling| a.has(telling) == b.has(telling))

@@ -95,3 +95,11 @@ fn a_made_uri_escapes_its_user_and_reads_back() {
     assert_eq!(with.param("transport"), Some("tcpevil"));
     assert_eq!(with.without_params(), made);
 }
+
+#[test]
+fn a_parameter_that_comes_twice_counts_as_it_came_first() {
+    let twice = uri("sip:bob@example.com;branch=a;branch=b");
+    assert!(twice.matches(&twice));
+    assert!(twice.matches(&uri("sip:bob@example.com;branch=a")) && uri("sip:bob@example.com;branch=a").matches(&twice));
+    assert!(!twice.matches(&uri("sip:bob@example.com;branch=b")));
+}

@@ -1,0 +1,4 @@
+//! One RTCP compound.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| segue_media::fuzz::rtcp(bytes));

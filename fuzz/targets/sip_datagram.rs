@@ -1,0 +1,4 @@
+//! One SIP datagram.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| segue_sip_wire::fuzz::datagram(bytes));
