@@ -202,16 +202,24 @@ impl Segue {
         }
     }
 
-    /// What `GET /health` says.
-    pub fn health(&self) -> Value {
+    /// Status and body of `GET` this path.
+    pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.http()).expect("segue takes HTTP");
         let mut said = String::new();
-        let asked = stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        // HTTP/1.0: the body comes without chunks.
+        let asked = stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes());
         asked
             .and_then(|()| stream.read_to_string(&mut said))
             .expect("segue answers over HTTP");
-        let (_, body) = said.split_once("\r\n\r\n").expect("an HTTP response");
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("/health: {error}: {body}"))
+        let (head, body) = said.split_once("\r\n\r\n").expect("an HTTP response");
+        let status = head.get(9..12).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// What `GET /health` says.
+    pub fn health(&self) -> Value {
+        let (_, body) = self.get("/health");
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("/health: {error}: {body}"))
     }
 
     /// Sockets the present run has open.

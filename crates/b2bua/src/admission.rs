@@ -1,6 +1,6 @@
 //! Which profile admits a request: the first that matches by listening socket, then by source. Nobody else gets an answer.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use segue_policy::Profile;
 use segue_sip::Peer;
@@ -9,30 +9,6 @@ use segue_sip::Peer;
 #[derive(Debug, Clone)]
 pub struct Admission {
     profiles: Vec<Arc<Profile>>,
-}
-
-/// A request that got no answer or a refusal, with what would have admitted it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Where it came from.
-    pub source: SocketAddr,
-    /// Where it arrived.
-    pub local: SocketAddr,
-    /// Its method (or what could be read of it).
-    pub method: String,
-    /// Its Call-ID, if any.
-    pub call_id: Option<String>,
-    /// Why it was dropped or refused.
-    pub why: String,
-    /// The exact line that would admit it.
-    pub admit: String,
-}
-
-impl Refusal {
-    /// `admit` as it goes to the log: unquoted, to be copied as it is. What a stranger put into it stays on the line.
-    pub fn line(&self) -> String {
-        self.admit.replace(char::is_control, "\u{fffd}")
-    }
 }
 
 impl Admission {
@@ -128,22 +104,6 @@ mod tests {
         assert!(
             admit.contains("sources = [\"127.0.0.0/8\", \"192.0.2.7/32\"]"),
             "{admit}"
-        );
-    }
-
-    #[test]
-    fn the_line_is_logged_as_it_stands_and_stays_one_line() {
-        let refusal = Refusal {
-            source: "192.0.2.7:5060".parse().unwrap(),
-            local: "127.0.0.1:5060".parse().unwrap(),
-            method: "INVITE".into(),
-            call_id: None,
-            why: String::new(),
-            admit: "sources = [\"192.0.2.7/32\"]\r\n2026 INFO forged".into(),
-        };
-        assert_eq!(
-            refusal.line(),
-            "sources = [\"192.0.2.7/32\"]\u{fffd}\u{fffd}2026 INFO forged"
         );
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_call::{Call, LegId, Now};
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, Sent, UnixMs};
+use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
 
 use crate::places::{Place, Places};
@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub from: String,
     pub to: String,
     pub started_at: UnixMs,
+    /// The phase that was told last, and since when it lasts.
+    pub phase: (PhaseName, Instant),
 }
 
 /// A leg's SIP side.
@@ -39,6 +41,16 @@ pub(crate) struct Leg {
 }
 
 impl Entry {
+    /// Something that happened in this call.
+    pub(crate) fn event(&self, now: Now, what: Happening) -> Box<Event> {
+        Box::new(Event {
+            at: now.wall,
+            call_id: Some(self.call.id().to_owned()),
+            sip_call_id: self.legs.get(&LegId::A).map(|leg| leg.sip_call_id.clone()),
+            what,
+        })
+    }
+
     /// Completes the call's own record with what only SIP knows.
     pub(crate) fn fill_in(self, record: &mut CallRecord) {
         for (id, kept) in self.legs {
@@ -78,6 +90,7 @@ impl Entry {
             legs,
             switches: Vec::new(),
             message_id: None,
+            admit: None,
             why: "A fault of ours ended the call; see the log. A recording under way is kept as a message.".to_owned(),
         }
     }

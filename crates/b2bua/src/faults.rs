@@ -113,7 +113,7 @@ impl Desk {
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Ended(_, record) => self.records.push(*record),
-                ShardOutput::Resolve(..) | ShardOutput::Refused(_) => {}
+                ShardOutput::Resolve(..) | ShardOutput::Refused(_) | ShardOutput::Event(_) => {}
             }
         }
     }

@@ -8,16 +8,20 @@ mod clips;
 mod entry;
 #[cfg(test)]
 mod faults;
+mod gauges;
 mod look_up;
 mod packet_path;
 mod perform;
 mod places;
+mod refusal;
 mod refusals;
 mod shard;
 mod translate;
 
-pub use admission::{Admission, Refusal};
+pub use admission::Admission;
 pub use clips::ClipCache;
-pub use perform::{Deposits, Gauges, Inbox, InboxEnd, Node, Order, perform};
+pub use gauges::Gauges;
+pub use perform::{Deposits, Inbox, InboxEnd, Node, Order, Watch, perform};
 pub use places::Place;
+pub use refusal::Refusal;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

@@ -4,28 +4,26 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
 use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
-use segue_records::UnixMs;
+use segue_records::{CallRecord, Event, Happening, UnixMs};
 use segue_sip::transport::{Received, Transports};
 use segue_store::Store;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    Admission, CallKey, ClipCache, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Refusal, Shard, ShardOutput, ShardStats,
     clips::Renditions,
+    gauges::Gauges,
     look_up::{Answer, look_up},
     packet_path::{media_event, play_command, poster_command, record_command},
     places::Place,
-    refusals::RefusalLog,
+    refusals::{Kept, Refusals},
 };
 
 /// How long calls that are hung up may take to end in order.
@@ -64,12 +62,27 @@ impl Course {
     }
 }
 
+/// How often the shard shows that it lives.
+const SHOWS_ITSELF_EVERY: Duration = Duration::from_secs(1);
+
 /// Makes synced recordings messages, elsewhere; `jobs` does.
 pub trait Deposits: Send + Sync {
     /// Finalise and commit; `done` is called once, from any thread.
     fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>);
     /// Drop a recording that is too short.
     fn discard(&self, message_id: &str);
+}
+
+/// Follows what happens. Called on the signalling thread: it must return at once and never wait.
+pub trait Watch: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: Event);
+    /// A request was dropped (no status) or refused, also one that became a call. Called for each of a flood.
+    fn refused(&self, status: Option<u16>);
+    /// A call has ended.
+    fn ended(&self, record: &CallRecord);
+    /// A record could not be kept in the store.
+    fn unkept(&self);
 }
 
 /// What reaches the shard from other threads.
@@ -143,45 +156,8 @@ pub struct Node {
     pub inbox_end: InboxEnd,
     /// Kept true for who asks from other threads.
     pub gauges: Arc<Gauges>,
-}
-
-/// What a shard counts, readable from any thread.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    calls: AtomicU64,
-    closing: AtomicBool,
-    stats: Mutex<ShardStats>,
-}
-
-impl Gauges {
-    /// Calls alive now.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
-    }
-
-    /// Whether new callers are turned away because the server is to end.
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
-    }
-
-    /// Counters since the start, by name.
-    pub fn counters(&self) -> BTreeMap<String, u64> {
-        let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        [
-            ("calls", stats.calls),
-            ("sip_unknown_source", stats.unknown_source),
-            ("sip_unparsable", stats.unparsable),
-            ("call_panics", stats.panics),
-        ]
-        .map(|(name, count)| (name.to_owned(), count))
-        .into()
-    }
-
-    fn set(&self, shard: &Shard) {
-        self.calls.store(shard.call_count() as u64, Ordering::Relaxed);
-        self.closing.store(shard.is_closing(), Ordering::Relaxed);
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = shard.stats();
-    }
+    /// Told what happens.
+    pub watch: Arc<dyn Watch>,
 }
 
 /// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
@@ -197,6 +173,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         inbox,
         inbox_end,
         gauges,
+        watch,
     } = node;
     let mut performer = Performer {
         shard,
@@ -208,7 +185,8 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         inbox,
         playing: BTreeMap::new(),
         tasks: JoinSet::new(),
-        refusals: RefusalLog::default(),
+        refusals: Refusals::default(),
+        watch,
     };
     performer.run(transports, inbox_end, &gauges, orders).await
 }
@@ -225,7 +203,8 @@ struct Performer {
     playing: BTreeMap<CallKey, BTreeMap<i64, Renditions>>,
     /// Work under way on other threads; of a call at most one look-up, one record, and one name for each branch.
     tasks: JoinSet<()>,
-    refusals: RefusalLog,
+    refusals: Refusals,
+    watch: Arc<dyn Watch>,
 }
 
 impl Performer {
@@ -240,7 +219,7 @@ impl Performer {
         loop {
             self.end_overflowed(&inbox_end);
             self.perform_outputs(&mut transports);
-            gauges.set(&self.shard);
+            gauges.set(&self.shard, inbox_end.notes.len());
             match course {
                 Course::Serving => {}
                 Course::Draining { .. } | Course::Ending { .. } if self.shard.call_count() == 0 => break,
@@ -256,11 +235,12 @@ impl Performer {
                 Course::Draining { .. } | Course::Ending { .. } => {}
             }
             let due = [self.shard.poll_timeout(), course.until()].into_iter().flatten().min();
-            let idle = Instant::now() + Duration::from_secs(3600);
+            // It shows itself to those who ask whether it lives.
+            let idle = Instant::now() + SHOWS_ITSELF_EVERY;
             tokio::select! {
                 received = transports.recv() => self.received(received),
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
-                () = sleep_until(due.unwrap_or(idle).into()) => self.shard.handle_timeout(now()),
+                () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.shard.handle_timeout(now()),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {
                     course = self.ordered(order.unwrap_or(Order::Stop), course);
@@ -368,7 +348,8 @@ impl Performer {
                         inbox.put(key, Note::Resolved(key, place, at));
                     });
                 }
-                ShardOutput::Refused(refusal) => self.refusals.log(&refusal),
+                ShardOutput::Refused(refusal) => self.refused(&refusal),
+                ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     tracing::info!(
@@ -380,17 +361,72 @@ impl Performer {
                         why = record.why,
                         "call ended"
                     );
-                    let sip_call_id = record.sip_call_id.clone();
-                    let kept = self.store.save_call_later(&record, move |outcome| {
-                        if let Err(error) = outcome {
-                            tracing::error!(sip_call_id, %error, "the call record could not be kept");
-                        }
-                    });
-                    if let Err(error) = kept {
-                        tracing::error!(sip_call_id = record.sip_call_id, %error, "the call record could not be kept");
-                    }
+                    self.ended(&record);
                 }
             }
+        }
+    }
+
+    /// Keeps a call's record and tells of its end.
+    fn ended(&self, record: &CallRecord) {
+        let what = Happening::CallEnded {
+            result: record.result,
+            cause: record.cause,
+            why: record.why.clone(),
+            message_id: record.message_id.clone(),
+        };
+        self.watch.event(Event {
+            at: now().wall,
+            call_id: Some(record.id.clone()),
+            sip_call_id: Some(record.sip_call_id.clone()),
+            what,
+        });
+        self.watch.ended(record);
+        let (sip_call_id, watch) = (record.sip_call_id.clone(), Arc::clone(&self.watch));
+        let kept = self.store.save_call_later(record, move |outcome| {
+            if let Err(error) = outcome {
+                tracing::error!(sip_call_id, %error, "the call record could not be kept");
+                watch.unkept();
+            }
+        });
+        if let Err(error) = kept {
+            tracing::error!(sip_call_id = record.sip_call_id, %error, "the call record could not be kept");
+            self.watch.unkept();
+        }
+    }
+
+    /// Counts a refused request, and keeps its record unless there are too many.
+    fn refused(&mut self, refusal: &Refusal) {
+        self.watch.refused(refusal.status);
+        let (record, is_new) = match self.refusals.take(Instant::now(), refusal) {
+            Some(Kept::New(record)) => (record, true),
+            Some(Kept::Again(record)) => (record, false),
+            None => return,
+        };
+        if is_new {
+            self.watch.event(Event {
+                at: refusal.at,
+                call_id: None,
+                sip_call_id: record.sip_call_id.clone(),
+                what: Happening::RequestRefused {
+                    refused_id: record.id.clone(),
+                    source: record.source.clone(),
+                    method: record.method.clone(),
+                    status: record.status,
+                    why: record.why.clone(),
+                    withheld: record.withheld,
+                },
+            });
+        }
+        let watch = Arc::clone(&self.watch);
+        let kept = self.store.save_refused_later(&record, move |outcome| {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "the record of a refused request could not be kept");
+                watch.unkept();
+            }
+        });
+        if kept.is_err() {
+            self.watch.unkept();
         }
     }
 

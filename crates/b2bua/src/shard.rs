@@ -16,9 +16,9 @@ use segue_call::{
     StoreReply,
 };
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult};
+use segue_records::{CallRecord, CallResult, Event as Told, Happening};
 use segue_sip::{Endpoint, EndpointConfig, Event, Outgoing, Peer, SessionId, Transmit};
-use segue_sip_wire::{Message, Method, ParseError};
+use segue_sip_wire::{Message, ParseError};
 
 use crate::{
     Admission, Refusal,
@@ -58,7 +58,9 @@ pub enum ShardOutput {
     /// A call has ended.
     Ended(CallKey, Box<CallRecord>),
     /// A request was dropped or refused for who sent it or whom it asked for.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
+    /// Something for those who follow what happens.
+    Event(Box<Told>),
 }
 
 /// Counters since the start.
@@ -80,6 +82,8 @@ pub struct Shard {
     call_config: Arc<CallConfig>,
     admission: Admission,
     rng: StdRng,
+    /// Makes identifiers of refused requests, apart: strangers do not change those of calls.
+    refusal_rng: StdRng,
     calls: BTreeMap<CallKey, Entry>,
     sessions: BTreeMap<SessionId, (CallKey, LegId)>,
     /// Earliest timer of each call that has one.
@@ -101,6 +105,7 @@ impl Shard {
             call_config: config.call,
             admission: config.admission,
             rng: StdRng::seed_from_u64(config.seed),
+            refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -119,14 +124,7 @@ impl Shard {
             && let Err((why, admit)) = self.admission.profile_for(&peer)
         {
             self.stats.unknown_source = self.stats.unknown_source.saturating_add(1);
-            self.outputs.push_back(ShardOutput::Refused(Refusal {
-                source: peer.remote,
-                local: peer.local,
-                method: message.method().map(Method::to_string).unwrap_or_default(),
-                call_id: message.call_id().map(str::to_owned),
-                why,
-                admit,
-            }));
+            self.refuse(Refusal::of(now.wall, &peer, &message, None).because(why, admit));
             return;
         }
         self.endpoint.handle_message(now.mono, peer, message);
@@ -136,25 +134,16 @@ impl Shard {
     /// Bytes arrived that are no SIP message: 400 where an answer is possible and the source is known, else dropped.
     pub fn handle_unparsable(&mut self, now: Now, peer: Peer, error: &ParseError) {
         self.stats.unparsable = self.stats.unparsable.saturating_add(1);
-        let (why, admit) = match self.admission.profile_for(&peer) {
+        match self.admission.profile_for(&peer) {
             Ok(_) => {
                 self.endpoint.handle_unparsable(now.mono, peer, error);
                 self.pump(now);
-                (error.why.clone(), translate::REQUEST_AS_DEFINED.to_owned())
+                self.refuse(Refusal::of_unreadable(now.wall, &peer, error, true));
             }
-            Err(unknown) => unknown,
-        };
-        let head = error.head.as_deref();
-        let method = head.and_then(|head| head.method.as_ref());
-        let call_id = head.and_then(|head| head.call_id.as_deref());
-        self.outputs.push_back(ShardOutput::Refused(Refusal {
-            source: peer.remote,
-            local: peer.local,
-            method: method.map(Method::to_string).unwrap_or_default(),
-            call_id: call_id.map(|id| String::from_utf8_lossy(id).into_owned()),
-            why,
-            admit,
-        }));
+            Err((why, admit)) => {
+                self.refuse(Refusal::of_unreadable(now.wall, &peer, error, false).because(why, admit));
+            }
+        }
     }
 
     /// A transmit could not be sent.
@@ -165,6 +154,9 @@ impl Shard {
 
     /// Something happened on the packet path of a call.
     pub fn handle_media(&mut self, now: Now, key: CallKey, event: MediaEvent) {
+        if let (Some(entry), Some(switched)) = (self.calls.get(&key), translate::switched(&event)) {
+            self.outputs.push_back(ShardOutput::Event(entry.event(now, switched)));
+        }
         self.feed(now, key, Input::Media(event));
         self.pump(now);
     }
@@ -310,8 +302,7 @@ impl Shard {
                 continue;
             }
             if let Event::Refused { peer, request, status } = &event {
-                self.outputs
-                    .push_back(ShardOutput::Refused(translate::refusal(peer, request, *status)));
+                self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
                 continue;
             }
             let Some((session, leg_event)) = translate::event(event) else {
@@ -337,12 +328,15 @@ impl Shard {
         if self.closing {
             let later = [("Retry-After", "5".to_owned())];
             let _ = self.endpoint.refuse(now.mono, session, 503, &later);
-            self.outputs
-                .push_back(ShardOutput::Refused(translate::refusal(&peer, invite, 503)));
+            self.refuse(Refusal::of(now.wall, &peer, invite, Some(503)).because(
+                "the server is stopping".to_owned(),
+                "call again when it runs".to_owned(),
+            ));
             return;
         }
         let Some(incoming) = translate::incoming(invite, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
+            self.refuse(Refusal::of(now.wall, &peer, invite, Some(400)));
             return;
         };
         let key = CallKey(self.next_call);
@@ -363,8 +357,10 @@ impl Shard {
         let Ok(call) = made else {
             self.stats.panics = self.stats.panics.saturating_add(1);
             let _ = self.endpoint.refuse(now.mono, session, 500, &[]);
+            self.refuse(Refusal::of(now.wall, &peer, invite, Some(500)));
             return;
         };
+        let phase = (call.phase(), now.mono);
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
             call,
@@ -378,7 +374,13 @@ impl Shard {
             from,
             to,
             started_at: now.wall,
+            phase,
         };
+        let started = Happening::CallStarted {
+            from: entry.from.clone(),
+            to: entry.to.clone(),
+        };
+        self.outputs.push_back(ShardOutput::Event(entry.event(now, started)));
         self.calls.insert(key, entry);
         self.drain(now, key);
     }
@@ -415,10 +417,39 @@ impl Shard {
                     let profile = Arc::clone(&entry.profile);
                     self.outputs.push_back(ShardOutput::Store(key, action, profile));
                 }
-                Output::Ended(record) => return self.end(key, record),
+                Output::Ended(record) => {
+                    self.tell_phase(now, key);
+                    return self.end(now, key, record);
+                }
             }
         }
+        self.tell_phase(now, key);
         self.reschedule(key);
+    }
+
+    /// Says that a call has come to another phase, if it has.
+    fn tell_phase(&mut self, now: Now, key: CallKey) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        let (phase, (before, since)) = (entry.call.phase(), entry.phase);
+        if phase == before {
+            return;
+        }
+        entry.phase = (phase, now.mono);
+        let lasted = now.mono.saturating_duration_since(since).as_millis();
+        let what = Happening::CallPhase {
+            phase,
+            before,
+            lasted_ms: u64::try_from(lasted).unwrap_or(u64::MAX),
+        };
+        let event = entry.event(now, what);
+        self.outputs.push_back(ShardOutput::Event(event));
+    }
+
+    /// Tells of a request that was dropped or refused.
+    fn refuse(&mut self, mut refusal: Refusal) {
+        let words = [self.refusal_rng.next_u64(), self.refusal_rng.next_u64()];
+        refusal.nonce = u128::from(words[0]) << 64 | u128::from(words[1]);
+        self.outputs.push_back(ShardOutput::Refused(Box::new(refusal)));
     }
 
     /// Keeps the timer index true.
@@ -506,7 +537,7 @@ impl Shard {
     }
 
     /// A call has said its last.
-    fn end(&mut self, key: CallKey, mut record: Box<CallRecord>) {
+    fn end(&mut self, now: Now, key: CallKey, mut record: Box<CallRecord>) {
         let Some(entry) = self.calls.remove(&key) else { return };
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
@@ -517,14 +548,9 @@ impl Shard {
         let peer = entry.peer;
         entry.fill_in(&mut record);
         if record.result == CallResult::Rejected {
-            self.outputs.push_back(ShardOutput::Refused(Refusal {
-                source: peer.remote,
-                local: peer.local,
-                method: "INVITE".to_owned(),
-                call_id: Some(record.sip_call_id.clone()),
-                why: record.why.clone(),
-                admit: translate::line_that_admits(&record),
-            }));
+            let admit = translate::line_that_admits(&record);
+            record.admit = Some(admit.clone());
+            self.refuse(Refusal::of_call(now.wall, &peer, &record, admit));
         }
         self.outputs.push_back(ShardOutput::Ended(key, record));
     }

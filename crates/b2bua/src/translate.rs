@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_call::{Contact, Incoming, LegAction, LegEvent, RefuseInfo};
+use segue_call::{Contact, Incoming, LegAction, LegEvent, MediaEvent, RefuseInfo};
 use segue_policy::Profile;
-use segue_records::CallRecord;
+use segue_records::{CallRecord, Happening, MediaKind};
+use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
 use segue_sip_wire::{KeyPress, Message, NameAddr, Uri};
-
-use crate::Refusal;
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incoming> {
@@ -199,35 +198,19 @@ pub(crate) fn perform(
     }
 }
 
-/// What is asked of whoever sends no proper request.
-pub(crate) const REQUEST_AS_DEFINED: &str = "a request as RFC 3261 defines it";
-
-/// A request that the endpoint refused, with what would have been taken.
-pub(crate) fn refusal(peer: &Peer, request: &Message, status: u16) -> Refusal {
-    let admit = match status {
-        405 | 501 => "send INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO or OPTIONS".to_owned(),
-        406 | 415 => "send and accept application/sdp".to_owned(),
-        416 => "use a sip: URI".to_owned(),
-        420 => {
-            let mut unknown = request.list("Require");
-            unknown.retain(|option| !option.eq_ignore_ascii_case("100rel"));
-            format!("leave out Require: {}", unknown.join(", "))
-        }
-        481 => "the dialog or transaction is not known here; begin with an INVITE".to_owned(),
-        440 => "allow the call more branches at a time (Max-Breadth)".to_owned(),
-        482 => "the same request has come by another way; see the proxies in between".to_owned(),
-        483 => "raise Max-Forwards, or look for a loop".to_owned(),
-        503 => "fewer calls at once".to_owned(),
-        _ => REQUEST_AS_DEFINED.to_owned(),
+/// A change of what A hears or sees, for those who follow what happens.
+pub(crate) fn switched(event: &MediaEvent) -> Option<Happening> {
+    let MediaEvent::Switched { to, kind, gap_ms } = event else {
+        return None;
     };
-    Refusal {
-        source: peer.remote,
-        local: peer.local,
-        method: request.method().map(ToString::to_string).unwrap_or_default(),
-        call_id: request.call_id().map(str::to_owned),
-        why: format!("{status} {}", segue_sip_wire::phrase(status)),
-        admit,
-    }
+    Some(Happening::CallSwitch {
+        to: to.as_str().to_owned(),
+        kind: match kind {
+            Kind::Audio => MediaKind::Audio,
+            Kind::Video => MediaKind::Video,
+        },
+        gap_ms: *gap_ms,
+    })
 }
 
 /// The command or line that would have let a rejected call in.

@@ -62,7 +62,7 @@ fn said_to(datagram: &str, source: &str) -> (Option<u16>, Refusal) {
             ShardOutput::Transmit(transmit) => {
                 status = Message::parse_datagram(&transmit.bytes).unwrap().status();
             }
-            ShardOutput::Refused(told) => refusal = Some(told),
+            ShardOutput::Refused(told) => refusal = Some(*told),
             other => panic!("{other:?}"),
         }
     }

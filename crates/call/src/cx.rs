@@ -73,6 +73,7 @@ impl Cx {
             legs: Vec::new(),
             switches: Vec::new(),
             message_id: None,
+            admit: None,
             why: String::new(),
         };
         let mut cx = Cx {
@@ -189,18 +190,12 @@ impl Cx {
 
     pub fn note_switch(&mut self, to: Source, kind: Kind, gap_ms: Option<u64>) {
         if self.record.switches.len() < SWITCHES_MAX {
-            let to = match to {
-                Source::Clip => "clip",
-                Source::Greeting => "greeting",
-                Source::Beep => "beep",
-                Source::Callee => "callee",
-            };
             let kind = match kind {
                 Kind::Audio => MediaKind::Audio,
                 Kind::Video => MediaKind::Video,
             };
             self.record.switches.push(SwitchRecord {
-                to: to.into(),
+                to: to.as_str().into(),
                 kind,
                 gap_ms,
                 at: self.now.wall,

@@ -289,6 +289,18 @@ pub enum Source {
     Callee,
 }
 
+impl Source {
+    /// Its word in records and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Clip => "clip",
+            Source::Greeting => "greeting",
+            Source::Beep => "beep",
+            Source::Callee => "callee",
+        }
+    }
+}
+
 /// A clip in the renditions chosen for A.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClipUse {

@@ -149,6 +149,16 @@ impl Media {
         thread.wake()
     }
 
+    /// Whether all threads of the packet path run.
+    pub fn lives(&self) -> bool {
+        let spooler = self.spooler.as_ref().is_some_and(|(_, handle)| !handle.is_finished());
+        spooler
+            && self.threads.iter().all(|thread| {
+                let handle = thread.handle.lock().unwrap_or_else(PoisonError::into_inner);
+                handle.as_ref().is_some_and(|handle| !handle.is_finished())
+            })
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         self.counters.read(self.ports.leased())

@@ -43,6 +43,9 @@ pub struct CallRecord {
     pub message_id: Option<String>,
     /// One sentence: why it ended so.
     pub why: String,
+    /// What would have let a rejected call in.
+    #[serde(default)]
+    pub admit: Option<String>,
 }
 
 /// How a call ended.

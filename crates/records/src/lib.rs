@@ -1,9 +1,13 @@
-//! Plain data that other crates hand on: call records, moments, outcomes.
+//! Plain data that other crates hand on: call records, refused requests, events, moments.
 //!
 //! Pure: no socket, file, clock or thread. Times are wall-clock milliseconds ([`UnixMs`]).
 
 mod call_record;
+mod event;
 mod moment;
+mod refused;
 
 pub use call_record::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord};
+pub use event::{Event, Happening, MessageFacts};
 pub use moment::UnixMs;
+pub use refused::RefusedRecord;

@@ -17,10 +17,6 @@ pub enum Exit {
     /// It did not happen in time.
     TimedOut = 4,
     /// It needs a running server and there is none.
-    #[allow(
-        dead_code,
-        reason = "part of the fixed table; today every command works without a server"
-    )]
     NoServer = 5,
 }
 

@@ -6,10 +6,13 @@
 mod cli;
 mod config;
 mod failure;
+mod http;
 mod logging;
+mod metrics;
 mod reload;
 mod run;
 mod signals;
+mod watch;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -2,31 +2,30 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
 use segue_jobs::{Clocks, DepositOutcome, Depositor, Keeper, RETENTION_EVERY, WorkerCommand, WorkerPool};
 use segue_media::{Media, MediaConfig};
+use segue_records::Happening;
 use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
 use segue_store::Store;
-use segue_web::Health;
 use serde::Serialize;
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, watch},
-};
+use tokio::sync::mpsc;
 
 use crate::{
     config::{Config, load_profiles},
     failure::Failure,
+    http::{self, Http},
     logging::Log,
     reload::{Given, Reloaded, admission, call_config, reload},
     signals::{Signals, Wish},
+    watch::{Changes, Watcher},
 };
 
 /// Notes that may wait for the signalling thread.
@@ -41,8 +40,8 @@ const RTP_GONE_MS: u64 = 10_000;
 /// Orders that may wait for the signalling thread.
 const ORDERS_MAX: usize = 8;
 
-/// How long HTTP requests under way are waited for at the end.
-const HTTP_DRAIN: Duration = Duration::from_secs(2);
+/// In the data directory of a running server: what it has bound, for commands beside it.
+pub const BOUND_FILE: &str = "server.json";
 
 /// The ready file: what was bound and where the data is, under the configuration's own names.
 #[derive(Debug, Serialize)]
@@ -86,9 +85,8 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let profiles = load_profiles(&config)?;
     let transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
-    let http = TcpListener::bind(config.http_listen)
-        .await
-        .map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
+    let http =
+        TcpListener::bind(config.http_listen).map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
     // After the sockets: a port in use leaves no new data directory behind.
     let store = Store::open_server(&config.data_dir)?;
     store.set_retention_defaults(config.retention);
@@ -133,7 +131,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         seed: seed.wrapping_add(1),
     });
 
-    let (stop, stopped) = watch::channel(false);
+    let last_change = store.last_change()?;
+    let watcher = Watcher::new(last_change);
+    let changes = Changes::follow(&store, last_change, watcher.clone())?;
     let gauges = Arc::new(Gauges::default());
     let ready = Ready {
         sip: ReadySip {
@@ -148,15 +148,28 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         data_dir: std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
         pid: std::process::id(),
     };
-    let web = tokio::spawn(segue_web::serve(
-        http,
-        health(store.clone(), Arc::clone(&gauges), Arc::clone(&media)),
-        until(stopped.clone()),
-    ));
+    let told = http::Told {
+        gauges: Arc::clone(&gauges),
+        media: Arc::clone(&media),
+        store: store.clone(),
+        watcher: watcher.clone(),
+    };
+    let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
     // Before anybody is told that we are ready: from here a signal is an order.
     let signals = Signals::listen().map_err(|e| system("signals cannot be listened to", &e))?;
+    let bound = config.data_dir.join(BOUND_FILE);
+    write_ready(&bound, &ready)?;
+    watcher.server(Happening::ServerReady {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    });
     let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
-    tokio::spawn(obey(signals, orders, config, given, log, store.clone()));
+    tokio::spawn(obey(
+        signals,
+        orders,
+        (config, given),
+        log,
+        (store.clone(), watcher.clone()),
+    ));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
     if let Some(path) = ready_file {
         write_ready(path, &ready)?;
@@ -173,11 +186,14 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         inbox,
         inbox_end,
         gauges,
+        watch: Arc::new(watcher.clone()),
     };
     perform(node, orders_end).await;
-    let _ = stop.send(true);
-    // Requests under way are answered; a peer that never ends its own does not keep us.
-    let _ = tokio::time::timeout(HTTP_DRAIN, web).await;
+    // What the last calls left is told before those who follow are let go.
+    changes.finish();
+    watcher.hub.close();
+    http.finish();
+    let _ = fs::remove_file(bound);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -283,39 +299,6 @@ fn worker_pool() -> Result<WorkerPool, Failure> {
     ))
 }
 
-fn health(store: Store, gauges: Arc<Gauges>, media: Arc<Media>) -> impl Fn() -> Health + Send + Sync + 'static {
-    let started = Instant::now();
-    move || {
-        let totals = store.totals();
-        let mut counters = gauges.counters();
-        counters.extend(media_counters(&media.stats()));
-        Health {
-            status: if totals.is_ok() { "ok" } else { "store" }.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: started.elapsed().as_secs(),
-            calls: gauges.calls(),
-            unheard: totals.map_or(0, |t| t.unheard),
-            counters,
-        }
-    }
-}
-
-/// What the packet path counts, by name; the first two say how many there are now.
-fn media_counters(stats: &segue_media::Stats) -> [(String, u64); 9] {
-    [
-        ("media_sessions", stats.sessions),
-        ("media_ports", stats.ports),
-        ("media_sent", stats.sent),
-        ("media_late", stats.late),
-        ("media_received", stats.received),
-        ("media_relayed", stats.relayed),
-        ("media_bad", stats.bad),
-        ("media_send_failed", stats.send_failed),
-        ("media_spool_dropped", stats.spool_dropped),
-    ]
-    .map(|(name, count)| (name.to_owned(), count))
-}
-
 fn of(sockets: &[(Protocol, SocketAddr)], protocol: Protocol) -> Vec<SocketAddr> {
     sockets
         .iter()
@@ -345,10 +328,9 @@ fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
 async fn obey(
     mut signals: Signals,
     orders: mpsc::Sender<Order>,
-    mut config: Config,
-    given: Given,
+    (mut config, given): (Config, Given),
     log: Log,
-    store: Store,
+    (store, watcher): (Store, Watcher),
 ) {
     let mut draining = false;
     loop {
@@ -361,12 +343,20 @@ async fn obey(
                 match read {
                     Err(failure) => {
                         tracing::error!("{failure}; what was read before goes on");
+                        watcher.server(Happening::ServerReloaded {
+                            taken: false,
+                            detail: failure.to_string(),
+                        });
                         continue;
                     }
                     Ok(reloaded) => {
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
                         store.set_retention_defaults(config.retention);
+                        watcher.server(Happening::ServerReloaded {
+                            taken: true,
+                            detail: "configuration and profiles were read again".to_owned(),
+                        });
                         order
                     }
                 }
@@ -377,10 +367,14 @@ async fn obey(
                     longest_ms = config.drain_ms,
                     "no new calls; stopping when the last one has ended (once more, or SIGINT: at once)"
                 );
+                watcher.server(Happening::ServerStopping);
                 Order::Drain(Duration::from_millis(config.drain_ms))
             }
             Wish::Drain | Wish::Stop => {
                 tracing::info!("stopping: calls are ended in order");
+                if !draining {
+                    watcher.server(Happening::ServerStopping);
+                }
                 Order::Stop
             }
         };
@@ -406,10 +400,6 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
     );
     *config = new;
     order
-}
-
-async fn until(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stop| *stop).await;
 }
 
 fn in_use(addr: SocketAddr, why: &str, key: &str) -> Failure {

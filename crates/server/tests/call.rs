@@ -9,7 +9,9 @@ use std::{
 };
 
 use fixture::{Segue, deposit, keys, sorted};
-use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord, UnixMs};
+use segue_records::{
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RefusedRecord, Sent, SwitchRecord, UnixMs,
+};
 use serde_json::{Value, json};
 
 fn call(id: &str, at: i64) -> CallRecord {
@@ -62,6 +64,7 @@ fn call(id: &str, at: i64) -> CallRecord {
             },
         ],
         message_id: None,
+        admit: None,
         why: "the caller hung up".to_owned(),
     }
 }
@@ -70,7 +73,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 18] = [
+const ROW: [&str; 19] = [
     "id",
     "sip_call_id",
     "from",
@@ -89,6 +92,7 @@ const ROW: [&str; 18] = [
     "switches",
     "message_id",
     "why",
+    "admit",
 ];
 
 #[test]
@@ -235,4 +239,79 @@ fn waiting_for_what_never_comes_times_out() {
             "1s",
         ],
     );
+}
+
+fn refused(id: &str, at: i64) -> RefusedRecord {
+    RefusedRecord {
+        id: id.into(),
+        at: UnixMs(at),
+        protocol: "udp".into(),
+        source: "192.0.2.7:5060".into(),
+        local: "127.0.0.1:5060".into(),
+        method: "INVITE".into(),
+        sip_call_id: Some("x@y".into()),
+        from: Some("sip:a\u{1b}[2J@192.0.2.7".into()),
+        to: None,
+        status: None,
+        why: "INVITE was dropped without an answer: no profile trusts it.".into(),
+        admit: "sources = [\"192.0.2.7/32\"]".into(),
+        times: 2,
+        withheld: 3,
+        ladder: vec![LadderStep {
+            at: UnixMs(at),
+            sent: Sent::In,
+            summary: "INVITE (SDP)".into(),
+        }],
+    }
+}
+
+#[test]
+fn refused_requests_are_listed_with_rejected_calls_and_shown_whole() {
+    let segue = Segue::new();
+    {
+        let store = segue.store();
+        let mut rejected = call("01B", 1_709_251_199_000);
+        rejected.result = CallResult::Rejected;
+        rejected.cause = Some(404);
+        rejected.admit = Some("segue subscriber add bob --target sip:bob@ADDRESS:PORT".into());
+        store.save_call(&rejected).unwrap();
+        store.save_call(&call("01C", 1_709_251_199_007)).unwrap();
+        store
+            .save_refused_later(&refused("01A", 1_709_251_198_000), |done| done.unwrap())
+            .unwrap();
+        store.flush().unwrap();
+    }
+    let list = segue.json(&["call", "list", "--refused"]);
+    let ids: Vec<_> = list.as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(
+        ids,
+        [json!("01A"), json!("01B")],
+        "oldest first, without the call that was taken"
+    );
+    assert_eq!(
+        (&list[0]["kind"], &list[0]["status"]),
+        (&json!("request"), &Value::Null)
+    );
+    assert_eq!((&list[1]["kind"], &list[1]["status"]), (&json!("call"), &json!(404)));
+    assert_eq!(keys(&list[0]), keys(&list[1]));
+    let text = segue.ok(&["call", "list", "--refused"]);
+    assert!(text.contains("dropped") && !text.contains('\u{1b}'), "{text}");
+    let shown = segue.json(&["call", "show", "01A"]);
+    assert_eq!(shown["ladder"][0]["summary"], "INVITE (SDP)");
+    assert_eq!((&shown["times"], &shown["withheld"]), (&json!(2), &json!(3)));
+    let text = segue.ok(&["call", "show", "01A"]);
+    for said in [
+        "peer ---> segue",
+        "why: INVITE was dropped",
+        "what would admit it: sources = [\"192.0.2.7/32\"]",
+        "3 refusals before it",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(
+        segue
+            .ok(&["call", "show", "01B"])
+            .contains("what would admit it: segue subscriber add bob")
+    );
+    segue.fails(3, &["call", "show", "01Z"]);
 }

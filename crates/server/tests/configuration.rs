@@ -50,6 +50,7 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "sip.advertise",
             "sip.t1_ms",
             "http.listen",
+            "http.events",
             "media.address",
             "media.advertise",
             "media.ports",

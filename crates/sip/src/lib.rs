@@ -16,4 +16,4 @@ pub use api::{
     CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,
     Transmit,
 };
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, summary};

@@ -10,12 +10,14 @@
 
 mod blobs;
 mod calls;
+mod changes;
 mod clips;
 mod deposit;
 mod error;
 mod messages;
 mod migrations;
 mod readers;
+mod refused;
 mod retention;
 mod schema;
 mod subscribers;
@@ -32,10 +34,12 @@ use std::{
 use rusqlite::{Connection, params};
 use segue_mailbox::Retention;
 
+pub use changes::{Change, Follower};
 pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use messages::Exported;
+pub use refused::REFUSED_MAX;
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
 pub use subscribers::Found;

@@ -7,7 +7,7 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS];
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -170,4 +170,66 @@ INSERT INTO target (subscriber, place, uri) SELECT user, 0, target FROM subscrib
 ALTER TABLE subscriber ADD COLUMN ring TEXT NOT NULL DEFAULT 'together' CHECK (ring IN ('together', 'in-order'));
 ALTER TABLE subscriber ADD COLUMN ring_ms INTEGER;
 ALTER TABLE subscriber DROP COLUMN target;
+";
+
+/// 4: what happened to messages, for those who follow it, and requests that never became calls.
+///
+/// Triggers note the changes: whichever process makes one, by whatever way, it is noted in the same transaction. A
+/// message is deleted for its mailbox when it goes to the trash, or at once where there is none.
+const FOLLOWING: &str = "
+CREATE TABLE change (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    at          INTEGER NOT NULL,
+    what        TEXT NOT NULL CHECK (what IN ('committed', 'heard', 'unheard', 'deleted', 'restored')),
+    message     TEXT NOT NULL,
+    mailbox     TEXT NOT NULL,
+    call_id     TEXT NOT NULL,
+    sip_call_id TEXT NOT NULL,
+    caller      TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    rule        TEXT
+) STRICT;
+
+CREATE TRIGGER change_bound AFTER INSERT ON change BEGIN
+    DELETE FROM change WHERE seq <= NEW.seq - 10000;
+END;
+
+CREATE TRIGGER message_committed AFTER INSERT ON message BEGIN
+    INSERT INTO change (at, what, message, mailbox, call_id, sip_call_id, caller, kind, duration_ms, bytes)
+    VALUES (CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER), 'committed', NEW.id, NEW.mailbox, NEW.call_id,
+            NEW.sip_call_id, NEW.caller, NEW.kind, NEW.duration_ms, NEW.bytes);
+END;
+
+CREATE TRIGGER message_heard AFTER UPDATE OF heard_at ON message
+WHEN (OLD.heard_at IS NULL) <> (NEW.heard_at IS NULL) BEGIN
+    INSERT INTO change (at, what, message, mailbox, call_id, sip_call_id, caller, kind, duration_ms, bytes)
+    VALUES (CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER),
+            CASE WHEN NEW.heard_at IS NULL THEN 'unheard' ELSE 'heard' END, NEW.id, NEW.mailbox, NEW.call_id,
+            NEW.sip_call_id, NEW.caller, NEW.kind, NEW.duration_ms, NEW.bytes);
+END;
+
+CREATE TRIGGER message_trashed AFTER UPDATE OF deleted_at ON message
+WHEN (OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL) BEGIN
+    INSERT INTO change (at, what, message, mailbox, call_id, sip_call_id, caller, kind, duration_ms, bytes, rule)
+    VALUES (CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER),
+            CASE WHEN NEW.deleted_at IS NULL THEN 'restored' ELSE 'deleted' END, NEW.id, NEW.mailbox, NEW.call_id,
+            NEW.sip_call_id, NEW.caller, NEW.kind, NEW.duration_ms, NEW.bytes, NEW.deleted_by);
+END;
+
+CREATE TRIGGER message_gone AFTER DELETE ON message
+WHEN OLD.deleted_at IS NULL BEGIN
+    INSERT INTO change (at, what, message, mailbox, call_id, sip_call_id, caller, kind, duration_ms, bytes)
+    VALUES (CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER), 'deleted', OLD.id, OLD.mailbox, OLD.call_id,
+            OLD.sip_call_id, OLD.caller, OLD.kind, OLD.duration_ms, OLD.bytes);
+END;
+
+CREATE TABLE refused (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    id     TEXT NOT NULL UNIQUE,
+    at     INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX refused_at ON refused (at);
 ";

@@ -150,6 +150,7 @@ fn call(id: &str, at: i64) -> CallRecord {
             at: UnixMs(at + 30),
         }],
         message_id: None,
+        admit: None,
         why: "the caller hung up while held".to_owned(),
     }
 }

@@ -1,4 +1,8 @@
-//! The HTTP side: health today.
+//! The HTTP side: `/health`, `/ready`, `/metrics` and `/events`.
+
+mod events;
+mod hub;
+mod problem;
 
 use std::{future::Future, sync::Arc};
 
@@ -12,11 +16,17 @@ use axum::{
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+pub use events::Events;
+pub use hub::Hub;
+use problem::{problem, with_reasons};
+
 /// What `GET /health` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// `ok`, or what is wrong in a word; anything but `ok` answers 503.
     pub status: String,
+    /// What is wrong, one sentence each.
+    pub reasons: Vec<String>,
     /// Version of Segue.
     pub version: String,
     /// Seconds since start.
@@ -29,27 +39,33 @@ pub struct Health {
     pub counters: std::collections::BTreeMap<String, u64>,
 }
 
-/// A problem as RFC 9457 describes it.
-#[derive(Serialize)]
-struct Problem {
-    title: &'static str,
-    status: u16,
-    detail: String,
+/// What the pages show. Each is asked for each request, on a thread that may wait.
+pub struct Site {
+    /// Whether the server lives.
+    pub health: Box<dyn Fn() -> Health + Send + Sync>,
+    /// Why it should get no calls now; empty: it is ready.
+    pub not_ready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// The metrics in OpenMetrics' text form.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// `None`: nobody may follow events here.
+    pub events: Option<Events>,
+    /// Events are told whatever the Host header says; else only under this machine's address or `localhost`.
+    pub any_host: bool,
 }
 
-type Probe = Arc<dyn Fn() -> Health + Send + Sync>;
-
-/// Serves until `stop` completes. `health` is asked for each request and must not block long.
+/// Serves until `stop` completes.
 ///
 /// Errors: what accepting fails with.
 pub async fn serve(
     listener: TcpListener,
-    health: impl Fn() -> Health + Send + Sync + 'static,
+    site: Site,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let probe: Probe = Arc::new(health);
     let routes = Router::new()
         .route("/health", get(say_health))
+        .route("/ready", get(say_ready))
+        .route("/metrics", get(say_metrics))
+        .route("/events", get(events::follow))
         .method_not_allowed_fallback(|| async {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -61,28 +77,63 @@ pub async fn serve(
             problem(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                format!("nothing is at {}; try /health", uri.path()),
+                format!("nothing is at {}; try /health, /ready, /metrics or /events", uri.path()),
             )
         })
-        .with_state(probe);
+        .with_state(Arc::new(site));
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
 
-async fn say_health(State(probe): State<Probe>) -> Response {
-    let health = probe();
-    let status = if health.status == "ok" {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
+async fn say_health(State(site): State<Arc<Site>>) -> Response {
+    let Some(health) = asked(move || (site.health)()).await else {
+        return failed();
+    };
+    let status = match health.status.as_str() {
+        "ok" => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(health)).into_response()
 }
 
-fn problem(status: StatusCode, title: &'static str, detail: String) -> Response {
-    let body = Json(Problem {
-        title,
-        status: status.as_u16(),
-        detail,
-    });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+}
+
+async fn say_ready(State(site): State<Arc<Site>>) -> Response {
+    match asked(move || (site.not_ready)()).await {
+        Some(reasons) if reasons.is_empty() => {
+            let ready = Json(Ready { status: "ready" });
+            (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], ready).into_response()
+        }
+        Some(reasons) => with_reasons(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Not ready",
+            reasons.join("; "),
+            &reasons,
+        ),
+        None => failed(),
+    }
+}
+
+async fn say_metrics(State(site): State<Arc<Site>>) -> Response {
+    /// <https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure>
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match asked(move || (site.metrics)()).await {
+        Some(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        None => failed(),
+    }
+}
+
+/// What a page asks of the server may wait: not here, where the others are served.
+async fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(ask).await.ok()
+}
+
+fn failed() -> Response {
+    problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "A fault of ours",
+        "see the log".to_owned(),
+    )
 }

@@ -1,7 +1,10 @@
 //! `segue call list|show`.
 
+mod refused;
+
 use clap::Subcommand as ClapSubcommand;
-use segue_records::{CallRecord, LegRecord, Sent, SwitchRecord, UnixMs};
+use segue_records::{CallRecord, LadderStep, LegRecord, Sent, SwitchRecord, UnixMs};
+use segue_store::StoreError;
 use serde_json::{Value, json};
 
 use super::{
@@ -19,6 +22,9 @@ pub enum Command {
         /// Only calls that began within this time
         #[arg(long, value_name = "DURATION")]
         since: Option<DurationMs>,
+        /// Only what was refused: rejected calls, and requests that never became calls
+        #[arg(long)]
+        refused: bool,
     },
     /// Show one call: both legs' ladder, what was played when, why it ended so
     Show {
@@ -30,18 +36,22 @@ pub enum Command {
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     match command {
-        Command::List { since } => {
+        Command::List { since, refused } => {
             let since_ms = since.map_or(i64::MIN, |DurationMs(ms)| {
                 now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX))
             });
+            if refused {
+                return refused::list(&store, since_ms, context);
+            }
             let rows = store.calls(since_ms)?.iter().map(row).collect();
             let columns = ["ID", "STARTED", "FROM", "TO", "RESULT", "CAUSE", "HOLD", "WHY"];
             context.out.rows(rows, &columns, "no calls")
         }
-        Command::Show { id } => {
-            let call = store.call(&id)?;
-            context.out.object(&json_full(&call), || told(&call))
-        }
+        Command::Show { id } => match store.call(&id) {
+            Ok(call) => context.out.object(&json_full(&call), || told(&call)),
+            Err(StoreError::NotFound { .. }) => refused::show(&store, &id, context),
+            Err(error) => Err(error.into()),
+        },
     }
 }
 
@@ -86,6 +96,7 @@ pub fn json_row(call: &CallRecord) -> Value {
         "switches": call.switches.iter().map(switch).collect::<Vec<_>>(),
         "message_id": call.message_id,
         "why": call.why,
+        "admit": call.admit,
     })
 }
 
@@ -146,11 +157,14 @@ fn told(call: &CallRecord) -> String {
             clean(&leg.target),
             clean(&leg.sip_call_id)
         ));
-        text.push_str(&ladder(leg, start));
+        text.push_str(&ladder(&leg.ladder, start));
     }
     text.push_str("\n\nmedia to A\n");
     text.push_str(&timeline(call));
     text.push_str(&format!("\n\nwhy: {}", clean(&call.why)));
+    if let Some(admit) = &call.admit {
+        text.push_str(&format!("\nwhat would admit it: {}", clean(admit)));
+    }
     text
 }
 
@@ -162,12 +176,11 @@ fn result(call: &CallRecord) -> String {
 }
 
 /// The wire between the peer on the left and Segue on the right.
-fn ladder(leg: &LegRecord, start: UnixMs) -> String {
-    if leg.ladder.is_empty() {
+fn ladder(steps: &[LadderStep], start: UnixMs) -> String {
+    if steps.is_empty() {
         return "  (nothing went over the wire)".to_owned();
     }
-    let lines: Vec<Vec<String>> = leg
-        .ladder
+    let lines: Vec<Vec<String>> = steps
         .iter()
         .map(|step| {
             let arrow = match step.sent {

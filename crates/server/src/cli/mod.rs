@@ -4,6 +4,7 @@ mod call;
 mod clip;
 mod config;
 mod doctor;
+mod events;
 mod message;
 mod output;
 mod play;
@@ -87,6 +88,8 @@ enum Command {
     /// Wait until a message or call is there
     #[command(subcommand)]
     Wait(wait::Command),
+    /// Follow what happens beside a running server: calls, media, messages
+    Events(events::Follow),
     /// The worker process; started by the server and `clip add`
     #[command(hide = true)]
     MediaWorker {
@@ -185,6 +188,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Message(command) => message::perform(command, &context),
         Command::Call(command) => call::perform(command, &context),
         Command::Wait(command) => wait::perform(command, &context),
+        Command::Events(follow) => events::perform(&follow, &context),
         Command::Doctor | Command::MediaWorker { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -16,6 +16,11 @@ impl Output {
         Output { json }
     }
 
+    /// Whether a program reads.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether a person watches: then progress is worth showing.
     pub fn is_watched(&self) -> bool {
         !self.json && io::stderr().is_terminal()
@@ -87,11 +92,15 @@ pub fn or_dash(value: Option<impl ToString>) -> String {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
+    line(text).map(|_| ())
+}
+
+/// Prints one line at once. `false`: whoever read has seen enough (`| head`).
+pub fn line(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        // Whoever read has seen enough (`| head`).
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Failure::refused(
             "output",
             format!("the output cannot be written: {e}"),

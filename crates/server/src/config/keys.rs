@@ -87,9 +87,22 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "http.listen",
-        meaning: "the HTTP socket (/health); port 0 takes a free one",
+        meaning: "the HTTP socket (/health, /ready, /metrics, /events); port 0 takes a free one",
         set: |c, raw| raw.socket().map(|v| c.http_listen = v),
         get: |c| json!(c.http_listen.to_string()),
+    },
+    Key {
+        name: "http.events",
+        meaning: "who may follow /events, which tell who calls whom: loopback (only while http.listen is loopback) or anyone",
+        set: |c, raw| {
+            c.http_events_anyone = match raw.text()? {
+                "loopback" => false,
+                "anyone" => true,
+                _ => return Err("loopback or anyone is needed".to_owned()),
+            };
+            Ok(())
+        },
+        get: |c| json!(if c.http_events_anyone { "anyone" } else { "loopback" }),
     },
     Key {
         name: "media.address",

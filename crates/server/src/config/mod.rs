@@ -45,6 +45,8 @@ pub struct Config {
     pub sip_t1_ms: u64,
     /// The HTTP socket.
     pub http_listen: SocketAddr,
+    /// Whoever reaches the HTTP socket may follow events, also off loopback.
+    pub http_events_anyone: bool,
     /// Where media sockets bind.
     pub media_address: IpAddr,
     /// Address that SDP says; `None`: `media_address`.
@@ -108,6 +110,7 @@ impl Default for Config {
             sip_advertise: None,
             sip_t1_ms: 500,
             http_listen: SocketAddr::new(localhost, 8080),
+            http_events_anyone: false,
             media_address: localhost,
             media_advertise: None,
             media_ports: 20_000..=29_999,

@@ -36,8 +36,9 @@ impl Ladder {
     }
 }
 
-/// E.g. `INVITE (SDP)`, `183 Session Progress (SDP)`, `200 OK for PRACK`.
-pub(crate) fn summary(message: &Message) -> String {
+/// A message in short, printable: `INVITE (SDP)`, `183 Session Progress (SDP)`, `200 OK for PRACK`.
+#[must_use]
+pub fn summary(message: &Message) -> String {
     let mut text = match (message.method(), message.status()) {
         (Some(method), _) => clean(method.as_str()),
         (None, Some(status)) => {

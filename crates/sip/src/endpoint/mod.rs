@@ -23,6 +23,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_sip_wire::KeyPress;
 
+pub use self::ladder::summary;
 use self::{core::Core, session::Session};
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 

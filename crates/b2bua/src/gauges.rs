@@ -1,0 +1,71 @@
+//! What a shard counts and how it fares, readable from any thread.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{Shard, ShardStats};
+
+/// What a shard counts, readable from any thread.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    calls: AtomicU64,
+    closing: AtomicBool,
+    inbox: AtomicU64,
+    moved: Mutex<Option<Instant>>,
+    stats: Mutex<ShardStats>,
+}
+
+impl Gauges {
+    /// Calls alive now.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Whether new callers are turned away because the server is to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Notes that wait for the shard.
+    pub fn inbox_depth(&self) -> u64 {
+        self.inbox.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the shard has last shown itself, which it does every second. Zero before it has begun.
+    pub fn silent_for(&self) -> Duration {
+        let moved = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> ShardStats {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counters since the start, by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let stats = self.stats();
+        [
+            ("calls", stats.calls),
+            ("sip_unknown_source", stats.unknown_source),
+            ("sip_unparsable", stats.unparsable),
+            ("call_panics", stats.panics),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into()
+    }
+
+    pub(crate) fn set(&self, shard: &Shard, inbox_depth: usize) {
+        self.calls.store(shard.call_count() as u64, Ordering::Relaxed);
+        self.closing.store(shard.is_closing(), Ordering::Relaxed);
+        self.inbox.store(inbox_depth as u64, Ordering::Relaxed);
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = shard.stats();
+    }
+}

@@ -1,0 +1,169 @@
+//! What happens beside a call record: the words of `segue events` (docs/events.md).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallResult, MediaKind, PhaseName, UnixMs};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: UnixMs,
+    /// The call that it belongs to.
+    pub call_id: Option<String>,
+    /// Call-ID of the caller's leg, or of the refused request.
+    pub sip_call_id: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happened. The names in `type` are stable; fields may be added.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Happening {
+    /// An INVITE became a call.
+    #[serde(rename = "call.started")]
+    CallStarted {
+        /// The caller's From URI.
+        from: String,
+        /// The Request-URI.
+        to: String,
+    },
+    /// A call has come to another phase.
+    #[serde(rename = "call.phase")]
+    CallPhase {
+        /// The new one.
+        phase: PhaseName,
+        /// The one before.
+        before: PhaseName,
+        /// How long that one lasted, milliseconds.
+        lasted_ms: u64,
+    },
+    /// What the caller hears or sees has changed.
+    #[serde(rename = "call.switch")]
+    CallSwitch {
+        /// The new source: `clip`, `callee`, `greeting`, `beep`.
+        to: String,
+        /// Which stream.
+        kind: MediaKind,
+        /// Last packet of the old source to the first of the new one, milliseconds; absent for the first source.
+        gap_ms: Option<u64>,
+    },
+    /// A call's last leg has ended; its record follows in the store.
+    #[serde(rename = "call.ended")]
+    CallEnded {
+        /// How.
+        result: CallResult,
+        /// SIP status that decided the end, when one did.
+        cause: Option<u16>,
+        /// One sentence.
+        why: String,
+        /// The message that it left.
+        message_id: Option<String>,
+    },
+    /// A request was refused or dropped before it became a call.
+    #[serde(rename = "request.refused")]
+    RequestRefused {
+        /// Its record, for `segue call show`.
+        refused_id: String,
+        /// Where it came from.
+        source: String,
+        /// Its method, when it could be read.
+        method: String,
+        /// The status that it got; absent: it was dropped.
+        status: Option<u16>,
+        /// Why.
+        why: String,
+        /// Refusals before this one, of any source, that were only counted.
+        withheld: u64,
+    },
+    /// A message is stored with its media.
+    #[serde(rename = "message.committed")]
+    MessageCommitted(MessageFacts),
+    /// A message was marked heard.
+    #[serde(rename = "message.heard")]
+    MessageHeard(MessageFacts),
+    /// A message was marked unheard.
+    #[serde(rename = "message.unheard")]
+    MessageUnheard(MessageFacts),
+    /// A message is gone for its mailbox.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted {
+        /// Which.
+        #[serde(flatten)]
+        message: MessageFacts,
+        /// `user`, or the retention rule that took it, e.g. `heard_max`.
+        by: String,
+    },
+    /// A message came back.
+    #[serde(rename = "message.restored")]
+    MessageRestored(MessageFacts),
+    /// The configuration was read again.
+    #[serde(rename = "server.reloaded")]
+    ServerReloaded {
+        /// Whether it was taken.
+        taken: bool,
+        /// What was changed, or why it was refused.
+        detail: String,
+    },
+    /// The server takes calls.
+    #[serde(rename = "server.ready")]
+    ServerReady {
+        /// Its version.
+        version: String,
+    },
+    /// The server takes no new calls and ends.
+    #[serde(rename = "server.stopping")]
+    ServerStopping,
+}
+
+/// What identifies a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageFacts {
+    /// Its id.
+    pub message_id: String,
+    /// Whose it is.
+    pub mailbox: String,
+    /// Who left it.
+    pub from: String,
+    /// `video` or `audio`.
+    pub kind: String,
+    /// Its length, milliseconds.
+    pub duration_ms: u64,
+    /// Bytes of its media.
+    pub bytes: u64,
+}
+
+impl Happening {
+    /// Its `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Happening::CallStarted { .. } => "call.started",
+            Happening::CallPhase { .. } => "call.phase",
+            Happening::CallSwitch { .. } => "call.switch",
+            Happening::CallEnded { .. } => "call.ended",
+            Happening::RequestRefused { .. } => "request.refused",
+            Happening::MessageCommitted(_) => "message.committed",
+            Happening::MessageHeard(_) => "message.heard",
+            Happening::MessageUnheard(_) => "message.unheard",
+            Happening::MessageDeleted { .. } => "message.deleted",
+            Happening::MessageRestored(_) => "message.restored",
+            Happening::ServerReloaded { .. } => "server.reloaded",
+            Happening::ServerReady { .. } => "server.ready",
+            Happening::ServerStopping => "server.stopping",
+        }
+    }
+}
+
+impl Event {
+    /// Something that belongs to no call.
+    pub fn of_the_server(at: UnixMs, what: Happening) -> Event {
+        Event {
+            at,
+            call_id: None,
+            sip_call_id: None,
+            what,
+        }
+    }
+}

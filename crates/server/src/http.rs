@@ -1,0 +1,179 @@
+//! The HTTP side: a thread of its own, so that nobody who reads slowly holds up a call.
+
+use std::{
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime},
+};
+
+use segue_b2bua::Gauges;
+use segue_media::Media;
+use segue_store::Store;
+use segue_web::{Events, Health, Site};
+use tokio::sync::watch;
+
+use crate::{
+    config::Config,
+    metrics::{self, Parts},
+    watch::{Watcher, now},
+};
+
+/// How long requests under way are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The signalling thread shows itself every second; after this long it hangs.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// What the pages tell of.
+pub struct Told {
+    /// The signalling thread.
+    pub gauges: Arc<Gauges>,
+    /// The packet path.
+    pub media: Arc<Media>,
+    /// The store.
+    pub store: Store,
+    /// Events and metrics.
+    pub watcher: Watcher,
+}
+
+/// The running HTTP side.
+pub struct Http {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Http {
+    /// Serves on a bound socket.
+    pub fn start(listener: TcpListener, site: Site) -> io::Result<Http> {
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("page")
+            .max_blocking_threads(4)
+            .build()?;
+        let (stop, mut stopped) = watch::channel(false);
+        let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
+            let mut over = stopped.clone();
+            let serve = async move {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                segue_web::serve(listener, site, async move {
+                    let _ = over.wait_for(|stop| *stop).await;
+                })
+                .await
+            };
+            let end = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                tokio::time::sleep(DRAIN).await;
+            };
+            let served = runtime.block_on(async {
+                tokio::select! {
+                    served = serve => served,
+                    // A peer that never ends its request does not keep us.
+                    () = end => Ok(()),
+                }
+            });
+            if let Err(error) = served {
+                tracing::error!(%error, "HTTP is served no more");
+            }
+            runtime.shutdown_background();
+        })?;
+        Ok(Http { stop, thread })
+    }
+
+    /// Answers what is under way, then ends.
+    pub fn finish(self) {
+        let _ = self.stop.send(true);
+        // A thread that panicked serves nobody.
+        let _ = self.thread.join();
+    }
+}
+
+/// The pages of this server.
+pub fn site(config: &Config, told: Told) -> Site {
+    let loopback = config.http_listen.ip().is_loopback();
+    let anyone = config.http_events_anyone;
+    let registry = told.watcher.metrics.registry(Parts {
+        gauges: Arc::clone(&told.gauges),
+        media: Arc::clone(&told.media),
+        store: told.store.clone(),
+        hub: told.watcher.hub.clone(),
+        started: SystemTime::now(),
+    });
+    let events = Events {
+        hub: told.watcher.hub.clone(),
+        store: told.store.clone(),
+        now,
+    };
+    let told = Arc::new(told);
+    let (lives, takes) = (Arc::clone(&told), told);
+    let started = Instant::now();
+    Site {
+        health: Box::new(move || health(&lives, started)),
+        not_ready: Box::new(move || not_ready(&takes)),
+        metrics: Box::new(move || metrics::text(&registry)),
+        events: (loopback || anyone).then_some(events),
+        any_host: anyone,
+    }
+}
+
+/// What keeps the server from living: a restart would mend it.
+fn faults(told: &Told) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if told.gauges.silent_for() > HANGS_AFTER {
+        reasons.push(format!(
+            "the signalling thread has not moved for {} s",
+            told.gauges.silent_for().as_secs()
+        ));
+    }
+    if !told.media.lives() {
+        reasons.push("a thread of the packet path has ended".to_owned());
+    }
+    reasons
+}
+
+fn health(told: &Told, started: Instant) -> Health {
+    let totals = told.store.totals();
+    let mut reasons = faults(told);
+    let mut status = if reasons.is_empty() { "ok" } else { "fault" };
+    if let Err(error) = &totals {
+        status = "store";
+        reasons.push(format!("the store cannot be read: {error}"));
+    }
+    let mut counters = told.gauges.counters();
+    counters.extend(media_counters(&told.media.stats()));
+    Health {
+        status: status.to_owned(),
+        reasons,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: started.elapsed().as_secs(),
+        calls: told.gauges.calls(),
+        unheard: totals.map_or(0, |t| t.unheard),
+        counters,
+    }
+}
+
+/// What keeps new calls from being served well.
+fn not_ready(told: &Told) -> Vec<String> {
+    let mut reasons = faults(told);
+    if told.gauges.is_closing() {
+        reasons.push("the server is stopping: calls are ended in order, no new ones are taken".to_owned());
+    }
+    reasons
+}
+
+/// What the packet path counts, by name; the first two say how many there are now.
+fn media_counters(stats: &segue_media::Stats) -> [(String, u64); 9] {
+    [
+        ("media_sessions", stats.sessions),
+        ("media_ports", stats.ports),
+        ("media_sent", stats.sent),
+        ("media_late", stats.late),
+        ("media_received", stats.received),
+        ("media_relayed", stats.relayed),
+        ("media_bad", stats.bad),
+        ("media_send_failed", stats.send_failed),
+        ("media_spool_dropped", stats.spool_dropped),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
+}

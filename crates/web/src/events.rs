@@ -1,0 +1,175 @@
+//! `GET /events`: what happens, one JSON object a line, until somebody ends it (docs/events.md).
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use segue_records::UnixMs;
+use segue_store::Store;
+use serde::Deserialize;
+
+use crate::{
+    Hub, Site,
+    hub::{Following, Place, lost_line},
+    problem::problem,
+};
+
+/// An empty line this often when nothing happens: whoever has gone is noticed, and nobody in between gives up.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// Changes read from the store at a time.
+const CHANGES_AT_ONCE: u32 = 500;
+
+/// Where `/events` gets its events.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// Those of this run.
+    pub hub: Hub,
+    /// Changes of messages since any.
+    pub store: Store,
+    /// Wall clock, for what the stream itself says.
+    pub now: fn() -> UnixMs,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    after: Option<String>,
+}
+
+pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, asked: Query<Asked>) -> Response {
+    let Some(events) = &site.events else {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "events tell who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it"
+                .to_owned(),
+        );
+    };
+    if !site.any_host && !names_this_machine(&headers) {
+        return problem(
+            StatusCode::FORBIDDEN,
+            "Not allowed",
+            "the Host header names another machine than this one by address or localhost".to_owned(),
+        );
+    }
+    let place = match asked.after.as_deref().map(str::parse::<Place>) {
+        None => None,
+        Some(Ok(place)) => Some(place),
+        Some(Err(())) => {
+            return problem(
+                StatusCode::BAD_REQUEST,
+                "Bad request",
+                "after is no id of an event; leave it out to follow from now on".to_owned(),
+            );
+        }
+    };
+    let Ok(following) = events.hub.follow(place.as_ref(), (events.now)()) else {
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many followers",
+            "as many follow the events as may, or the server ends".to_owned(),
+        );
+    };
+    let stream = stream::unfold(Stream::new(events.clone(), following, place), |mut stream| async move {
+        let line = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), stream))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (StatusCode::OK, headers, Body::from_stream(stream)).into_response()
+}
+
+/// A page of elsewhere must not read this through a name that it had resolve to us.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return true;
+    };
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// One follower's way through what it missed and what comes.
+struct Stream {
+    events: Events,
+    following: Following,
+    place: Option<Place>,
+    replayed: VecDeque<Arc<str>>,
+    /// Changes up to here are still to be read.
+    replay_to: Option<i64>,
+    greeted: bool,
+}
+
+impl Stream {
+    fn new(events: Events, mut following: Following, place: Option<Place>) -> Stream {
+        Stream {
+            replay_to: following.replay_to.take(),
+            events,
+            following,
+            place,
+            replayed: VecDeque::new(),
+            greeted: false,
+        }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        // The first empty line brings the header out: from then on nothing is missed.
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Some(Bytes::from_static(b"\n"));
+        }
+        while self.replayed.is_empty() && self.replay_to.is_some() {
+            self.replay().await;
+        }
+        if let Some(line) = self.replayed.pop_front() {
+            return Some(bytes(&line));
+        }
+        match tokio::time::timeout(ALIVE_EVERY, self.following.next()).await {
+            Ok(line) => line.map(|line| bytes(&line)),
+            Err(_) => Some(Bytes::from_static(b"\n")),
+        }
+    }
+
+    /// Reads some more of what was changed before this run.
+    async fn replay(&mut self) {
+        let (Some(place), Some(to)) = (self.place.as_mut(), self.replay_to) else {
+            return;
+        };
+        let (store, after) = (self.events.store.clone(), place.change);
+        let read = tokio::task::spawn_blocking(move || {
+            let first = store.first_change()?;
+            Ok::<_, segue_store::StoreError>((first, store.changes(after, CHANGES_AT_ONCE)?))
+        });
+        let Ok(Ok((first, changes))) = read.await else {
+            self.replayed.push_back(lost_line(None, (self.events.now)()));
+            self.replay_to = None;
+            return;
+        };
+        let gone = first.saturating_sub(after.saturating_add(1));
+        if gone > 0 {
+            let gone = u64::try_from(gone).ok();
+            self.replayed.push_back(lost_line(gone, (self.events.now)()));
+        }
+        let full = changes.len() >= CHANGES_AT_ONCE as usize;
+        for change in changes.iter().filter(|change| change.seq <= to) {
+            place.change = change.seq;
+            self.replayed.push_back(place.line_of(change));
+        }
+        if !full || place.change >= to {
+            // Calls of another run are in its records; what was told of them is not kept.
+            self.replayed.push_back(lost_line(None, (self.events.now)()));
+            self.replay_to = None;
+        }
+    }
+}
+
+fn bytes(line: &Arc<str>) -> Bytes {
+    Bytes::copy_from_slice(line.as_bytes())
+}

@@ -1,0 +1,185 @@
+//! What the HTTP side answers, over a real socket.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use segue_records::{Event, Happening, UnixMs};
+use segue_store::Store;
+use segue_web::{Events, Health, Hub, Site};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
+    let reasons = move || reasons.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>();
+    Site {
+        health: Box::new(move || Health {
+            status: status.to_owned(),
+            reasons: reasons(),
+            version: "1".to_owned(),
+            uptime_s: 2,
+            calls: 3,
+            unheard: 4,
+            counters: BTreeMap::from([("sip_dropped".to_owned(), 5)]),
+        }),
+        not_ready: Box::new(reasons),
+        metrics: Box::new(|| "# EOF\n".to_owned()),
+        events: None,
+        any_host: false,
+    }
+}
+
+async fn serving(site: Site) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(segue_web::serve(listener, site, std::future::pending()));
+    address
+}
+
+async fn text(address: SocketAddr, line: &str, host: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+async fn ask(address: SocketAddr, line: &str) -> (String, serde_json::Value) {
+    let (head, body) = text(address, line, "localhost").await;
+    (head, serde_json::from_str(&body).unwrap())
+}
+
+#[tokio::test]
+async fn health_is_said_as_json() {
+    let (head, body) = ask(serving(site("ok", &[])).await, "GET /health").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    assert_eq!((body["status"].as_str(), body["calls"].as_u64()), (Some("ok"), Some(3)));
+    assert_eq!(body["counters"]["sip_dropped"], 5);
+}
+
+#[tokio::test]
+async fn a_sick_server_says_503_and_why() {
+    let (head, body) = ask(serving(site("store", &["the store is gone"])).await, "GET /health").await;
+    assert!(head.starts_with("http/1.1 503"), "{head}");
+    assert_eq!(
+        (body["status"].as_str(), body["reasons"][0].as_str()),
+        (Some("store"), Some("the store is gone"))
+    );
+}
+
+#[tokio::test]
+async fn readiness_is_200_or_a_problem_with_its_reasons() {
+    let (head, body) = ask(serving(site("ok", &[])).await, "GET /ready").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(body["status"], "ready");
+    let (head, body) = ask(
+        serving(site("ok", &["it drains", "the disk is full"])).await,
+        "GET /ready",
+    )
+    .await;
+    assert!(
+        head.starts_with("http/1.1 503") && head.contains("application/problem+json"),
+        "{head}"
+    );
+    assert_eq!(body["reasons"], serde_json::json!(["it drains", "the disk is full"]));
+    assert_eq!(body["detail"], "it drains; the disk is full");
+}
+
+#[tokio::test]
+async fn metrics_say_their_type() {
+    let (head, body) = text(serving(site("ok", &[])).await, "GET /metrics", "localhost").await;
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert_eq!(body, "# EOF\n");
+}
+
+#[tokio::test]
+async fn anything_else_is_a_problem() {
+    let address = serving(site("ok", &[])).await;
+    let (head, body) = ask(address, "GET /nothing").await;
+    assert!(
+        head.starts_with("http/1.1 404") && head.contains("application/problem+json"),
+        "{head}"
+    );
+    assert_eq!(body["status"], 404);
+    let (head, _) = ask(address, "POST /health").await;
+    assert!(
+        head.starts_with("http/1.1 405") && head.contains("application/problem+json"),
+        "{head}"
+    );
+}
+
+fn with_events(folder: &tempfile::TempDir) -> (Site, Hub) {
+    let store = Store::open(folder.path()).unwrap();
+    let hub = Hub::new("r", store.last_change().unwrap());
+    let events = Events {
+        hub: hub.clone(),
+        store,
+        now: || UnixMs(0),
+    };
+    (
+        Site {
+            events: Some(events),
+            ..site("ok", &[])
+        },
+        hub,
+    )
+}
+
+#[tokio::test]
+async fn events_come_as_lines_of_json_while_they_happen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (site, hub) = with_events(&folder);
+    let address = serving(site).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream
+        .get_mut()
+        .write_all(b"GET /events HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut line = String::new();
+    while !line.ends_with("\r\n\r\n") {
+        assert!(stream.read_line(&mut line).await.unwrap() > 0, "{line}");
+    }
+    assert!(line.contains("application/x-ndjson"), "{line}");
+    line.clear();
+    stream.read_line(&mut line).await.unwrap();
+    assert_eq!(
+        line, "\n",
+        "an empty line comes at once: from here on nothing is missed"
+    );
+    hub.publish(&Event::of_the_server(UnixMs(1), Happening::ServerStopping));
+    line.clear();
+    stream.read_line(&mut line).await.unwrap();
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (told["type"].as_str(), told["id"].as_str(), told["at"].as_str()),
+        (Some("server.stopping"), Some("r-1-0"), Some("1970-01-01T00:00:00.001Z"))
+    );
+}
+
+#[tokio::test]
+async fn events_are_refused_off_loopback_under_foreign_names_and_at_no_place() {
+    let (head, body) = ask(serving(site("ok", &[])).await, "GET /events").await;
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    assert!(body["detail"].as_str().unwrap().contains("http.events"), "{body}");
+    let folder = tempfile::tempdir().unwrap();
+    let (site, hub) = with_events(&folder);
+    let address = serving(site).await;
+    let (head, _) = text(address, "GET /events", "evil.example").await;
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    let (head, _) = ask(address, "GET /events?after=nothing").await;
+    assert!(head.starts_with("http/1.1 400"), "{head}");
+    hub.close();
+    let (head, _) = ask(address, "GET /events").await;
+    assert!(head.starts_with("http/1.1 503"), "{head}");
+}
