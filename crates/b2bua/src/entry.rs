@@ -70,6 +70,7 @@ impl Entry {
             status: None,
             reason: None,
             ladder: leg.ladder,
+            media: Vec::new(),
         };
         let legs: Vec<LegRecord> = self.legs.into_values().map(leg).collect();
         CallRecord {

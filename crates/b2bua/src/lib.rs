@@ -9,6 +9,7 @@ mod entry;
 #[cfg(test)]
 mod faults;
 mod gauges;
+mod inbox;
 mod look_up;
 mod packet_path;
 mod perform;
@@ -16,12 +17,14 @@ mod places;
 mod refusal;
 mod refusals;
 mod shard;
+mod tallies;
 mod translate;
 
 pub use admission::Admission;
 pub use clips::ClipCache;
 pub use gauges::Gauges;
-pub use perform::{Deposits, Inbox, InboxEnd, Node, Order, Watch, perform};
+pub use inbox::{Inbox, InboxEnd};
+pub use perform::{Deposits, Node, Order, Watch, perform};
 pub use places::Place;
 pub use refusal::Refusal;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

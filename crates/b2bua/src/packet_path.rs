@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use segue_call::{ClipUse, LegId, MediaEvent, Source};
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
-use segue_media::{Command, Event, RecordingStop, SwitchTo, cache::Cache};
+use segue_media::{Command, Event, Kind, RecordingStop, SwitchTo, Tally, cache::Cache};
+use segue_records::{MediaKind, StreamRecord};
 
 use crate::clips::Renditions;
 
@@ -48,10 +49,29 @@ pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
         },
         Event::Recorded { duration_ms, .. } => MediaEvent::Recorded { duration_ms },
         Event::RecordFailed { why } => MediaEvent::RecordFailed { why },
-        // Not of the call's words: the performer ends the call.
-        Event::Lost => return None,
+        // Not of the call's words: the performer ends the call, or completes its record.
+        Event::Lost | Event::Tallied { .. } | Event::Closed => return None,
         Event::KeyFrameWanted { leg } => MediaEvent::KeyFrameWanted { leg: LegId(leg.0) },
     })
+}
+
+/// What was counted on an m-line as a record has it.
+pub(crate) fn stream_record(kind: Kind, tally: Tally) -> StreamRecord {
+    StreamRecord {
+        kind: match kind {
+            Kind::Audio => MediaKind::Audio,
+            Kind::Video => MediaKind::Video,
+        },
+        received: tally.received,
+        lost: tally.lost,
+        late: tally.late,
+        jitter_ms: tally.jitter_ms,
+        sent: tally.sent,
+        sent_late: tally.sent_late,
+        peer_lost: tally.peer_lost,
+        peer_jitter_ms: tally.peer_jitter_ms,
+        rtt_ms: tally.round_trip_ms,
+    }
 }
 
 /// `Play` with the caches that were loaded at the look-up.

@@ -1,10 +1,9 @@
 //! The tokio side: takes input from sockets, packet path and store, passes it to the shard, performs what comes out. Nothing else.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,10 +19,11 @@ use crate::{
     Admission, CallKey, ClipCache, Refusal, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     gauges::Gauges,
+    inbox::{Inbox, InboxEnd, Note},
     look_up::{Answer, look_up},
-    packet_path::{media_event, play_command, poster_command, record_command},
-    places::Place,
+    packet_path::{media_event, play_command, poster_command, record_command, stream_record},
     refusals::{Kept, Refusals},
+    tallies::Tallies,
 };
 
 /// How long calls that are hung up may take to end in order.
@@ -85,55 +85,6 @@ pub trait Watch: Send + Sync {
     fn unkept(&self);
 }
 
-/// What reaches the shard from other threads.
-#[derive(Debug)]
-pub(crate) enum Note {
-    Media(CallKey, segue_media::Event),
-    Found(CallKey, Box<Answer>),
-    Resolved(CallKey, Place, Option<SocketAddr>),
-    Store(CallKey, StoreReply),
-}
-
-/// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.
-#[derive(Debug, Clone)]
-pub struct Inbox {
-    notes: mpsc::Sender<Note>,
-    overflow: Arc<Mutex<BTreeSet<CallKey>>>,
-}
-
-impl Inbox {
-    /// An inbox of `depth` notes, and its end at the shard.
-    pub fn new(depth: usize) -> (Inbox, InboxEnd) {
-        let (notes, end) = mpsc::channel(depth);
-        let overflow = Arc::default();
-        (
-            Inbox {
-                notes,
-                overflow: Arc::clone(&overflow),
-            },
-            InboxEnd { notes: end, overflow },
-        )
-    }
-
-    /// An event of the packet path; never waits.
-    pub fn media(&self, session: u64, event: segue_media::Event) {
-        self.put(CallKey(session), Note::Media(CallKey(session), event));
-    }
-
-    fn put(&self, key: CallKey, note: Note) {
-        if self.notes.try_send(note).is_err() {
-            self.overflow.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        }
-    }
-}
-
-/// The shard's end of an [`Inbox`].
-#[derive(Debug)]
-pub struct InboxEnd {
-    notes: mpsc::Receiver<Note>,
-    overflow: Arc<Mutex<BTreeSet<CallKey>>>,
-}
-
 /// Everything one signalling thread works with.
 pub struct Node {
     /// The calls.
@@ -187,6 +138,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         tasks: JoinSet::new(),
         refusals: Refusals::default(),
         watch,
+        tallies: Tallies::default(),
     };
     performer.run(transports, inbox_end, &gauges, orders).await
 }
@@ -205,6 +157,7 @@ struct Performer {
     tasks: JoinSet<()>,
     refusals: Refusals,
     watch: Arc<dyn Watch>,
+    tallies: Tallies,
 }
 
 impl Performer {
@@ -234,13 +187,14 @@ impl Performer {
                 }
                 Course::Draining { .. } | Course::Ending { .. } => {}
             }
-            let due = [self.shard.poll_timeout(), course.until()].into_iter().flatten().min();
+            let due = [self.shard.poll_timeout(), course.until(), self.tallies.due()];
+            let due = due.into_iter().flatten().min();
             // It shows itself to those who ask whether it lives.
             let idle = Instant::now() + SHOWS_ITSELF_EVERY;
             tokio::select! {
                 received = transports.recv() => self.received(received),
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
-                () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.shard.handle_timeout(now()),
+                () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {
                     course = self.ordered(order.unwrap_or(Order::Stop), course);
@@ -248,6 +202,9 @@ impl Performer {
             }
         }
         self.perform_outputs(&mut transports);
+        while let Some(record) = self.tallies.any() {
+            self.ended(&record);
+        }
         while self.tasks.join_next().await.is_some() {}
         if let Err(error) = self.store.flush() {
             tracing::error!(%error, "the last call records could not be kept");
@@ -290,10 +247,26 @@ impl Performer {
         }
     }
 
+    fn timed_out(&mut self) {
+        let now = now();
+        self.shard.handle_timeout(now);
+        while let Some(record) = self.tallies.overdue(now.mono) {
+            self.ended(&record);
+        }
+    }
+
     fn noted(&mut self, note: Note) {
         match note {
-            Note::Media(key, segue_media::Event::Lost) => {
-                self.shard.handle_operator(now(), key, Operator::HangUp);
+            Note::Media(key, segue_media::Event::Tallied { leg, kind, tally }) => {
+                self.tallies.add(key, leg.0, stream_record(kind, tally));
+            }
+            Note::Media(key, event @ (segue_media::Event::Lost | segue_media::Event::Closed)) => {
+                if let Some(record) = self.tallies.close(key) {
+                    self.ended(&record);
+                }
+                if event == segue_media::Event::Lost {
+                    self.shard.handle_operator(now(), key, Operator::HangUp);
+                }
             }
             Note::Media(key, segue_media::Event::Recorded { path, .. }) if !self.shard.has(key) => {
                 self.deposit_ownerless(&path);
@@ -361,7 +334,9 @@ impl Performer {
                         why = record.why,
                         "call ended"
                     );
-                    self.ended(&record);
+                    if let Some(record) = self.tallies.ended(Instant::now(), key, record) {
+                        self.ended(&record);
+                    }
                 }
             }
         }
@@ -434,14 +409,17 @@ impl Performer {
         let failed = match action {
             MediaAction::Open { leg } => {
                 let event = match self.media.open(key.0, LegKey(leg.0)) {
-                    Ok(ports) => MediaEvent::Opened {
-                        leg,
-                        ports: segue_call::Ports {
-                            address: ports.address,
-                            audio: ports.audio,
-                            video: ports.video,
-                        },
-                    },
+                    Ok(ports) => {
+                        self.tallies.open(key);
+                        MediaEvent::Opened {
+                            leg,
+                            ports: segue_call::Ports {
+                                address: ports.address,
+                                audio: ports.audio,
+                                video: ports.video,
+                            },
+                        }
+                    }
                     Err(error) => MediaEvent::OpenFailed {
                         leg,
                         why: error.to_string(),

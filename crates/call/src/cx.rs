@@ -163,6 +163,7 @@ impl Cx {
             status: None,
             reason: None,
             ladder: Vec::new(),
+            media: Vec::new(),
         };
         self.record.legs.push(leg);
     }

@@ -245,6 +245,7 @@ fn stream(kind: Kind, remote: SocketAddr) -> Stream {
         dtmf_clock_rate: 8_000,
         our_dtmf_payload_type: None,
         direction: Direction::SendRecv,
+        nack: false,
         pli: true,
         fir: false,
         foreign: Vec::new(),

@@ -157,6 +157,29 @@ pub enum RecordingStop {
     Silence,
 }
 
+/// What was counted on one m-line of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// RTP packets of the peer, doubles left out.
+    pub received: u64,
+    /// Packets of the peer that never came.
+    pub lost: u64,
+    /// Of those received: overtaken by others.
+    pub late: u64,
+    /// Interarrival jitter (RFC 3550 §6.4.1).
+    pub jitter_ms: u64,
+    /// RTP packets to the peer.
+    pub sent: u64,
+    /// Of those from a clip: more than 5 ms after their time.
+    pub sent_late: u64,
+    /// Packets that the peer last said it misses.
+    pub peer_lost: Option<u64>,
+    /// Jitter as the peer last said it.
+    pub peer_jitter_ms: Option<u64>,
+    /// The way there and back, by the last report that told (RFC 3550 §6.4.1).
+    pub round_trip_ms: Option<u64>,
+}
+
 /// What happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -208,6 +231,17 @@ pub enum Event {
         /// Why, one sentence.
         why: String,
     },
+    /// What was counted on one m-line of a leg, when the leg was closed; not for one that carried nothing.
+    Tallied {
+        /// Which leg.
+        leg: LegKey,
+        /// Which m-line.
+        kind: Kind,
+        /// What was counted.
+        tally: Tally,
+    },
+    /// A `Close` was performed; every `Tallied` has been told.
+    Closed,
     /// A fault of ours closed the session: no packet is carried any more. What was recorded may still come as `Recorded`.
     Lost,
     /// A picture is needed from a leg that negotiated neither PLI nor FIR.

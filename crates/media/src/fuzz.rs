@@ -48,7 +48,7 @@ pub fn rtp(bytes: &[u8]) {
 
 /// One compound, alone and into a bridged call.
 pub fn rtcp(bytes: &[u8]) {
-    let packets = rtcp::parse(bytes).count();
+    let packets = rtcp::parse(bytes, 0).count();
     assert!(packets <= bytes.len() / 4, "each packet takes bytes away");
     for first in [0, 7] {
         let mut call = Call::new(first);
@@ -277,7 +277,7 @@ impl Sink for Judge {
     fn send_rtcp(&mut self, _: LegKey, _: Kind, to: SocketAddr, bytes: &[u8]) {
         assert_eq!(to.ip(), PEER.ip(), "only to where the peer is");
         assert!(
-            rtcp::is_rtcp(bytes) && rtcp::parse(bytes).count() >= 2,
+            rtcp::is_rtcp(bytes) && rtcp::parse(bytes, 0).count() >= 2,
             "a report and a CNAME at least"
         );
     }

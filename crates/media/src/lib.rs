@@ -20,6 +20,7 @@ mod thread;
 mod wheel;
 pub mod worker;
 
-pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo};
+pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally};
 pub use media::{Events, Media};
+pub use segue_sdp::Kind;
 pub use stats::Stats;

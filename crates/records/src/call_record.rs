@@ -132,6 +132,34 @@ pub struct LegRecord {
     /// What went over the wire, in order.
     #[serde(default)]
     pub ladder: Vec<LadderStep>,
+    /// What its RTP and RTCP counted, one for each m-line that carried anything.
+    #[serde(default)]
+    pub media: Vec<StreamRecord>,
+}
+
+/// One m-line of a leg, counted by us and, where it sent reports, by the peer (RFC 3550 §6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRecord {
+    /// Which m-line.
+    pub kind: MediaKind,
+    /// RTP packets of the peer, doubles left out.
+    pub received: u64,
+    /// Packets of the peer that never came.
+    pub lost: u64,
+    /// Of those received: overtaken by others.
+    pub late: u64,
+    /// Interarrival jitter of what the peer sent, milliseconds.
+    pub jitter_ms: u64,
+    /// RTP packets to the peer.
+    pub sent: u64,
+    /// Of those from a clip: more than 5 ms after their time.
+    pub sent_late: u64,
+    /// Packets that the peer misses of ours, as it said last.
+    pub peer_lost: Option<u64>,
+    /// Jitter of ours as the peer said last, milliseconds.
+    pub peer_jitter_ms: Option<u64>,
+    /// The way to the peer and back, milliseconds.
+    pub rtt_ms: Option<u64>,
 }
 
 /// Which way a message went.

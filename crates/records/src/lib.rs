@@ -7,7 +7,9 @@ mod event;
 mod moment;
 mod refused;
 
-pub use call_record::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord};
+pub use call_record::{
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, StreamRecord, SwitchRecord,
+};
 pub use event::{Event, Happening, MessageFacts};
 pub use moment::UnixMs;
 pub use refused::RefusedRecord;

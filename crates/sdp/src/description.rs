@@ -73,6 +73,8 @@ pub(crate) struct Feedback {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FeedbackKind {
+    /// `nack` (RFC 4585 §4.2).
+    Nack,
     /// `nack pli` (RFC 4585 §4.2).
     Pli,
     /// `ccm fir` (RFC 5104 §7.1).
@@ -357,9 +359,10 @@ fn feedback(value: &str) -> Option<Feedback> {
         "*" => None,
         pt => Some(payload_type(pt)?),
     };
-    let what = match (parts.next()?, parts.next()?) {
-        ("nack", "pli") => FeedbackKind::Pli,
-        ("ccm", "fir") => FeedbackKind::Fir,
+    let what = match (parts.next()?, parts.next()) {
+        ("nack", None) => FeedbackKind::Nack,
+        ("nack", Some("pli")) => FeedbackKind::Pli,
+        ("ccm", Some("fir")) => FeedbackKind::Fir,
         _ => return None,
     };
     Some(Feedback { payload_type, what })

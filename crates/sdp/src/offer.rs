@@ -215,7 +215,7 @@ fn asked_feedback() -> Vec<Feedback> {
         payload_type: None,
         what,
     };
-    vec![all(FeedbackKind::Pli), all(FeedbackKind::Fir)]
+    vec![all(FeedbackKind::Nack), all(FeedbackKind::Pli), all(FeedbackKind::Fir)]
 }
 
 /// A codec under the payload type that we give it when nobody has named one.

@@ -277,7 +277,7 @@ impl Side {
 
 /// The feedback that a peer takes for a payload type, to be said again.
 fn feedback(line: &MediaLine, payload_type: u8) -> Vec<crate::description::Feedback> {
-    let known = [FeedbackKind::Pli, FeedbackKind::Fir].into_iter();
+    let known = [FeedbackKind::Nack, FeedbackKind::Pli, FeedbackKind::Fir].into_iter();
     known.filter_map(|what| line.takes(what, payload_type)).collect()
 }
 
@@ -417,6 +417,7 @@ pub(crate) fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
         our_dtmf_payload_type: dtmf_payload_type,
         remote: remotes.map(|(rtp, _)| rtp),
         remote_rtcp: remotes.and_then(|(_, rtcp)| rtcp),
+        nack: kind == Kind::Video && line.takes(FeedbackKind::Nack, format.payload_type).is_some(),
         pli: line.takes(FeedbackKind::Pli, format.payload_type).is_some(),
         fir: line.takes(FeedbackKind::Fir, format.payload_type).is_some(),
         format,

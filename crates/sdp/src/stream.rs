@@ -204,6 +204,8 @@ pub struct Stream {
     pub our_dtmf_payload_type: Option<u8>,
     /// Who may send, seen from us.
     pub direction: Direction,
+    /// The peer said `a=rtcp-fb:* nack` for video: it asks for lost packets and sends them again (RFC 4585 §4.2).
+    pub nack: bool,
     /// The peer said `a=rtcp-fb:* nack pli` (RFC 4585 §4.2).
     pub pli: bool,
     /// The peer said `a=rtcp-fb:* ccm fir` (RFC 5104 §7.1).

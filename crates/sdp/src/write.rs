@@ -187,6 +187,7 @@ impl LiveLine {
     fn write_rest(&self, out: &mut String) {
         for feedback in &self.feedback {
             let what = match feedback.what {
+                FeedbackKind::Nack => "nack",
                 FeedbackKind::Pli => "nack pli",
                 FeedbackKind::Fir => "ccm fir",
             };

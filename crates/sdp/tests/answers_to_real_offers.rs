@@ -48,7 +48,7 @@ fn baresip_gets_pcmu_h264_and_feedback() {
          a=sendrecv\r\n\
          m=video 30002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n\
          a=fmtp:97 profile-level-id=42e01f;packetization-mode=0\r\n\
-         a=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
+         a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
     );
     let video = agreed.video.unwrap();
     assert_eq!(video.remote, Some("127.0.0.1:10020".parse().unwrap()));
@@ -60,7 +60,7 @@ fn baresip_gets_pcmu_h264_and_feedback() {
             profile_level_id: [0x42, 0xe0, 0x1f]
         }
     );
-    assert!(video.pli && video.fir);
+    assert!(video.pli && video.fir && video.nack);
     assert_eq!(agreed.audio.unwrap().dtmf_payload_type, Some(101));
 }
 

@@ -32,7 +32,7 @@ fn b_is_offered_what_a_was_answered_and_telephone_event() {
          a=sendrecv\r\n\
          m=video 30006 RTP/AVP 104\r\na=rtpmap:104 H264/90000\r\n\
          a=fmtp:104 profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1\r\n\
-         a=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
+         a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
     );
 }
 
@@ -48,7 +48,7 @@ fn b_takes_both() {
     assert_eq!(audio.remote, Some("10.0.0.2:5000".parse().unwrap()));
     assert_eq!(audio.dtmf_payload_type, Some(101));
     assert_eq!(video.direction, Direction::SendRecv);
-    assert!(video.pli && !video.fir);
+    assert!(video.pli && !video.fir && !video.nack);
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn b_is_told_what_a_wishes_to_receive() {
          a=fmtp:96 maxplaybackrate=24000;stereo=1;useinbandfec=1\r\n\
          a=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n\
          m=video 30006 RTP/AVP 98\r\na=rtpmap:98 VP8/90000\r\na=fmtp:98 max-fr=30;max-fs=1200\r\n\
-         a=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
+         a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
     );
 }
 

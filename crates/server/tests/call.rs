@@ -10,7 +10,8 @@ use std::{
 
 use fixture::{Segue, deposit, keys, sorted};
 use segue_records::{
-    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RefusedRecord, Sent, SwitchRecord, UnixMs,
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RefusedRecord, Sent, StreamRecord,
+    SwitchRecord, UnixMs,
 };
 use serde_json::{Value, json};
 
@@ -32,6 +33,18 @@ fn call(id: &str, at: i64) -> CallRecord {
                 summary: "ACK".to_owned(),
             },
         ],
+        media: vec![StreamRecord {
+            kind: MediaKind::Audio,
+            received: 600,
+            lost: 12,
+            late: 3,
+            jitter_ms: 4,
+            sent: 610,
+            sent_late: 0,
+            peer_lost: Some(1),
+            peer_jitter_ms: Some(2),
+            rtt_ms: (number > 0).then_some(31),
+        }],
     };
     CallRecord {
         id: id.to_owned(),

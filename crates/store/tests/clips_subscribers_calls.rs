@@ -142,6 +142,7 @@ fn call(id: &str, at: i64) -> CallRecord {
                 sent: Sent::In,
                 summary: "INVITE (SDP)".to_owned(),
             }],
+            media: Vec::new(),
         }],
         switches: vec![SwitchRecord {
             to: "clip".to_owned(),

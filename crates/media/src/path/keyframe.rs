@@ -47,7 +47,6 @@ impl Asker {
     }
 
     /// Whether one is wanted.
-    #[cfg(test)]
     pub fn is_asking(&self) -> bool {
         self.asking.is_some()
     }

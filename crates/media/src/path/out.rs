@@ -16,6 +16,8 @@ pub struct OutStream {
     pub packets: u32,
     /// Payload octets sent.
     pub octets: u32,
+    /// Of the packets those that were sent again because the peer had not got them.
+    pub again: u32,
     /// When the last packet left; `None` before the first.
     pub last_sent: Option<Instant>,
     /// Numbers of VP8 frames: they go on, too, whatever is behind the stream.
@@ -35,6 +37,7 @@ impl OutStream {
             ssrc,
             packets: 0,
             octets: 0,
+            again: 0,
             last_sent: None,
             vp8: Numbers::starting_at(timestamp as u16),
             clock_rate,
@@ -94,6 +97,21 @@ impl OutStream {
     ) -> Header {
         let sequence = self.next_sequence;
         self.sent(now, at, sequence, rtp, octets);
+        Header {
+            first: PLAIN,
+            marker,
+            payload_type,
+            sequence,
+            timestamp: rtp,
+            ssrc: self.ssrc,
+        }
+    }
+
+    /// The header of a packet that leaves again.
+    pub fn stamp_again(&mut self, sequence: u16, rtp: u32, payload_type: u8, marker: bool, octets: usize) -> Header {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(octets as u32);
+        self.again = self.again.wrapping_add(1);
         Header {
             first: PLAIN,
             marker,

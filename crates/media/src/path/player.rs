@@ -25,6 +25,8 @@ pub struct Cursor {
     index: usize,
     /// Entries of the key frame that was begun last.
     key_frame: Range<usize>,
+    /// Sequence number of the last packet sent, and how many left in a row up to it: one entry of the cache each.
+    trail: Option<(u16, usize)>,
     /// The picture was repeated: what follows up to the next key frame would not fit it.
     wait_for_key_frame: bool,
 }
@@ -49,6 +51,7 @@ impl Player {
             lap_rtp: rtp,
             index: 0,
             key_frame: key_frame_at(&cache, 0),
+            trail: None,
             wait_for_key_frame: false,
         };
         Player { cache, cursor }
@@ -105,8 +108,36 @@ impl Cursor {
             if !self.wait_for_key_frame {
                 return Some(due);
             }
+            self.trail = None;
         }
         None
+    }
+
+    /// The packet of the last `take_due` left under this sequence number.
+    pub fn sent(&mut self, sequence: u16) {
+        let in_row = self.trail.filter(|(last, _)| last.wrapping_add(1) == sequence);
+        self.trail = Some((sequence, in_row.map_or(0, |(_, count)| count).saturating_add(1)));
+    }
+
+    /// A packet that was sent, with its RTP timestamp; `None` when it is too long ago.
+    pub fn sent_under(&self, cache: &Cache, sequence: u16) -> Option<(Entry, u32)> {
+        let (last, count) = self.trail?;
+        let back = usize::from(last.wrapping_sub(sequence));
+        let len = cache.entries.len();
+        if back >= count.min(len) {
+            return None;
+        }
+        let back = back.saturating_add(1);
+        let (at, lap_rtp) = match self.index.checked_sub(back) {
+            Some(at) => (at, self.lap_rtp),
+            // In the lap before.
+            None => (
+                self.index.saturating_add(len).checked_sub(back)?,
+                self.lap_rtp.wrapping_sub(cache.loop_rtp),
+            ),
+        };
+        let entry = *cache.entries.get(at)?;
+        Some((entry, lap_rtp.wrapping_add(entry.rtp_time)))
     }
 
     fn due(&self, cache: &Cache) -> Option<Instant> {
@@ -245,6 +276,35 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| take(&mut player, start + ms(9_000))).count(), 12);
         assert_eq!(player.due(), None);
         assert_eq!(player.lap_end(), start + ms(400));
+    }
+
+    #[test]
+    fn a_packet_is_found_by_its_number_over_the_loop_and_not_beyond_a_skip() {
+        let start = Instant::now();
+        let mut player = Player::new(video(), start, 0, true);
+        let mut sent: Vec<Due> = Vec::new();
+        while let Some(due) = take(&mut player, start + ms(500)) {
+            player.parts().1.sent(65_530_u16.wrapping_add(sent.len() as u16));
+            sent.push(due);
+        }
+        assert_eq!(sent.len(), 16);
+        let found = |player: &mut Player, n: usize| {
+            let (cache, cursor) = player.parts();
+            cursor.sent_under(cache, 65_530_u16.wrapping_add(n as u16))
+        };
+        for (n, due) in sent.iter().enumerate().skip(4) {
+            assert_eq!(found(&mut player, n), Some((due.entry, due.rtp)), "packet {n}");
+        }
+        assert_eq!(
+            (found(&mut player, 3), found(&mut player, 16)),
+            (None, None),
+            "a lap is kept"
+        );
+        player.skip_to_key_frame();
+        take(&mut player, start + ms(700));
+        player.parts().1.sent(65_530_u16.wrapping_add(16));
+        assert!(found(&mut player, 16).is_some());
+        assert_eq!(found(&mut player, 15), None);
     }
 
     #[test]

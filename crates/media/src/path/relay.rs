@@ -9,6 +9,7 @@ use super::{
     h264,
     keyframe::{Asker, starts_key_frame},
     out::OutStream,
+    rtcp::Lost,
     rtp::{Header, PLAIN, Packet},
     vp8::{Descriptor, Renumbering},
 };
@@ -28,12 +29,20 @@ pub struct Relay {
 struct Map {
     ssrc: u32,
     first_sequence: u16,
+    first_timestamp: u32,
     sequence_offset: u16,
     timestamp_offset: u32,
     /// Packets carried; early on, older ones than the first may still come.
     carried: u16,
     /// VP8 alone.
     vp8: Option<Renumbering>,
+}
+
+impl Map {
+    /// Whether the source sent this one before the first that was carried. Later on numbers come round again.
+    fn is_before(&self, sequence: u16) -> bool {
+        self.carried < 1_000 && (sequence.wrapping_sub(self.first_sequence) as i16) < 0
+    }
 }
 
 /// What becomes of a packet.
@@ -72,6 +81,23 @@ impl Relay {
         if is_video {
             self.asker.start(now);
         }
+    }
+
+    /// The source goes on under other numbers.
+    pub fn renumber(&mut self) {
+        if let Some(map) = &mut self.map {
+            // As if by another source.
+            map.ssrc = !map.ssrc;
+        }
+    }
+
+    /// Sequence numbers of our stream as the source has them; those before it are left out.
+    pub fn as_of_source(&self, lost: Lost) -> Lost {
+        let theirs = |map: Map| {
+            let of_source = lost.sequences().map(move |ours| ours.wrapping_sub(map.sequence_offset));
+            Lost::new(of_source.filter(|theirs| !map.is_before(*theirs)))
+        };
+        self.map.map_or(Lost::new([].into_iter()), theirs)
     }
 
     /// Nothing is carried for now.
@@ -121,6 +147,7 @@ impl Relay {
             self.map = Some(Map {
                 ssrc: packet.ssrc,
                 first_sequence: packet.sequence,
+                first_timestamp: packet.timestamp,
                 sequence_offset: out.next_sequence().wrapping_sub(packet.sequence),
                 timestamp_offset: out.base(now, rule.step).wrapping_sub(packet.timestamp),
                 carried: 0,
@@ -130,8 +157,15 @@ impl Relay {
         let Some(map) = &mut self.map else {
             return Verdict::Drop;
         };
-        if map.carried < 1_000 && (packet.sequence.wrapping_sub(map.first_sequence) as i16) < 0 {
+        if map.is_before(packet.sequence) {
+            // Overtaken by the rest of its picture, which is not whole without it.
+            if is_video && packet.timestamp == map.first_timestamp {
+                self.asker.start(now);
+            }
             return Verdict::Drop;
+        }
+        if is_video && self.asker.is_asking() && starts_key_frame(rule.codec, packet.payload) {
+            self.asker.stop();
         }
         map.carried = map.carried.saturating_add(1);
         // The descriptor is written anew, so what stood before it (header extensions, CSRCs) and after the frame (padding) goes.

@@ -7,9 +7,9 @@ use segue_sdp::{Carried, Codec, Kind};
 use crate::{
     Event, LegKey,
     path::{
-        reception::{Arrival, SenderClock},
+        reception::{Arrival, Placed, SenderClock},
         relay::{Rule, Verdict},
-        rtcp::{self, Heard},
+        rtcp::{self, Feedback, Heard, Lost},
         rtp::{Packet, Wire},
     },
     spool::RecordKind,
@@ -25,7 +25,7 @@ struct Passed<'p> {
     is_dtmf: bool,
     /// It tells of a key that was meant for us.
     withheld: bool,
-    arrival: Arrival,
+    placed: Placed,
 }
 
 impl Session {
@@ -48,7 +48,7 @@ impl Session {
                 && !passed.is_dtmf
                 && let Some(recorder) = &mut self.recorder
             {
-                recorder.handle_rtp(now, kind, &passed.packet, passed.codec, passed.arrival, sink);
+                recorder.handle_rtp(now, kind, &passed.packet, passed.codec, passed.placed, sink);
             }
             if let Some((to, at, wire)) = self.relay(now, leg, kind, &passed, sink) {
                 destination = Some((to, at));
@@ -100,7 +100,9 @@ impl Session {
         }
         let codec = config.format.codec;
         stream.rtp.heard(from);
-        let arrival = stream.reception.handle(&packet, now, epoch, codec.clock_rate());
+        let placed = stream
+            .reception
+            .handle(&packet, now, epoch, codec.clock_rate(), !is_dtmf);
         stream.plan_report(now + super::reports::FIRST_RECEIVER_REPORT);
         let (pressed, withheld) = if is_dtmf {
             let pressed = stream.dtmf.handle(packet.ssrc, packet.timestamp, packet.payload);
@@ -112,12 +114,16 @@ impl Session {
         if let Some(pressed) = pressed {
             sink.event(Event::Dtmf { leg: key, key: pressed });
         }
+        // A double has been carried already; a stray may be anybody's.
+        if matches!(placed.arrival, Arrival::Doubled | Arrival::Stray) {
+            return None;
+        }
         Some(Passed {
             packet,
             codec,
             is_dtmf,
             withheld,
-            arrival,
+            placed,
         })
     }
 
@@ -165,6 +171,13 @@ impl Session {
         };
         let packet = &passed.packet;
         let last_sent = stream.out.last_sent;
+        if passed.placed.arrival == Arrival::Restarted {
+            stream.relay.renumber();
+        }
+        // Who can ask for what it misses does so; for others we see what is lost on the way to us.
+        if kind == Kind::Video && passed.placed.lost && !(config.pli || config.fir || config.nack) {
+            stream.relay.asker.start(now);
+        }
         let sets = stream.relay.missing_parameter_sets(packet, rule);
         if !sets.is_empty() {
             let rtp = stream.out.base(now, rule.step);
@@ -218,16 +231,24 @@ impl Session {
             return;
         }
         stream.rtcp.heard(from);
-        let (mut reported, mut wanted) = (None, false);
-        for heard in rtcp::parse(bytes) {
+        let (mut reported, mut wanted, mut lost) = (None, false, None);
+        for heard in rtcp::parse(bytes, stream.out.ssrc) {
             match heard {
-                Heard::SenderReport { ssrc, ntp, rtp } => {
+                Heard::SenderReport {
+                    ssrc,
+                    ntp,
+                    rtp,
+                    of_ours,
+                } => {
                     stream
                         .reception
                         .handle_sender_report(ssrc, SenderClock { ntp, rtp, at: now });
                     reported = Some(ntp);
+                    stream.heard_of_ours(now, of_ours);
                 }
+                Heard::ReceiverReport { of_ours } => stream.heard_of_ours(now, of_ours),
                 Heard::KeyFrameRequest => wanted = true,
+                Heard::Lost(packets) => lost = Some(packets),
                 Heard::Other => {}
             }
         }
@@ -243,8 +264,38 @@ impl Session {
                 recorder.spool(now, RecordKind::Rtcp, kind, bytes, sink);
             }
         }
-        if wanted && kind == Kind::Video {
-            self.key_frame_wanted(now, key, sink);
+        if kind == Kind::Video {
+            if let Some(lost) = lost.filter(|_| !wanted) {
+                self.packets_wanted(now, key, lost, sink);
+            }
+            if wanted {
+                self.key_frame_wanted(now, key, sink);
+            }
+        }
+    }
+
+    /// A leg misses packets: of a clip they are sent again, of the other side they are asked for there, by its numbers. A side that
+    /// keeps none is asked for a key frame instead.
+    fn packets_wanted(&mut self, now: Instant, by: LegKey, lost: Lost, sink: &mut dyn Sink) {
+        let Some(leg) = find(&mut self.legs, by) else {
+            return;
+        };
+        if by == LegKey::A && !self.show.shows_callee() {
+            self.show.send_again(now, leg, lost, sink);
+            return;
+        }
+        let theirs = leg.video.relay.as_of_source(lost);
+        let Some(source) = self.other_side(by).filter(|_| theirs.sequences().next().is_some()) else {
+            return;
+        };
+        let Some(asked) = find(&mut self.legs, source) else {
+            return;
+        };
+        match asked.video.config.as_ref().filter(|_| asked.video.receives()) {
+            Some(config) if config.nack => {
+                self.send_compound(now, source, Kind::Video, Some(Feedback::Nack(theirs)), sink);
+            }
+            _ => self.ask_key_frame(now, source, sink),
         }
     }
 

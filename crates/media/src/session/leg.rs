@@ -9,14 +9,19 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sdp::{Codec, Direction, Kind, Stream};
 
 use crate::{
-    LegKey,
+    LegKey, Tally,
     path::{
         dtmf::DtmfWatch, keys::KeySender, latch::Latch, out::OutStream, player::Piece, reception::Reception,
-        relay::Relay, rtp::Wire, vp8::Descriptor,
+        relay::Relay, rtcp::PeerReport, rtp::Wire, vp8::Descriptor,
     },
 };
 
 use super::{BATCH_MAX, Sink};
+
+/// Between two reports of one stream, before they are spread.
+const REPORT_EVERY_MS: f64 = 5_000.0;
+/// Timer reconsideration would make intervals shorter by this (RFC 3550 §6.3.1).
+const COMPENSATION: f64 = 1.21828;
 
 /// One peer.
 #[derive(Debug)]
@@ -48,6 +53,17 @@ pub struct LegStream {
     pub keys: KeySender,
     /// When the next report is due; `None` until something was sent or heard.
     pub report_at: Option<Instant>,
+    /// Spreads the reports (RFC 3550 §6.3.1).
+    dice: u32,
+    /// Our last sender report: the middle of its NTP time, and when it left.
+    pub reported: Option<(u32, Instant)>,
+    /// Any RTCP of ours has left.
+    pub has_reported: bool,
+    /// What the peer said last of what it gets, and how long the way there and back took.
+    peer_report: Option<PeerReport>,
+    round_trip: Option<Duration>,
+    /// Packets of a player that left more than 5 ms late.
+    pub sent_late: u64,
     pub fir_sequence: u8,
     /// When the peer was last asked for a key frame.
     pub asked_at: Option<Instant>,
@@ -137,6 +153,12 @@ impl LegStream {
             relay: Relay::default(),
             keys: KeySender::default(),
             report_at: None,
+            dice: rng.next_u32(),
+            reported: None,
+            has_reported: false,
+            peer_report: None,
+            round_trip: None,
+            sent_late: 0,
             fir_sequence: 0,
             asked_at: None,
         }
@@ -190,13 +212,65 @@ impl LegStream {
         self.report_at.get_or_insert(at);
     }
 
+    /// Whether VP8 was agreed.
+    pub fn is_vp8(&self) -> bool {
+        let config = self.config.as_ref();
+        config.is_some_and(|config| config.format.codec == Codec::Vp8)
+    }
+
     /// The payload descriptor of a piece of a frame of our own; VP8 alone has one.
     pub fn descriptor(&mut self, starts_frame: bool) -> Option<Descriptor> {
-        let is_vp8 = self
+        self.is_vp8().then(|| self.out.vp8.own(starts_frame))
+    }
+
+    /// How long until the report after this one: 5 s, spread so that reports of many do not come together (RFC 3550 §6.2, §6.3.1).
+    pub fn report_interval(&mut self) -> Duration {
+        // A linear congruential generator is random enough to spread.
+        self.dice = self.dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let half_to_one_and_a_half = 0.5 + f64::from(self.dice) / f64::from(u32::MAX);
+        Duration::from_millis((REPORT_EVERY_MS * half_to_one_and_a_half / COMPENSATION) as u64)
+    }
+
+    /// The peer has told what it gets of our stream.
+    pub fn heard_of_ours(&mut self, now: Instant, report: Option<PeerReport>) {
+        let Some(report) = report else {
+            return;
+        };
+        self.peer_report = Some(report);
+        // Only of our last one the moment is known: its NTP time may be a relayed source's.
+        if let Some((_, at)) = self.reported.filter(|(middle, _)| *middle == report.last_report) {
+            let held = Duration::from_micros(u64::from(report.since_last_report).saturating_mul(1_000_000) >> 16);
+            self.round_trip = Some(now.saturating_duration_since(at).saturating_sub(held));
+        }
+    }
+
+    /// What was counted; `None` when nothing came and nothing left.
+    pub fn tally(&self) -> Option<Tally> {
+        let received = self.reception.received();
+        if received.packets == 0 && self.out.packets == 0 {
+            return None;
+        }
+        let rate = self
             .config
             .as_ref()
-            .is_some_and(|config| config.format.codec == Codec::Vp8);
-        is_vp8.then(|| self.out.vp8.own(starts_frame))
+            .map_or(8_000, |config| config.format.codec.clock_rate());
+        let ms = |units: u32| {
+            u64::from(units)
+                .saturating_mul(1_000)
+                .checked_div(rate.into())
+                .unwrap_or(0)
+        };
+        Some(Tally {
+            received: received.packets,
+            lost: received.lost,
+            late: received.late,
+            jitter_ms: ms(received.jitter),
+            sent: self.out.packets.into(),
+            sent_late: self.sent_late,
+            peer_lost: self.peer_report.map(|report| report.lost.into()),
+            peer_jitter_ms: self.peer_report.map(|report| ms(report.jitter)),
+            round_trip_ms: self.round_trip.map(|time| time.as_millis() as u64),
+        })
     }
 
     /// Sends what is due of its keys; after the last one the source begins anew.

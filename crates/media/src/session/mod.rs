@@ -130,11 +130,17 @@ impl Session {
                 self.record(now, path, manifest_json, longest_ms, silence_ms, sink);
             }
             Command::StopRecording { cause } => self.stop_recording(&cause, sink),
-            Command::CloseLeg { leg } => self.close_leg(now, leg),
+            Command::CloseLeg { leg } => self.close_leg(now, leg, sink),
             Command::Close => {
                 if self.recorder.is_some() {
                     self.stop_recording("stopped", sink);
                 }
+                let keys: Vec<LegKey> = self.legs.iter().map(|(key, _)| *key).collect();
+                for key in keys {
+                    self.end_streams(now, key, sink);
+                }
+                self.legs.clear();
+                return sink.event(Event::Closed);
             }
         }
         self.handle_timeout(now, sink);
@@ -262,7 +268,8 @@ impl Session {
         }
     }
 
-    fn close_leg(&mut self, now: Instant, key: LegKey) {
+    fn close_leg(&mut self, now: Instant, key: LegKey, sink: &mut dyn Sink) {
+        self.end_streams(now, key, sink);
         self.legs.retain(|(known, _)| *known != key);
         if self.bridged == Some(key) {
             self.bridged = None;

@@ -11,7 +11,8 @@ use crate::{
     Event, LegKey, RecordingStop,
     path::{
         keyframe::{Asker, starts_key_frame},
-        reception::Arrival,
+        reception::{Arrival, Placed},
+        rtcp,
         rtp::Packet,
         silence::Ear,
     },
@@ -52,7 +53,7 @@ impl Recorder {
         kind: Kind,
         packet: &Packet<'_>,
         codec: Codec,
-        arrival: Arrival,
+        placed: Placed,
         sink: &mut dyn Sink,
     ) {
         if self.stopped {
@@ -71,7 +72,7 @@ impl Recorder {
                 self.video_began |= starts;
                 if starts {
                     self.asker.stop();
-                } else if !self.video_began || matches!(arrival, Arrival::AfterGap | Arrival::Restarted) {
+                } else if !self.video_began || placed.lost || placed.arrival == Arrival::Restarted {
                     // One lost packet spoils the picture until the next key frame.
                     self.asker.start(now);
                 }
@@ -186,6 +187,21 @@ impl Session {
             first: None,
             last: None,
         });
+        self.spool_clocks(now, sink);
+    }
+
+    /// A short message may end before A's next sender reports: what the last ones said of its clocks goes to the beginning.
+    fn spool_clocks(&mut self, now: Instant, sink: &mut dyn Sink) {
+        let (Some(a), Some(recorder)) = (find(&mut self.legs, LegKey::A), &mut self.recorder) else {
+            return;
+        };
+        for kind in [Kind::Audio, Kind::Video] {
+            let reception = &a.stream(kind).reception;
+            if let (Some(ssrc), Some(clock)) = (reception.ssrc(), reception.sender_clock) {
+                let report = rtcp::bare_sender_report(ssrc, clock.ntp, clock.rtp);
+                recorder.spool(now, RecordKind::Rtcp, kind, &report, sink);
+            }
+        }
     }
 
     pub(super) fn stop_recording(&mut self, cause: &str, sink: &mut dyn Sink) {

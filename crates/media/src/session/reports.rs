@@ -1,4 +1,4 @@
-//! Our RTCP: a report at the start of a stream and every 5 s, and requests for key frames.
+//! Our RTCP: a report at the start of a stream and every 5 s, requests for key frames and lost packets, a goodbye.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,12 @@ use crate::{
     Event, LegKey,
     path::{
         out::units,
-        rtcp::{BUFFER_LEN, Compound, KeyFrameRequest, Sending},
+        rtcp::{BUFFER_LEN, Compound, Feedback, Sending},
     },
 };
 
 use super::{Session, Sink, find, leg::Leg};
 
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// After the first packet of a peer to which we send nothing.
 pub const FIRST_RECEIVER_REPORT: Duration = Duration::from_secs(1);
 /// Requests to one peer are at least this far apart.
@@ -39,7 +38,7 @@ impl Session {
                 };
                 let (key, stream) = (*key, leg.stream(kind));
                 if stream.report_at.is_some_and(|at| at <= now) {
-                    stream.report_at = Some(now + REPORT_EVERY);
+                    stream.report_at = Some(now + stream.report_interval());
                     self.send_compound(now, key, kind, None, sink);
                 }
             }
@@ -66,20 +65,36 @@ impl Session {
             return;
         }
         let request = if config.pli {
-            KeyFrameRequest::Pli
+            Feedback::Pli
         } else {
             stream.fir_sequence = stream.fir_sequence.wrapping_add(1);
-            KeyFrameRequest::Fir(stream.fir_sequence)
+            Feedback::Fir(stream.fir_sequence)
         };
         self.send_compound(now, key, Kind::Video, Some(request), sink);
     }
 
-    fn send_compound(
+    /// Says goodbye on the streams of a leg that have said anything, and tells what was counted (RFC 3550 §6.3.7).
+    pub(super) fn end_streams(&mut self, now: Instant, key: LegKey, sink: &mut dyn Sink) {
+        for kind in [Kind::Audio, Kind::Video] {
+            let Some(stream) = find(&mut self.legs, key).map(|leg| leg.stream(kind)) else {
+                return;
+            };
+            let (spoke, tally) = (stream.out.packets > 0 || stream.has_reported, stream.tally());
+            if spoke {
+                self.send_compound(now, key, kind, Some(Feedback::Bye), sink);
+            }
+            if let Some(tally) = tally {
+                sink.event(Event::Tallied { leg: key, kind, tally });
+            }
+        }
+    }
+
+    pub(super) fn send_compound(
         &mut self,
         now: Instant,
         key: LegKey,
         kind: Kind,
-        request: Option<KeyFrameRequest>,
+        feedback: Option<Feedback>,
         sink: &mut dyn Sink,
     ) {
         let sending = self.sending(now, key, kind);
@@ -96,8 +111,12 @@ impl Session {
             cname: &self.cname,
             sending,
             block: stream.reception.report(now),
-            request: request.map(|request| (media, request)),
+            feedback: feedback.map(|feedback| (media, feedback)),
         };
+        if let Some(sending) = sending {
+            stream.reported = Some(((sending.ntp >> 16) as u32, now));
+        }
+        stream.has_reported = true;
         let mut bytes = [0; BUFFER_LEN];
         if let Ok(len) = compound.write(&mut bytes)
             && let Some(bytes) = bytes.get(..len)

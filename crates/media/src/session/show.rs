@@ -9,6 +9,7 @@ use crate::{
     cache::Cache,
     path::{
         player::{Piece, Player, Still},
+        rtcp::Lost,
         rtp::Wire,
         silence,
     },
@@ -27,6 +28,9 @@ const STILL_LEAST: Duration = Duration::from_millis(250);
 /// A callee's video without a packet for this long has stopped: a camera that is covered still sends.
 const PICTURE_GONE: Duration = Duration::from_secs(5);
 const SILENCE_EVERY: Duration = Duration::from_millis(20);
+/// Packets sent again are at most this share of all, beyond the first [`AGAIN_FREE`]: a peer that asks for more is not helped by it.
+const AGAIN_SHARE: u32 = 4;
+const AGAIN_FREE: u32 = 64;
 /// Packets of one stream sent in one go, however late we are.
 const CATCH_UP_MAX: usize = 128;
 /// Later than this is counted as late.
@@ -206,6 +210,44 @@ impl Show {
         }
     }
 
+    /// A misses packets of the clip's video: they leave again as they were. Those of VP8 had numbers that are not kept: A gets the key
+    /// frame again.
+    pub fn send_again(&mut self, now: Instant, a: &mut Leg, lost: Lost, sink: &mut dyn Sink) {
+        if a.video.is_vp8() {
+            return self.repeat_key_frame(now, a, sink);
+        }
+        let stream = &mut a.video;
+        let (State::Playing(player), Some((to, payload_type))) = (&mut self.video.state, stream.destination()) else {
+            return;
+        };
+        let (cache, cursor) = player.parts();
+        let mut batch = Batch::new();
+        for sequence in lost.sequences() {
+            if stream.out.again > AGAIN_FREE.saturating_add(stream.out.packets / AGAIN_SHARE) {
+                break;
+            }
+            let Some((entry, rtp)) = cursor.sent_under(cache, sequence) else {
+                continue;
+            };
+            let payload = cache.payload_of(&entry);
+            let marker = entry.ends_frame();
+            let header = stream
+                .out
+                .stamp_again(sequence, rtp, payload_type, marker, payload.len());
+            batch.push(Wire {
+                head: header.to_bytes().into(),
+                rest: payload,
+            });
+            if batch.is_full() {
+                sink.send_rtp(LegKey::A, Kind::Video, to, batch.take());
+            }
+        }
+        if !batch.is_empty() {
+            sink.send_rtp(LegKey::A, Kind::Video, to, batch.take());
+        }
+        stream.plan_report(now);
+    }
+
     /// Sends what is due.
     pub fn handle_timeout(&mut self, now: Instant, a: &mut Leg, sink: &mut dyn Sink) {
         let begun = self.audio.pump(now, &mut a.audio, sink);
@@ -339,6 +381,7 @@ impl Feed {
             let header = stream
                 .out
                 .stamp(now, due.at, due.rtp, payload_type, marker, payload.len());
+            cursor.sent(header.sequence);
             batch.push(Wire {
                 head: header.head(descriptor),
                 rest: payload,
@@ -353,6 +396,7 @@ impl Feed {
             sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
         }
         if late > 0 {
+            stream.sent_late = stream.sent_late.saturating_add(late);
             sink.count(Count::Late, late);
         }
         if let Some(event) = told {

@@ -1,6 +1,9 @@
 //! Sessions in virtual time: no socket, no clock, a sink that remembers.
 
 mod codecs;
+mod loss;
+mod recording;
+mod reports;
 
 use std::{
     net::SocketAddr,
@@ -12,10 +15,10 @@ use segue_sdp::{Codec, Direction, Format, Kind, Stream};
 
 use super::{Session, SessionConfig, Sink};
 use crate::{
-    Command, Event, LegKey, RecordingStop, SwitchTo,
+    Command, Event, LegKey, RecordingStop, SwitchTo, Tally,
     cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
     path::{
-        rtcp::{self, Compound, Heard, KeyFrameRequest, Sending},
+        rtcp::{self, Compound, Feedback, Heard, Sending},
         rtp::{Header, PLAIN, Packet, Wire},
     },
     spool::RecordKind,
@@ -171,14 +174,14 @@ impl Scene {
             .handle_rtp(self.now, leg, kind, datagrams, &mut self.memory);
     }
 
-    fn rtcp(&mut self, leg: LegKey, kind: Kind, sending: Option<Sending>, request: Option<KeyFrameRequest>) {
-        let request = request.map(|request| (1, request));
+    fn rtcp(&mut self, leg: LegKey, kind: Kind, sending: Option<Sending>, feedback: Option<Feedback>) {
+        let feedback = feedback.map(|feedback| (1, feedback));
         let compound = Compound {
             ssrc: leg.0 + 9,
             cname: "peer",
             sending,
             block: None,
-            request,
+            feedback,
         };
         let mut bytes = [0; rtcp::BUFFER_LEN];
         let len = compound.write(&mut bytes).unwrap();
@@ -190,7 +193,7 @@ impl Scene {
     /// When requests for a key frame went to a leg, milliseconds since the start.
     fn requests(&self, leg: LegKey) -> Vec<u64> {
         let to = self.memory.rtcp.iter().filter(|sent| sent.leg == leg);
-        let asks = to.filter(|sent| rtcp::parse(&sent.bytes).any(|heard| heard == Heard::KeyFrameRequest));
+        let asks = to.filter(|sent| rtcp::parse(&sent.bytes, 0).any(|heard| heard == Heard::KeyFrameRequest));
         asks.map(|sent| (sent.at - self.start).as_millis() as u64).collect()
     }
 
@@ -244,6 +247,7 @@ fn stream(kind: Kind) -> Stream {
         dtmf_clock_rate: 8_000,
         our_dtmf_payload_type: None,
         direction: Direction::SendRecv,
+        nack: false,
         pli: true,
         fir: false,
         foreign: Vec::new(),
@@ -267,9 +271,9 @@ fn a_caller_that_lost_the_picture_gets_the_last_key_frame_and_then_the_next() {
     scene.play(true);
     scene.pass(250);
     scene.memory.rtp.clear();
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Pli));
     assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "at once");
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Fir(1)));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Fir(1)));
     assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "not twice within 250 ms");
     scene.pass(849);
     assert_eq!(
@@ -302,7 +306,7 @@ fn the_last_picture_stays_until_the_callees_key_frame() {
     scene.memory.rtp.clear();
     scene.pass(1_000);
     assert_eq!(scene.payloads(A, Kind::Video), [] as [u8; 0], "the clip has stopped");
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Pli));
     assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65], "who asks gets it again");
     scene.rtp(B, Kind::Video, &[0x41, 0xb]);
     scene.rtp(B, Kind::Video, &[0x67, 0xb]);
@@ -325,8 +329,8 @@ fn requests_for_a_key_frame_cross_the_bridge_both_ways() {
     scene.rtp(B, Kind::Video, &[0x65]);
     scene.pass(5_000);
     scene.memory.rtcp.clear();
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
-    scene.rtcp(B, Kind::Video, None, Some(KeyFrameRequest::Fir(0)));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Pli));
+    scene.rtcp(B, Kind::Video, None, Some(Feedback::Fir(0)));
     assert_eq!((scene.requests(A).len(), scene.requests(B).len()), (1, 1));
 }
 
@@ -334,6 +338,7 @@ fn requests_for_a_key_frame_cross_the_bridge_both_ways() {
 fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
     let mut scene = Scene::new();
     let video = Stream {
+        nack: false,
         pli: false,
         fir: false,
         foreign: Vec::new(),
@@ -350,120 +355,6 @@ fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
     let wanted = Event::KeyFrameWanted { leg: A };
     assert_eq!(scene.memory.events, [wanted.clone(), wanted.clone(), wanted]);
     assert_eq!(scene.requests(A), [] as [u64; 0]);
-}
-
-#[test]
-fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
-    let mut scene = Scene::new();
-    scene.say(Command::Record {
-        path: PathBuf::from("m"),
-        manifest_json: Vec::new(),
-        longest_ms: 60_000,
-        silence_ms: None,
-    });
-    scene.rtp(A, Kind::Video, &[0x65]);
-    scene.pass(1_000);
-    assert_eq!(scene.requests(A), [0]);
-    scene.sequence += 1;
-    scene.rtp(A, Kind::Video, &[0x41]);
-    scene.pass(10);
-    assert_eq!(scene.requests(A), [0, 1_000]);
-    assert_eq!(scene.memory.spooled, 2);
-    scene.say(Command::StopRecording {
-        cause: "bye".to_owned(),
-    });
-    assert_eq!(scene.memory.closed, Some(1_000));
-}
-
-#[test]
-fn nothing_is_recorded_beyond_the_longest() {
-    let mut scene = Scene::new();
-    scene.say(Command::Record {
-        path: PathBuf::from("m"),
-        manifest_json: Vec::new(),
-        longest_ms: 500,
-        silence_ms: None,
-    });
-    scene.rtp(A, Kind::Audio, &[0; 160]);
-    scene.pass(600);
-    scene.rtp(A, Kind::Audio, &[0; 160]);
-    assert_eq!(scene.memory.spooled, 1);
-    assert_eq!(
-        scene.memory.events,
-        [Event::RecordingStopped {
-            cause: RecordingStop::Longest
-        }]
-    );
-}
-
-#[test]
-fn a_flood_ends_its_recording_before_it_fills_the_disk() {
-    let mut scene = Scene::new();
-    scene.say(Command::Record {
-        path: PathBuf::from("m"),
-        manifest_json: Vec::new(),
-        longest_ms: 60_000,
-        silence_ms: None,
-    });
-    let mut large = vec![0; 60_000];
-    large[0] = 0x65;
-    for _ in 0..6_000 {
-        scene.rtp(A, Kind::Video, &large);
-    }
-    let most = 256 * 1024 * 1024 / large.len();
-    assert!(
-        (most - 2..=most).contains(&scene.memory.spooled),
-        "{}",
-        scene.memory.spooled
-    );
-    let cause = RecordingStop::Longest;
-    assert_eq!(scene.memory.events, [Event::RecordingStopped { cause }]);
-}
-
-#[test]
-fn a_relayed_stream_keeps_its_sources_clock() {
-    let mut scene = Scene::new();
-    scene.say(Command::Bridge { leg: B });
-    scene.pass(1_000);
-    scene.rtp(B, Kind::Audio, &[0; 160]);
-    let carried = scene
-        .memory
-        .rtp
-        .last()
-        .map(|sent| Packet::parse(&sent.bytes).unwrap().timestamp);
-    let theirs = u32::from(scene.sequence - 1) * 160;
-    // B's clock says: this packet was spoken 300 ms before it arrived.
-    scene.pass(300);
-    let sending = Sending {
-        ntp: 7 << 32,
-        rtp: theirs.wrapping_add(4_800),
-        packets: 1,
-        octets: 160,
-    };
-    scene.rtcp(B, Kind::Audio, Some(sending), None);
-    scene.memory.rtcp.clear();
-    scene.pass(6_000);
-    let report = scene
-        .memory
-        .rtcp
-        .iter()
-        .filter(|sent| sent.leg == A && sent.kind == Kind::Audio);
-    let (at, ntp, rtp) = report
-        .filter_map(|sent| match rtcp::parse(&sent.bytes).next() {
-            Some(Heard::SenderReport { ntp, rtp, .. }) => Some((sent.at, ntp, rtp)),
-            _ => None,
-        })
-        .next_back()
-        .unwrap();
-    let since = (at - scene.start).as_millis() as u32 - 1_300;
-    let ntp_ms = (u128::from(ntp) * 1_000) >> 32;
-    let our_ms = 100_000 + (at - scene.start).as_millis();
-    assert!(ntp_ms.abs_diff(our_ms) <= 1, "{ntp_ms} is not on our clock, {our_ms}");
-    assert_eq!(
-        rtp,
-        carried.unwrap().wrapping_add(4_800 + since * 8),
-        "by the source's count"
-    );
 }
 
 #[test]
@@ -502,19 +393,6 @@ fn without_video_of_the_callee_the_clips_picture_is_repeated() {
     scene.memory.rtp.clear();
     scene.pass(4_500);
     assert_eq!(scene.payloads(A, Kind::Video), [0x67, 0x65, 0x67, 0x65]);
-}
-
-#[test]
-fn a_session_closed_while_recording_ends_the_recording() {
-    let mut scene = Scene::new();
-    scene.say(Command::Record {
-        path: PathBuf::from("m"),
-        manifest_json: Vec::new(),
-        longest_ms: 60_000,
-        silence_ms: None,
-    });
-    scene.say(Command::Close);
-    assert_eq!(scene.memory.closed, Some(0));
 }
 
 #[test]
@@ -587,7 +465,7 @@ fn a_callee_that_drops_its_video_leaves_the_still_and_comes_back_with_a_key_fram
     assert!((8..=12).contains(&again), "{again} packets in 10 s: every 2 s");
     // A asks for a key frame meanwhile: it gets the still, B is left alone.
     let asked = scene.requests(B).len();
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Pli));
     assert_eq!(scene.requests(B).len(), asked);
     // Video comes back: B is asked at once, its key frame is what A sees next.
     scene.configure(B, stream(Kind::Video));

@@ -148,6 +148,7 @@ impl Phone {
             dtmf_clock_rate: 8_000,
             our_dtmf_payload_type: dtmf_payload_type,
             direction,
+            nack: false,
             pli: true,
             fir: false,
             foreign: Vec::new(),

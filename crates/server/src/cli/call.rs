@@ -3,7 +3,7 @@
 mod refused;
 
 use clap::Subcommand as ClapSubcommand;
-use segue_records::{CallRecord, LadderStep, LegRecord, Sent, SwitchRecord, UnixMs};
+use segue_records::{CallRecord, LadderStep, LegRecord, Sent, StreamRecord, SwitchRecord, UnixMs};
 use segue_store::StoreError;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ pub fn json_row(call: &CallRecord) -> Value {
     })
 }
 
-/// The same with ladders and the moments of the switches.
+/// The same with ladders, what was counted and the moments of the switches.
 fn json_full(call: &CallRecord) -> Value {
     let mut value = json_row(call);
     let legs = value.get_mut("legs").and_then(Value::as_array_mut);
@@ -112,6 +112,7 @@ fn json_full(call: &CallRecord) -> Value {
             .collect();
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("ladder".to_owned(), Value::Array(ladder));
+            shown.insert("media".to_owned(), json!(leg.media));
         }
     }
     let switches = value.get_mut("switches").and_then(Value::as_array_mut);
@@ -158,6 +159,7 @@ fn told(call: &CallRecord) -> String {
             clean(&leg.sip_call_id)
         ));
         text.push_str(&ladder(&leg.ladder, start));
+        text.push_str(&counted(leg));
     }
     text.push_str("\n\nmedia to A\n");
     text.push_str(&timeline(call));
@@ -195,6 +197,30 @@ fn ladder(steps: &[LadderStep], start: UnixMs) -> String {
         })
         .collect();
     table(&lines)
+}
+
+/// A line for each stream: what came, what left, what the peer says.
+fn counted(leg: &LegRecord) -> String {
+    let line = |stream: &StreamRecord| {
+        let mut line = format!(
+            "\n  {}: received {} (lost {}, late {}, jitter {} ms), sent {} ({} late)",
+            word(&json!(stream.kind)),
+            stream.received,
+            stream.lost,
+            stream.late,
+            stream.jitter_ms,
+            stream.sent,
+            stream.sent_late,
+        );
+        if let (Some(lost), Some(jitter)) = (stream.peer_lost, stream.peer_jitter_ms) {
+            line.push_str(&format!("; the peer says: lost {lost}, jitter {jitter} ms"));
+        }
+        if let Some(rtt) = stream.rtt_ms {
+            line.push_str(&format!("; there and back {rtt} ms"));
+        }
+        line
+    };
+    leg.media.iter().map(line).collect()
 }
 
 fn timeline(call: &CallRecord) -> String {

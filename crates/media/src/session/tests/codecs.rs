@@ -57,7 +57,7 @@ fn vp8_picture_numbers_go_on_over_the_loop_a_repeated_picture_and_the_callee() {
         looping: true,
     });
     scene.pass(750);
-    scene.rtcp(A, Kind::Video, None, Some(KeyFrameRequest::Pli));
+    scene.rtcp(A, Kind::Video, None, Some(Feedback::Pli));
     scene.say(Command::Bridge { leg: B });
     scene.pass(10);
     assert!(!scene.requests(B).is_empty());

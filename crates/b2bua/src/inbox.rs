@@ -1,0 +1,61 @@
+//! The bounded way from other threads into a shard.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use segue_call::StoreReply;
+use tokio::sync::mpsc;
+
+use crate::{CallKey, look_up::Answer, places::Place};
+
+/// What reaches the shard from other threads.
+#[derive(Debug)]
+pub(crate) enum Note {
+    Media(CallKey, segue_media::Event),
+    Found(CallKey, Box<Answer>),
+    Resolved(CallKey, Place, Option<SocketAddr>),
+    Store(CallKey, StoreReply),
+}
+
+/// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    notes: mpsc::Sender<Note>,
+    overflow: Arc<Mutex<BTreeSet<CallKey>>>,
+}
+
+impl Inbox {
+    /// An inbox of `depth` notes, and its end at the shard.
+    pub fn new(depth: usize) -> (Inbox, InboxEnd) {
+        let (notes, end) = mpsc::channel(depth);
+        let overflow = Arc::default();
+        (
+            Inbox {
+                notes,
+                overflow: Arc::clone(&overflow),
+            },
+            InboxEnd { notes: end, overflow },
+        )
+    }
+
+    /// An event of the packet path; never waits.
+    pub fn media(&self, session: u64, event: segue_media::Event) {
+        self.put(CallKey(session), Note::Media(CallKey(session), event));
+    }
+
+    pub(crate) fn put(&self, key: CallKey, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            self.overflow.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+    }
+}
+
+/// The shard's end of an [`Inbox`].
+#[derive(Debug)]
+pub struct InboxEnd {
+    pub(crate) notes: mpsc::Receiver<Note>,
+    pub(crate) overflow: Arc<Mutex<BTreeSet<CallKey>>>,
+}

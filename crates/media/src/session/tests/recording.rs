@@ -1,0 +1,107 @@
+//! What goes to the spool, and when that ends by itself.
+
+use super::*;
+
+#[test]
+fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    scene.rtp(A, Kind::Video, &[0x65]);
+    scene.pass(1_000);
+    assert_eq!(scene.requests(A), [0]);
+    scene.sequence += 1;
+    for _ in 0..3 {
+        assert_eq!(scene.requests(A), [0], "it may still come");
+        scene.rtp(A, Kind::Video, &[0x41]);
+    }
+    scene.pass(10);
+    assert_eq!(scene.requests(A), [0, 1_000]);
+    assert_eq!(scene.memory.spooled, 4);
+    scene.say(Command::StopRecording {
+        cause: "bye".to_owned(),
+    });
+    assert_eq!(scene.memory.closed, Some(1_000));
+}
+
+#[test]
+fn nothing_is_recorded_beyond_the_longest() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 500,
+        silence_ms: None,
+    });
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    scene.pass(600);
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    assert_eq!(scene.memory.spooled, 1);
+    assert_eq!(
+        scene.memory.events,
+        [Event::RecordingStopped {
+            cause: RecordingStop::Longest
+        }]
+    );
+}
+
+#[test]
+fn a_flood_ends_its_recording_before_it_fills_the_disk() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    let mut large = vec![0; 60_000];
+    large[0] = 0x65;
+    for _ in 0..6_000 {
+        scene.rtp(A, Kind::Video, &large);
+    }
+    let most = 256 * 1024 * 1024 / large.len();
+    assert!(
+        (most - 2..=most).contains(&scene.memory.spooled),
+        "{}",
+        scene.memory.spooled
+    );
+    let cause = RecordingStop::Longest;
+    assert_eq!(scene.memory.events, [Event::RecordingStopped { cause }]);
+}
+
+#[test]
+fn a_session_closed_while_recording_ends_the_recording() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    scene.say(Command::Close);
+    assert_eq!(scene.memory.closed, Some(0));
+}
+
+#[test]
+fn a_recording_begins_with_what_is_known_of_the_callers_clocks() {
+    let mut scene = Scene::new();
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    let sending = Sending {
+        ntp: 7 << 32,
+        rtp: 5,
+        packets: 1,
+        octets: 160,
+    };
+    scene.rtcp(A, Kind::Audio, Some(sending), None);
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        silence_ms: None,
+    });
+    assert_eq!(scene.memory.spooled, 1);
+}
