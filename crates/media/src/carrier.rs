@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use segue_sdp::Kind;
@@ -87,6 +87,10 @@ impl Sink for Carrier<'_> {
 
     fn close_spool(&mut self, id: u64, duration_ms: u64, end_json: Vec<u8>) {
         self.spool.close(self.now, id, duration_ms, end_json);
+    }
+
+    fn paced(&mut self, late: Duration) {
+        self.counters.paced(late);
     }
 
     fn count(&mut self, what: Count, by: u64) {

@@ -301,6 +301,8 @@ impl Sink for Judge {
         self.closed += 1;
     }
 
+    fn paced(&mut self, _: Duration) {}
+
     fn count(&mut self, _: Count, _: u64) {}
 }
 

@@ -23,4 +23,4 @@ pub mod worker;
 pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally};
 pub use media::{Events, Media};
 pub use segue_sdp::Kind;
-pub use stats::Stats;
+pub use stats::{LATENESS_US, Stats};

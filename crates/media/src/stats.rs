@@ -1,6 +1,9 @@
 //! Counters of the packet path: written by its threads, read by anyone.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,12 @@ pub enum Count {
     /// Packets a recording lost.
     SpoolDropped,
 }
+
+/// Upper bounds of the classes of lateness, µs; what is later is in the class after the last.
+pub const LATENESS_US: [u32; 15] = [
+    125, 250, 500, 750, 1_000, 1_250, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000, 20_000, 50_000, 100_000,
+];
+const CLASSES: usize = LATENESS_US.len() + 1;
 
 /// What the packet path has done since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +51,10 @@ pub struct Stats {
     pub send_failed: u64,
     /// Packets a recording lost because the spool thread did not keep up.
     pub spool_dropped: u64,
+    /// Packets of the player by how late they were, in the classes of [`LATENESS_US`].
+    pub lateness: [u64; CLASSES],
+    /// The latest of them, µs.
+    pub latest_us: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -55,6 +68,8 @@ pub struct Counters {
     bad: AtomicU64,
     send_failed: AtomicU64,
     spool_dropped: AtomicU64,
+    lateness: [AtomicU64; CLASSES],
+    latest_us: AtomicU64,
 }
 
 impl Counters {
@@ -71,6 +86,19 @@ impl Counters {
         counter.fetch_add(by, Relaxed);
     }
 
+    /// A packet of the player left so late.
+    pub fn paced(&self, late: Duration) {
+        let late_us = late.as_micros() as u64;
+        let class = LATENESS_US
+            .iter()
+            .take_while(|bound| late_us > u64::from(**bound))
+            .count();
+        if let Some(counter) = self.lateness.get(class) {
+            counter.fetch_add(1, Relaxed);
+        }
+        self.latest_us.fetch_max(late_us, Relaxed);
+    }
+
     pub fn read(&self, ports: u64) -> Stats {
         Stats {
             sessions: self.sessions.load(Relaxed),
@@ -82,6 +110,25 @@ impl Counters {
             bad: self.bad.load(Relaxed),
             send_failed: self.send_failed.load(Relaxed),
             spool_dropped: self.spool_dropped.load(Relaxed),
+            lateness: self.lateness.each_ref().map(|counter| counter.load(Relaxed)),
+            latest_us: self.latest_us.load(Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lateness_is_counted_by_its_class() {
+        let counters = Counters::default();
+        for us in [0, 125, 126, 5_000, 5_001, 400_000] {
+            counters.paced(Duration::from_micros(us));
+        }
+        let stats = counters.read(0);
+        let of = |bound| stats.lateness[LATENESS_US.iter().position(|us| *us == bound).unwrap()];
+        assert_eq!((of(125), of(250), of(5_000), of(7_500)), (2, 1, 1, 1));
+        assert_eq!((stats.lateness[CLASSES - 1], stats.latest_us), (1, 400_000));
     }
 }

@@ -307,6 +307,8 @@ impl MediaThread {
                 Some(_) if timer.tick > tick_now => self.wheel.set(timer),
                 Some(slot) => {
                     slot.tick = None;
+                    // Those before it have taken their time.
+                    let now = Instant::now();
                     self.with(timer.id, now, |session, carrier| session.handle_timeout(now, carrier));
                 }
                 None => {}

@@ -163,8 +163,13 @@ fn not_ready(told: &Told) -> Vec<String> {
 }
 
 /// What the packet path counts, by name; the first two say how many there are now.
-fn media_counters(stats: &segue_media::Stats) -> [(String, u64); 9] {
+fn media_counters(stats: &segue_media::Stats) -> impl Iterator<Item = (String, u64)> {
+    let bounds = segue_media::LATENESS_US.map(|us| format!("{us}_us"));
+    let bounds = bounds.into_iter().chain(["more".to_owned()]);
+    let lateness = bounds.zip(stats.lateness);
+    let lateness = lateness.map(|(bound, count)| (format!("media_lateness_to_{bound}"), count));
     [
+        ("media_latest_us", stats.latest_us),
         ("media_sessions", stats.sessions),
         ("media_ports", stats.ports),
         ("media_sent", stats.sent),
@@ -176,4 +181,6 @@ fn media_counters(stats: &segue_media::Stats) -> [(String, u64); 9] {
         ("media_spool_dropped", stats.spool_dropped),
     ]
     .map(|(name, count)| (name.to_owned(), count))
+    .into_iter()
+    .chain(lateness)
 }

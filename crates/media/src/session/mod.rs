@@ -46,6 +46,8 @@ pub trait Sink {
     fn spool(&mut self, id: u64, kind: RecordKind, stream: u8, arrival_ns: u64, packet: &[u8]);
     /// Ends a spool file: the sink tells `Recorded` or `RecordFailed` when it is done.
     fn close_spool(&mut self, id: u64, duration_ms: u64, end_json: Vec<u8>);
+    /// A packet of the player leaves this long after its time.
+    fn paced(&mut self, late: Duration);
     /// Counts.
     fn count(&mut self, what: Count, by: u64);
 }

@@ -387,7 +387,9 @@ impl Feed {
                 rest: payload,
             });
             sent = true;
-            late += u64::from(now.saturating_duration_since(due.at) > LATE);
+            let late_by = now.saturating_duration_since(due.at);
+            sink.paced(late_by);
+            late += u64::from(late_by > LATE);
             if batch.is_full() {
                 sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
             }

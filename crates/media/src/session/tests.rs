@@ -89,6 +89,8 @@ impl Sink for Memory {
         self.closed = Some(duration_ms);
     }
 
+    fn paced(&mut self, _: Duration) {}
+
     fn count(&mut self, _: Count, _: u64) {}
 }
 
