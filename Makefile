@@ -32,7 +32,7 @@ test: ## Everything that must be green, with a clear last line
 fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); installs cargo-fuzz once; docs/fuzzing.md
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' TARGET='$(TARGET)' fuzz/run.sh
 
-bench: samples ## Measure what calls and streams cost (3 minutes; docs/figures.md says how)
+bench: samples ## Measure what calls and streams cost (6 minutes; docs/figures.md says how)
 	@cargo build --locked --release --bin segue --bin bench
 	@target/release/bench
 

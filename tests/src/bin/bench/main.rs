@@ -1,7 +1,9 @@
 //! `make bench`: what calls and streams cost, as CPU and memory a piece, beside what SIPp and bare sockets cost in the same run.
-//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video` measures only that.
+//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video|recording|pacing` measures only that.
 
+mod pacing;
 mod party;
+mod rtpengine;
 mod sipp;
 mod usage;
 
@@ -15,6 +17,7 @@ use std::{
 };
 
 use party::Party;
+use rtpengine::Rtpengine;
 use segue_tests::segue::{Segue, sample};
 use serde_json::Value;
 use sipp::{Calls, Scenario, Sipp};
@@ -42,6 +45,7 @@ fn main() {
     let mut bench = Bench {
         segue,
         folder: folder.path(),
+        relayed_us: None,
     };
     if wanted("plain") {
         println!(
@@ -68,12 +72,23 @@ fn main() {
             println!("| what | measured |\n|:--|--:|");
             bench.streams(video);
         }
+        if wanted(name) && !video {
+            bench.rtpengine();
+        }
+    }
+    if wanted("recording") {
+        bench.recordings();
+    }
+    if wanted("pacing") {
+        bench.pacing();
     }
 }
 
 struct Bench<'a> {
     segue: Segue,
     folder: &'a Path,
+    /// CPU that a relayed packet of sound took, once measured.
+    relayed_us: Option<f64>,
 }
 
 impl Bench<'_> {
@@ -136,11 +151,82 @@ impl Bench<'_> {
         let bridged_kib = resident_kib(self.pid());
         let bridged = self.window(&round);
         tell_bridged(&bridged, bridged_kib - idle_kib);
+        if !video {
+            self.relayed_us = Some(bridged.segue.total_us / bridged.count("media_relayed"));
+        }
         round.finish();
         // The records are written within a moment; those of this round are the last.
         thread::sleep(Duration::from_secs(1));
         let rows = self.segue.rows(&["call", "list"]);
         tell_switches(rows.get(rows.len() - STREAMS as usize..).unwrap_or_default());
+    }
+
+    /// As many calls of sound through rtpengine.
+    fn rtpengine(&self) {
+        let mut engine = match Rtpengine::start() {
+            Ok(engine) => engine,
+            Err(why) => return tell("rtpengine", why),
+        };
+        let (a, b) = (Party::start("a"), Party::start("b"));
+        for number in 0..STREAMS {
+            let [for_a, for_b] = engine.call(number, a.ports()[0], b.ports()[0]);
+            a.add_peer(for_a);
+            b.add_peer(for_b);
+        }
+        a.sends(true);
+        b.sends(true);
+        thread::sleep(Duration::from_secs(3));
+        let packets = || a.packets().0 + b.packets().0;
+        let before = (Cpu::of(engine.pid()), packets());
+        thread::sleep(MEASURED);
+        let relayed = (packets() - before.1) as f64;
+        let each = Cpu::of(engine.pid()).since(&before.0).total_us / relayed;
+        tell(
+            "CPU a packet relayed by rtpengine (userspace), µs",
+            format!("{each:.1}"),
+        );
+        tell(
+            "packets it relayed a second",
+            format!("{:.0}", relayed / MEASURED.as_secs_f64()),
+        );
+        if let Some(ours) = self.relayed_us {
+            tell("Segue's relayed packet to rtpengine's", format!("{:.2}", ours / each));
+        }
+    }
+
+    /// Calls that leave a message of sound, all at one time.
+    fn recordings(&mut self) {
+        const RECORDINGS: u32 = 50;
+        println!("\n{RECORDINGS} callers leave a voice message of 20 s at one time.\n\n| what | measured |\n|:--|--:|");
+        self.segue.stop();
+        self.segue.run();
+        let (a, callee) = (Party::start("a"), Sipp::callee(self.folder, Scenario::Busy));
+        self.subscriber("away", &["--target", &callee.uri(), "--clip", "none", "--hold", "0s"]);
+        a.sends(true);
+        let calls = Calls {
+            user: "away",
+            server: self.segue.sip_udp(),
+            a_second: 25,
+            count: RECORDINGS,
+            talk: Duration::from_secs(20),
+        };
+        let [audio, _] = a.ports();
+        let callers = Sipp::callers(self.folder, Scenario::WithMedia { audio, video: None }, &calls);
+        thread::sleep(Duration::from_secs(6));
+        let before = self.cpu();
+        thread::sleep(MEASURED);
+        let used = self.cpu().since(&before);
+        let share = |us: f64| us / f64::from(RECORDINGS) / MEASURED.as_micros() as f64 * 100.0;
+        tell(
+            "CPU a recording under way, % of a core",
+            format!("**{:.3}**", share(used.total_us)),
+        );
+        tell(
+            "of it the spool thread's",
+            format!("{:.3}", share(used.of_threads("segue-spool"))),
+        );
+        let outcome = callers.finish(Duration::from_secs(40));
+        tell("recordings that failed", format!("{}", outcome.failed));
     }
 
     /// Calls with media of their own, begun.
@@ -212,6 +298,7 @@ impl Bench<'_> {
             "packets more than 5 ms late",
             format!("{:.0} of {sent:.0}", held.count("media_late")),
         );
+        tell("lateness, ms: p50, p99, p99.9, latest", pacing::told(&held.counters));
         tell(
             "packets not received",
             format!("{:.0}", (sent - held.received).max(0.0)),

@@ -66,6 +66,12 @@ impl Party {
         self.flags.send.store(whether, Relaxed);
     }
 
+    /// Someone to send sound to who has not spoken yet.
+    pub fn add_peer(&self, peer: SocketAddr) {
+        let [audio, _] = &self.lines;
+        audio.peers.lock().unwrap().push(peer);
+    }
+
     /// Packets received and sent so far.
     pub fn packets(&self) -> (u64, u64) {
         let received = self.lines.iter().map(|line| line.received.load(Relaxed)).sum();

@@ -28,6 +28,8 @@ pub enum Scenario {
     Own,
     /// `tests/sipp/bench/`, with a [`crate::party::Party`] at these ports.
     WithMedia { audio: u16, video: Option<u16> },
+    /// Says 486 to every call.
+    Busy,
 }
 
 /// How the callers call.
@@ -77,6 +79,7 @@ impl Sipp {
         let mut command = Command::new("sipp");
         match scenario {
             Scenario::Own => command.args(["-sn", own]),
+            Scenario::Busy => command.arg("-sf").arg(repository().join("tests/sipp/callee/busy.xml")),
             Scenario::WithMedia { audio, video } => command
                 .arg("-sf")
                 .arg(repository().join(format!("tests/sipp/bench/{role}.xml")))
