@@ -55,6 +55,8 @@ struct Story {
 }
 
 const HELD: &[&str] = &["--clip", "clip", "--hold", "1s"];
+/// Nothing of the clip can be played: no hold.
+const NOT_HELD: &[&str] = &["--clip", "clip", "--hold", "3s"];
 const HELD_LONG: &[&str] = &["--clip", "clip", "--hold", "20s"];
 const SHORT_RING: &[&str] = &["--clip", "clip", "--hold", "500ms", "--no-answer", "1500ms"];
 const SHORT_RING_GREETING: &[&str] = &[
@@ -139,16 +141,51 @@ const STORIES: &[Story] = &[
     story(
         "hold_and_resume_by_the_caller",
         ("hold_and_resume", 300),
-        Plays("answer", 100),
+        Plays("answer_then_held", 100),
         HELD,
         ANSWERED,
     ),
     story(
         "hold_and_resume_by_the_callee",
-        ("plain", 2_000),
+        ("held_by_the_callee", 300),
         Plays("answer_hold_and_resume", 0),
         HELD,
         ANSWERED,
+    ),
+    story(
+        "callee_drops_its_video_and_comes_back",
+        ("plain", 2_000),
+        Plays("answer_drop_video", 0),
+        HELD,
+        ANSWERED,
+    ),
+    story(
+        "delayed_offer",
+        ("no_offer", 300),
+        Plays("answer", 300),
+        NOT_HELD,
+        ANSWERED,
+    ),
+    story(
+        "delayed_offer_with_100rel",
+        ("no_offer_reliable", 300),
+        Plays("answer", 300),
+        HELD,
+        ANSWERED,
+    ),
+    story(
+        "foreign_codec_is_relayed",
+        ("foreign_codec", 300),
+        Plays("answer_foreign", 300),
+        NOT_HELD,
+        ANSWERED,
+    ),
+    story(
+        "foreign_codec_and_busy",
+        ("foreign_codec_refused", 0),
+        Plays("busy", 0),
+        NOT_HELD,
+        Some(("failed", Some(486))),
     ),
     // The caller gives up.
     story(

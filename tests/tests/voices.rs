@@ -280,7 +280,7 @@ fn a_party_on_hold_hears_nothing_until_it_resumes(house: &House, over: Over) {
         // Five pauses: before, three ways to hold, after.
         caller: ("hold_each_way", 700),
         says: &[Do::Speak(1_000)],
-        callee: ("answer_by_voice", 100),
+        callee: ("answer_by_voice_held", 100),
         callee_says: &[Do::Speak(30_000)],
     });
     assert_eq!(ended.record["result"], "answered", "{:#}", ended.record);

@@ -197,7 +197,9 @@ impl Cx {
                 .into_iter()
                 .all(|kind| same(wanted(before, kind), wanted(after, kind)))
         });
-        let has_it = kinds.into_iter().all(|kind| same(side.says(kind), wanted(after, kind)));
+        // What it declined of our description it does not have.
+        let has = |kind| side.says(kind).filter(|_| of(agreed, kind).is_some());
+        let has_it = kinds.into_iter().all(|kind| same(has(kind), wanted(after, kind)));
         if unchanged || has_it || agreed.streams().next().is_none() {
             return None;
         }

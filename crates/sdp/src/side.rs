@@ -169,10 +169,17 @@ impl Side {
                 continue;
             };
             match accepted(ours, theirs, self.address) {
-                Ok(stream) => {
+                Ok(mut stream) => {
+                    // An answer may be wider than what was offered; it means no more (RFC 3264 §6.1).
+                    stream.direction = stream.direction.narrowed(ours.direction);
                     if ours.is_choice() {
                         // From here on it is this codec's line.
+                        let event = stream.our_dtmf_payload_type;
                         *ours = LiveLine::like(&stream, ours.direction, None);
+                        ours.payload_type = stream.our_payload_type;
+                        if let (Some(said), Some(number)) = (&mut ours.telephone_event, event) {
+                            said.payload_type = number;
+                        }
                     }
                     match stream.kind {
                         Kind::Audio => audio = Some(stream),
@@ -470,18 +477,22 @@ fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stre
     Ok(stream)
 }
 
-/// What the peer has chosen of a first offer of ours: the first, which it likes best.
+/// What the peer has chosen of a first offer of ours: the first, which it likes best. It may number it otherwise.
 fn chosen(kind: Kind, ours: &LiveLine, theirs: &MediaLine) -> Result<Stream, Unusable> {
-    let number = |payload_type| ours.formats.iter().any(|f| f.payload_type == payload_type);
-    let format = theirs
-        .formats
-        .iter()
-        .find(|f| number(f.payload_type))
-        .cloned()
-        .ok_or(Unusable::Format)?;
+    let number = |name: &str| {
+        let named = |format: &&ForeignFormat| {
+            let map = format.rtpmap.as_deref().and_then(|map| map.split('/').next());
+            map.is_some_and(|ours| ours.eq_ignore_ascii_case(name))
+        };
+        ours.formats.iter().find(named).map(|format| format.payload_type)
+    };
+    let mut known = theirs.formats.iter();
+    let taken = known.find_map(|format| Some((format.clone(), number(format.codec.encoding_name())?)));
+    let (format, our_number) = taken.ok_or(Unusable::Format)?;
     let mut stream = stream(kind, theirs, format);
-    let event = stream.dtmf_payload_type.filter(|payload_type| number(*payload_type));
-    stream.dtmf_payload_type = event;
-    stream.our_dtmf_payload_type = event;
+    stream.our_payload_type = our_number;
+    let our_event = number("telephone-event").filter(|_| stream.dtmf_clock_rate == 8_000);
+    stream.dtmf_payload_type = stream.dtmf_payload_type.filter(|_| our_event.is_some());
+    stream.our_dtmf_payload_type = our_event.filter(|_| stream.dtmf_payload_type.is_some());
     Ok(stream)
 }

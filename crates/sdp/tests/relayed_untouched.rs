@@ -207,6 +207,12 @@ const H264: Codec = Codec::H264 {
     profile_level_id: [0x42, 0xe0, 0x1f],
 };
 
+fn side_with_choice() -> Side {
+    let mut side = a();
+    side.offer_choice(&[Codec::Pcma, Codec::Pcmu], &[H264, Codec::Vp8]);
+    side
+}
+
 #[test]
 fn a_first_offer_of_ours_lets_the_peer_choose() {
     let mut side = a();
@@ -221,6 +227,18 @@ fn a_first_offer_of_ours_lets_the_peer_choose() {
     let (audio, video) = (agreed.audio.unwrap(), agreed.video.unwrap());
     assert_eq!((audio.format.codec, audio.dtmf_payload_type), (Codec::Pcmu, Some(101)));
     assert_eq!((video.format.codec, video.our_payload_type), (Codec::Vp8, 98));
+    // Numbered otherwise it is the same.
+    let mut other = side_with_choice();
+    let renumbered = other
+        .read_answer(&described(&answer.replace("98", "120").replace("101", "110")))
+        .unwrap();
+    let video = renumbered.video.unwrap();
+    assert_eq!((video.format.payload_type, video.our_payload_type), (120, 98));
+    let again = other.offer_again();
+    assert_eq!(
+        lines(&again, "m="),
+        ["m=audio 30000 RTP/AVP 0 101", "m=video 30002 RTP/AVP 98"]
+    );
     // From then on the line is of the chosen codec.
     let again = side.offer_again();
     assert_eq!(
