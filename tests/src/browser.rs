@@ -178,8 +178,14 @@ fn hold(shared: &Shared, enough: f64) {
 
 /// All of the media, or the part that was asked for (RFC 9110 §14).
 fn send_range(stream: &mut TcpStream, media: &[u8], range: Option<(usize, Option<usize>)>) -> std::io::Result<()> {
+    // EBML begins WebM.
+    let kind = if media.starts_with(&[0x1a, 0x45, 0xdf, 0xa3]) {
+        "video/webm"
+    } else {
+        "video/mp4"
+    };
     let Some((from, to)) = range else {
-        return respond(stream, "200 OK", "video/mp4", "Accept-Ranges: bytes\r\n", media);
+        return respond(stream, "200 OK", kind, "Accept-Ranges: bytes\r\n", media);
     };
     let last = to.unwrap_or(usize::MAX).min(media.len().saturating_sub(1));
     let part = media.get(from..=last).unwrap_or_default();
@@ -187,7 +193,7 @@ fn send_range(stream: &mut TcpStream, media: &[u8], range: Option<(usize, Option
         "Accept-Ranges: bytes\r\nContent-Range: bytes {from}-{last}/{}\r\n",
         media.len()
     );
-    respond(stream, "206 Partial Content", "video/mp4", &header, part)
+    respond(stream, "206 Partial Content", kind, &header, part)
 }
 
 fn respond(stream: &mut TcpStream, status: &str, kind: &str, headers: &str, body: &[u8]) -> std::io::Result<()> {

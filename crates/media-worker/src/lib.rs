@@ -12,6 +12,7 @@ mod encode;
 mod error;
 mod finalise;
 mod g711;
+mod g722;
 mod h264;
 mod limits;
 mod loudness;

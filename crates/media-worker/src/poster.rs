@@ -5,6 +5,7 @@ use std::path::Path;
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSrc};
 
+use crate::encode::Coding;
 use crate::error::JobError;
 use crate::pipeline::{Running, first_of};
 
@@ -16,19 +17,22 @@ pub(crate) fn from_frame(frame: &gst::Buffer, caps: &gst::Caps, out_dir: &Path) 
     make("", frame.copy(), caps, out_dir)
 }
 
-/// A key frame with its parameter sets, as a byte stream.
-pub(crate) fn from_key_frame(stream: Vec<u8>, out_dir: &Path) -> Result<String, JobError> {
-    let decoder = first_of(&["avdec_h264", "openh264dec"])?;
-    let caps = gst::Caps::builder("video/x-h264")
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au")
-        .build();
-    make(
-        &format!("h264parse ! {decoder} !"),
-        gst::Buffer::from_mut_slice(stream),
-        &caps,
-        out_dir,
-    )
+/// A key frame: VP8, or H.264 with its parameter sets as a byte stream.
+pub(crate) fn from_key_frame(coding: Coding, frame: Vec<u8>, out_dir: &Path) -> Result<String, JobError> {
+    let (decoder, caps) = match coding {
+        Coding::H264 => {
+            let caps = gst::Caps::builder("video/x-h264")
+                .field("stream-format", "byte-stream")
+                .field("alignment", "au");
+            let decoder = first_of(&["avdec_h264", "openh264dec"])?;
+            (format!("h264parse ! {decoder} !"), caps.build())
+        }
+        Coding::Vp8 => {
+            let decoder = first_of(&["vp8dec", "avdec_vp8"])?;
+            (format!("{decoder} !"), gst::Caps::new_empty_simple("video/x-vp8"))
+        }
+    };
+    make(&decoder, gst::Buffer::from_mut_slice(frame), &caps, out_dir)
 }
 
 fn make(before: &str, mut buffer: gst::Buffer, caps: &gst::Caps, out_dir: &Path) -> Result<String, JobError> {

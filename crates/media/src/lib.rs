@@ -24,3 +24,5 @@ pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingS
 pub use media::{Events, Media};
 pub use segue_sdp::Kind;
 pub use stats::{LATENESS_US, Stats};
+pub use path::{g722, opus, vp8};
+pub use stats::Stats;

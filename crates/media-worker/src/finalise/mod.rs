@@ -1,4 +1,5 @@
-//! A spool becomes a file that browsers play: H.264 copied, sound as Opus, in MP4 with its index first.
+//! A spool becomes a file that browsers play: H.264 in MP4 with its index first, VP8 in WebM, both copied; sound as Opus, copied where
+//! it came so.
 #![deny(clippy::arithmetic_side_effects)]
 
 mod audio;
@@ -7,19 +8,21 @@ mod mux;
 mod opus_header;
 mod receive;
 mod video;
+mod vp8;
 
 use std::path::Path;
 
-use segue_mailbox::{RecordingManifest, StreamInfo};
+use segue_mailbox::RecordingManifest;
 use segue_media::spool::{RecordKind, SpoolReader};
 use segue_media::worker::Outcome;
 
+use self::audio::Sound;
 use self::receive::Stream;
 use self::video::Picture;
+use crate::encode::Coding;
 use crate::error::JobError;
-use crate::g711::Law;
+use crate::poster;
 use crate::serve::Steps;
-use crate::{h264, poster};
 
 /// Nanoseconds of a millisecond.
 const MS: i64 = 1_000_000;
@@ -32,8 +35,9 @@ const LAST_FRAME_NS: i64 = 40 * MS;
 
 /// Sound and picture on one timeline that begins at zero.
 struct Recording {
-    /// 8 kHz mono; empty without sound.
-    audio: Vec<i16>,
+    audio: Option<Sound>,
+    /// How the pictures are coded.
+    coding: Coding,
     /// In decoding order; empty without picture.
     pictures: Vec<Picture>,
     end_ns: i64,
@@ -50,8 +54,8 @@ pub(crate) fn finalise(spool: &Path, out_dir: &Path, steps: &mut Steps) -> Resul
     steps.at(9, 10);
     Ok(Outcome::Recording {
         file,
-        media_type: if has_video { "video/mp4" } else { "audio/mp4" }.to_owned(),
-        poster: poster_of(&recording.pictures, out_dir),
+        media_type: mux::media_type(&recording).to_owned(),
+        poster: poster_of(&recording, out_dir),
         duration_ms: u64::try_from(recording.end_ns / MS).unwrap_or(0),
         has_video,
     })
@@ -86,34 +90,42 @@ fn read(spool: &Path) -> Result<(RecordingManifest, Vec<Stream>), JobError> {
 
 fn assemble(manifest: &RecordingManifest, streams: &[Stream]) -> Result<Recording, JobError> {
     let timed = clock::place(streams);
-    let of = |wanted: fn(&StreamInfo) -> bool| manifest.streams.iter().zip(&timed).find(|(info, _)| wanted(info));
-    let audio = of(|info| Law::named(&info.encoding).is_some())
-        .and_then(|(info, track)| Some(audio::samples(track, Law::named(&info.encoding)?)))
-        .unwrap_or_default();
-    let pictures = of(|info| info.encoding.eq_ignore_ascii_case("H264"))
-        .map(|(info, track)| video::pictures(track, info.fmtp.as_deref().unwrap_or_default()))
-        .unwrap_or_default();
-    if audio.is_empty() && pictures.is_empty() {
+    let named = |name: &str| {
+        let mut tracks = manifest.streams.iter().zip(&timed);
+        tracks.find(|(info, _)| info.encoding.eq_ignore_ascii_case(name))
+    };
+    let sounds = manifest.streams.iter().zip(&timed);
+    let mut sounds = sounds.filter_map(|(info, track)| Sound::of(track, &info.encoding).transpose());
+    let audio = sounds.next().transpose()?;
+    let (coding, pictures) = match (named("H264"), named("VP8")) {
+        (Some((info, track)), _) => (
+            Coding::H264,
+            video::pictures(track, info.fmtp.as_deref().unwrap_or_default()),
+        ),
+        (None, Some((_, track))) => (Coding::Vp8, vp8::pictures(track)),
+        (None, None) => (Coding::H264, Vec::new()),
+    };
+    if audio.is_none() && pictures.is_empty() {
         return Err(JobError::failed("nothing in the spool can be decoded"));
     }
-    let audio_end = i64::try_from(audio.len()).unwrap_or(i64::MAX).saturating_mul(MS / 8);
+    let audio_end = audio.as_ref().map_or(0, Sound::length_ns);
     let video_end = pictures
         .last()
         .map_or(0, |last| last.time_ns.saturating_add(LAST_FRAME_NS));
     Ok(Recording {
         audio,
+        coding,
         pictures,
         end_ns: audio_end.max(video_end),
     })
 }
 
 /// The first key frame that decodes, past the camera's dark beginning if there is one. A recording without a poster is still one.
-fn poster_of(pictures: &[Picture], out_dir: &Path) -> Option<String> {
-    let keys = || pictures.iter().filter(|picture| picture.key);
+fn poster_of(recording: &Recording, out_dir: &Path) -> Option<String> {
+    let keys = || recording.pictures.iter().filter(|picture| picture.key);
     let late = keys().filter(|picture| picture.time_ns >= POSTER_FROM_NS);
     late.chain(keys()).take(POSTER_TRIES).find_map(|picture| {
-        let stream = h264::annex_b(picture.units.iter().map(Vec::as_slice));
-        poster::from_key_frame(stream, out_dir)
+        poster::from_key_frame(recording.coding, mux::bytes(recording.coding, picture), out_dir)
             .inspect_err(|error| eprintln!("media-worker: no poster from a key frame: {error}"))
             .ok()
     })

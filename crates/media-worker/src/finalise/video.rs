@@ -1,4 +1,4 @@
-//! Pictures: NAL units put together, what is damaged left out, from the first key frame on.
+//! H.264 pictures: NAL units put together, what is damaged left out, from the first key frame on.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::MS;
@@ -16,19 +16,27 @@ const APART_NS_MIN: i64 = MS;
 pub(super) struct Picture {
     /// When it is shown, nanoseconds from the beginning.
     pub time_ns: i64,
-    /// Its NAL units; a key frame begins with its parameter sets.
+    /// H.264: its NAL units, a key frame beginning with its parameter sets. VP8: the frame.
     pub units: Vec<Vec<u8>>,
-    /// An IDR picture.
+    /// An IDR picture or a VP8 key frame.
     pub key: bool,
     /// Pictures are missing before it.
-    after_loss: bool,
+    pub after_loss: bool,
 }
 
 /// The pictures of a track, beginning at a key frame that is shown from time zero.
 pub(super) fn pictures(track: &Track, fmtp: &str) -> Vec<Picture> {
     let mut all: Vec<Picture> = track.runs.iter().flat_map(of_run).collect();
     complete_keys(&mut all, h264::sprop(fmtp));
-    let mut kept = keep_decodable(all);
+    let has = |picture: &Picture, kind: u8| picture.units.iter().any(|unit| h264::nal_type(unit) == kind);
+    decodable(all, |picture| {
+        picture.key && has(picture, h264::SPS) && has(picture, h264::PPS)
+    })
+}
+
+/// Leaves out what cannot be decoded, and puts the first picture that `begins` a stream at time zero, the others after it.
+pub(super) fn decodable(all: Vec<Picture>, begins: impl Fn(&Picture) -> bool) -> Vec<Picture> {
+    let mut kept = keep_decodable(all, begins);
     // Sound may begin before the first key frame; the picture then stands from the beginning.
     if let Some(first) = kept.first_mut() {
         first.time_ns = 0;
@@ -165,9 +173,7 @@ fn complete_keys(pictures: &mut [Picture], announced: Vec<Vec<u8>>) {
 }
 
 /// Leaves out what cannot be decoded: everything before the first complete key frame, and after a loss what refers to it.
-fn keep_decodable(all: Vec<Picture>) -> Vec<Picture> {
-    let has = |picture: &Picture, kind: u8| picture.units.iter().any(|unit| h264::nal_type(unit) == kind);
-    let begins = |picture: &Picture| picture.key && has(picture, h264::SPS) && has(picture, h264::PPS);
+fn keep_decodable(all: Vec<Picture>, begins: impl Fn(&Picture) -> bool) -> Vec<Picture> {
     let keys: Vec<i64> = all
         .iter()
         .filter(|picture| begins(picture))

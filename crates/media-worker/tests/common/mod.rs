@@ -198,6 +198,19 @@ pub fn packets(cache: &Cache, sender: Sender) -> Vec<Sent> {
     cache.entries.iter().enumerate().map(packet).collect()
 }
 
+/// The packets of a VP8 cache, with payload descriptors as a sender writes them (RFC 7741 §4.2).
+pub fn vp8_packets(cache: &Cache, sender: Sender) -> Vec<Sent> {
+    let mut picture = 0x7ff0u16;
+    let mut sent = packets(cache, sender);
+    for (sent, entry) in sent.iter_mut().zip(cache.entries.iter()) {
+        picture = (picture + u16::from(entry.starts_frame())) & 0x7fff;
+        let [high, low] = picture.to_be_bytes();
+        let first = if entry.starts_frame() { 0x90 } else { 0x80 };
+        sent.packet.splice(12..12, [first, 0x80, high | 0x80, low]);
+    }
+    sent
+}
+
 /// A sender report each second, with the truth about when RTP times were sampled.
 pub fn reports(cache: &Cache, sender: Sender) -> Vec<Sent> {
     let report = |second: u32| {

@@ -1,4 +1,4 @@
-//! Whether an Opus packet holds speech, without decoding it, and what silence looks like in it (RFC 6716).
+//! Opus packets without decoding them: how long they are, whether they hold speech, and what silence looks like (RFC 6716).
 #![deny(clippy::arithmetic_side_effects)]
 
 /// 20 ms of silence: CELT, fullband, mono, its silence flag set (§4.3).
@@ -28,6 +28,38 @@ pub fn is_loud(payload: &[u8]) -> bool {
         },
         _ => any_of_many(rest, &judge).unwrap_or(true),
     }
+}
+
+/// How long a packet sounds, samples at 48 kHz; `None` when it is empty or longer than the 120 ms that are allowed (§3.1, §3.2.5).
+pub fn duration(payload: &[u8]) -> Option<u32> {
+    let (&toc, rest) = payload.split_first()?;
+    let config = toc >> 3;
+    let frame: u32 = match (config, config & 3) {
+        (0..=11, 3) => 2_880,
+        (0..=11, 2) => 1_920,
+        (0..=15, 1 | 3) => 960,
+        (0..=15, _) => 480,
+        (_, shift) => 120u32.wrapping_shl(shift.into()),
+    };
+    let frames = match toc & 0x03 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(rest.first()? & 0x3f),
+    };
+    Some(frame.saturating_mul(frames)).filter(|samples| (1..=5_760).contains(samples))
+}
+
+/// Whether a packet carries two channels.
+pub fn is_stereo(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|toc| toc & 0x04 != 0)
+}
+
+/// The longest packet of silence that is no longer than so many samples at 48 kHz, and how long it is; `None` below 2.5 ms.
+pub fn silence_within(samples: u32) -> Option<([u8; 3], u32)> {
+    let [_, flag, rest] = SILENCE;
+    let lengths = [(0xf8, 960), (0xf0, 480), (0xe8, 240), (0xe0, 120)];
+    let (toc, length) = lengths.into_iter().find(|(_, length)| *length <= samples)?;
+    Some(([toc, flag, rest], length))
 }
 
 /// A packet with a count of frames (§3.2.5); `None` when it is broken.
@@ -151,6 +183,26 @@ mod tests {
         ] {
             assert!(is_loud(loud), "{loud:x?}");
         }
+    }
+
+    #[test]
+    fn a_packet_says_how_long_it_is() {
+        let of = |toc: u8, count: u8| duration(&[toc, count, 0]);
+        assert_eq!(
+            [0x00, 0x48, 0x58, 0x60, 0x78].map(|toc| of(toc, 0)),
+            [480, 960, 2_880, 480, 960].map(Some)
+        );
+        assert_eq!([0x80, 0x98, 0xf8].map(|toc| of(toc, 0)), [120, 960, 960].map(Some));
+        assert_eq!([of(0x49, 0), of(0xfb, 3)], [Some(1_920), Some(2_880)]);
+        assert_eq!([of(0xfb, 0), of(0xfb, 7), duration(&[]), duration(&[0xfb])], [None; 4]);
+        for samples in [120, 240, 480, 960] {
+            let (packet, length) = silence_within(samples + 1).unwrap();
+            assert_eq!(
+                (duration(&packet), length, is_loud(&packet)),
+                (Some(samples), samples, false)
+            );
+        }
+        assert_eq!(silence_within(119), None);
     }
 
     #[test]
