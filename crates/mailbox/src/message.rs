@@ -26,7 +26,7 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaState {
-    /// MP4 that browsers play.
+    /// MP4 or WebM that browsers play.
     Ready,
     /// The raw spool; finalising is tried again at start.
     Raw,

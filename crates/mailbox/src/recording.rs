@@ -38,7 +38,7 @@ pub struct StreamInfo {
     pub stream: u8,
     /// RTP payload type in its packets.
     pub payload_type: u8,
-    /// Encoding name as in `a=rtpmap`: `PCMU`, `PCMA`, `H264`.
+    /// Encoding name as in `a=rtpmap`: `PCMU`, `PCMA`, `G722`, `opus`, `H264`, `VP8`.
     pub encoding: String,
     /// RTP clock rate in Hz.
     pub clock_rate: u32,

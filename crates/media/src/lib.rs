@@ -22,7 +22,6 @@ pub mod worker;
 
 pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally};
 pub use media::{Events, Media};
+pub use path::{g722, opus, vp8};
 pub use segue_sdp::Kind;
 pub use stats::{LATENESS_US, Stats};
-pub use path::{g722, opus, vp8};
-pub use stats::Stats;

@@ -70,9 +70,9 @@ pub enum Outcome {
     },
     /// A recording is final.
     Recording {
-        /// Media file name in out_dir (MP4).
+        /// Media file name in out_dir (MP4 or WebM).
         file: String,
-        /// Its media type: `video/mp4` or `audio/mp4`.
+        /// Its media type: `video/mp4`, `video/webm` or `audio/mp4`.
         media_type: String,
         /// Poster file name in out_dir (JPEG).
         poster: Option<String>,
