@@ -1,6 +1,6 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run sipp test fuzz bench lint fmt deny clean
+.PHONY: help setup samples build demo run sipp test fuzz bench deb lint fmt deny clean
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); install
 bench: samples ## Measure what calls and streams cost (6 minutes; docs/figures.md says how)
 	@cargo build --locked --release --bin segue --bin bench
 	@target/release/bench
+
+deb: setup ## Make the Debian package target/debian/segue_*.deb (installs cargo-deb once); docs/install.md
+	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
+	@cargo deb --locked -q -p segue
 
 lint: setup ## Formatting and clippy, warnings are errors
 	@cargo fmt --all --check

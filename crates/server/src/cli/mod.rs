@@ -44,7 +44,7 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Global {
-    /// Configuration file [default: ./segue.toml if present]
+    /// Configuration file [default: ./segue.toml if present; installed: else /etc/segue/segue.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Data directory [default: data_dir of the configuration, ./segue-data]

@@ -132,15 +132,27 @@ const QUOTA_BYTES: u64 = 2_000_000_000;
 
 /// The file read when none is named.
 const DEFAULT_FILE: &str = "segue.toml";
+/// The file that an installed Segue reads when there is none here either.
+const INSTALLED_FILE: &str = "/etc/segue/segue.toml";
+
+/// The file read when none is named: the one here, or that of a package whose binary this is, so that the commands of an
+/// installed Segue find its data wherever they are typed.
+fn default_file() -> Option<&'static Path> {
+    let (here, installed) = (Path::new(DEFAULT_FILE), Path::new(INSTALLED_FILE));
+    if here.exists() {
+        return Some(here);
+    }
+    let is_installed = std::env::current_exe().is_ok_and(|own| own.starts_with("/usr"));
+    (is_installed && installed.exists()).then_some(installed)
+}
 
 impl Config {
-    /// Reads everything: `file` (or `./segue.toml` if there is one), the environment, the `--data` option.
+    /// Reads everything: `file` (or the one by default if there is one), the environment, the `--data` option.
     ///
     /// Errors name the line, variable or option, and the fix.
     pub fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Config, Failure> {
-        let present = Path::new(DEFAULT_FILE);
-        let file = file.or_else(|| present.exists().then_some(present));
-        Config::from_parts(file, &|name| std::env::var(name).ok(), data)
+        let by_default = default_file();
+        Config::from_parts(file.or(by_default), &|name| std::env::var(name).ok(), data)
     }
 
     fn from_parts(
