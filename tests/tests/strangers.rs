@@ -217,7 +217,16 @@ fn rubbish_is_refused_where_that_is_possible_and_harms_nobody() {
                 .replace("Content-Length: 0", "Content-Length: 99"),
             "400",
         ),
-        ("no offer", peer.request("INVITE", "b", "", ""), "488"),
+        (
+            "an offer of nothing that can be relayed",
+            peer.request(
+                "INVITE",
+                "b",
+                "Content-Type: application/sdp\r\n",
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=application 9 TCP/BFCP *\r\n",
+            ),
+            "488",
+        ),
         (
             "an offer that is none",
             peer.request("INVITE", "b", "Content-Type: application/sdp\r\n", "v=1\r\n"),

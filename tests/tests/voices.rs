@@ -34,9 +34,11 @@ const CALLEE: u32 = 1000;
 const BEEP: u32 = 1400;
 
 /// The fields of a row of `message list`, sorted.
-const MESSAGE_FIELDS: [&str; 14] = [
+const MESSAGE_FIELDS: [&str; 18] = [
     "bytes",
     "call_id",
+    "deleted_at",
+    "deleted_by",
     "duration_ms",
     "from",
     "from_name",
@@ -46,13 +48,16 @@ const MESSAGE_FIELDS: [&str; 14] = [
     "kind",
     "mailbox",
     "media_state",
+    "pinned",
     "received_at",
     "sip_call_id",
     "state",
+    "warned_at",
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 18] = [
+const CALL_FIELDS: [&str; 19] = [
+    "admit",
     "answered_at",
     "cause",
     "ended_at",

@@ -161,7 +161,7 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
     );
     let again = segue.ok(&["clip", "add", "tone", "./-tone.wav"]);
     assert!(
-        again.starts_with("clip tone: 1.0 s, video and audio, as pcmu, pcma, h264-360-1,"),
+        again.starts_with("clip tone: 1.0 s, video and audio, as pcmu, pcma, g722, opus, h264-360-1,"),
         "{again}"
     );
     assert_ne!(

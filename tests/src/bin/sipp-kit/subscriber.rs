@@ -28,7 +28,7 @@ impl Run<'_> {
             let hint = self.hint(ip, asked.unwrap_or(5070));
             return Err(format!("{} is no subscriber of this Segue{hint}", self.user));
         };
-        let target = row["target"].as_str().unwrap_or_default();
+        let target = row["targets"][0].as_str().unwrap_or_default();
         let place = target
             .split('@')
             .next_back()
