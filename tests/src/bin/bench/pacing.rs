@@ -1,8 +1,15 @@
-//! How late paced packets leave, for 200 and 1,000 streams, with real-time priority and without.
+//! How late paced packets leave, for 200 and 1,000 streams, with real-time priority and without, on a quiet machine and on one whose
+//! cores are all busy.
 
-use std::{collections::BTreeMap, fs, process::Command, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Child, Command},
+    thread,
+    time::Duration,
+};
 
-use crate::{Bench, MEASURED, Round, usage::Cpu};
+use crate::{Bench, MEASURED, Round, STREAMS_A_SECOND, usage::Cpu};
 
 /// Streams at one time.
 const COUNTS: [u32; 2] = [200, 1_000];
@@ -13,17 +20,17 @@ impl Bench<'_> {
     pub fn pacing(&mut self) {
         println!("\nHeld calls with audio and video; lateness in ms.\n");
         println!(
-            "| streams | priority | packets/s | p50, p99, p99.9, latest | more than 5 ms late | CPU a stream, % of a core |"
+            "| streams | machine | priority | packets/s | p50, p99, p99.9, latest | more than 5 ms late | CPU a stream, % of a core |"
         );
-        println!("|--:|:--|--:|--:|--:|--:|");
+        println!("|--:|:--|:--|--:|--:|--:|--:|");
         for count in COUNTS {
-            for realtime in [true, false] {
-                self.pacing_of(count, realtime);
+            for (busy, realtime) in [(false, true), (true, true), (true, false)] {
+                self.pacing_of(count, busy, realtime);
             }
         }
     }
 
-    fn pacing_of(&mut self, count: u32, realtime: bool) {
+    fn pacing_of(&mut self, count: u32, busy: bool, realtime: bool) {
         self.segue.kill_9();
         self.segue.run();
         if !realtime {
@@ -34,7 +41,9 @@ impl Bench<'_> {
             talk: Duration::from_secs(1),
         };
         let round = self.round(true, count, &round);
-        thread::sleep(Duration::from_secs(u64::from(count / 50) + 2));
+        thread::sleep(Duration::from_secs(u64::from(count / STREAMS_A_SECOND) + 2));
+        let burners = if busy { Burner::one_a_core() } else { Vec::new() };
+        thread::sleep(Duration::from_secs(1));
         let before = (self.cpu(), self.counters());
         thread::sleep(MEASURED);
         let cpu: Cpu = self.cpu().since(&before.0);
@@ -48,7 +57,8 @@ impl Bench<'_> {
             .collect();
         let of = |name: &str| counters.get(name).copied().unwrap_or(f64::NAN);
         println!(
-            "| {count} | {} | {:.0} | {} | {:.0} of {:.0} | {:.3} |",
+            "| {count} | {} | {} | {:.0} | {} | {:.0} of {:.0} | {:.3} |",
+            if busy { "busy" } else { "quiet" },
             if realtime { "real-time" } else { "plain" },
             of("media_sent") / MEASURED.as_secs_f64(),
             told(&counters),
@@ -56,8 +66,30 @@ impl Bench<'_> {
             of("media_sent"),
             cpu.total_us / f64::from(count) / MEASURED.as_micros() as f64 * 100.0,
         );
+        drop(burners);
         // The calls end with their server.
         drop(round);
+    }
+}
+
+/// A process that never rests; dropped, it is killed.
+struct Burner(Child);
+
+impl Burner {
+    fn one_a_core() -> Vec<Burner> {
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let burner = |_| {
+            let child = Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
+            Burner(child.expect("a shell"))
+        };
+        (0..cores).map(burner).collect()
+    }
+}
+
+impl Drop for Burner {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -117,7 +117,10 @@ impl Line {
             while let Ok((_, from)) = self.socket.recv_from(&mut packet) {
                 self.received.fetch_add(1, Relaxed);
                 if known.insert(from) {
-                    self.peers.lock().unwrap().push(from);
+                    let mut peers = self.peers.lock().unwrap();
+                    if !peers.contains(&from) {
+                        peers.push(from);
+                    }
                 }
             }
         }
@@ -137,7 +140,7 @@ fn send(lines: &[Arc<Line>; 2], flags: &Flags) {
             continue;
         }
         let (turn, slot) = (tick / AUDIO_EVERY_MS, tick % AUDIO_EVERY_MS);
-        let sound = packet(0, turn == 0, turn, turn * 160, &[0xff; 160]);
+        let sound = packet(0, turn == 0, turn, turn * 160, &[0x10; 160]);
         flags.sent.fetch_add(send_to_slot(audio, slot, &sound), Relaxed);
         if turn % 2 == 0 {
             let picture = turn / 2;
