@@ -1,10 +1,11 @@
 //! The only mapping between what `media` says and what `call` says.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
 use segue_call::{ClipUse, LegId, MediaEvent, Source};
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
-use segue_media::{Command, Event, Kind, RecordingStop, SwitchTo, Tally, cache::Cache};
+use segue_media::{Command, Event, Kind, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
+use segue_policy::MediaFrom;
 use segue_records::{MediaKind, StreamRecord};
 
 use crate::clips::Renditions;
@@ -103,6 +104,18 @@ pub(crate) fn poster_command(clip: &ClipUse, playing: Option<&BTreeMap<i64, Rend
     let video = clip.video.and_then(|profile| renditions?.get(&profile).cloned());
     let video = video.ok_or_else(|| format!("clip {} is not loaded", clip.clip))?;
     Ok(Command::Poster { video })
+}
+
+/// `Rules` in the packet path's words.
+pub(crate) fn rules_command(rtp_gone_ms: u64, media_from: MediaFrom, source: IpAddr) -> Command {
+    Command::Rules {
+        rtp_gone: (rtp_gone_ms > 0).then(|| Duration::from_millis(rtp_gone_ms)),
+        trust: match media_from {
+            MediaFrom::Proven => Trust::Proven(source),
+            MediaFrom::Nat => Trust::Nat(source),
+            MediaFrom::Any => Trust::Signalled,
+        },
+    }
 }
 
 /// `Record` into the spool file of the message.

@@ -21,7 +21,7 @@ use crate::{
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
     look_up::{Answer, look_up},
-    packet_path::{media_event, play_command, poster_command, record_command, stream_record},
+    packet_path::{media_event, play_command, poster_command, record_command, rules_command, stream_record},
     refusals::{Kept, Refusals},
     tallies::Tallies,
 };
@@ -471,6 +471,14 @@ impl Performer {
                     Err(why) => tracing::warn!(call = key.0, why, "there is no picture to stand in"),
                 }
                 return;
+            }
+            MediaAction::Rules {
+                rtp_gone_ms,
+                media_from,
+                source,
+            } => {
+                let refused = self.command(key, rules_command(rtp_gone_ms, media_from, source));
+                return self.end_if(key, refused);
             }
             MediaAction::Bridge { leg } => {
                 let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });

@@ -334,7 +334,7 @@ impl Shard {
             ));
             return;
         }
-        let Some(incoming) = translate::incoming(invite, Arc::clone(&profile)) else {
+        let Some(incoming) = translate::incoming(invite, &peer, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(400)));
             return;

@@ -10,7 +10,7 @@ use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Session
 use segue_sip_wire::{KeyPress, Message, NameAddr, Uri};
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
-pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incoming> {
+pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
     let from = invite.from().ok()?;
     let max_forwards = invite.max_forwards().ok()?.unwrap_or(70);
     Some(Incoming {
@@ -25,6 +25,7 @@ pub(crate) fn incoming(invite: &Message, profile: Arc<Profile>) -> Option<Incomi
         max_breadth: max_breadth(invite),
         is_loop: false,
         own_sockets: Arc::new([]),
+        source: peer.remote.ip(),
         profile,
     })
 }

@@ -1,5 +1,7 @@
 //! A and B talk.
 
+use std::time::Instant;
+
 use segue_records::CallResult;
 
 use crate::{
@@ -7,6 +9,7 @@ use crate::{
     ending::Ending,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent},
     legs::{CallerGone, Seen},
+    missed::seconds,
     phase::Phase,
     reason,
     renditions::clip_use,
@@ -17,13 +20,17 @@ use crate::{
 pub(crate) struct Bridged {
     callee: LegId,
     lookup: Box<Lookup>,
+    /// When the call has lasted as long as it may.
+    pub until: Option<Instant>,
 }
 
 impl Bridged {
     /// The callee has answered on this leg and its streams are configured.
     pub fn begin(callee: LegId, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         cx.answer_a();
-        let bridged = Bridged { callee, lookup };
+        let longest_ms = cx.invite.profile.call_max_ms;
+        let until = (longest_ms > 0).then(|| cx.in_ms(longest_ms));
+        let bridged = Bridged { callee, lookup, until };
         // An offer of ours in the 200 has its answer with the ACK.
         if !cx.awaits_caller() {
             bridged.connect(cx);
@@ -106,6 +113,13 @@ impl Bridged {
                 let to = if leg == LegId::A { self.callee } else { LegId::A };
                 cx.pass_key_on(to, key, told);
                 Phase::Bridged(self)
+            }
+            Seen::Due if self.until.is_some_and(|at| cx.is_due(at)) => {
+                cx.end_branches(reason::LONGEST);
+                cx.end_a(480, reason::LONGEST);
+                let longest = seconds(cx.invite.profile.call_max_ms);
+                let why = format!("The callee answered; the call had lasted as long as it may, {longest}");
+                Ending::begin(cx, CallResult::Answered, None, why)
             }
             Seen::HangUp => {
                 cx.end_branches(reason::OPERATOR);

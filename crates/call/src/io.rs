@@ -7,7 +7,7 @@ use std::{
 };
 
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionProfile, StopCause};
-use segue_policy::{Plan, Profile};
+use segue_policy::{MediaFrom, Plan, Profile};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::{Kind, Stream};
 use segue_sip_wire::Uri;
@@ -68,6 +68,8 @@ pub struct Incoming {
     pub is_loop: bool,
     /// Where we listen: targets there that name the callee would come back at once.
     pub own_sockets: Arc<[SocketAddr]>,
+    /// Where it came from.
+    pub source: IpAddr,
     /// The profile that admitted it.
     pub profile: Arc<Profile>,
 }
@@ -319,6 +321,15 @@ pub enum MediaAction {
     Open {
         /// Which leg.
         leg: LegId,
+    },
+    /// What holds for this call's packets. Once, before anything is configured.
+    Rules {
+        /// RTP that should come and does not is gone after this long, milliseconds; 0: never.
+        rtp_gone_ms: u64,
+        /// Whose word counts about where A's media is.
+        media_from: MediaFrom,
+        /// Where A's SIP came from.
+        source: IpAddr,
     },
     /// What was negotiated on a leg; again after each re-negotiation.
     Configure {

@@ -103,6 +103,11 @@ impl LookingUp {
                 )
             }
             (Step::Leasing { lookup }, Seen::Media(MediaEvent::Opened { leg: LegId::A, ports })) => {
+                cx.media(MediaAction::Rules {
+                    rtp_gone_ms: cx.invite.profile.rtp_gone_ms,
+                    media_from: cx.invite.profile.media_from,
+                    source: cx.invite.source,
+                });
                 // Take what the clip can be sent in; without one, what greeting or beep can.
                 let first = lookup
                     .clip

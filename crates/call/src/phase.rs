@@ -45,7 +45,8 @@ impl Phase {
             Phase::Greeting(phase) => phase.deadline(),
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
-            Phase::LookingUp(_) | Phase::Bridged(_) | Phase::Ending(_) => None,
+            Phase::Bridged(phase) => phase.until,
+            Phase::LookingUp(_) | Phase::Ending(_) => None,
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
 pub(crate) const NO_COMMON_MEDIA: &str = "SIP;cause=488;text=\"Not Acceptable Here\"";
 /// A side stopped sending.
 pub(crate) const MEDIA_LOST: &str = "Q.850;cause=41;text=\"Media lost\"";
+/// The call has lasted as long as the profile allows.
+pub(crate) const LONGEST: &str = "Q.850;cause=102;text=\"Longest call reached\"";
 /// No ports, no store.
 pub(crate) const NO_CIRCUIT: &str = "Q.850;cause=34;text=\"No media ports available\"";
 /// The store could not answer.

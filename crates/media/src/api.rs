@@ -35,7 +35,7 @@ pub struct MediaConfig {
     pub spool_dir: PathBuf,
     /// Fixes SSRCs, sequence starts and ports (tests).
     pub seed: Option<u64>,
-    /// RTP gone after this long without a packet, milliseconds.
+    /// RTP gone after this long without a packet, milliseconds, where no [`Command::Rules`] says otherwise.
     pub rtp_gone_ms: u64,
 }
 
@@ -69,6 +69,13 @@ pub struct Ports {
 /// What a session shall do.
 #[derive(Debug, Clone)]
 pub enum Command {
+    /// What holds for the session; before anything is configured.
+    Rules {
+        /// RTP gone after this long without a packet, instead of [`MediaConfig::rtp_gone_ms`]; `None`: never.
+        rtp_gone: Option<Duration>,
+        /// Whose word counts about where A's media is.
+        trust: Trust,
+    },
     /// What was negotiated on a leg; again after each re-negotiation. A changed remote address moves the latch, an unchanged one
     /// leaves it.
     Configure {
@@ -135,6 +142,18 @@ pub enum Command {
     },
     /// Give back everything. A recording that still runs is ended with cause `stopped`.
     Close,
+}
+
+/// Whose word counts about where a peer's media is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Its SDP's.
+    #[default]
+    Signalled,
+    /// Its SDP's for this address; to any other nothing is sent before RTP has come from there.
+    Proven(IpAddr),
+    /// Its media comes from and goes to this address, whatever its SDP says; unless that says the same, only once RTP has come.
+    Nat(IpAddr),
 }
 
 /// To what A was switched.

@@ -20,7 +20,9 @@ mod thread;
 mod wheel;
 pub mod worker;
 
-pub use api::{Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally};
+pub use api::{
+    Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally, Trust,
+};
 pub use media::{Events, Media};
 pub use path::{g722, opus, vp8};
 pub use segue_sdp::Kind;

@@ -33,6 +33,12 @@ pub struct Profile {
     pub hold_max_ms: u64,
     /// Ring time for subscribers that name none, milliseconds.
     pub no_answer_ms: u64,
+    /// RTP that should come and does not is gone after this long, milliseconds; 0: never.
+    pub rtp_gone_ms: u64,
+    /// The longest call from B's answer on, milliseconds; 0: any.
+    pub call_max_ms: u64,
+    /// Whose word counts about where a caller's media is.
+    pub media_from: MediaFrom,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
     pub redirect_targets: Vec<RedirectTarget>,
 }
@@ -50,6 +56,9 @@ impl Default for Profile {
             hold_ms: 0,
             hold_max_ms: 60_000,
             no_answer_ms: 20_000,
+            rtp_gone_ms: 10_000,
+            call_max_ms: 14_400_000,
+            media_from: MediaFrom::Proven,
             redirect_targets: Vec::new(),
         }
     }
@@ -72,6 +81,12 @@ pub const KEYS: &[(&str, &str)] = &[
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
     ("hold_max_ms", "milliseconds from 0 to 170000"),
     ("no_answer_ms", "milliseconds from 1 to 170000"),
+    ("rtp_gone_ms", "milliseconds from 1000 to 3600000; 0: never"),
+    (
+        "call_max_ms",
+        "milliseconds from 1000 to 604800000 (a week); 0: no limit",
+    ),
+    ("media_from", "\"proven\", \"nat\" or \"any\""),
     (
         "redirect_targets",
         "a list of host names, domains and networks, e.g. [\"pbx.example.com\", \"*.example.com\", \"192.168.1.0/24\"]",
@@ -98,6 +113,20 @@ pub enum AnswerAt {
     Greeting,
     /// After the greeting, before the beep.
     AfterGreeting,
+}
+
+/// Whose word counts about where a caller's media is. Its SDP may name any address: believed blindly, whoever is admitted could
+/// have the clip sent to somebody who never asked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaFrom {
+    /// The address its SIP came from is believed; to any other nothing is sent before RTP has come from there.
+    #[default]
+    Proven,
+    /// The caller is behind a NAT: its media comes from, and goes to, the address its SIP came from, whatever its SDP says.
+    Nat,
+    /// Its SDP is believed: the peers are trusted, and have their media elsewhere.
+    Any,
 }
 
 /// The whole early phase stays under this, so no profile may plan more (call-flow rule: 170 s).
@@ -154,6 +183,12 @@ impl Profile {
         }
         if self.no_answer_ms == 0 {
             return wrong("no_answer_ms", "= 0, so that the callee would never ring".into());
+        }
+        if self.rtp_gone_ms != 0 && !(1_000..=3_600_000).contains(&self.rtp_gone_ms) {
+            return wrong("rtp_gone_ms", format!("= {}", self.rtp_gone_ms));
+        }
+        if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
+            return wrong("call_max_ms", format!("= {}", self.call_max_ms));
         }
         Ok(())
     }
@@ -218,7 +253,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 11] = [
+        let wrong: [(Change, &str); 15] = [
             (|p| p.name = " ".to_owned(), "name"),
             (|p| p.name = "a\nb".to_owned(), "name"),
             (|p| p.name = "n".repeat(65), "name"),
@@ -230,6 +265,10 @@ mod tests {
             (|p| p.no_answer_ms = 0, "no_answer_ms"),
             (|p| p.no_answer_ms = 170_001, "no_answer_ms"),
             (|p| (p.hold_ms, p.hold_max_ms) = (1, 0), "hold_ms"),
+            (|p| p.rtp_gone_ms = 999, "rtp_gone_ms"),
+            (|p| p.rtp_gone_ms = 3_600_001, "rtp_gone_ms"),
+            (|p| p.call_max_ms = 999, "call_max_ms"),
+            (|p| p.call_max_ms = 604_800_001, "call_max_ms"),
         ];
         for (change, key) in wrong {
             let mut profile = smallest();

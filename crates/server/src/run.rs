@@ -34,8 +34,6 @@ const INBOX_DEPTH: usize = 65_536;
 const CLIP_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 /// Worker processes.
 const WORKERS: usize = 2;
-/// Without a packet for this long a stream is gone, milliseconds.
-const RTP_GONE_MS: u64 = 10_000;
 
 /// Orders that may wait for the signalling thread.
 const ORDERS_MAX: usize = 8;
@@ -243,7 +241,7 @@ fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {
         realtime: true,
         spool_dir: spool_dir.to_owned(),
         seed: config.test_seed,
-        rtp_gone_ms: RTP_GONE_MS,
+        ..MediaConfig::default()
     }
 }
 

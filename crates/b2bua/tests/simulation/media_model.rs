@@ -245,6 +245,10 @@ impl MediaModel {
                 };
                 vec![(now + dice.between(0, 120 * MS), Fires::Event(event))]
             }
+            MediaAction::Rules { .. } => {
+                assert!(anchor.legs.values().all(Option::is_none), "rules come first");
+                Vec::new()
+            }
             MediaAction::TellKey { leg, .. } => {
                 let bridged = [Some(LegId::A), anchor.bridged].contains(&Some(*leg)) && anchor.bridged.is_some();
                 assert!(bridged, "a key to {leg:?}, which is not bridged");

@@ -400,6 +400,9 @@ impl Reference {
                 }
                 self.opening.push(*leg);
             }
+            MediaAction::Rules { .. } => {
+                assert!(self.ports == [A] && self.configured.is_empty(), "rules come first");
+            }
             MediaAction::Configure { leg, .. } => {
                 assert!(self.ports.contains(leg), "configured without ports");
                 self.configured.push(*leg);

@@ -135,6 +135,7 @@ impl World {
             max_forwards: 69,
             max_breadth,
             is_loop: chance(60),
+            source: "10.0.0.1".parse().unwrap(),
             own_sockets: if chance(20) {
                 Arc::new(["10.0.0.2:5060".parse().unwrap()])
             } else {

@@ -21,6 +21,7 @@ mod several_targets;
 mod stage;
 mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
+mod the_longest_call;
 mod the_operator_hangs_up;
 mod what_cannot_be_played;
 mod what_ends_the_recording;

@@ -179,6 +179,7 @@ impl Stage {
             max_breadth: setup.max_breadth,
             is_loop: setup.is_loop,
             own_sockets: setup.own_sockets.clone().into(),
+            source: "10.0.0.1".parse().unwrap(),
             profile: Arc::new(setup.profile.clone()),
         };
         let config = CallConfig {
@@ -427,7 +428,8 @@ impl Stage {
                 let duration_ms = self.now_ms - self.recording_since.expect("stopped what was not recorded");
                 self.after(5, Input::Media(MediaEvent::Recorded { duration_ms }));
             }
-            MediaAction::Configure { .. }
+            MediaAction::Rules { .. }
+            | MediaAction::Configure { .. }
             | MediaAction::Poster { .. }
             | MediaAction::Bridge { .. }
             | MediaAction::TellKey { .. }
@@ -436,18 +438,19 @@ impl Stage {
         }
     }
 
-    /// What the packet path was told, in short.
+    /// What the packet path was told, in short; the rules that each call begins with left out.
     pub fn media_did(&self) -> Vec<String> {
         let media = self.said.iter().filter_map(|(_, o)| {
             match o {
                 // One goes with every bridge whose A has video.
-                Output::Media(MediaAction::Poster { .. }) => None,
+                Output::Media(MediaAction::Rules { .. } | MediaAction::Poster { .. }) => None,
                 Output::Media(action) => Some(action),
                 _ => None,
             }
         });
         media
             .map(|action| match action {
+                MediaAction::Rules { .. } => "rules".into(),
                 MediaAction::Open { leg } => format!("open {}", name(*leg)),
                 MediaAction::Configure { leg, .. } => format!("configure {}", name(*leg)),
                 MediaAction::Play { source, looping, .. } => {

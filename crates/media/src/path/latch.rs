@@ -1,15 +1,25 @@
-//! Symmetric RTP: packets go to where packets come from, once, and only within the signalled address.
+//! Symmetric RTP: packets go to where packets come from, once, and only within the address that is trusted.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::Trust;
 
 /// Where one RTP or RTCP flow goes to and may come from.
 #[derive(Debug, Clone, Default)]
 pub struct Latch {
+    trust: Trust,
     signalled: Option<SocketAddr>,
     latched: Option<SocketAddr>,
+    /// RTP of the same peer has come from here.
+    proven: Option<IpAddr>,
 }
 
 impl Latch {
+    /// Whose word counts from now on.
+    pub fn trust(&mut self, trust: Trust) {
+        self.trust = trust;
+    }
+
     /// Takes what the peer signalled. A change lets it latch anew, a repetition changes nothing.
     pub fn signal(&mut self, address: Option<SocketAddr>) {
         if self.signalled != address {
@@ -18,17 +28,26 @@ impl Latch {
         }
     }
 
-    /// Where to send; `None` while the peer wants nothing (RFC 3264 §8.4).
+    /// Where to send; `None` while the peer wants nothing (RFC 3264 §8.4), or has not shown that it is there.
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.signalled.and(self.latched.or(self.signalled))
+        let signalled = self.signalled?;
+        self.latched.or_else(|| {
+            let believed = match self.trust {
+                Trust::Signalled => true,
+                Trust::Proven(source) => [Some(source), self.proven].contains(&Some(signalled.ip())),
+                Trust::Nat(source) => source == signalled.ip(),
+            };
+            believed.then_some(signalled)
+        })
     }
 
     /// Whether a packet from `from` may be the peer's.
     pub fn admits(&self, from: SocketAddr) -> bool {
-        match (self.latched, self.signalled) {
-            (Some(latched), _) => latched == from,
-            (None, Some(signalled)) => signalled.ip() == from.ip(),
-            (None, None) => false,
+        match (self.latched, self.signalled, self.trust) {
+            (Some(latched), ..) => latched == from,
+            (None, Some(_), Trust::Nat(source)) => source == from.ip(),
+            (None, Some(signalled), Trust::Signalled | Trust::Proven(_)) => signalled.ip() == from.ip(),
+            (None, None, _) => false,
         }
     }
 
@@ -37,6 +56,11 @@ impl Latch {
         if self.latched.is_none() {
             self.latched = Some(from);
         }
+    }
+
+    /// RTP of this peer came from here, on this flow or another of its own.
+    pub fn proven(&mut self, from: IpAddr) {
+        self.proven = Some(from);
     }
 }
 
@@ -93,5 +117,44 @@ mod tests {
         latch.signal(None);
         assert_eq!(latch.remote(), None);
         assert!(!latch.admits(at("192.0.2.1:5555")));
+    }
+
+    #[test]
+    fn nothing_goes_to_an_address_that_has_not_shown_itself() {
+        let (source, elsewhere) = (at("198.51.100.7:5060").ip(), at("192.0.2.1:5555"));
+        let mut latch = latch();
+        latch.trust(Trust::Proven(source));
+        assert_eq!(latch.remote(), None);
+        assert!(
+            !latch.admits(SocketAddr::new(source, 4_000)),
+            "SIP's address did not signal itself"
+        );
+        assert!(latch.admits(elsewhere));
+        latch.heard(elsewhere);
+        assert_eq!(latch.remote(), Some(elsewhere));
+        // Moved to yet another address: that one has to show itself again.
+        latch.signal(Some(at("203.0.113.3:4000")));
+        assert_eq!(latch.remote(), None);
+        // What the peer's other flow has shown counts for this one.
+        latch.proven(at("203.0.113.3:1").ip());
+        assert_eq!(latch.remote(), Some(at("203.0.113.3:4000")));
+        latch.signal(Some(SocketAddr::new(source, 4_000)));
+        assert_eq!(
+            latch.remote(),
+            Some(SocketAddr::new(source, 4_000)),
+            "SIP came from there"
+        );
+    }
+
+    #[test]
+    fn behind_a_nat_the_address_of_its_sip_counts() {
+        let source = at("198.51.100.7:31000");
+        let mut latch = latch();
+        latch.trust(Trust::Nat(source.ip()));
+        assert_eq!(latch.remote(), None, "a private address, or somebody else's");
+        assert!(!latch.admits(at("192.0.2.1:4000")));
+        assert!(latch.admits(source));
+        latch.heard(source);
+        assert_eq!(latch.remote(), Some(source));
     }
 }

@@ -110,6 +110,7 @@ impl Session {
         } else {
             (None, false)
         };
+        leg.proven(from.ip());
         leg.watch_from(now);
         if let Some(pressed) = pressed {
             sink.event(Event::Dtmf { leg: key, key: pressed });

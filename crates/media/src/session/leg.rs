@@ -1,7 +1,7 @@
 //! One leg: its two m-lines, each with what goes out and what comes in.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sdp::{Codec, Direction, Kind, Stream};
 
 use crate::{
-    LegKey, Tally,
+    LegKey, Tally, Trust,
     path::{
         dtmf::DtmfWatch, keys::KeySender, latch::Latch, out::OutStream, player::Piece, reception::Reception,
         relay::Relay, rtcp::PeerReport, rtp::Wire, vp8::Descriptor,
@@ -32,6 +32,8 @@ pub struct Leg {
     pub ntp_offset: Option<u64>,
     /// What its SDP says of its H.264 stream.
     pub parameter_sets: Vec<Vec<u8>>,
+    /// Where RTP came from last.
+    proven: Option<IpAddr>,
     /// RTP was heard, or the watch began.
     heard_at: Instant,
     gone: bool,
@@ -77,6 +79,7 @@ impl Leg {
             video: LegStream::new(Kind::Video, 90_000, &mut rng),
             ntp_offset: None,
             parameter_sets: Vec::new(),
+            proven: None,
             heard_at: now,
             gone: false,
         }
@@ -95,6 +98,25 @@ impl Leg {
         self.video.configure(now, video);
         if self.receives() && !received {
             self.watch_from(now);
+        }
+    }
+
+    /// Whose word counts about where this peer's media is.
+    pub fn trust(&mut self, trust: Trust) {
+        for stream in [&mut self.audio, &mut self.video] {
+            stream.rtp.trust(trust);
+            stream.rtcp.trust(trust);
+        }
+    }
+
+    /// RTP came from this address: it is there, on whatever port.
+    pub fn proven(&mut self, from: IpAddr) {
+        if self.proven != Some(from) {
+            self.proven = Some(from);
+            for stream in [&mut self.audio, &mut self.video] {
+                stream.rtp.proven(from);
+                stream.rtcp.proven(from);
+            }
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Session {
     bridged: Option<LegKey>,
     show: Show,
     recorder: Option<Recorder>,
+    /// RTP gone after this long; `None`: never.
+    rtp_gone: Option<Duration>,
 }
 
 impl Session {
@@ -85,6 +87,7 @@ impl Session {
             bridged: None,
             show: Show::default(),
             recorder: None,
+            rtp_gone: Some(config.rtp_gone),
         }
     }
 
@@ -100,6 +103,12 @@ impl Session {
     /// Performs a command. `Close` ends the recording; the ports are the caller's to give back.
     pub fn handle_command(&mut self, now: Instant, command: Command, sink: &mut dyn Sink) {
         match command {
+            Command::Rules { rtp_gone, trust } => {
+                self.rtp_gone = rtp_gone;
+                if let Some(a) = find(&mut self.legs, LegKey::A) {
+                    a.trust(trust);
+                }
+            }
             Command::Configure { leg, audio, video } => self.configure(now, leg, audio, video),
             Command::Play {
                 source,
@@ -168,7 +177,7 @@ impl Session {
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = self.legs.iter().filter_map(|(_, leg)| leg.due());
-        let gone = self.watched().filter_map(|leg| leg.gone_at(self.config.rtp_gone));
+        let gone = self.watched().filter_map(|leg| leg.gone_at(self.rtp_gone?));
         let recorder = self.recorder.as_ref().and_then(Recorder::due);
         let a = self
             .legs
@@ -324,7 +333,7 @@ impl Session {
     }
 
     fn watch(&mut self, now: Instant, sink: &mut dyn Sink) {
-        let limit = self.config.rtp_gone;
+        let Some(limit) = self.rtp_gone else { return };
         if let Some(callee) = self.bridged {
             for (key, leg) in &mut self.legs {
                 if (*key == callee || *key == LegKey::A) && leg.take_gone(now, limit) {

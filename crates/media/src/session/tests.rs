@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod keys;
+mod rules;
 
 const A: LegKey = LegKey::A;
 const B: LegKey = LegKey(1);
