@@ -7,7 +7,12 @@ use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
 
-use crate::places::{Place, Places};
+use segue_sip_wire::SessionUuid;
+
+use crate::{
+    identity::Ends,
+    places::{Place, Places},
+};
 
 /// A call and what the shard knows about it.
 pub(crate) struct Entry {
@@ -20,6 +25,10 @@ pub(crate) struct Entry {
     /// INVITEs that wait for such a place.
     pub waiting: BTreeMap<LegId, (Place, Outgoing)>,
     pub legs: BTreeMap<LegId, Leg>,
+    /// Who its ends are.
+    pub ends: Ends,
+    /// The caller as it was known at first, and whom it called.
+    pub present: (SessionUuid, String),
     pub due: Option<Instant>,
     /// Everything logged while the call is handled carries its Call-ID.
     pub span: tracing::Span,

@@ -4,12 +4,15 @@
 //! side that only carries: sockets, the packet path, the store.
 
 mod admission;
+#[cfg(test)]
+mod circles;
 mod clips;
 mod entry;
 #[cfg(test)]
 mod faults;
 mod gauges;
 mod inbox;
+mod identity;
 mod look_up;
 mod packet_path;
 mod perform;

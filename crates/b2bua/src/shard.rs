@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -18,11 +18,12 @@ use segue_call::{
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event as Told, Happening};
 use segue_sip::{Endpoint, EndpointConfig, Event, Outgoing, Peer, SessionId, Transmit};
-use segue_sip_wire::{Message, ParseError};
+use segue_sip_wire::{Message, ParseError, SessionUuid};
 
 use crate::{
     Admission, Refusal,
     entry::{Entry, Leg, ladder},
+    identity::{Ends, Present},
     places::{Known, Place, Places},
     translate,
 };
@@ -91,6 +92,8 @@ pub struct Shard {
     next_call: u64,
     /// Set by `close`: no call begins any more.
     closing: bool,
+    own_sockets: Arc<[SocketAddr]>,
+    present: Present,
     /// Events of legs that the endpoint has never known.
     own: VecDeque<(CallKey, LegId, LegEvent)>,
     outputs: VecDeque<ShardOutput>,
@@ -100,6 +103,12 @@ pub struct Shard {
 impl Shard {
     /// A shard without calls.
     pub fn new(config: ShardConfig) -> Shard {
+        let own_sockets = config.endpoint.sockets.iter().flat_map(|socket| {
+            let host: Option<IpAddr> = socket.advertise.parse().ok();
+            let advertised = host.map(|ip| SocketAddr::new(ip, 5060));
+            [Some(socket.bind), socket.advertise.parse().ok().or(advertised)]
+        });
+        let own_sockets: Arc<[SocketAddr]> = own_sockets.flatten().collect();
         Shard {
             endpoint: Endpoint::new(config.endpoint),
             call_config: config.call,
@@ -111,6 +120,8 @@ impl Shard {
             due: BTreeSet::new(),
             next_call: 1,
             closing: false,
+            own_sockets,
+            present: Present::default(),
             own: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: ShardStats::default(),
@@ -316,6 +327,9 @@ impl Shard {
                 self.keep_ladder(now, key, leg, session);
                 self.sessions.remove(&session);
             }
+            if let Some(entry) = self.calls.get_mut(&key) {
+                entry.ends.heard(&mut self.endpoint, &entry.legs, leg, &leg_event);
+            }
             self.feed(now, key, Input::Leg(leg, leg_event));
         }
     }
@@ -334,12 +348,23 @@ impl Shard {
             ));
             return;
         }
-        let Some(incoming) = translate::incoming(invite, &peer, Arc::clone(&profile)) else {
+        let Some(mut incoming) = translate::incoming(invite, &peer, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(400)));
             return;
         };
+        let named = self.endpoint.peer_uuid(session);
+        let caller = named.unwrap_or_else(|| self.uuid());
+        self.endpoint.name_peer(session, caller);
+        let ends = Ends::new(caller, self.uuid());
+        let user = incoming.request_uri.user().unwrap_or_default().into_owned();
+        let here = self.present.find(caller, &user).and_then(|key| self.calls.get(&key));
+        incoming.is_loop = here.is_some_and(|entry| entry.call.has_caller());
+        incoming.own_sockets = Arc::clone(&self.own_sockets);
         let key = CallKey(self.next_call);
+        if !incoming.is_loop {
+            self.present.add(caller, user.clone(), key);
+        }
         self.next_call = self.next_call.wrapping_add(1);
         self.stats.calls = self.stats.calls.saturating_add(1);
         self.sessions.insert(session, (key, LegId::A));
@@ -369,6 +394,8 @@ impl Shard {
             places: Places::default(),
             waiting: BTreeMap::new(),
             legs,
+            ends,
+            present: (caller, user),
             due: None,
             span,
             from,
@@ -472,7 +499,7 @@ impl Shard {
     fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if let LegAction::Invite { .. } = action {
-            let Some(mut outgoing) = translate::outgoing(action, &entry.peer) else {
+            let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
                 return;
             };
             if let Some(place) = Place::of(&outgoing.target) {
@@ -501,6 +528,7 @@ impl Shard {
             return;
         };
         let offers = matches!(action, LegAction::Offer { .. });
+        entry.ends.says(&mut self.endpoint, &entry.legs, leg, &action);
         if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
             if offers {
                 // Somebody waits for what becomes of it. The caller of this polls on.
@@ -510,6 +538,10 @@ impl Shard {
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
         }
+    }
+
+    fn uuid(&mut self) -> SessionUuid {
+        SessionUuid::random(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()))
     }
 
     /// Makes a leg of a call: the INVITE to one of its targets.
@@ -539,6 +571,7 @@ impl Shard {
     /// A call has said its last.
     fn end(&mut self, now: Now, key: CallKey, mut record: Box<CallRecord>) {
         let Some(entry) = self.calls.remove(&key) else { return };
+        self.present.remove(entry.present.0, &entry.present.1, key);
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
         }
@@ -560,6 +593,7 @@ impl Shard {
         let Some(mut entry) = self.calls.remove(&key) else {
             return;
         };
+        self.present.remove(entry.present.0, &entry.present.1, key);
         self.stats.panics = self.stats.panics.saturating_add(1);
         tracing::error!(
             sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()),

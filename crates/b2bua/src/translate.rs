@@ -7,7 +7,7 @@ use segue_policy::Profile;
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::{KeyPress, Message, NameAddr, Uri};
+use segue_sip_wire::{KeyPress, Message, NameAddr, SessionUuid, Uri};
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
@@ -135,7 +135,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
 }
 
 /// The INVITE to B. It leaves by the socket that A's came to when the transport is the same.
-pub(crate) fn outgoing(action: LegAction, a: &Peer) -> Option<Outgoing> {
+pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Option<Outgoing> {
     let LegAction::Invite {
         target,
         from,
@@ -159,6 +159,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer) -> Option<Outgoing> {
         headers,
         local: a.local,
         reliable: true,
+        session_uuid: Some(caller),
         destination: None,
     })
 }

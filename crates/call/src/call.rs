@@ -8,6 +8,7 @@ use crate::{
     cx::Cx,
     ending::Ending,
     io::{CallConfig, Incoming, Input, Now, Output},
+    legs::Leg,
     looking_up::LookingUp,
     phase::Phase,
 };
@@ -61,6 +62,11 @@ impl Call {
                 .flatten()
                 .min(),
         }
+    }
+
+    /// Whether the caller is still there: neither refused, nor gone, nor hung up on.
+    pub fn has_caller(&self) -> bool {
+        matches!(self.cx.legs.a, Leg::Inviting | Leg::Answered | Leg::Up)
     }
 
     /// Our identifier of the call (ULID, 26 characters).

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use segue_sip_wire::{KeyPress, Message, Uri};
+use segue_sip_wire::{KeyPress, Message, SessionUuid, Uri};
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +111,8 @@ pub struct Outgoing {
     pub destination: Option<SocketAddr>,
     /// Say `Supported: 100rel`.
     pub reliable: bool,
+    /// For whom we call, in Session-ID (RFC 7989).
+    pub session_uuid: Option<SessionUuid>,
 }
 
 /// A command that could not be carried out; nothing was sent.

@@ -144,7 +144,9 @@ pub(super) fn cancel_of(invite: &Message, reason: Option<&str>) -> Option<Messag
         .copy(invite, "From")
         .copy(invite, "To")
         .copy(invite, "Call-ID")
-        .header("CSeq", format!("{} CANCEL", invite.cseq().ok()?.number));
+        .header("CSeq", format!("{} CANCEL", invite.cseq().ok()?.number))
+        // "The Session-ID … in a CANCEL request MUST be identical to [that of] the request being cancelled" (RFC 7989 §7).
+        .copy(invite, "Session-ID");
     if let Some(reason) = reason {
         cancel = cancel.header("Reason", reason);
     }

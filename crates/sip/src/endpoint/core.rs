@@ -10,7 +10,10 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sip_wire::Message;
 
-use super::ladder::{Ladder, summary};
+use super::{
+    identity::Identities,
+    ladder::{Ladder, summary},
+};
 use crate::{
     api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
     timers::Timers,
@@ -72,6 +75,7 @@ pub(crate) struct Core {
     pub transmits: VecDeque<Transmit>,
     pub events: VecDeque<Event>,
     ladders: BTreeMap<SessionId, Ladder>,
+    pub identities: Identities,
     no_tcp: BTreeMap<SocketAddr, Instant>,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -91,6 +95,7 @@ impl Core {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             ladders: BTreeMap::new(),
+            identities: Identities::default(),
             no_tcp: BTreeMap::new(),
             scratch: Actions::new(),
         }
@@ -244,10 +249,12 @@ impl Core {
 
     pub(crate) fn drop_ladder(&mut self, session: SessionId) {
         self.ladders.remove(&session);
+        self.identities.forget(session);
     }
 
     /// Writes a received message into a session's ladder.
     pub(crate) fn heard(&mut self, now: Instant, session: SessionId, message: &Message, again: bool) {
+        self.learn_peer(session, message);
         self.note(now, session, false, again, summary(message));
     }
 

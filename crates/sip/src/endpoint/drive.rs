@@ -41,6 +41,8 @@ impl Core {
         peer: Peer,
         owner: Option<SessionId>,
     ) -> TransactionId {
+        let identified = self.identified(draft, owner);
+        let draft = identified.as_ref().unwrap_or(draft);
         let branch = self.branch();
         let peer = self.localized(peer).unwrap_or(peer);
         let request = draft.build(&self.via(peer, &branch));
@@ -314,6 +316,7 @@ fn ack_of_refusal(invite: &Message, response: &Message) -> Option<Message> {
             .copy(response, "To")
             .copy(invite, "Call-ID")
             .header("CSeq", format!("{} ACK", invite.cseq().ok()?.number))
+            .copy(invite, "Session-ID")
             .build(),
     )
 }

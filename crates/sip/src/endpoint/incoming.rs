@@ -56,6 +56,7 @@ impl Endpoint {
         };
         let id = SessionId(self.core.next_id());
         self.core.open_ladder(id);
+        self.core.identities.open(id, &local_tag, None);
         self.core.heard(now, id, &invite, false);
         let transaction = self.core.start_server(&invite, key, reply_to(peer, &invite), id);
         // "The server transaction MUST generate a 100 … unless it knows that the TU will generate a … response within

@@ -34,6 +34,7 @@ impl Endpoint {
         let id = SessionId(core.next_id());
         core.open_ladder(id);
         let (local_tag, call_id) = (core.tag(), core.call_id());
+        core.identities.open(id, &local_tag, outgoing.session_uuid);
         let destination = core.destination(&outgoing);
         let phase = match destination {
             Some(peer) => {
@@ -214,7 +215,9 @@ impl Core {
         let branch = self.branch();
         let peer = dialog.next_hop();
         let peer = self.localized(peer).unwrap_or(peer);
-        let ack = dialog.ack(cseq).build(&self.via(peer, &branch));
+        let draft = dialog.ack(cseq);
+        let draft = self.identified(&draft, owner).unwrap_or(draft);
+        let ack = draft.build(&self.via(peer, &branch));
         let transmit = self.send(peer, ack.to_bytes());
         if let Some(owner) = owner {
             self.note(now, owner, true, false, "ACK".to_owned());
@@ -380,6 +383,7 @@ impl Session {
         let cancelled = calling.cancel != Cancel::No;
         calling.leave_forks(core);
         core.stop_all(self.id);
+        core.identities.learn(self.id, response);
         core.acknowledge(now, id, &dialog, invite, Some(self.id));
         self.fork_lost_offer(core, now, &tag);
         let confirmed = Confirmed {

@@ -7,6 +7,7 @@ mod bye;
 mod cancel;
 mod core;
 mod drive;
+mod identity;
 mod incoming;
 mod info;
 mod invite;

@@ -28,6 +28,10 @@ impl Core {
     /// A response with what all of ours have.
     pub(crate) fn response(&self, request: &Message, status: u16, to_tag: &str) -> MessageBuilder {
         let builder = MessageBuilder::response_to(request, status, (status > 100).then_some(to_tag));
+        let builder = match self.identities.of_response(to_tag) {
+            Some(value) => builder.header("Session-ID", value),
+            None => builder,
+        };
         match status {
             100 => builder,
             _ => builder.header("Server", &self.config.user_agent),

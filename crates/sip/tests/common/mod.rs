@@ -217,6 +217,7 @@ impl Net {
             local: addr(A),
             destination: None,
             reliable: true,
+            session_uuid: None,
         }
     }
 
