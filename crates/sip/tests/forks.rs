@@ -120,7 +120,7 @@ fn both_forks_answer_across_our_cancel() {
         )
     );
     script.wait(PATIENCE * 2);
-    assert_eq!(script.told(), ["Provisional 180", "Terminated"]);
+    assert_eq!(script.told(), ["Provisional 180", "CrossedCancel", "Terminated"]);
     assert_eq!(
         (script.endpoint.session_count(), script.endpoint.transaction_count()),
         (0, 0)

@@ -8,7 +8,7 @@ use crate::{
     dice::{MS, S, Time},
     live,
     observer::Marks,
-    world::{Scenario, Setup},
+    world::{Scenario, Setup, World},
 };
 
 /// Runs a call for each step and counts how they ended; every run must be without fault.
@@ -151,4 +151,56 @@ fn the_hold_passes_at_each_moment_around_the_callers_key() {
         scenario
     });
     seen(&counts, &["hold cut short", "hold kept"]);
+}
+
+/// The caller gives up half a second into the ringing; nobody is held, and there is no mailbox to go to.
+fn given_up() -> Scenario {
+    let mut scenario = answered(Rel::Silent);
+    scenario.caller.give_up = GiveUp::After(500 * MS);
+    scenario.callee.ring_after = 10 * MS;
+    if let Some(subscriber) = &mut scenario.store.subscriber {
+        (subscriber.clip, subscriber.greeting, subscriber.hold_ms) = (None, None, Some(0));
+    }
+    scenario
+}
+
+#[test]
+fn the_callees_200_crosses_our_cancel_at_20_000_offsets() {
+    const OFFSETS: u64 = 20_000;
+    // A message takes 5 ms. The caller's CANCEL leaves after 500 ms, so ours after 505 ms, and is at the callee after 510 ms: a 200
+    // that leaves there between 500 and 510 ms crosses it. Tried for each microsecond from 5 ms before to 5 ms after.
+    let mut silent = given_up();
+    silent.callee.word = Word::Never;
+    let mut probe = World::new(Setup::plain(silent));
+    probe.run().expect("a call that is given up");
+    let invited = probe.callees[0].invited_at.expect("invited");
+    let run = |thread: u64| {
+        let mut counts = BTreeMap::<String, u32>::new();
+        for offset in (0..OFFSETS).filter(|offset| offset % 2 == thread) {
+            let mut scenario = given_up();
+            scenario.callee.word_after = 495 * MS + offset - invited;
+            let marks = live(Setup::plain(scenario)).unwrap_or_else(|why| panic!("offset {offset}:\n{why}"));
+            marks.into_iter().for_each(|mark| *counts.entry(mark).or_default() += 1);
+        }
+        counts
+    };
+    let counts = std::thread::scope(|scope| {
+        let run = &run;
+        let both = [0, 1].map(|thread| scope.spawn(move || run(thread)));
+        both.map(|half| half.join().expect("each offset is as it must be"))
+    });
+    let count = |mark: &str| {
+        counts
+            .iter()
+            .map(|half| half.get(mark).copied().unwrap_or_default())
+            .sum::<u32>()
+    };
+    // The clock's whole microseconds decide who is first at the two ends of the window.
+    let crossed = count("B's 200 crossed our CANCEL");
+    assert!((9_990..=10_010).contains(&crossed), "{crossed} crossed: {counts:#?}");
+    assert_eq!(
+        count("result Answered") + count("result Abandoned"),
+        20_000,
+        "{counts:#?}"
+    );
 }
