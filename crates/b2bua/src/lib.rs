@@ -11,8 +11,8 @@ mod entry;
 #[cfg(test)]
 mod faults;
 mod gauges;
-mod inbox;
 mod identity;
+mod inbox;
 mod look_up;
 mod packet_path;
 mod perform;
