@@ -92,10 +92,10 @@ mod tests {
             assert_eq!((text.len(), &text[12..13]), (32, "4"));
             assert!("89ab".contains(&text[16..17]), "{text}");
         }
-        let one = Some(SessionUuid::random(1));
+        let one = SessionUuid::random(1);
         let nil = "0".repeat(32);
         assert_eq!(session_id(None, None), None);
-        assert_eq!(session_id(None, one).unwrap(), format!("{nil};remote={}", one.unwrap()));
-        assert_eq!(session_id(one, None).unwrap(), format!("{};remote={nil}", one.unwrap()));
+        assert_eq!(session_id(None, Some(one)).unwrap(), format!("{nil};remote={one}"));
+        assert_eq!(session_id(Some(one), None).unwrap(), format!("{one};remote={nil}"));
     }
 }
