@@ -60,13 +60,13 @@ pub struct NewRules {
     /// Delete a message this long after it was heard
     #[arg(long, value_name = "DURATION")]
     heard_age: Option<NewLimit<DurationMs>>,
-    /// Take no further message when this many are unheard; deletes none
+    /// The mailbox is full when this many are unheard; deletes none (no caller is refused yet)
     #[arg(long, value_name = "N")]
     unheard_max: Option<NewLimit<Count>>,
     /// Delete an unheard message this long after it came, no sooner than 7 days after a warning
     #[arg(long, value_name = "DURATION")]
     unheard_age: Option<NewLimit<DurationMs>>,
-    /// Bytes of all messages (500MB, 2GiB); heard ones make room, then no further message is taken
+    /// Bytes of all messages (500MB, 2GiB); the oldest heard make room, unheard ones never go
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<NewLimit<Bytes>>,
     /// Playing time of all messages; otherwise as --max-bytes
@@ -263,7 +263,7 @@ fn sentences(user: &str, rules: &Rules) -> String {
             "unheard_max",
             "--unheard-max",
             or_none(unheard_max.map(|n| n.to_string())),
-            "at it no further message is taken",
+            "at it the mailbox is full; deletes none",
         ),
         (
             "unheard_age_ms",
@@ -275,7 +275,7 @@ fn sentences(user: &str, rules: &Rules) -> String {
             "max_bytes",
             "--max-bytes",
             or_none(max_bytes.map(|n| n.to_string())),
-            "heard ones make room, then no further message is taken",
+            "the oldest heard make room, unheard ones never go",
         ),
         (
             "max_seconds",
