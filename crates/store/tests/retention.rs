@@ -3,7 +3,10 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
+
 use fixture::{count, deposit, subscriber};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use segue_mailbox::{Limit, OwnRules, Retention, Scope};
 use segue_store::{Deleted, Fate, MarkOutcome, Store, StoreError};
 
@@ -326,4 +329,248 @@ fn one_run_frees_more_than_one_transaction_takes() {
     }
     assert_eq!(store.run_retention(None, 7 * DAY).unwrap().freed.len(), 450);
     assert_eq!(store.totals().unwrap().trash, 0);
+}
+
+/// A message in the plainest form of the rules, beside which the store is run.
+#[derive(Debug, Clone, PartialEq)]
+struct Plain {
+    caller: u32,
+    received: i64,
+    heard: Option<i64>,
+    warned: Option<i64>,
+    deleted: Option<i64>,
+    pinned: bool,
+    bytes: u64,
+}
+
+#[derive(Default)]
+struct Reference {
+    messages: BTreeMap<String, Plain>,
+    rules: Retention,
+    /// Rule and message of each automatic deletion.
+    audit: Vec<(String, String)>,
+}
+
+impl Reference {
+    fn goes(&mut self, id: &str, rule: &str, now: i64) {
+        self.audit.push((rule.to_owned(), id.to_owned()));
+        if self.rules.trash_ms == 0 || rule == "trash" {
+            self.messages.remove(id);
+        } else {
+            self.messages.get_mut(id).unwrap().deleted = Some(now);
+        }
+    }
+
+    fn counted(&self) -> Vec<(String, Plain)> {
+        let all = self.messages.iter().filter(|(_, m)| m.deleted.is_none() && !m.pinned);
+        all.map(|(id, m)| (id.clone(), m.clone())).collect()
+    }
+
+    /// One thing at a time, until no rule wants anything.
+    fn enforce(&mut self, now: i64, with_ages: bool) {
+        let rules = self.rules;
+        if with_ages {
+            for (id, m) in self.counted() {
+                let passed = |since: i64, limit: u64| now - since >= limit as i64;
+                match (m.heard, m.warned) {
+                    (Some(heard), _) if rules.heard_age_ms.is_some_and(|age| passed(heard, age)) => {
+                        self.goes(&id, "heard_age", now);
+                    }
+                    (None, None)
+                        if rules
+                            .unheard_age_ms
+                            .is_some_and(|age| now - m.received >= (age as i64 - 7 * DAY).max(0)) =>
+                    {
+                        self.messages.get_mut(&id).unwrap().warned = Some(now);
+                    }
+                    (None, Some(warned))
+                        if now - warned >= 7 * DAY
+                            && rules.unheard_age_ms.is_some_and(|age| passed(m.received, age)) =>
+                    {
+                        self.goes(&id, "unheard_age", now);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for group in 0..3_u32 {
+            loop {
+                let mut all = self.counted();
+                if rules.scope == Scope::Conversation {
+                    all.retain(|(_, m)| m.caller == group);
+                } else if group > 0 {
+                    break;
+                }
+                let heard = all.iter().filter_map(|(id, m)| m.heard.map(|at| (at, id.clone())));
+                let Some((_, oldest)) = heard.clone().min() else { break };
+                let bytes: u64 = all.iter().map(|(_, m)| m.bytes).sum();
+                if rules.heard_max.is_some_and(|max| heard.count() > max as usize) {
+                    self.goes(&oldest, "heard_max", now);
+                } else if rules.max_bytes.is_some_and(|max| bytes > max) {
+                    self.goes(&oldest, "max_bytes", now);
+                } else {
+                    break;
+                }
+            }
+        }
+        for (id, m) in self.messages.clone() {
+            let old = |at: i64| with_ages && now > at && now - at >= rules.trash_ms as i64;
+            if m.deleted.is_some_and(|at| rules.trash_ms == 0 || old(at)) {
+                self.goes(&id, "trash", now);
+            }
+        }
+    }
+}
+
+fn stored(store: &Store) -> BTreeMap<String, Plain> {
+    let all = store
+        .messages("bob")
+        .unwrap()
+        .into_iter()
+        .chain(store.trash("bob").unwrap());
+    all.map(|m| {
+        let plain = Plain {
+            caller: m.from.chars().find_map(|c| c.to_digit(10)).unwrap(),
+            received: m.received_at_ms,
+            heard: m.heard_at_ms,
+            warned: m.keeping.warned_at_ms,
+            deleted: m.keeping.deleted_at_ms,
+            pinned: m.keeping.pinned,
+            bytes: m.bytes,
+        };
+        (m.id, plain)
+    })
+    .collect()
+}
+
+#[test]
+fn any_order_of_doings_ends_as_the_plain_rules_say() {
+    for seed in 0..12 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (_dir, store) = mailbox_of(0);
+        let mut reference = Reference::default();
+        let mut now = RECEIVED;
+        for step in 0..200_u32 {
+            // Marks of the same millisecond are wanted: the id decides then. Sometimes the clock goes back.
+            now += [0, 0, 1, DAY / 2, 3 * DAY, -DAY][rng.random_range(0..6)];
+            let known: Vec<String> = reference.messages.keys().cloned().collect();
+            let id = (!known.is_empty()).then(|| known[rng.random_range(0..known.len())].clone());
+            let trashed = id.as_ref().is_some_and(|id| reference.messages[id].deleted.is_some());
+            match (rng.random_range(0..12), id) {
+                (0..=2, _) | (_, None) => {
+                    let id = format!("{step:04}");
+                    let caller = rng.random_range(0..3);
+                    let mut new = deposit(&id, "bob", &vec![7; rng.random_range(1..9)]);
+                    new.message.from = format!("sip:caller{caller}@example.com");
+                    new.message.received_at_ms = now;
+                    let segue_store::MediaSource::Bytes(media) = &new.media else {
+                        panic!()
+                    };
+                    let plain = Plain {
+                        caller,
+                        received: now,
+                        heard: None,
+                        warned: None,
+                        deleted: None,
+                        pinned: false,
+                        bytes: media.len() as u64,
+                    };
+                    store.deposit_at(new, now).unwrap();
+                    reference.messages.insert(id, plain);
+                    reference.enforce(now, false);
+                }
+                (3..=7 | 9, Some(id)) if trashed => {
+                    let pin = rng.random_bool(0.5);
+                    let before = (reference.messages.clone(), reference.audit.clone());
+                    let m = reference.messages.get_mut(&id).unwrap();
+                    (m.deleted, m.warned, m.pinned) = (None, None, m.pinned || pin);
+                    reference.enforce(now, true);
+                    let stays = reference.messages.get(&id).is_some_and(|m| m.deleted.is_none());
+                    assert_eq!(
+                        store.undelete_message(&id, pin, now).is_ok(),
+                        stays,
+                        "seed {seed}, step {step}"
+                    );
+                    if !stays {
+                        (reference.messages, reference.audit) = before;
+                    }
+                }
+                (3..=5, Some(id)) => {
+                    let m = reference.messages.get_mut(&id).unwrap();
+                    let changed = m.heard.is_none();
+                    assert_eq!(store.mark_heard(&id, now).unwrap().changed, changed);
+                    if changed {
+                        (m.heard, m.warned) = (Some(now), None);
+                        reference.enforce(now, false);
+                    }
+                }
+                (6, Some(id)) => {
+                    store.mark_unheard(&id, now).unwrap();
+                    let m = reference.messages.get_mut(&id).unwrap();
+                    if m.heard.take().is_some() {
+                        m.warned = None;
+                        reference.enforce(now, false);
+                    }
+                }
+                (7, Some(id)) => {
+                    let pin = rng.random_bool(0.5);
+                    store.pin_message(&id, pin, now).unwrap();
+                    let m = reference.messages.get_mut(&id).unwrap();
+                    if m.pinned != pin {
+                        (m.pinned, m.warned) = (pin, None);
+                        reference.enforce(now, false);
+                    }
+                }
+                (8, Some(id)) => {
+                    store.delete_message(&id, now).unwrap();
+                    if reference.rules.trash_ms == 0 {
+                        reference.messages.remove(&id);
+                    } else {
+                        reference.messages.get_mut(&id).unwrap().deleted.get_or_insert(now);
+                    }
+                }
+                (9 | 10, Some(_)) => {
+                    store.run_retention(None, now).unwrap();
+                    reference.enforce(now, true);
+                }
+                (_, Some(_)) => {
+                    let mut some = |list: &[u64]| list.get(rng.random_range(0..=list.len())).copied();
+                    let rules = Retention {
+                        heard_max: some(&[0, 1, 3]).map(|n| n as u32),
+                        heard_age_ms: some(&[DAY as u64, 9 * DAY as u64]),
+                        unheard_max: some(&[0, 2]).map(|n| n as u32),
+                        unheard_age_ms: some(&[DAY as u64, 20 * DAY as u64]),
+                        max_bytes: some(&[5, 20, 40]),
+                        max_seconds: None,
+                        scope: some(&[0]).map_or(Scope::Mailbox, |_| Scope::Conversation),
+                        trash_ms: some(&[0, 2 * DAY as u64, 7 * DAY as u64]).unwrap_or(DAY as u64),
+                    };
+                    fn limit<T>(value: Option<T>) -> Limit<T> {
+                        value.map_or(Limit::Off, Limit::At)
+                    }
+                    set(&store, now, move |own| {
+                        own.heard_max = limit(rules.heard_max);
+                        own.heard_age_ms = limit(rules.heard_age_ms);
+                        own.unheard_max = limit(rules.unheard_max);
+                        own.unheard_age_ms = limit(rules.unheard_age_ms);
+                        own.max_bytes = limit(rules.max_bytes);
+                        own.scope = Some(rules.scope);
+                        own.trash_ms = Some(rules.trash_ms);
+                    });
+                    reference.rules = rules;
+                    if rules.unheard_age_ms.is_none() {
+                        reference.messages.values_mut().for_each(|m| m.warned = None);
+                    }
+                    reference.enforce(now, true);
+                }
+            }
+            assert_eq!(stored(&store), reference.messages, "seed {seed}, step {step}");
+            let mut audit: Vec<_> = store.retention_audit("bob").unwrap();
+            let mut told: Vec<_> = audit.drain(..).map(|row| (row.rule, row.message)).collect();
+            told.sort();
+            reference.audit.sort();
+            assert_eq!(told, reference.audit, "seed {seed}, step {step}");
+        }
+        assert!(reference.audit.len() > 10, "seed {seed} deletes something");
+    }
 }
