@@ -51,7 +51,7 @@ else
 fi
 
 # Unit tests, stories and simulation: no network, no clock.
-stage unit cargo test --locked --workspace --exclude segue-tests -q
+stage unit cargo test --locked --workspace --exclude segue-tests -q --no-fail-fast
 
 stage helpers cargo test --locked -p segue-tests --lib --bins -q
 

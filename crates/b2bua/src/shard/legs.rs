@@ -1,0 +1,87 @@
+//! What a call decided, said on its legs.
+
+use rand::Rng;
+use segue_call::{LegAction, LegEvent, LegId, Now};
+use segue_sip::{Outgoing, SessionId};
+use segue_sip_wire::SessionUuid;
+
+use super::{CallKey, Shard, ShardOutput};
+use crate::{
+    entry::{Leg, ladder},
+    places::{Known, Place},
+    translate,
+};
+
+impl Shard {
+    /// Says on a leg what its call decided.
+    pub(super) fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        if let LegAction::Invite { .. } = action {
+            let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
+                return;
+            };
+            if let Some(place) = Place::of(&outgoing.target) {
+                match entry.places.look_up(&place) {
+                    Some(Known::At(at)) => outgoing.destination = at,
+                    known => {
+                        if known.is_none() {
+                            self.outputs.push_back(ShardOutput::Resolve(key, place.clone()));
+                        }
+                        entry.waiting.insert(leg, (place, outgoing));
+                        return;
+                    }
+                }
+            }
+            return self.invite(now, key, leg, outgoing);
+        }
+        // Nothing of it has been sent yet, and nothing will be.
+        if matches!(action, LegAction::Cancel { .. }) && entry.waiting.remove(&leg).is_some() {
+            let phrase = "No address was known yet".to_owned();
+            let (status, local) = (487, true);
+            self.own
+                .push_back((key, leg, LegEvent::Failed { status, phrase, local }));
+            return self.own.push_back((key, leg, LegEvent::Terminated));
+        }
+        let Some(session) = entry.legs.get(&leg).map(|l| l.session) else {
+            return;
+        };
+        let offers = matches!(action, LegAction::Offer { .. });
+        entry.ends.says(&mut self.endpoint, &entry.legs, leg, &action);
+        if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
+            if offers {
+                // Somebody waits for what becomes of it.
+                self.own.push_back((key, leg, LegEvent::OfferRefused { status: 491 }));
+            }
+            // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
+            tracing::debug!(%error, ?leg, "a leg no longer takes this action");
+        }
+    }
+
+    pub(super) fn uuid(&mut self) -> SessionUuid {
+        SessionUuid::random(u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()))
+    }
+
+    /// Makes a leg of a call: the INVITE to one of its targets.
+    pub(super) fn invite(&mut self, now: Now, key: CallKey, leg: LegId, outgoing: Outgoing) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        let target = outgoing.target.to_string();
+        let session = self.endpoint.invite(now.mono, outgoing);
+        let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
+        let made = Leg {
+            session,
+            sip_call_id,
+            target,
+            ladder: Vec::new(),
+        };
+        entry.legs.insert(leg, made);
+        self.sessions.insert(session, (key, leg));
+    }
+
+    /// Takes a leg's ladder before the endpoint forgets it.
+    pub(super) fn keep_ladder(&mut self, now: Now, key: CallKey, leg: LegId, session: SessionId) {
+        let steps = self.endpoint.take_ladder(session);
+        if let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) {
+            leg.ladder = ladder(now, steps);
+        }
+    }
+}
