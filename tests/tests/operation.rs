@@ -285,3 +285,54 @@ fn what_never_became_a_call_is_listed_with_what_would_admit_it() {
     assert_eq!(metric(&segue, "segue_requests_refused_total{cause=\"420\"}"), Some(1.0));
     assert_eq!(metric(&segue, "segue_calls_total{result=\"rejected\"}"), Some(1.0));
 }
+
+#[test]
+fn every_metric_is_described_every_description_is_served_and_they_move() {
+    let page = std::fs::read_to_string(segue_tests::segue::repository().join("docs/metrics.md")).unwrap();
+    let mut described: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut segue = Segue::start(&folder.path().join("segue"));
+    assert_eq!(segue.get("/ready").0, 200, "{}", segue.get("/ready").1);
+    leave_a_message(&segue, folder.path(), "counted@metrics");
+    until("the message to be counted", SOON, || {
+        (metric(&segue, "segue_messages_total{what=\"committed\"}") == Some(1.0)).then_some(())
+    });
+    for moved in [
+        "segue_calls_total{result=\"message\"}",
+        "segue_calls_started_total",
+        "segue_recordings_total{outcome=\"ready\"}",
+        "segue_sip_requests_total{direction=\"in\",method=\"INVITE\"}",
+        "segue_sip_responses_total{direction=\"in\",class=\"4xx\"}",
+        "segue_sip_transactions_total{role=\"client\"}",
+        "segue_store_commit_seconds_count",
+        "segue_rtp_sent_packets_total",
+        "segue_store_used_bytes",
+        "segue_phase_duration_seconds_count{phase=\"recording\"}",
+    ] {
+        assert!(
+            metric(&segue, moved).is_some_and(|value| value > 0.0),
+            "{moved}: {}",
+            segue.get("/metrics").1
+        );
+    }
+    let (_, text) = segue.get("/metrics");
+    let mut served: Vec<String> = text
+        .lines()
+        .filter_map(|line| {
+            let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            let end = match kind {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            Some(format!("{name}{end}"))
+        })
+        .collect();
+    described.sort_unstable();
+    served.sort_unstable();
+    assert_eq!(described, served);
+    segue.stop();
+}

@@ -76,6 +76,8 @@ pub struct ShardStats {
     pub unparsable: u64,
     /// Calls ended by a panic in the call core.
     pub panics: u64,
+    /// What SIP counts.
+    pub sip: segue_sip::Stats,
 }
 
 /// One signalling shard.
@@ -279,7 +281,10 @@ impl Shard {
 
     /// Counters since the start.
     pub fn stats(&self) -> ShardStats {
-        self.stats
+        ShardStats {
+            sip: self.endpoint.stats(),
+            ..self.stats
+        }
     }
 
     /// Whether this call lives.

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use segue_mailbox::MediaState;
 use segue_store::Store;
 
 use crate::deposit::{self, Context, DepositError, DepositOutcome};
 use crate::pool::WorkerPool;
 use crate::recording::{self, Recording};
+use crate::stats::{DepositCounters, DepositStats};
 use crate::work;
 
 /// Recordings that wait; beyond it a recording is tried again later.
@@ -38,6 +40,7 @@ pub struct Depositor {
     orders: SyncSender<Order>,
     threads: Vec<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
+    counters: Arc<DepositCounters>,
     /// Dropped, it ends the thread that tries again.
     _again: mpsc::Sender<()>,
     cx: Context,
@@ -54,6 +57,7 @@ impl Depositor {
         let (orders, queue) = mpsc::sync_channel(WAITING_MAX);
         let queue = Arc::new(Mutex::new(queue));
         let waiting = Arc::new(AtomicUsize::new(0));
+        let counters = Arc::<DepositCounters>::default();
         let cx = Context {
             store,
             pool,
@@ -64,7 +68,8 @@ impl Depositor {
         let mut threads = Vec::new();
         for index in 0..cx.pool.size() {
             let (cx, queue, waiting) = (cx.clone(), Arc::clone(&queue), Arc::clone(&waiting));
-            let run = move || perform(&cx, &queue, &waiting);
+            let counters = Arc::clone(&counters);
+            let run = move || perform(&cx, &queue, &waiting, &counters);
             threads.push(
                 std::thread::Builder::new()
                     .name(format!("deposit-{index}"))
@@ -89,6 +94,7 @@ impl Depositor {
             orders,
             threads,
             waiting,
+            counters,
             _again: again,
             cx,
         })
@@ -103,6 +109,11 @@ impl Depositor {
     /// Drops the synced recording of this id. Never blocks.
     pub fn discard(&self, message_id: &str) {
         self.order(Order::Discard(message_id.to_owned()));
+    }
+
+    /// Recordings since the start, by what became of them.
+    pub fn stats(&self) -> DepositStats {
+        self.counters.read(self.waiting())
     }
 
     /// Recordings that wait or are at work.
@@ -162,7 +173,7 @@ impl Depositor {
     }
 }
 
-fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) {
+fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize, counters: &DepositCounters) {
     loop {
         // One thread waits in recv with the lock; the others wait for the lock.
         let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -171,6 +182,13 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
                 // Its call waits for `done`, whatever happens.
                 let outcome = catch_unwind(AssertUnwindSafe(|| deposit::deposit(cx, &id)));
                 let outcome = outcome.unwrap_or(Err(DepositError::Fault));
+                let counter = match &outcome {
+                    Ok(DepositOutcome::Stored(message)) if message.media_state == MediaState::Raw => &counters.raw,
+                    Ok(DepositOutcome::Stored(_)) => &counters.ready,
+                    Ok(_) => &counters.dropped,
+                    Err(_) => &counters.failed,
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
                 match &outcome {
                     Ok(DepositOutcome::Stored(message)) => {
                         tracing::info!(
@@ -188,7 +206,10 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize) 
                 }
                 done(outcome);
             }
-            Ok(Order::Discard(id)) => deposit::discard(cx, &id),
+            Ok(Order::Discard(id)) => {
+                counters.dropped.fetch_add(1, Ordering::Relaxed);
+                deposit::discard(cx, &id);
+            }
             Err(_) => return,
         }
         waiting.fetch_sub(1, Ordering::Relaxed);

@@ -10,9 +10,11 @@ mod keeper;
 mod pool;
 mod process;
 mod recording;
+mod stats;
 mod work;
 
 pub use deposit::{DepositError, DepositOutcome};
 pub use depositor::Depositor;
 pub use keeper::{Clocks, Keeper, KeeperThread, RETENTION_EVERY, Turn};
 pub use pool::{WorkerCommand, WorkerError, WorkerPool};
+pub use stats::{DepositStats, WorkStats};

@@ -1,12 +1,14 @@
 //! A few long-lived worker processes, and what is done when one fails.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use segue_media::worker::{Job, Outcome};
 
 use crate::process::{Broken, Process};
+use crate::stats::{WorkCounters, WorkStats};
 
 /// A job is tried this often.
 const ATTEMPTS: u32 = 2;
@@ -59,12 +61,15 @@ struct Shared {
     size: usize,
     state: Mutex<State>,
     freed: Condvar,
+    counters: WorkCounters,
 }
 
 #[derive(Default)]
 struct State {
     idle: Vec<Process>,
     busy: usize,
+    /// The last attempt to start a process failed.
+    cannot_start: bool,
 }
 
 impl WorkerPool {
@@ -75,6 +80,7 @@ impl WorkerPool {
             size: size.max(1),
             state: Mutex::default(),
             freed: Condvar::new(),
+            counters: WorkCounters::default(),
         };
         WorkerPool {
             shared: Arc::new(shared),
@@ -86,6 +92,12 @@ impl WorkerPool {
         self.shared.size
     }
 
+    /// Jobs since the start.
+    pub fn stats(&self) -> WorkStats {
+        let state = self.state();
+        self.shared.counters.read(state.busy as u64, state.cannot_start)
+    }
+
     /// Does one job, waiting for a free worker. `limit` is for one attempt: a worker past it is killed. Whatever fails is tried once more by
     /// another process, unless the input is at fault.
     ///
@@ -93,16 +105,27 @@ impl WorkerPool {
     /// [`WorkerError`], by the second attempt.
     pub fn run(&self, job: &Job, limit: Duration, progress: &mut dyn FnMut(u8)) -> Result<Outcome, WorkerError> {
         let _turn = self.turn();
+        let counters = &self.shared.counters;
         let mut error = WorkerError::Failed("not tried".to_owned());
         for attempt in 1..=ATTEMPTS {
             error = match self.attempt(job, limit, progress) {
-                Ok(Outcome::Failed { refused: true, why }) => return Err(WorkerError::Refused(why)),
+                Ok(Outcome::Failed { refused: true, why }) => {
+                    counters.refused.fetch_add(1, Relaxed);
+                    return Err(WorkerError::Refused(why));
+                }
                 Ok(Outcome::Failed { why, .. }) => WorkerError::Failed(why),
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    counters.done.fetch_add(1, Relaxed);
+                    return Ok(outcome);
+                }
                 Err(error) => error,
             };
+            if attempt < ATTEMPTS {
+                counters.retried.fetch_add(1, Relaxed);
+            }
             tracing::warn!(attempt, %error, "a media job failed");
         }
+        counters.failed.fetch_add(1, Relaxed);
         Err(error)
     }
 
@@ -130,7 +153,9 @@ impl WorkerPool {
             }
         }
         let command = &self.shared.command;
-        Process::start(command).map_err(|error| WorkerError::Start {
+        let started = Process::start(command);
+        self.state().cannot_start = started.is_err();
+        started.map_err(|error| WorkerError::Start {
             program: command.program.clone(),
             why: error.to_string(),
         })

@@ -9,6 +9,7 @@ use std::{
 };
 
 use segue_b2bua::Gauges;
+use segue_jobs::{Depositor, WorkerPool};
 use segue_media::Media;
 use segue_store::Store;
 use segue_web::{Events, Health, Site};
@@ -25,6 +26,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// The signalling thread shows itself every second; after this long it hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
 
+/// With less room than this on the disk, messages may not fit.
+const DISK_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
 /// What the pages tell of.
 pub struct Told {
     /// The signalling thread.
@@ -33,6 +37,10 @@ pub struct Told {
     pub media: Arc<Media>,
     /// The store.
     pub store: Store,
+    /// Recordings on their way to be messages.
+    pub depositor: Arc<Depositor>,
+    /// Worker processes.
+    pub pool: WorkerPool,
     /// Events and metrics.
     pub watcher: Watcher,
 }
@@ -97,6 +105,8 @@ pub fn site(config: &Config, told: Told) -> Site {
         gauges: Arc::clone(&told.gauges),
         media: Arc::clone(&told.media),
         store: told.store.clone(),
+        depositor: Arc::clone(&told.depositor),
+        pool: told.pool.clone(),
         hub: told.watcher.hub.clone(),
         started: SystemTime::now(),
     });
@@ -158,6 +168,25 @@ fn not_ready(told: &Told) -> Vec<String> {
     let mut reasons = faults(told);
     if told.gauges.is_closing() {
         reasons.push("the server is stopping: calls are ended in order, no new ones are taken".to_owned());
+    }
+    if told.pool.stats().cannot_start {
+        reasons.push("no media worker can be started: recordings stay raw; `segue doctor` says why".to_owned());
+    }
+    if let Err(error) = told.store.try_writing() {
+        reasons.push(format!("the store cannot be written: {error}"));
+    }
+    match rustix::fs::statvfs(told.store.data_dir()) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            if free < DISK_BYTES_MIN {
+                reasons.push(format!(
+                    "only {} MiB are left on the disk of {}",
+                    free / 1_048_576,
+                    told.store.data_dir().display()
+                ));
+            }
+        }
+        Err(error) => reasons.push(format!("the disk cannot be asked for its room: {error}")),
     }
     reasons
 }

@@ -110,12 +110,12 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         tracing::error!(%error, "the beep could not be prepared: callers will hear none; `segue doctor` says why");
     }
     let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
-    let depositor = Depositor::start(store.clone(), pool, spool_dir.clone()).map_err(spooled)?;
+    let depositor = Arc::new(Depositor::start(store.clone(), pool.clone(), spool_dir.clone()).map_err(spooled)?);
     depositor.salvage().map_err(spooled)?;
     let _keeper = Keeper::new(store.clone())
         .start(RETENTION_EVERY, clocks)
         .map_err(|e| system("the thread of the retention rules cannot start", &e))?;
-    let deposits = Arc::new(Deposits(depositor));
+    let deposits = Arc::new(Deposits(Arc::clone(&depositor)));
 
     let seed = match config.test_seed {
         Some(seed) => seed,
@@ -150,6 +150,8 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         gauges: Arc::clone(&gauges),
         media: Arc::clone(&media),
         store: store.clone(),
+        depositor,
+        pool,
         watcher: watcher.clone(),
     };
     let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
@@ -197,7 +199,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
 }
 
 /// Carries recordings from calls to the depositor: the signalling side knows no jobs.
-struct Deposits(Depositor);
+struct Deposits(Arc<Depositor>);
 
 impl segue_b2bua::Deposits for Deposits {
     fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>) {

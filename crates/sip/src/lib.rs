@@ -8,6 +8,7 @@ mod api;
 mod dialog;
 mod draft;
 mod endpoint;
+mod stats;
 mod timers;
 mod transaction;
 pub mod transport;
@@ -17,3 +18,4 @@ pub use api::{
     Transmit,
 };
 pub use endpoint::{Endpoint, summary};
+pub use stats::{METHODS, Stats};

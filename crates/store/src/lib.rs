@@ -20,6 +20,7 @@ mod readers;
 mod refused;
 mod retention;
 mod schema;
+mod stats;
 mod subscribers;
 mod writer;
 
@@ -42,6 +43,7 @@ pub use messages::Exported;
 pub use refused::REFUSED_MAX;
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
+pub use stats::{COMMIT_US, Space, Stats};
 pub use subscribers::Found;
 
 use blobs::{Blobs, SqliteBlobs, Stager};
@@ -210,6 +212,32 @@ impl Store {
                 },
             )?;
             Ok(totals)
+        })
+    }
+
+    /// What this process has written so far.
+    pub fn stats(&self) -> Stats {
+        self.inner.writer.stats()
+    }
+
+    /// The size of the database file.
+    pub fn space(&self) -> Result<Space, StoreError> {
+        self.read(|db| {
+            let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
+            let (page, pages, free) = (pragma("page_size")?, pragma("page_count")?, pragma("freelist_count")?);
+            Ok(Space {
+                used_bytes: pages.saturating_sub(free).saturating_mul(page),
+                free_bytes: free.saturating_mul(page),
+            })
+        })
+    }
+
+    /// Writes and takes back a row: whether a message could be stored now. Waits for the disk.
+    pub fn try_writing(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute("INSERT INTO gone (id, at) VALUES ('', 0)", [])?;
+            tx.execute("DELETE FROM gone WHERE id = ''", [])?;
+            Ok(())
         })
     }
 

@@ -6,7 +6,11 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        atomic::Ordering::Relaxed,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -14,7 +18,10 @@ use std::{
 use rusqlite::Connection;
 use tracing::{error, warn};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    stats::{Counters, Stats},
+};
 
 /// Writes that may wait. A caller beyond that waits for a place ([`Writer::write`]) or is refused ([`Writer::submit`]).
 /// Room for the calls that end while a slow disk syncs for seconds.
@@ -31,6 +38,9 @@ pub(crate) const TRANSACTION_BYTES_MAX: usize = 1024 * 1024;
 
 /// Free pages that stay in the file for reuse (4 MiB).
 const FREE_PAGES_KEPT: i64 = 512;
+
+/// Bytes of a page (`schema.rs`).
+const PAGE_BYTES: u64 = 8192;
 
 /// The file is given back in steps of this many pages, so that a write never waits long for it.
 const VACUUM_PAGES: i64 = 256;
@@ -88,20 +98,29 @@ where
 pub(crate) struct Writer {
     queue: Option<SyncSender<Box<dyn Work>>>,
     thread: Option<JoinHandle<()>>,
+    counters: Arc<Counters>,
 }
 
 impl Writer {
     /// Starts the thread on its own connection.
     pub(crate) fn start(conn: Connection) -> Result<Writer, StoreError> {
         let (queue, inbox) = sync_channel(QUEUE_MAX);
+        let counters = Arc::<Counters>::default();
+        let counted = Arc::clone(&counters);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || serve(&conn, &inbox))
+            .spawn(move || serve(&conn, &inbox, &counted))
             .map_err(|e| StoreError::Io(e.to_string()))?;
         Ok(Writer {
             queue: Some(queue),
             thread: Some(thread),
+            counters,
         })
+    }
+
+    /// What has been written so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.read()
     }
 
     /// Does one write and waits until it is committed.
@@ -129,11 +148,9 @@ impl Writer {
             value: None,
             done,
         };
-        self.queue
-            .as_ref()
-            .ok_or(StoreError::Stopped)?
-            .send(Box::new(task))
-            .map_err(|_| StoreError::Stopped)?;
+        let queue = self.queue.as_ref().ok_or(StoreError::Stopped)?;
+        self.counters.queued.fetch_add(1, Relaxed);
+        queue.send(Box::new(task)).map_err(|_| StoreError::Stopped)?;
         answer.recv().map_err(|_| StoreError::Stopped)?
     }
 
@@ -151,14 +168,15 @@ impl Writer {
             value: None,
             done,
         };
-        self.queue
-            .as_ref()
-            .ok_or(StoreError::Stopped)?
-            .try_send(Box::new(task))
-            .map_err(|e| match e {
+        let queue = self.queue.as_ref().ok_or(StoreError::Stopped)?;
+        self.counters.queued.fetch_add(1, Relaxed);
+        queue.try_send(Box::new(task)).map_err(|e| {
+            self.counters.queued.fetch_sub(1, Relaxed);
+            match e {
                 TrySendError::Full(_) => StoreError::QueueFull,
                 TrySendError::Disconnected(_) => StoreError::Stopped,
-            })
+            }
+        })
     }
 }
 
@@ -174,7 +192,7 @@ impl Drop for Writer {
     }
 }
 
-fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>) {
+fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, counters: &Counters) {
     let mut carried = None;
     let mut tidy = false;
     loop {
@@ -183,7 +201,7 @@ fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>) {
             None if tidy => match inbox.recv_timeout(VACUUM_IDLE) {
                 Ok(work) => work,
                 Err(RecvTimeoutError::Timeout) => {
-                    tidy = give_back_space(conn, inbox, &mut carried);
+                    tidy = give_back_space(conn, inbox, &mut carried, counters);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -193,7 +211,7 @@ fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>) {
                 Err(_) => return,
             },
         };
-        transaction(conn, gather(first, inbox), inbox, &mut carried);
+        transaction(conn, gather(first, inbox), inbox, &mut carried, counters);
         tidy = true;
     }
 }
@@ -217,8 +235,10 @@ fn transaction(
     mut works: VecDeque<Box<dyn Work>>,
     inbox: &Receiver<Box<dyn Work>>,
     carried: &mut Option<Box<dyn Work>>,
+    counters: &Counters,
 ) {
     if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
+        counters.failed(works.len());
         for work in works {
             work.finish(Err(StoreError::from(&e)));
         }
@@ -251,7 +271,13 @@ fn transaction(
             }
         }
     }
-    let committed = if conn.is_autocommit() { Ok(()) } else { commit(conn) };
+    let began = Instant::now();
+    let lost = conn.is_autocommit();
+    let committed = if lost { Ok(()) } else { commit(conn) };
+    match committed {
+        Ok(()) if !lost => counters.committed(began.elapsed(), finished.len()),
+        Ok(()) | Err(_) => counters.failed(finished.len()),
+    }
     for (work, result) in finished {
         work.finish(result.and(committed.clone()));
     }
@@ -285,7 +311,12 @@ fn commit(conn: &Connection) -> Result<(), StoreError> {
 }
 
 /// Shrinks the file by a step when nothing waits. Whether there is more to do.
-fn give_back_space(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, carried: &mut Option<Box<dyn Work>>) -> bool {
+fn give_back_space(
+    conn: &Connection,
+    inbox: &Receiver<Box<dyn Work>>,
+    carried: &mut Option<Box<dyn Work>>,
+    counters: &Counters,
+) -> bool {
     loop {
         match inbox.try_recv() {
             Ok(work) => {
@@ -306,5 +337,6 @@ fn give_back_space(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, carried: 
             warn!(error = %e, "free space of the database was not given back; tried again later");
             return false;
         }
+        counters.freed(u64::try_from(pages).unwrap_or(0).saturating_mul(PAGE_BYTES));
     }
 }

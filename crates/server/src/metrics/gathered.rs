@@ -4,12 +4,15 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
 };
 use segue_b2bua::Gauges;
+use segue_jobs::{Depositor, WorkerPool};
 use segue_media::Media;
-use segue_store::Store;
+use segue_sip::METHODS;
+use segue_store::{COMMIT_US, Store};
 use segue_web::Hub;
 
 /// The parts that are asked.
@@ -20,6 +23,10 @@ pub struct Parts {
     pub media: Arc<Media>,
     /// The store.
     pub store: Store,
+    /// Recordings on their way to be messages.
+    pub depositor: Arc<Depositor>,
+    /// Worker processes.
+    pub pool: WorkerPool,
     /// The followers of events.
     pub hub: Hub,
     /// When the server started.
@@ -36,7 +43,9 @@ impl Collector for Parts {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut told = Told(encoder);
         self.server(&mut told)?;
+        self.sip(&mut told)?;
         self.media(&mut told)?;
+        self.jobs(&mut told)?;
         self.store(&mut told)
     }
 }
@@ -70,6 +79,96 @@ impl Parts {
             "Events that followers lost by being slow",
             self.hub.lost(),
         )
+    }
+
+    fn sip(&self, told: &mut Told<'_>) -> fmt::Result {
+        const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"];
+        let stats = self.gauges.stats().sip;
+        let both = |inward: &[u64], outward: &[u64], words: &[&'static str]| -> Vec<([Label; 2], u64)> {
+            let way = |way: &'static str, counts: &[u64]| -> Vec<([Label; 2], u64)> {
+                words
+                    .iter()
+                    .zip(counts)
+                    .map(|(word, count)| ([("direction", way), ("", *word)], *count))
+                    .collect()
+            };
+            [way("in", inward), way("out", outward)].concat()
+        };
+        told.family(
+            "sip_requests",
+            "Requests received and sent, retransmissions among them",
+            "method",
+            &both(&stats.requests_in, &stats.requests_out, &METHODS),
+        )?;
+        told.family(
+            "sip_responses",
+            "Responses received and sent, retransmissions among them",
+            "class",
+            &both(&stats.responses_in, &stats.responses_out, &CLASSES),
+        )?;
+        told.family(
+            "sip_retransmissions",
+            "Messages received and sent again",
+            "",
+            &[
+                ([("direction", "in"), ("", "")], stats.again_in),
+                ([("direction", "out"), ("", "")], stats.again_out),
+            ],
+        )?;
+        told.family(
+            "sip_transactions",
+            "Transactions begun, by us (client) and by peers (server)",
+            "",
+            &[
+                ([("role", "client"), ("", "")], stats.client_transactions),
+                ([("role", "server"), ("", "")], stats.server_transactions),
+            ],
+        )?;
+        told.gauge("sip_transactions_active", "Transactions now", stats.transactions)?;
+        told.gauge("sip_sessions_active", "SIP legs now", stats.sessions)?;
+        told.family(
+            "sip_timeouts",
+            "What did not come in time: a response to our request, the PRACK or the ACK to our response",
+            "",
+            &[
+                ([("awaited", "response"), ("", "")], stats.timed_out),
+                ([("awaited", "prack"), ("", "")], stats.no_prack),
+                ([("awaited", "ack"), ("", "")], stats.no_ack),
+            ],
+        )
+    }
+
+    fn jobs(&self, told: &mut Told<'_>) -> fmt::Result {
+        let deposits = self.depositor.stats();
+        told.family(
+            "recordings",
+            "Recordings by what became of them; a failed one is tried again",
+            "",
+            &[
+                ([("outcome", "ready"), ("", "")], deposits.ready),
+                ([("outcome", "raw"), ("", "")], deposits.raw),
+                ([("outcome", "dropped"), ("", "")], deposits.dropped),
+                ([("outcome", "failed"), ("", "")], deposits.failed),
+            ],
+        )?;
+        told.gauge(
+            "recordings_waiting",
+            "Recordings that wait to be messages",
+            deposits.waiting,
+        )?;
+        let work = self.pool.stats();
+        told.family(
+            "worker_jobs",
+            "Jobs of the media workers; retried: an attempt that failed and was followed by another",
+            "",
+            &[
+                ([("outcome", "done"), ("", "")], work.done),
+                ([("outcome", "refused"), ("", "")], work.refused),
+                ([("outcome", "failed"), ("", "")], work.failed),
+                ([("outcome", "retried"), ("", "")], work.retried),
+            ],
+        )?;
+        told.gauge("workers_busy", "Media workers at work", work.busy)
     }
 
     fn media(&self, told: &mut Told<'_>) -> fmt::Result {
@@ -111,6 +210,35 @@ impl Parts {
     }
 
     fn store(&self, told: &mut Told<'_>) -> fmt::Result {
+        let stats = self.store.stats();
+        told.commits(&stats)?;
+        told.counter(
+            "store_failures",
+            "Transactions that could not be committed",
+            stats.failed,
+        )?;
+        told.counter(
+            "store_writes",
+            "Writes committed; several share a transaction",
+            stats.writes,
+        )?;
+        told.gauge("store_queue_depth", "Writes that wait for the store", stats.queued)?;
+        told.counter(
+            "store_freed_bytes",
+            "Bytes of the database file given back to the system",
+            stats.freed_bytes,
+        )?;
+        let space = self.store.space().unwrap_or_default();
+        told.gauge(
+            "store_used_bytes",
+            "Bytes in use in the database file",
+            space.used_bytes,
+        )?;
+        told.gauge(
+            "store_free_bytes",
+            "Bytes in the database file that are free for reuse",
+            space.free_bytes,
+        )?;
         let Ok(totals) = self.store.totals() else {
             return Ok(());
         };
@@ -131,6 +259,8 @@ impl Parts {
     }
 }
 
+type Label = (&'static str, &'static str);
+
 /// Writes one metric after the other.
 struct Told<'a>(DescriptorEncoder<'a>);
 
@@ -138,6 +268,32 @@ impl Told<'_> {
     fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
         let encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(count).encode(encoder)
+    }
+
+    /// A counter with one label or two; `second` names the other one, empty: there is none.
+    fn family(&mut self, name: &str, help: &str, second: &'static str, all: &[([Label; 2], u64)]) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for ([first, (_, word)], count) in all {
+            let labels = match second {
+                "" => vec![*first],
+                second => vec![*first, (second, *word)],
+            };
+            ConstCounter::new(*count).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "a figure for a chart")]
+    fn commits(&mut self, stats: &segue_store::Stats) -> fmt::Result {
+        let help = "How long commits took, their sync to disk above all";
+        let unit = Unit::Seconds;
+        let mut encoder = self
+            .0
+            .encode_descriptor("store_commit", help, Some(&unit), MetricType::Histogram)?;
+        let bounds = COMMIT_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(stats.commits).collect();
+        let count = stats.commits.iter().sum();
+        encoder.encode_histogram::<NoLabelSet>(stats.commit_us as f64 / 1e6, count, &buckets, None)
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

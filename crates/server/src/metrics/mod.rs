@@ -54,7 +54,7 @@ impl MetricConstructor<Histogram> for Buckets {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Metrics {
-        Metrics {
+        let metrics = Metrics {
             calls: Family::default(),
             phases: Family::new_with_constructor(Buckets(&PHASE_S)),
             hold_error: Histogram::new(HOLD_S),
@@ -64,7 +64,38 @@ impl Metrics {
             messages: Family::default(),
             deleted: Family::default(),
             unkept: Counter::default(),
+        };
+        metrics.begin();
+        metrics
+    }
+
+    /// A series that is not there until its first event hides that event from a rate: the usual ones begin at zero.
+    fn begin(&self) {
+        for result in ["answered", "message", "greeted", "abandoned", "rejected", "failed"] {
+            let _ = self.calls.get_or_create(&[("result", result.to_owned())]);
         }
+        for phase in [
+            "looking_up",
+            "holding",
+            "ringing",
+            "bridged",
+            "greeting",
+            "recording",
+            "saving",
+        ] {
+            let _ = self.phases.get_or_create(&[("phase", phase.to_owned())]);
+        }
+        for to in ["clip", "callee", "greeting", "beep"] {
+            for kind in ["audio", "video"] {
+                let labels = [("to", to.to_owned()), ("kind", kind.to_owned())];
+                let _ = self.gaps.get_or_create(&labels);
+            }
+        }
+        for what in ["committed", "heard", "unheard", "deleted", "restored"] {
+            let _ = self.messages.get_or_create(&[("what", what.to_owned())]);
+        }
+        let _ = self.deleted.get_or_create(&[("by", "user".to_owned())]);
+        let _ = self.refused.get_or_create(&[("cause", "dropped".to_owned())]);
     }
 
     /// Counts what happened.

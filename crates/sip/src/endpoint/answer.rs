@@ -162,6 +162,7 @@ impl Session {
         confirmed.accept = None;
         let reason = confirmed.bye.take().flatten();
         core.stop(self.id, SessionTimer::Accept);
+        core.stats.no_ack = core.stats.no_ack.saturating_add(1);
         self.emit(core, |session| Event::AckTimeout { session });
         self.send_bye(core, now, reason);
     }

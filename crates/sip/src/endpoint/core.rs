@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
+    stats::Stats,
     timers::Timers,
     transaction::{
         Actions, Timer, Timing,
@@ -77,6 +78,7 @@ pub(crate) struct Core {
     ladders: BTreeMap<SessionId, Ladder>,
     pub identities: Identities,
     no_tcp: BTreeMap<SocketAddr, Instant>,
+    pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
 }
@@ -97,6 +99,7 @@ impl Core {
             ladders: BTreeMap::new(),
             identities: Identities::default(),
             no_tcp: BTreeMap::new(),
+            stats: Stats::default(),
             scratch: Actions::new(),
         }
     }
@@ -255,6 +258,9 @@ impl Core {
     /// Writes a received message into a session's ladder.
     pub(crate) fn heard(&mut self, now: Instant, session: SessionId, message: &Message, again: bool) {
         self.learn_peer(session, message);
+        if again {
+            self.stats.again_in = self.stats.again_in.saturating_add(1);
+        }
         self.note(now, session, false, again, summary(message));
     }
 

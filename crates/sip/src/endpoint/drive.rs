@@ -106,6 +106,7 @@ impl Core {
         };
         let mut actions = std::mem::take(&mut self.scratch);
         client.start(&mut actions);
+        self.stats.client_transactions = self.stats.client_transactions.saturating_add(1);
         self.transactions.insert_client(id, client);
         self.scratch = actions;
         self.perform_client(now, id, None);
@@ -138,6 +139,9 @@ impl Core {
             };
             match action {
                 Action::Send | Action::SendAgain => {
+                    if action == Action::SendAgain {
+                        self.stats.again_out = self.stats.again_out.saturating_add(1);
+                    }
                     let transmit = Transmit {
                         peer: client.peer,
                         bytes: client.request.to_bytes(),
@@ -234,6 +238,7 @@ impl Core {
             key,
             merge_key,
         };
+        self.stats.server_transactions = self.stats.server_transactions.saturating_add(1);
         self.transactions.insert_server(id, server);
         id
     }
@@ -276,6 +281,9 @@ impl Core {
                         continue;
                     };
                     let (peer, session) = (server.peer, server.owner);
+                    if action == Action::SendAgain {
+                        self.stats.again_out = self.stats.again_out.saturating_add(1);
+                    }
                     self.note(now, session, true, action == Action::SendAgain, line);
                     self.transmits.push_back(Transmit { peer, bytes, id: id.0 });
                 }

@@ -27,6 +27,7 @@ use segue_sip_wire::KeyPress;
 pub use self::ladder::summary;
 use self::{core::Core, session::Session};
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
+use crate::stats::Stats;
 
 /// Transactions, dialogs and sessions of one shard. Bytes and moments in, bytes and events out.
 ///
@@ -63,7 +64,11 @@ impl Endpoint {
 
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.core.transmits.pop_front()
+        let transmit = self.core.transmits.pop_front();
+        if let Some(transmit) = &transmit {
+            self.core.stats.sent(&transmit.bytes);
+        }
+        transmit
     }
 
     /// What has happened.
@@ -189,6 +194,16 @@ impl Endpoint {
     /// Its messages so far, at most 64, and forgets them. Until the event after its `Terminated` is polled.
     pub fn take_ladder(&mut self, session: SessionId) -> Vec<LadderEntry> {
         self.core.take_ladder(session)
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            transactions: self.core.transactions.len() as u64,
+            sessions: self.sessions.len() as u64,
+            ..self.core.stats
+        }
     }
 
     /// Living sessions.

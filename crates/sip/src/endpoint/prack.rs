@@ -94,6 +94,7 @@ impl Session {
         ringing.repeated = None;
         core.stop(self.id, SessionTimer::Reliable);
         core.stop(self.id, SessionTimer::Repeat);
+        core.stats.no_prack = core.stats.no_prack.saturating_add(1);
         self.emit(core, |session| Event::PrackTimeout { session });
     }
 

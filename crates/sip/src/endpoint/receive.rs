@@ -47,6 +47,7 @@ impl Endpoint {
 
     /// Takes one received message.
     pub fn handle_message(&mut self, now: Instant, peer: Peer, message: Message) {
+        self.core.stats.received(&message);
         match message.method() {
             None => self.handle_response(now, peer, message),
             Some(Method::Ack) => self.handle_ack(now, peer, &message),
@@ -122,7 +123,10 @@ impl Endpoint {
         outcome: Option<Outcome>,
     ) {
         let status = match outcome {
-            Some(Outcome::TimedOut) => 408,
+            Some(Outcome::TimedOut) => {
+                self.core.stats.timed_out = self.core.stats.timed_out.saturating_add(1);
+                408
+            }
             Some(Outcome::Unreachable) => 503,
             Some(Outcome::Passed) | None => return,
         };
