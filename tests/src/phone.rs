@@ -1,4 +1,5 @@
-//! A real softphone: baresip 1.0 of Debian 12, with a colour and a tone of its own, sending and receiving H.264 and PCMU.
+//! A real softphone: baresip 1.0 of Debian 12, with a colour and a tone of its own, sending and receiving H.264 and PCMU
+//! or other codecs.
 //!
 //! Its camera is the `fakevideo` module under an `avfilter` that paints it in the party's colour, its microphone a WAV
 //! file. What it hears is dumped by the `sndfile` module, what it sees by `snapshot`.
@@ -37,6 +38,96 @@ pub const B: Party = Party {
     tone_hz: 1000,
 };
 
+/// The codecs that a phone knows: one for each medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codecs {
+    /// Of its sound.
+    pub audio: AudioCodec,
+    /// Of its picture; `None` when it has no camera and offers audio alone.
+    pub video: Option<VideoCodec>,
+}
+
+/// A codec for sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioCodec {
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.722 at 64 kbit/s.
+    G722,
+    /// Opus by libopus.
+    Opus,
+}
+
+/// A codec for pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoCodec {
+    /// H.264 by x264 and FFmpeg.
+    H264,
+    /// VP8 by libvpx.
+    Vp8,
+}
+
+impl Codecs {
+    /// PCMU and H.264.
+    pub const USUAL: Codecs = Codecs {
+        audio: AudioCodec::Pcmu,
+        video: Some(VideoCodec::H264),
+    };
+    /// PCMU and no camera.
+    pub const AUDIO_ONLY: Codecs = Codecs {
+        audio: AudioCodec::Pcmu,
+        video: None,
+    };
+    /// Opus and VP8, as a browser's.
+    pub const OPUS_VP8: Codecs = Codecs {
+        audio: AudioCodec::Opus,
+        video: Some(VideoCodec::Vp8),
+    };
+    /// G.722 and VP8.
+    pub const G722_VP8: Codecs = Codecs {
+        audio: AudioCodec::G722,
+        video: Some(VideoCodec::Vp8),
+    };
+
+    /// The account's parameters.
+    fn parameters(self) -> String {
+        let audio = match self.audio {
+            AudioCodec::Pcmu => "pcmu",
+            AudioCodec::G722 => "g722",
+            AudioCodec::Opus => "opus",
+        };
+        let video = match self.video {
+            Some(VideoCodec::Vp8) => "vp8",
+            Some(VideoCodec::H264) | None => "h264",
+        };
+        format!("audio_codecs={audio};video_codecs={video}")
+    }
+
+    /// Samples a second of its microphone. The phone makes 48 kHz of 8 kHz well, but its 16 kHz lose what lies near 2 kHz.
+    fn microphone_rate(self) -> u32 {
+        match self.audio {
+            AudioCodec::Pcmu | AudioCodec::Opus => 8000,
+            AudioCodec::G722 => 16_000,
+        }
+    }
+
+    /// The modules that a phone loads for them. Without a codec for it, no video is offered.
+    fn modules(self) -> Vec<&'static str> {
+        let mut modules = match self.audio {
+            AudioCodec::Pcmu => vec!["g711"],
+            AudioCodec::G722 => vec!["g722"],
+            AudioCodec::Opus => vec!["opus"],
+        };
+        modules.extend(["aufile", "aubridge", "sndfile"]);
+        match self.video {
+            Some(VideoCodec::H264) => modules.extend(["fakevideo", "avcodec", "avfilter", "snapshot"]),
+            Some(VideoCodec::Vp8) => modules.extend(["fakevideo", "vp8", "avfilter", "snapshot"]),
+            None => {}
+        }
+        modules
+    }
+}
+
 /// What the phone does with an incoming call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
@@ -50,6 +141,7 @@ pub enum Answers {
 #[derive(Debug)]
 pub struct Phone {
     party: Party,
+    codecs: Codecs,
     folder: PathBuf,
     port: u16,
     control: Control,
@@ -66,29 +158,30 @@ const TONE_MS: u64 = 180_000;
 impl Phone {
     /// Starts a phone whose files are in `folder/<name>`, with picture and sound.
     pub fn start(folder: &Path, party: Party, answers: Answers) -> Phone {
-        Phone::start_with(folder, party, answers, true)
+        Phone::start_with(folder, party, answers, Codecs::USUAL)
     }
 
-    /// Starts a phone without a camera: it offers audio alone.
-    pub fn start_audio_only(folder: &Path, party: Party, answers: Answers) -> Phone {
-        Phone::start_with(folder, party, answers, false)
-    }
-
-    fn start_with(folder: &Path, party: Party, answers: Answers, video: bool) -> Phone {
+    /// Starts a phone that knows these codecs alone.
+    pub fn start_with(folder: &Path, party: Party, answers: Answers, codecs: Codecs) -> Phone {
         let folder = folder.join(party.name);
         fs::create_dir_all(&folder).expect("a phone's folder");
-        Sound::tone(party.tone_hz, TONE_MS)
+        Sound::tone_at_rate(codecs.microphone_rate(), party.tone_hz, TONE_MS)
             .write_wav(&folder.join(wav_name(party.tone_hz)))
             .expect("a tone");
         let port = free_block();
         let control_port = port + 2;
-        fs::write(folder.join("config"), config(&folder, party, port, control_port, video)).expect("a phone's config");
+        fs::write(
+            folder.join("config"),
+            config(&folder, party, port, control_port, codecs),
+        )
+        .expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
         fs::write(
             folder.join("accounts"),
             format!(
-                "<sip:{}@127.0.0.1:{port}>;regint=0;audio_codecs=pcmu;video_codecs=h264;answermode={mode}\n",
-                party.name
+                "<sip:{}@127.0.0.1:{port}>;regint=0;{};answermode={mode}\n",
+                party.name,
+                codecs.parameters()
             ),
         )
         .expect("a phone's account");
@@ -107,6 +200,7 @@ impl Phone {
         let control = Control::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, control_port)));
         let mut phone = Phone {
             party,
+            codecs,
             folder,
             port,
             control,
@@ -115,7 +209,7 @@ impl Phone {
             dumps_before: 0,
             shows: None,
         };
-        if video {
+        if codecs.video.is_some() {
             phone.show(party.colour);
         }
         phone
@@ -210,7 +304,9 @@ impl Phone {
     pub fn sound(&mut self, hz: u32) {
         let path = self.folder.join(wav_name(hz));
         if !path.exists() {
-            Sound::tone(hz, TONE_MS).write_wav(&path).expect("a tone");
+            Sound::tone_at_rate(self.codecs.microphone_rate(), hz, TONE_MS)
+                .write_wav(&path)
+                .expect("a tone");
         }
         self.control.send("ausrc", &format!("aufile,{}", path.display()));
     }
@@ -253,9 +349,11 @@ impl Phone {
             rate: 8000,
             samples: Vec::new(),
         };
-        // One file per stretch: a phone begins another when its call is answered.
+        // One file per stretch: a phone begins another when its call is answered. It has the rate of the codec.
         for dump in self.dumps().iter().skip(self.dumps_before) {
-            sound.samples.extend(Sound::read_wav(dump).samples);
+            let stretch = Sound::read_wav(dump);
+            sound.rate = stretch.rate;
+            sound.samples.extend(stretch.samples);
         }
         sound
     }
@@ -322,15 +420,12 @@ fn free_block() -> u16 {
     })
 }
 
-fn config(folder: &Path, party: Party, port: u16, control_port: u16, video: bool) -> String {
+fn config(folder: &Path, party: Party, port: u16, control_port: u16, codecs: Codecs) -> String {
     let (first_rtp, last_rtp) = (port + 10 + port % 2, port + 58);
     let tone = folder.join(wav_name(party.tone_hz));
-    let sound = ["g711", "aufile", "aubridge", "sndfile"];
-    // Without a codec for it, no video is offered.
-    let picture = ["fakevideo", "avcodec", "avfilter", "snapshot"];
-    let modules: String = sound
-        .iter()
-        .chain(picture.iter().filter(|_| video))
+    let modules: String = codecs
+        .modules()
+        .into_iter()
         .map(|name| format!("module {name}.so\n"))
         .chain(["account", "menu", "ctrl_tcp"].map(|name| format!("module_app {name}.so\n")))
         .collect();
@@ -347,7 +442,7 @@ fn config(folder: &Path, party: Party, port: u16, control_port: u16, video: bool
          audio_source aufile,{tone}\n\
          audio_player aubridge,ear\n\
          audio_alert aubridge,alert\n\
-         ausrc_srate 8000\n\
+         ausrc_srate {microphone_rate}\n\
          auplay_srate 8000\n\
          ausrc_channels 1\n\
          auplay_channels 1\n\
@@ -361,6 +456,7 @@ fn config(folder: &Path, party: Party, port: u16, control_port: u16, video: bool
          avcodec_h264dec h264\n\
          module_path /usr/lib/baresip/modules\n\
          {modules}",
+        microphone_rate = codecs.microphone_rate(),
         tone = tone.display(),
         folder = folder.display(),
     )

@@ -17,7 +17,11 @@ pub struct Sound {
 impl Sound {
     /// A sine of `hz` at 8 kHz.
     pub fn tone(hz: u32, duration_ms: u64) -> Sound {
-        let rate = 8000;
+        Sound::tone_at_rate(8000, hz, duration_ms)
+    }
+
+    /// A sine of `hz` with `rate` samples a second.
+    pub fn tone_at_rate(rate: u32, hz: u32, duration_ms: u64) -> Sound {
         let step = std::f64::consts::TAU * f64::from(hz) / f64::from(rate);
         let samples = (0..duration_ms * u64::from(rate) / 1000)
             .map(|n| ((step * n as f64).sin() * 10_000.0) as i16)
@@ -40,9 +44,13 @@ impl Sound {
         fs::write(path, wav)
     }
 
-    /// Reads a 16-bit mono WAV file, also one that is still being written (its header then says nothing of its length).
+    /// Reads the first channel of a 16-bit WAV file, also of one that is still being written (its header then says nothing
+    /// of its length).
     pub fn read_wav(path: &Path) -> Sound {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let channels = bytes
+            .get(22..24)
+            .map_or(1, |two| usize::from(u16::from_le_bytes([two[0], two[1]])).max(1));
         let rate = bytes
             .get(24..28)
             .map(|rate| u32::from_le_bytes(rate.try_into().unwrap()))
@@ -51,7 +59,9 @@ impl Sound {
             .windows(4)
             .position(|four| four == b"data")
             .map_or(bytes.len(), |at| at + 8);
-        Sound::from_bytes(rate, bytes.get(start..).unwrap_or_default())
+        let mut sound = Sound::from_bytes(rate, bytes.get(start..).unwrap_or_default());
+        sound.samples = sound.samples.into_iter().step_by(channels).collect();
+        sound
     }
 
     /// From 16-bit little-endian samples.
@@ -143,6 +153,27 @@ mod tests {
             None
         );
         assert_eq!(Sound::tone(550, 1000).tone_at(0, 100), None);
+    }
+
+    #[test]
+    fn of_two_channels_the_first_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("two.wav");
+        let (left, right) = (
+            Sound::tone_at_rate(48_000, 440, 50),
+            Sound::tone_at_rate(48_000, 1000, 50),
+        );
+        let pairs = left.samples.iter().zip(&right.samples);
+        let both = Sound {
+            rate: 48_000,
+            samples: pairs.flat_map(|(left, right)| [*left, *right]).collect(),
+        };
+        both.write_wav(&path).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[22] = 2;
+        fs::write(&path, bytes).unwrap();
+        let back = Sound::read_wav(&path);
+        assert_eq!((back.rate, back.samples), (48_000, left.samples));
     }
 
     #[test]

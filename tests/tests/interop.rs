@@ -1,11 +1,14 @@
 //! Real softphones through Segue: what arrived is decoded, by picture and tone.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use segue_tests::{
     browser,
     movie::{Movie, ffprobe_line, has_video},
-    phone::{A, Answers, B, Phone},
+    phone::{A, Answers, B, Codecs, Phone},
     picture::Colour,
     segue::{Segue, sample},
 };
@@ -28,17 +31,15 @@ struct House {
 
 impl House {
     fn new(b_answers: Answers) -> House {
-        House::with_caller(b_answers, Phone::start)
+        House::with_codecs(b_answers, Codecs::USUAL, Codecs::USUAL)
     }
 
-    fn with_caller(
-        b_answers: Answers,
-        caller: fn(&std::path::Path, segue_tests::phone::Party, Answers) -> Phone,
-    ) -> House {
+    /// A house whose caller and callee know these codecs alone.
+    fn with_codecs(b_answers: Answers, of_a: Codecs, of_b: Codecs) -> House {
         let folder = tempfile::tempdir().unwrap();
         let segue = Segue::start(&folder.path().join("segue"));
-        let a = caller(folder.path(), A, Answers::OnCommand);
-        let b = Phone::start(folder.path(), B, b_answers);
+        let a = Phone::start_with(folder.path(), A, Answers::OnCommand, of_a);
+        let b = Phone::start_with(folder.path(), B, b_answers, of_b);
         segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
         segue.cli(&["clip", "add", "yellow", sample("greeting.mp4").to_str().unwrap()]);
         House { a, b, segue, folder }
@@ -54,6 +55,33 @@ impl House {
 
     fn dial(&mut self) -> Instant {
         self.a.dial(&self.segue.uri("b"))
+    }
+
+    /// A and B see and hear each other.
+    fn expect_bridged(&mut self) {
+        self.a.expect_sees(Colour::Blue, SOON);
+        self.b.expect_sees(Colour::Red, SOON);
+        self.a.expect_hears(B.tone_hz, SOON);
+        self.b.expect_hears(A.tone_hz, SOON);
+        // It is their present picture and sound, not a stored one.
+        self.a.show(Colour::White);
+        self.a.sound(MARK_HZ);
+        self.b.expect_sees(Colour::White, SOON);
+        self.b.expect_hears(MARK_HZ, SOON);
+    }
+
+    /// A leaves marks in time in its message: picture and tone change at one moment. Then it hangs up.
+    fn leave_marks(&mut self) {
+        std::thread::sleep(Duration::from_millis(1500));
+        for _ in 0..4 {
+            self.a.show(Colour::White);
+            self.a.sound(MARK_HZ);
+            std::thread::sleep(Duration::from_millis(700));
+            self.a.show(Colour::Red);
+            self.a.sound(A.tone_hz);
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        self.a.hang_up();
     }
 
     /// The record of the call that A began at `dialled`, once it has ended.
@@ -74,7 +102,8 @@ impl House {
         row.unwrap_or_else(|| panic!("no call {call_id} in {calls:?}")).clone()
     }
 
-    /// The message of the call that A began at `dialled`, once it is committed, and its exported file.
+    /// The message of the call that A began at `dialled`, once it is committed, with its media type, and its exported
+    /// file.
     fn message(&self, dialled: Instant) -> (Value, std::path::PathBuf) {
         let call_id = self.a.call_id(dialled);
         self.segue.cli(&[
@@ -89,12 +118,14 @@ impl House {
         ]);
         let messages = self.segue.rows(&["message", "list", "b"]);
         let row = messages.iter().find(|row| row["sip_call_id"] == call_id.as_str());
-        let row = row
+        let mut row = row
             .unwrap_or_else(|| panic!("no message of {call_id} in {messages:?}"))
             .clone();
-        let file = self.folder.path().join("message.mp4");
-        self.segue
+        let file = self.folder.path().join("message");
+        let exported = self
+            .segue
             .cli(&["message", "export", row["id"].as_str().unwrap(), file.to_str().unwrap()]);
+        row["media_type"] = exported["media_type"].clone();
         (row, file)
     }
 }
@@ -103,6 +134,37 @@ fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty());
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// The message decodes, is A's picture and sound with its marks at one time, and lasts as long as its row says.
+#[track_caller]
+fn expect_marked(row: &Value, file: &Path) {
+    let movie = Movie::decode(file);
+    assert_eq!(
+        movie.frames.first().map(|(_, colour)| *colour),
+        Some(Colour::Red),
+        "{}",
+        ffprobe_line(file)
+    );
+    assert!(
+        movie.share_of(Colour::Red) > 0.5,
+        "red is {}",
+        movie.share_of(Colour::Red)
+    );
+    assert!(movie.share_of(Colour::Red) + movie.share_of(Colour::White) > 0.95);
+    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.5, "{:?}", movie.sound.tones());
+    let apart = movie.picture_after_sound_ms(Colour::White, MARK_HZ);
+    assert!(apart.len() >= 3, "marks found: {apart:?}");
+    assert!(
+        median(apart.clone()).abs() <= 80.0,
+        "picture after sound, ms: {apart:?}"
+    );
+    let stated_ms = row["duration_ms"].as_u64().unwrap();
+    let heard_ms = movie.sound.duration_ms();
+    assert!(
+        stated_ms.abs_diff(heard_ms) < 500,
+        "the row says {stated_ms} ms, its sound lasts {heard_ms} ms"
+    );
 }
 
 #[test]
@@ -153,15 +215,7 @@ fn bridged_parties_see_and_hear_each_other() {
     house.a.expect_sees(Colour::Green, SOON);
     house.b.answer();
     house.a.expect_event("CALL_ESTABLISHED", dialled, SOON);
-    house.a.expect_sees(Colour::Blue, SOON);
-    house.b.expect_sees(Colour::Red, SOON);
-    house.a.expect_hears(B.tone_hz, SOON);
-    house.b.expect_hears(A.tone_hz, SOON);
-    // It is their present picture and sound, not a stored one.
-    house.a.show(Colour::White);
-    house.a.sound(MARK_HZ);
-    house.b.expect_sees(Colour::White, SOON);
-    house.b.expect_hears(MARK_HZ, SOON);
+    house.expect_bridged();
     house.b.hang_up();
     house.a.expect_event("CALL_CLOSED", dialled, SOON);
     let call = house.record(dialled);
@@ -200,17 +254,7 @@ fn an_unanswered_call_leaves_a_video_message_that_plays() {
         .a
         .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(10));
     house.a.expect_sees(Colour::Grey, SOON);
-    // Marks in time: picture and tone change at one moment.
-    std::thread::sleep(Duration::from_millis(1500));
-    for _ in 0..4 {
-        house.a.show(Colour::White);
-        house.a.sound(MARK_HZ);
-        std::thread::sleep(Duration::from_millis(700));
-        house.a.show(Colour::Red);
-        house.a.sound(A.tone_hz);
-        std::thread::sleep(Duration::from_millis(700));
-    }
-    house.a.hang_up();
+    house.leave_marks();
     let (row, file) = house.message(dialled);
     assert_eq!(
         (
@@ -222,32 +266,7 @@ fn an_unanswered_call_leaves_a_video_message_that_plays() {
         (Some("video"), Some("unheard"), Some("ready"), Some(false)),
         "{row}"
     );
-    let movie = Movie::decode(&file);
-    assert_eq!(
-        movie.frames.first().map(|(_, colour)| *colour),
-        Some(Colour::Red),
-        "{}",
-        ffprobe_line(&file)
-    );
-    assert!(
-        movie.share_of(Colour::Red) > 0.5,
-        "red is {}",
-        movie.share_of(Colour::Red)
-    );
-    assert!(movie.share_of(Colour::Red) + movie.share_of(Colour::White) > 0.95);
-    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.5, "{:?}", movie.sound.tones());
-    let apart = movie.picture_after_sound_ms(Colour::White, MARK_HZ);
-    assert!(apart.len() >= 3, "marks found: {apart:?}");
-    assert!(
-        median(apart.clone()).abs() <= 80.0,
-        "picture after sound, ms: {apart:?}"
-    );
-    let stated_ms = row["duration_ms"].as_u64().unwrap();
-    let heard_ms = movie.sound.duration_ms();
-    assert!(
-        stated_ms.abs_diff(heard_ms) < 500,
-        "the row says {stated_ms} ms, its sound lasts {heard_ms} ms"
-    );
+    expect_marked(&row, &file);
     let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
     assert!(
         played.current_time >= 1.0 && played.error.is_empty() && played.size == (640, 360),
@@ -263,7 +282,7 @@ fn an_unanswered_call_leaves_a_video_message_that_plays() {
 
 #[test]
 fn a_caller_without_a_camera_hears_the_clip_and_leaves_a_voice_message() {
-    let mut house = House::with_caller(Answers::OnCommand, Phone::start_audio_only);
+    let mut house = House::with_codecs(Answers::OnCommand, Codecs::AUDIO_ONLY, Codecs::USUAL);
     house.subscribe(&["--clip", "green", "--hold", "1s", "--no-answer", "1s"]);
     let dialled = house.dial();
     house.a.expect_hears(CLIP_HZ, SOON);
@@ -298,4 +317,60 @@ fn the_hash_key_skips_the_rest_of_the_clip() {
     house.a.hang_up();
     let call = house.record(dialled);
     assert!(call["hold_ms"].as_u64().unwrap() < 10_000, "{call}");
+}
+
+#[test]
+fn phones_of_vp8_and_opus_see_and_hear_the_clip_and_then_each_other() {
+    expect_clip_and_bridge(Codecs::OPUS_VP8);
+}
+
+#[test]
+fn phones_of_vp8_and_g722_see_and_hear_the_clip_and_then_each_other() {
+    expect_clip_and_bridge(Codecs::G722_VP8);
+}
+
+/// The clip comes early, then A and B are bridged, both with these codecs alone.
+fn expect_clip_and_bridge(codecs: Codecs) {
+    let mut house = House::with_codecs(Answers::OnCommand, codecs, codecs);
+    house.subscribe(&["--clip", "green", "--hold", "1s"]);
+    let dialled = house.dial();
+    house.a.expect_sees(Colour::Green, SOON);
+    house.a.expect_hears(CLIP_HZ, SOON);
+    house.b.expect_called(dialled, SOON);
+    assert!(
+        !house.a.had_event("CALL_ESTABLISHED", dialled),
+        "the clip was not early"
+    );
+    house.b.answer();
+    house.a.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    house.expect_bridged();
+    house.b.hang_up();
+    let call = house.record(dialled);
+    assert_eq!(call["result"], "answered", "{call}");
+}
+
+#[test]
+fn a_message_in_vp8_and_opus_is_a_webm_that_plays() {
+    let mut house = House::with_codecs(Answers::OnCommand, Codecs::OPUS_VP8, Codecs::OPUS_VP8);
+    house.subscribe(&["--clip", "green", "--hold", "1s", "--no-answer", "1s"]);
+    let dialled = house.dial();
+    house
+        .a
+        .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(10));
+    house.a.expect_sees(Colour::Grey, SOON);
+    house.leave_marks();
+    let (row, file) = house.message(dialled);
+    assert_eq!(
+        (row["kind"].as_str(), row["media_type"].as_str()),
+        (Some("video"), Some("video/webm")),
+        "{row}"
+    );
+    let line = ffprobe_line(&file);
+    assert!(["webm", "vp8", "opus"].iter().all(|name| line.contains(name)), "{line}");
+    expect_marked(&row, &file);
+    let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
+    assert!(
+        played.current_time >= 1.0 && played.error.is_empty() && played.size == (640, 360),
+        "{played:?}"
+    );
 }

@@ -9,7 +9,7 @@ use std::{
 use segue_tests::{
     browser,
     movie::{Movie, has_video},
-    phone::{A, Answers, B, Phone},
+    phone::{A, Answers, B, Codecs, Phone},
     picture::Colour,
     segue::sample,
 };
@@ -18,9 +18,23 @@ const SOON: Duration = Duration::from_secs(5);
 
 #[test]
 fn two_phones_see_and_hear_each_other() {
+    expect_a_call(Codecs::USUAL);
+}
+
+#[test]
+fn two_phones_of_vp8_and_opus_see_and_hear_each_other() {
+    expect_a_call(Codecs::OPUS_VP8);
+}
+
+#[test]
+fn two_phones_of_vp8_and_g722_see_and_hear_each_other() {
+    expect_a_call(Codecs::G722_VP8);
+}
+
+fn expect_a_call(codecs: Codecs) {
     let folder = tempfile::tempdir().unwrap();
-    let mut a = Phone::start(folder.path(), A, Answers::OnCommand);
-    let mut b = Phone::start(folder.path(), B, Answers::AtOnce);
+    let mut a = Phone::start_with(folder.path(), A, Answers::OnCommand, codecs);
+    let mut b = Phone::start_with(folder.path(), B, Answers::AtOnce, codecs);
     let began = Instant::now();
     a.dial(&b.uri());
     a.expect_event("CALL_ESTABLISHED", began, SOON);
