@@ -63,7 +63,12 @@ impl MessageBuilder {
         builder = builder.raw_all("From", request.values("From").next());
         let tagged = request.to().is_ok_and(|to| to.tag().is_some());
         builder = match (request.values("To").next(), to_tag) {
-            (Some(to), Some(tag)) if !tagged => builder.raw("To", with_tag(&to, tag)),
+            (Some(to), Some(tag)) if !tagged => {
+                // A tag that is there and empty is replaced: two would be one too many.
+                let empty = request.to().ok().filter(|to| to.params.has("tag"));
+                let tagged = empty.map(|to| Bytes::from(to.with_tag(tag).to_string()));
+                builder.raw("To", tagged.unwrap_or_else(|| with_tag(&to, tag)))
+            }
             (to, _) => builder.raw_all("To", to),
         };
         for name in ["Call-ID", "CSeq"] {

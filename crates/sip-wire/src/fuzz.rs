@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
     Frame, Message, MessageBuilder, NameAddr, StreamFramer, Uri, Verdict, Via,
-    limits::{HEADERS_MAX, MESSAGE_MAX},
+    limits::{HEADERS_MAX, MESSAGE_MAX, PARAMS_MAX},
 };
 
 const SOURCE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 5060);
@@ -181,6 +181,10 @@ pub fn uri(bytes: &[u8]) {
             uri.with_param("transport", Some("tcp")),
         ] {
             let written = less.to_string();
+            // One that has as many parameters as may be takes no other.
+            if less.params().count() > PARAMS_MAX {
+                continue;
+            }
             assert!(written.parse::<Uri>().is_ok_and(|again| again == less), "{written}");
         }
         let _ = (
@@ -195,7 +199,9 @@ pub fn uri(bytes: &[u8]) {
     if let Ok(name) = NameAddr::parse(text) {
         let written = name.to_string();
         let again = NameAddr::parse(&written).unwrap_or_else(|error| wrong("the name-addr written again", &error));
-        assert_eq!(again, name, "{written}");
+        // Control characters do not leave: the display name has spaces for them.
+        assert_eq!((&again.uri, &again.params), (&name.uri, &name.params), "{written}");
+        assert_eq!(again.to_string(), written, "the second writing is the first");
     }
     if let Ok(via) = Via::parse(text) {
         let written = via.to_string();

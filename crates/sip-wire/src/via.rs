@@ -164,7 +164,8 @@ impl Via {
         let first = split_outside(value, b',').next()?;
         let mut pieces = split_outside(first, b';');
         let mut via = Via::parse(pieces.next()?).ok()?;
-        for piece in pieces.take(PARAMS_MAX) {
+        // What is quoted steers nothing, and cut in half it would spoil the answer.
+        for piece in pieces.take(PARAMS_MAX).filter(|piece| !piece.contains('"')) {
             let Ok(param) = Params::parse(&format!(";{piece}"), true) else {
                 continue;
             };
