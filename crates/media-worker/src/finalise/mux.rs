@@ -145,11 +145,7 @@ fn push_pictures(source: &AppSrc, recording: &Recording) -> Result<(), JobError>
             buffer.set_pts(time(picture.time_ns));
             // Telephones send no B-frames: pictures are shown in decoding order.
             buffer.set_dts(time(picture.time_ns));
-            // A block with a duration is written without a word on what it refers to, so that players would take every
-            // picture of a WebM for a key frame and seek to one that they cannot decode.
-            if recording.coding != Coding::Vp8 {
-                buffer.set_duration(time(shown));
-            }
+            buffer.set_duration(time(shown));
             if !picture.key {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
