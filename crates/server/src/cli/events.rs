@@ -90,7 +90,7 @@ pub fn perform(follow: &Follow, context: &Context) -> Result<(), Failure> {
                 return Err(Failure {
                     code: "timed_out".to_owned(),
                     message: format!("{left} of the awaited events have not come"),
-                    fix: "wait longer with --timeout, or look without --type".to_owned(),
+                    fix: "wait longer with --timeout, or for fewer with --count".to_owned(),
                     exit: Exit::TimedOut,
                 });
             }
@@ -255,7 +255,7 @@ fn no_server(message: String) -> Failure {
     Failure {
         code: "no_server".to_owned(),
         message,
-        fix: "start it with 'segue run' and the same --config or --data, or wait for it with --reconnect".to_owned(),
+        fix: "start it with 'segue run' and the same --config or --data, or wait for it with --reconnect and a longer --timeout".to_owned(),
         exit: Exit::NoServer,
     }
 }

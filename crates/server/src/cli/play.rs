@@ -96,14 +96,14 @@ pub fn play(store: &Store, message: &Message, is_watched: bool) -> Result<&'stat
 }
 
 fn run(player: &Player, file: &Path, is_watched: bool) -> Result<(), Failure> {
-    let said = if is_watched { Stdio::inherit() } else { Stdio::null() };
+    let said = if is_watched { Stdio::inherit() } else { Stdio::piped() };
     let ended = Command::new(player.program)
         .args(player.arguments)
         .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(said)
-        .status();
+        .output();
     let failed = |why: String| {
         Failure::refused(
             "player_failed",
@@ -112,8 +112,15 @@ fn run(player: &Player, file: &Path, is_watched: bool) -> Result<(), Failure> {
         )
     };
     match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(status.to_string())),
+        // Without a sound device ffplay gives up and ends as if it had played.
+        Ok(ended) if ended.status.success() => match String::from_utf8_lossy(&ended.stderr)
+            .lines()
+            .find(|line| line.contains("Failed to open file"))
+        {
+            Some(line) => Err(failed(line.chars().filter(|c| !c.is_control()).collect())),
+            None => Ok(()),
+        },
+        Ok(ended) => Err(failed(ended.status.to_string())),
         Err(e) => Err(failed(e.to_string())),
     }
 }

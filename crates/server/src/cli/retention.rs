@@ -135,7 +135,10 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             }
             context.out.object(&value, || {
                 let mut text = sentences(&user, &changed.rules);
-                for (ids, did) in [(&changed.evicted, "deleted at once"), (&changed.warned, "warned of")] {
+                for (ids, did) in [
+                    (&changed.evicted, "deleted (kept in the trash as long as the rules say)"),
+                    (&changed.warned, "warned of"),
+                ] {
                     if !ids.is_empty() {
                         text.push_str(&format!("\n{} {did}: {}", ids.len(), ids.join(", ")));
                     }

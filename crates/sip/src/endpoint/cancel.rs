@@ -43,7 +43,7 @@ impl Endpoint {
             return self.answer_stateless(peer, cancel, 200, &[]);
         };
         let pending = session.is_pending(transaction);
-        self.core.heard(now, owner, cancel, !pending);
+        self.core.heard(now, owner, cancel, false);
         let reply_to = super::respond::reply_to(peer, cancel);
         let answering = self.core.start_server(cancel, key, reply_to, owner);
         // "The To tag of the response to the CANCEL and the To tag in the response to the original request SHOULD be

@@ -6,7 +6,7 @@ mod run;
 mod server;
 mod subscriber;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use options::{Options, USAGE};
 use segue_tests::{scenario::Scenario, segue::repository};
@@ -26,22 +26,22 @@ fn main() -> ExitCode {
 }
 
 fn list() -> Result<(), String> {
-    println!("{USAGE}");
+    let mut text = format!("{USAGE}\n");
     for role in ["caller", "callee"] {
-        println!(
-            "{role} scenarios ({}=NAME):",
-            if role == "caller" { "SCENARIO" } else { "CALLEE" }
-        );
+        let key = if role == "caller" { "SCENARIO" } else { "CALLEE" };
+        text.push_str(&format!("{role} scenarios ({key}=NAME):\n"));
         for scenario in Scenario::all(&sipp_folder(), role)? {
             let name = scenario.name.split('/').next_back().unwrap_or_default();
             let with = scenario
                 .play
                 .get("callee")
                 .map_or(String::new(), |callee| format!(" [{callee}]"));
-            println!("  {name}{with}\n      {}", scenario.sentence);
+            text.push_str(&format!("  {name}{with}\n      {}\n", scenario.sentence));
         }
-        println!();
+        text.push('\n');
     }
+    // Whoever reads it may have read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 

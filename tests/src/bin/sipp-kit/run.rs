@@ -260,11 +260,10 @@ impl Run<'_> {
 
     /// What the call record says, where it can be asked and the scenario names a result.
     fn record(&self, call_id: &str) -> Result<String, String> {
-        let expected = self
-            .scenario
-            .play
-            .get("result")
-            .filter(|_| self.options.get("CALLEE").is_none());
+        let expected = self.scenario.play.get("result").filter(|_| {
+            let asked = self.options.get("CALLEE");
+            asked.is_none() || asked == self.scenario.play.get("callee").map(|callee| callee.as_str())
+        });
         let (Some(expected), true) = (expected, self.server.data.is_some()) else {
             return Ok(String::new());
         };

@@ -47,9 +47,12 @@ impl Run<'_> {
                 Ok(place.port())
             }
             _ => {
-                let hint = self.hint(ip, asked.unwrap_or(5070));
+                let hint = self
+                    .hint(ip, asked.unwrap_or(5070))
+                    .replace("segue subscriber add", "segue subscriber set");
+                let transport = if self.over == Over::Tcp { "TCP" } else { "UDP" };
                 Err(format!(
-                    "{} is reached at {target}, where this kit does not listen{hint}",
+                    "{} is reached at {target}, where this kit does not listen over {transport}{hint}",
                     self.user
                 ))
             }
