@@ -3,7 +3,7 @@
 use std::{
     io,
     net::TcpListener,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
 };
@@ -25,6 +25,9 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(2);
 /// The signalling thread shows itself every second; after this long it hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
+
+/// Whether the store can be written is tried this often at most: each try syncs the disk, and anybody may ask.
+const TRY_WRITING_EVERY: Duration = Duration::from_secs(1);
 
 /// With less room than this on the disk, messages may not fit.
 const DISK_BYTES_MIN: u64 = 64 * 1024 * 1024;
@@ -118,9 +121,13 @@ pub fn site(config: &Config, told: Told) -> Site {
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
+    let store = takes.store.clone();
+    let writes = kept_for(TRY_WRITING_EVERY, move || {
+        store.try_writing().map_err(|e| e.to_string())
+    });
     Site {
         health: Box::new(move || health(&lives, started)),
-        not_ready: Box::new(move || not_ready(&takes)),
+        not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         events: (loopback || anyone).then_some(events),
         any_host: anyone,
@@ -164,7 +171,7 @@ fn health(told: &Told, started: Instant) -> Health {
 }
 
 /// What keeps new calls from being served well.
-fn not_ready(told: &Told) -> Vec<String> {
+fn not_ready(told: &Told, writes: Result<(), String>) -> Vec<String> {
     let mut reasons = faults(told);
     if told.gauges.is_closing() {
         reasons.push("the server is stopping: calls are ended in order, no new ones are taken".to_owned());
@@ -172,7 +179,7 @@ fn not_ready(told: &Told) -> Vec<String> {
     if told.pool.stats().cannot_start {
         reasons.push("no media worker can be started: recordings stay raw; `segue doctor` says why".to_owned());
     }
-    if let Err(error) = told.store.try_writing() {
+    if let Err(error) = writes {
         reasons.push(format!("the store cannot be written: {error}"));
     }
     match rustix::fs::statvfs(told.store.data_dir()) {
@@ -212,4 +219,36 @@ fn media_counters(stats: &segue_media::Stats) -> impl Iterator<Item = (String, u
     .map(|(name, count)| (name.to_owned(), count))
     .into_iter()
     .chain(lateness)
+}
+
+/// Asks once in `how_long` however often it is called; whoever comes meanwhile waits for that answer.
+fn kept_for<T: Clone>(how_long: Duration, ask: impl Fn() -> T) -> impl Fn() -> T {
+    let kept: Mutex<Option<(Instant, T)>> = Mutex::new(None);
+    move || {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((at, answer)) if at.elapsed() < how_long => answer.clone(),
+            _ => kept.insert((Instant::now(), ask())).1.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_often_gets_the_answer_that_is_kept() {
+        let asked = Cell::new(0);
+        let count = || {
+            asked.set(asked.get() + 1);
+            asked.get()
+        };
+        let kept = kept_for(Duration::from_secs(3600), count);
+        assert_eq!([kept(), kept(), kept()], [1, 1, 1]);
+        let never = kept_for(Duration::ZERO, count);
+        assert_eq!([never(), never()], [2, 3]);
+    }
 }
