@@ -65,7 +65,7 @@ fn a_message_left_over_a_bad_road_is_whole_and_in_step() {
     let mut apart = movie.picture_after_sound_ms(Colour::White, MARK_HZ);
     apart.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     println!("{lost} of {carried} lost; picture after sound, ms: {apart:?}");
-    // A mark whose picture was lost is seen at the next key frame only; most are not.
+    // Single marks suffer when their own packets are lost; most do not.
     assert!(apart.len() >= 4 && apart[apart.len() / 2].abs() <= 80.0, "{apart:?}");
 
     // The record has counted it, on both ways.
