@@ -83,7 +83,16 @@ impl Sipp {
     /// The same; each key's value stands for `[key]` in the scenario.
     pub fn callee_with(folder: &Path, scenario: &str, over: Over, pause_ms: u64, keys: &[(&str, &str)]) -> Sipp {
         let args: Vec<&str> = keys.iter().flat_map(|(key, value)| ["-key", key, value]).collect();
-        let mut callee = Sipp::seated(folder, "callee", scenario, Seat::here(over, pause_ms), &args);
+        Sipp::listening(folder, scenario, over, pause_ms, &args)
+    }
+
+    /// The callee `redirect`, who sends its caller on to this host and port.
+    pub fn redirecting(folder: &Path, over: Over, to: &str) -> Sipp {
+        Sipp::listening(folder, "redirect", over, 0, &["-s", to])
+    }
+
+    fn listening(folder: &Path, scenario: &str, over: Over, pause_ms: u64, args: &[&str]) -> Sipp {
+        let mut callee = Sipp::seated(folder, "callee", scenario, Seat::here(over, pause_ms), args);
         until(&format!("{} to listen", callee.what), Duration::from_secs(5), || {
             (callee.listens() || callee.ended().is_some()).then_some(())
         });

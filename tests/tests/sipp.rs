@@ -4,29 +4,33 @@
 //! `cargo test -p segue-tests --test sipp -- NAME` plays only the stories with that in their name.
 
 use std::{
-    net::UdpSocket,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     process::ExitCode,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use segue_tests::{
     segue::{Segue, sample},
-    sipp::{Over, Sipp},
-    wait::until,
+    sipp::Over,
 };
-use serde_json::Value;
+
+#[path = "sipp/play.rs"]
+mod play;
+
+use play::{nothing_is_left, play};
 
 /// Stories that run at the same time.
 const AT_ONCE: usize = 4;
 
 /// T1, so that 64·T1 is 6.4 s and not 32 s.
-const SETTINGS: &str = "[sip]\nt1_ms = 100\n";
+const T1: &str = "[sip]\nt1_ms = 100\n";
+
+/// A 3xx is followed to this address, not to a name for it.
+const PROFILE: &str = "name = \"sipp\"\nsources = [\"127.0.0.0/8\"]\nredirect_targets = [\"127.0.0.1\"]\n";
 
 /// Who is called.
 enum Callee {
@@ -40,8 +44,26 @@ enum Callee {
     Silent,
     /// SIPp must never be called.
     NeverCalled,
+    /// A target for each of these, `Plays` or `NeverCalled`.
+    Several(&'static [Callee]),
+    /// The target sends its caller on to this host, where this one listens, `Plays` or `NeverCalled`.
+    Redirects(&'static str, &'static Callee),
+    /// The target is this server and this subscriber again.
+    Itself,
 }
-use Callee::{NeverCalled, NoSubscriber, Plays, Silent, Unreachable};
+use Callee::{Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable};
+
+impl Callee {
+    /// How many legs Segue has towards it.
+    fn legs(&self) -> usize {
+        match self {
+            NoSubscriber | NeverCalled | Itself => 0,
+            Plays(..) | Unreachable | Silent => 1,
+            Several(all) => all.iter().map(Callee::legs).sum(),
+            Redirects(_, next) => 1 + next.legs(),
+        }
+    }
+}
 
 struct Story {
     name: &'static str,
@@ -55,6 +77,7 @@ struct Story {
 }
 
 const HELD: &[&str] = &["--clip", "clip", "--hold", "1s"];
+const HELD_IN_ORDER: &[&str] = &["--clip", "clip", "--hold", "1s", "--ring", "in-order"];
 /// Nothing of the clip can be played: no hold.
 const NOT_HELD: &[&str] = &["--clip", "clip", "--hold", "3s"];
 const HELD_LONG: &[&str] = &["--clip", "clip", "--hold", "20s"];
@@ -301,6 +324,70 @@ const STORIES: &[Story] = &[
         SHORT_RING,
         Some(("greeted", None)),
     ),
+    // Several targets.
+    story(
+        "two_ring_together",
+        ("plain", 300),
+        Several(&[Plays("completed_elsewhere", 0), Plays("answer", 300)]),
+        HELD,
+        ANSWERED,
+    ),
+    story(
+        "two_in_order",
+        ("plain", 300),
+        Several(&[Plays("busy", 0), Plays("answer", 300)]),
+        HELD_IN_ORDER,
+        ANSWERED,
+    ),
+    story(
+        "declined_for_all_together",
+        ("hang_up_at_greeting", 0),
+        Several(&[Plays("declined_elsewhere", 0), Plays("decline", 0)]),
+        HELD,
+        Some(("greeted", Some(603))),
+    ),
+    story(
+        "declined_for_all_in_order",
+        ("hang_up_at_greeting", 0),
+        Several(&[Plays("decline", 0), NeverCalled]),
+        HELD_IN_ORDER,
+        Some(("greeted", Some(603))),
+    ),
+    story(
+        "redirected",
+        ("plain", 300),
+        Redirects("127.0.0.1", &Plays("answer_redirected", 300)),
+        HELD,
+        ANSWERED,
+    ),
+    story(
+        "redirected_to_where_it_may_not",
+        ("hang_up_at_greeting", 0),
+        Redirects("localhost", &NeverCalled),
+        HELD,
+        Some(("greeted", Some(302))),
+    ),
+    story(
+        "one_branch_and_two_together",
+        ("one_branch_refused", 0),
+        Several(&[NeverCalled, NeverCalled]),
+        HELD,
+        Some(("rejected", Some(440))),
+    ),
+    story(
+        "one_branch_and_two_in_order",
+        ("one_branch_at_a_time", 300),
+        Several(&[Plays("busy", 0), Plays("answer", 300)]),
+        HELD_IN_ORDER,
+        ANSWERED,
+    ),
+    story(
+        "target_is_this_server",
+        ("goes_in_a_circle", 0),
+        Itself,
+        HELD,
+        Some(("rejected", Some(482))),
+    ),
     // What gets lost and what comes twice.
     story(
         "lost_prack",
@@ -392,7 +479,11 @@ fn main() -> ExitCode {
     let plays = plays(&wanted);
 
     let folder = tempfile::tempdir().expect("a folder");
-    let segue = Segue::start_with(&folder.path().join("segue"), SETTINGS);
+    let profiles = folder.path().join("profiles");
+    std::fs::create_dir(&profiles).expect("a folder for the profile");
+    std::fs::write(profiles.join("sipp.toml"), PROFILE).expect("the profile");
+    let settings = format!("profiles_dir = {profiles:?}\n{T1}");
+    let segue = Segue::start_with(&folder.path().join("segue"), &settings);
     for name in ["clip", "greeting"] {
         segue.cli(&[
             "clip",
@@ -445,118 +536,4 @@ fn main() -> ExitCode {
         failed.join(", ")
     );
     ExitCode::FAILURE
-}
-
-/// No call, no port, no connection remains of all of them, and no call core panicked.
-fn nothing_is_left(segue: &Segue, sockets: usize) {
-    until("the last call to be gone", Duration::from_secs(20), || {
-        (segue.health()["calls"] == 0).then_some(())
-    });
-    until("the last socket to be closed", Duration::from_secs(20), || {
-        (segue.open_sockets() <= sockets).then_some(())
-    });
-    let panics = &segue.health()["counters"]["call_panics"];
-    assert!(*panics == 0, "{panics} calls ended by a panic");
-}
-
-fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to): Ways) -> Result<(), String> {
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let callee = match story.callee {
-        Plays(scenario, pause_ms) => Some(Sipp::callee(folder, scenario, to, pause_ms)),
-        NeverCalled => Some(Sipp::callee(folder, "answer", to, 0)),
-        _ => None,
-    };
-    // Kept until the end, so that nothing else takes the port.
-    let silent_udp = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let silent_tcp = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let port = match (&callee, &story.callee, to) {
-        (Some(callee), _, _) => Some(callee.port()),
-        (None, Silent, Over::Udp) => silent_udp.local_addr().ok().map(|addr| addr.port()),
-        (None, Silent, Over::Tcp) => silent_tcp.local_addr().ok().map(|addr| addr.port()),
-        (None, Unreachable, _) => Some(9),
-        _ => None,
-    };
-    if let Some(port) = port {
-        let target = format!("sip:bob@127.0.0.1:{port};transport={}", to.word());
-        segue.cli(&[&["subscriber", "add", name, "--target", &target], story.flags].concat());
-    }
-    let server = if over == Over::Udp {
-        segue.sip_udp()
-    } else {
-        segue.sip_tcp()
-    };
-    let call_id = format!("{name}@sipp");
-    let (scenario, pause_ms) = story.caller;
-    let caller = Sipp::caller(folder, scenario, (over, pause_ms), (name, server), &call_id);
-    caller.finish()?;
-    match (callee, &story.callee) {
-        (Some(callee), Plays(..)) => callee.finish()?,
-        (Some(callee), _) => callee.was_not_called()?,
-        (None, _) => {}
-    }
-    match story.result {
-        Some(expected) => judge(segue, name, &call_id, story, expected),
-        None => Ok(()),
-    }
-}
-
-/// The call record, and the message when there must be one.
-fn judge(
-    segue: &Segue,
-    name: &str,
-    call_id: &str,
-    story: &Story,
-    (result, cause): (&str, Option<u64>),
-) -> Result<(), String> {
-    let call = segue.cli(&[
-        "wait",
-        "call",
-        "--sip-call-id",
-        call_id,
-        "--state",
-        "ended",
-        "--timeout",
-        "20s",
-    ]);
-    let shown = segue.cli(&["call", "show", call["id"].as_str().unwrap_or_default()]);
-    let must = |what: &str, so: bool| if so { Ok(()) } else { Err(format!("{what}: {shown:#}")) };
-    must("another result", call["result"] == result)?;
-    must("another cause", cause.is_none_or(|cause| call["cause"] == cause))?;
-    must(
-        "A's Call-ID stands in its leg",
-        call["legs"][0]["sip_call_id"] == call_id,
-    )?;
-    let called = matches!(story.callee, Plays(..) | Unreachable | Silent);
-    must(
-        "B's leg is there when B was called, and only then",
-        called == (call["legs"].as_array().map_or(0, Vec::len) == 2),
-    )?;
-    if called && story.flags == HELD {
-        let hold_ms = call["hold_ms"].as_u64().unwrap_or_default();
-        must("the hold of 1 s was kept", (1_000..1_400).contains(&hold_ms))?;
-    }
-    let again = segue
-        .rows(&["call", "list"])
-        .into_iter()
-        .filter(|row: &Value| row["sip_call_id"] == call_id)
-        .count();
-    must("one record for the call", again == 1)?;
-    if result != "message" {
-        return must("no message", call["message_id"].is_null());
-    }
-    let messages = segue.rows(&["message", "list", name]);
-    must("one message", messages.len() == 1)?;
-    let message = messages.first().cloned().unwrap_or_default();
-    must(
-        "the message is the call's",
-        message["id"] == call["message_id"] && message["state"] == "unheard",
-    )?;
-    must(
-        "it is ready",
-        message["media_state"] == "ready" && message["interrupted"] == false,
-    )?;
-    must(
-        "it is sound, more than a second of it",
-        message["kind"] == "audio" && message["duration_ms"].as_u64() > Some(1_000),
-    )
 }

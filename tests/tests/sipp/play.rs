@@ -1,0 +1,166 @@
+//! How one story is played, and what its call record must say.
+
+use std::{net::UdpSocket, path::Path, time::Duration};
+
+use segue_tests::{
+    segue::Segue,
+    sipp::{Over, Sipp},
+    wait::until,
+};
+use serde_json::Value;
+
+use crate::{
+    Callee::{self, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
+    HELD, Story, Ways,
+};
+
+/// No call, no port, no connection remains of all of them, and no call core panicked.
+pub fn nothing_is_left(segue: &Segue, sockets: usize) {
+    until("the last call to be gone", Duration::from_secs(20), || {
+        (segue.health()["calls"] == 0).then_some(())
+    });
+    until("the last socket to be closed", Duration::from_secs(20), || {
+        (segue.open_sockets() <= sockets).then_some(())
+    });
+    let panics = &segue.health()["counters"]["call_panics"];
+    assert!(*panics == 0, "{panics} calls ended by a panic");
+}
+
+/// One story, with its callees and its subscriber. Whatever is not as written is told.
+pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to): Ways) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    let server = if over == Over::Udp {
+        segue.sip_udp()
+    } else {
+        segue.sip_tcp()
+    };
+    // Kept until the end, so that nothing else takes the port.
+    let silent_udp = UdpSocket::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let silent_tcp = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let at = |port: u16| format!("sip:bob@127.0.0.1:{port};transport={}", to.word());
+    let (mut listening, mut targets) = (Vec::new(), Vec::new());
+    match &story.callee {
+        NoSubscriber => {}
+        Plays(..) | NeverCalled => listening.extend(listen(folder, &story.callee, to)),
+        Several(all) => {
+            let folders = (1..).map(|n: usize| folder.join(n.to_string()));
+            listening.extend(
+                all.iter()
+                    .zip(folders)
+                    .flat_map(|(callee, folder)| listen(&folder, callee, to)),
+            );
+        }
+        Redirects(host, next) => {
+            let next = listen(&folder.join("next"), next, to);
+            if let Some((sipp, _)) = &next {
+                let onwards = format!("{host}:{}", sipp.port());
+                let first = Sipp::redirecting(folder, to, &onwards);
+                targets.push(at(first.port()));
+                listening.push((first, true));
+            }
+            listening.extend(next);
+        }
+        Silent => {
+            let addr = match to {
+                Over::Udp => silent_udp.local_addr(),
+                Over::Tcp => silent_tcp.local_addr(),
+            };
+            targets.push(at(addr.map_err(|error| error.to_string())?.port()));
+        }
+        Unreachable => targets.push(at(9)),
+        Itself => targets.push(format!("sip:{name}@{server};transport={}", over.word())),
+    }
+    if targets.is_empty() {
+        targets.extend(listening.iter().map(|(sipp, _)| at(sipp.port())));
+    }
+    if !targets.is_empty() {
+        let targets = targets.iter().flat_map(|target| ["--target", target]);
+        let args: Vec<&str> = ["subscriber", "add", name].into_iter().chain(targets).collect();
+        segue.cli(&[&args, story.flags].concat());
+    }
+    let call_id = format!("{name}@sipp");
+    let (scenario, pause_ms) = story.caller;
+    let caller = Sipp::caller(folder, scenario, (over, pause_ms), (name, server), &call_id);
+    caller.finish()?;
+    for (sipp, plays) in listening {
+        if plays {
+            sipp.finish()?;
+        } else {
+            sipp.was_not_called()?;
+        }
+    }
+    match story.result {
+        Some(expected) => judge(segue, name, &call_id, story, expected),
+        None => Ok(()),
+    }
+}
+
+/// The SIPp of a callee that has one, and whether it plays to its end or must not be called.
+fn listen(folder: &Path, callee: &Callee, over: Over) -> Option<(Sipp, bool)> {
+    match callee {
+        Plays(scenario, pause_ms) => Some((Sipp::callee(folder, scenario, over, *pause_ms), true)),
+        NeverCalled => Some((Sipp::callee(folder, "answer", over, 0), false)),
+        _ => None,
+    }
+}
+
+/// The call record, and the message when there must be one.
+fn judge(
+    segue: &Segue,
+    name: &str,
+    call_id: &str,
+    story: &Story,
+    (result, cause): (&str, Option<u64>),
+) -> Result<(), String> {
+    let call = segue.cli(&[
+        "wait",
+        "call",
+        "--sip-call-id",
+        call_id,
+        "--state",
+        "ended",
+        "--timeout",
+        "20s",
+    ]);
+    let shown = segue.cli(&["call", "show", call["id"].as_str().unwrap_or_default()]);
+    let must = |what: &str, so: bool| if so { Ok(()) } else { Err(format!("{what}: {shown:#}")) };
+    must("another result", call["result"] == result)?;
+    must("another cause", cause.is_none_or(|cause| call["cause"] == cause))?;
+    must(
+        "A's Call-ID stands in its leg",
+        call["legs"][0]["sip_call_id"] == call_id,
+    )?;
+    let called = story.callee.legs();
+    must(
+        "a leg for each target that was called, and no other",
+        call["legs"].as_array().map_or(0, Vec::len) == 1 + called,
+    )?;
+    if called > 0 && story.flags.starts_with(HELD) {
+        let hold_ms = call["hold_ms"].as_u64().unwrap_or_default();
+        must("the hold of 1 s was kept", (1_000..1_400).contains(&hold_ms))?;
+    }
+    let again = segue
+        .rows(&["call", "list"])
+        .into_iter()
+        .filter(|row: &Value| row["sip_call_id"] == call_id)
+        .count();
+    must("one record for the call", again == 1)?;
+    if result != "message" {
+        return must("no message", call["message_id"].is_null());
+    }
+    let messages = segue.rows(&["message", "list", name]);
+    must("one message", messages.len() == 1)?;
+    let message = messages.first().cloned().unwrap_or_default();
+    must(
+        "the message is the call's",
+        message["id"] == call["message_id"] && message["state"] == "unheard",
+    )?;
+    must(
+        "it is ready",
+        message["media_state"] == "ready" && message["interrupted"] == false,
+    )?;
+    must(
+        "it is sound, more than a second of it",
+        message["kind"] == "audio" && message["duration_ms"].as_u64() > Some(1_000),
+    )
+}
