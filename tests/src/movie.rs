@@ -129,6 +129,37 @@ pub fn ffprobe_line(path: &Path) -> String {
         .join("  ")
 }
 
+/// Which pictures of a file a player takes for key frames, by what its container says.
+pub fn key_frames(path: &Path) -> Vec<bool> {
+    let flags = run(
+        "ffprobe",
+        &[
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            "packet=flags",
+            "-of",
+            "csv=p=0",
+        ],
+        path,
+    );
+    let lines = String::from_utf8_lossy(&flags).into_owned();
+    lines.split_whitespace().map(|flags| flags.starts_with('K')).collect()
+}
+
+/// Panics unless a player that goes to each of these seconds sees there what it sees when it plays from the beginning.
+#[track_caller]
+pub fn expect_seeks(path: &Path, to_seconds: &[f64]) {
+    let one = ["-map", "0:v:0", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24"];
+    for seconds in to_seconds.iter().map(f64::to_string) {
+        let from_here = format!("select='gte(t,{seconds})'");
+        let played = decode_with(&[], path, &[&["-vf", from_here.as_str()], &one[..]].concat());
+        let sought = decode_with(&["-ss", &seconds], path, &one);
+        assert!(!played.is_empty(), "no picture after {seconds} s");
+        assert!(played == sought, "{}: another picture at {seconds} s", path.display());
+    }
+}
+
 /// Does the file have pictures?
 pub fn has_video(path: &Path) -> bool {
     let output = run(
@@ -165,8 +196,15 @@ fn run(tool: &str, args: &[&str], path: &Path) -> Vec<u8> {
 
 /// Decodes one stream of `path` to standard output; panics when the decoder complains.
 fn decode(path: &Path, args: &[&str]) -> Vec<u8> {
+    decode_with(&[], path, args)
+}
+
+/// The same, with options of how to read it.
+fn decode_with(reading: &[&str], path: &Path, args: &[&str]) -> Vec<u8> {
     let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
+        .args(["-v", "error"])
+        .args(reading)
+        .arg("-i")
         .arg(path)
         .args(args)
         .arg("-")

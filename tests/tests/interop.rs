@@ -7,7 +7,7 @@ use std::{
 
 use segue_tests::{
     browser,
-    movie::{Movie, ffprobe_line, has_video},
+    movie::{Movie, expect_seeks, ffprobe_line, has_video},
     phone::{A, Answers, B, Codecs, Phone},
     picture::Colour,
     segue::{Segue, sample},
@@ -368,6 +368,7 @@ fn a_message_in_vp8_and_opus_is_a_webm_that_plays() {
     let line = ffprobe_line(&file);
     assert!(["webm", "vp8", "opus"].iter().all(|name| line.contains(name)), "{line}");
     expect_marked(&row, &file);
+    expect_seeks(&file, &[1.5, 4.0]);
     let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
     assert!(
         played.current_time >= 1.0 && played.error.is_empty() && played.size == (640, 360),

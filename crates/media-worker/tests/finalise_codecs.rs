@@ -132,6 +132,16 @@ fn vp8_and_opus_are_copied_into_webm_that_a_browser_plays() {
 }
 
 #[test]
+fn a_player_that_seeks_in_a_webm_begins_with_a_key_frame() {
+    let recording = finalise("opus", Some("VP8"), 0, |_| true);
+    let sent = vp8_frames(&cache(prepared(), "vp8-360"));
+    let keys: Vec<bool> = sent.iter().map(|(key, _)| *key).collect();
+    assert_eq!(movie::key_frames(&recording.file), keys, "as the caller sent them");
+    // White, right after it, and where only a key frame far back helps; all between two key frames, which are a second apart.
+    movie::expect_seeks(&recording.file, &[0.01, 1.45, 1.61, 2.97, 3.5]);
+}
+
+#[test]
 fn vp8_with_g711_gets_opus_and_h264_keeps_the_callers_opus() {
     let recording = finalise("PCMU", Some("VP8"), 0, |_| true);
     assert_eq!(recording.media_type, "video/webm");

@@ -145,7 +145,11 @@ fn push_pictures(source: &AppSrc, recording: &Recording) -> Result<(), JobError>
             buffer.set_pts(time(picture.time_ns));
             // Telephones send no B-frames: pictures are shown in decoding order.
             buffer.set_dts(time(picture.time_ns));
-            buffer.set_duration(time(shown));
+            // WebM says of a block with a duration of its own what it refers to, which the muxer leaves out: players would take
+            // every picture for a key frame. Without one it is a SimpleBlock, whose flag is right (RFC 9559 §10.2).
+            if recording.coding != Coding::Vp8 {
+                buffer.set_duration(time(shown));
+            }
             if !picture.key {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
