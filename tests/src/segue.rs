@@ -47,6 +47,11 @@ impl Segue {
         segue
     }
 
+    /// Other settings, from its next run on.
+    pub fn set(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
+    }
+
     /// Starts the server again on the same ports after `stop` or `kill_9`.
     pub fn run(&mut self) {
         let (udp, tcp, http) = match self.ready {

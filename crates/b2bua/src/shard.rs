@@ -225,9 +225,10 @@ impl Shard {
         self.admission = admission;
     }
 
-    /// No call begins any more: new callers get 503 with Retry-After. The calls that are there go on.
+    /// No call begins any more: new callers and OPTIONS get 503 with Retry-After. The calls that are there go on.
     pub fn close(&mut self) {
         self.closing = true;
+        self.endpoint.close();
     }
 
     /// Ends every call in order; recordings are kept. Callers that come later get 503.

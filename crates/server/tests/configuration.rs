@@ -108,7 +108,20 @@ fn a_wrong_configuration_stops_every_command_with_its_line() {
 fn config_check_reads_the_profiles_too_and_names_file_line_and_column() {
     let segue = Segue::new();
     let said = segue.json(&["config", "check"]);
-    assert_eq!(said, json!({"ok": true, "profiles": ["softphone"]}));
+    assert_eq!(
+        said,
+        json!({"ok": true, "profiles": ["softphone"], "unknown_variables": []})
+    );
+    let misspelt = segue
+        .command(&["config", "check"])
+        .env("SEGUE_SIP_UPD", "127.0.0.1:5060")
+        .env("SEGUE_DATA_DIR", "elsewhere")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(misspelt.stdout).unwrap();
+    assert!(misspelt.status.success());
+    assert!(text.contains("warning: SEGUE_SIP_UPD means nothing"), "{text}");
+    assert!(!text.contains("SEGUE_DATA_DIR"), "{text}");
     fs::create_dir(segue.dir().join("sip-profiles")).unwrap();
     fs::write(
         segue.dir().join("sip-profiles/office.toml"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Context, output::Row};
 use crate::{
-    config::{KEYS, load_profiles},
+    config::{KEYS, load_profiles, unknown_variables},
     failure::Failure,
 };
 
@@ -26,8 +26,16 @@ pub fn perform(command: Option<Command>, context: &Context) -> Result<(), Failur
 fn check(context: &Context) -> Result<(), Failure> {
     let profiles = load_profiles(&context.config)?;
     let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-    context.out.object(&json!({"ok": true, "profiles": names}), || {
-        format!("the configuration and its profiles read well: {}", names.join(", "))
+    let unknown = unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
+    let value = json!({"ok": true, "profiles": names, "unknown_variables": unknown});
+    context.out.object(&value, || {
+        let mut text = format!("the configuration and its profiles read well: {}", names.join(", "));
+        for name in &unknown {
+            text.push_str(&format!(
+                "\nwarning: {name} means nothing ('segue config' prints every key)"
+            ));
+        }
+        text
     })
 }
 

@@ -126,11 +126,7 @@ fn row(check: Check) -> Row {
 
 /// A misspelt variable would silently do nothing.
 fn variables() -> Check {
-    let known: Vec<String> = config::KEYS.iter().map(config::Key::variable).collect();
-    let unknown: Vec<String> = std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with("SEGUE_") && !known.contains(name))
-        .collect();
+    let unknown = config::unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
     if unknown.is_empty() {
         Check::ok("environment", "no unknown SEGUE_ variable")
     } else {

@@ -135,6 +135,16 @@ const DEFAULT_FILE: &str = "segue.toml";
 /// The file that an installed Segue reads when there is none here either.
 const INSTALLED_FILE: &str = "/etc/segue/segue.toml";
 
+/// Those of these environment variables that look like a setting and are none: misspelt, they would silently do nothing.
+pub fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    let mut unknown: Vec<String> = names
+        .filter(|name| name.starts_with("SEGUE_") && !known.contains(name))
+        .collect();
+    unknown.sort();
+    unknown
+}
+
 /// The file read when none is named: the one here, or that of a package whose binary this is, so that the commands of an
 /// installed Segue find its data wherever they are typed.
 fn default_file() -> Option<&'static Path> {

@@ -77,6 +77,8 @@ pub(crate) struct Core {
     pub events: VecDeque<Event>,
     ladders: BTreeMap<SessionId, Ladder>,
     pub identities: Identities,
+    /// No session begins any more.
+    pub closing: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
     pub stats: Stats,
     /// Emptied after each use.
@@ -98,6 +100,7 @@ impl Core {
             events: VecDeque::new(),
             ladders: BTreeMap::new(),
             identities: Identities::default(),
+            closing: false,
             no_tcp: BTreeMap::new(),
             stats: Stats::default(),
             scratch: Actions::new(),

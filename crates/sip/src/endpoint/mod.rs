@@ -56,6 +56,11 @@ impl Endpoint {
         }
     }
 
+    /// From now on OPTIONS is told what a new INVITE is told by whoever refuses those: 503 (RFC 3261 §11.2).
+    pub fn close(&mut self) {
+        self.core.closing = true;
+    }
+
     /// When `handle_timeout` is to be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -74,8 +74,12 @@ impl Endpoint {
     }
 
     /// "Allow, Accept, Accept-Encoding, Accept-Language, and Supported header fields SHOULD be present in a 200 (OK)
-    /// response to an OPTIONS request" (§11.2).
+    /// response to an OPTIONS request" (§11.2). Its status is the one that an INVITE would get: who pings us goes elsewhere
+    /// while we stop.
     pub(super) fn answer_options(&mut self, peer: Peer, request: &Message) {
+        if self.core.closing {
+            return self.answer_stateless(peer, request, 503, &[("Retry-After", "5".to_owned())]);
+        }
         let headers = [
             ("Accept", "application/sdp".to_owned()),
             ("Supported", SUPPORTED.to_owned()),
