@@ -131,8 +131,13 @@ impl Net {
                     clip: None,
                     greeting: None,
                     beep: None,
+                    full: None,
                 };
                 node.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));
+            }
+            ShardOutput::Store(key, StoreAction::Reserve { .. }, _) => {
+                let why = "locked".into();
+                node.shard.handle_store(now, key, StoreReply::ReserveFailed { why });
             }
             ShardOutput::Ended(_, record) => node.records.push(*record),
             _ => {}

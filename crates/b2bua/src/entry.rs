@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub from: String,
     pub to: String,
     pub started_at: UnixMs,
+    /// The place that is held for its message (mailbox, message id), until there is a recording: that outlives a fault of ours.
+    pub place: Option<(String, String)>,
     /// The phase that was told last, and since when it lasts.
     pub phase: (PhaseName, Instant),
 }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_call::{CallConfig, Input, LegId, Lookup, MediaAction, MediaEvent, Now, Ports, Source, StoreReply};
+use segue_call::{
+    CallConfig, Input, LegId, Lookup, MediaAction, MediaEvent, Now, Ports, Source, StoreAction, StoreReply,
+};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
 use segue_policy::{Plan, Profile};
 use segue_records::{CallRecord, CallResult, UnixMs};
 use segue_sip::{EndpointConfig, Local, Peer, Protocol};
@@ -33,6 +36,12 @@ struct Desk {
     said: Vec<String>,
     media: Vec<(CallKey, MediaAction)>,
     records: Vec<CallRecord>,
+    /// The last answer to whoever asked for a place, and whether it is kept back.
+    reserved: Option<(CallKey, StoreReply)>,
+    store_is_slow: bool,
+    beep: Option<ClipInfo>,
+    /// Places that the shard itself gave back.
+    released: Vec<String>,
 }
 
 impl Desk {
@@ -74,6 +83,10 @@ impl Desk {
             said,
             media,
             records,
+            reserved: None,
+            store_is_slow: false,
+            beep: None,
+            released: Vec::new(),
         }
     }
 
@@ -95,6 +108,25 @@ impl Desk {
                     }
                     self.media.push((key, action));
                 }
+                ShardOutput::Store(
+                    key,
+                    StoreAction::Reserve {
+                        mailbox, message_id, ..
+                    },
+                    _,
+                ) => {
+                    let reply = StoreReply::Reserved {
+                        mailbox,
+                        message_id,
+                        longest_ms: 60_000,
+                        longest_bytes: None,
+                    };
+                    self.reserved = Some((key, reply.clone()));
+                    if !self.store_is_slow {
+                        self.shard.handle_store(self.now, key, reply);
+                    }
+                }
+                ShardOutput::Release { message_id, .. } => self.released.push(message_id),
                 ShardOutput::Store(key, _, _) => {
                     let plan = Plan {
                         mailbox: "b".into(),
@@ -102,12 +134,13 @@ impl Desk {
                         no_answer_ms: 20_000,
                         ..Plan::default()
                     };
-                    let (clip, greeting, beep) = (None, None, None);
+                    let (clip, greeting, beep, full) = (None, None, self.beep.clone(), None);
                     let lookup = Lookup {
                         plan,
                         clip,
                         greeting,
                         beep,
+                        full,
                     };
                     self.shard
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
@@ -228,6 +261,69 @@ fn a_panic_in_one_call_ends_that_call_alone() {
         (0, 0, 0)
     );
     assert_eq!(desk.shard.poll_timeout(), None);
+}
+
+/// B is busy, so a place is asked for; its message's id.
+fn for_the_mailbox(desk: &mut Desk, caller: u64) -> String {
+    desk.request("INVITE", caller, "");
+    desk.b_says(caller, "486 Busy Here");
+    match &desk.reserved {
+        Some((_, StoreReply::Reserved { message_id, .. })) => message_id.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fault_gives_back_the_place_in_the_mailbox_unless_a_recording_has_it() {
+    let fault = || MediaEvent::PlayFailed {
+        source: Source::Beep,
+        why: STROKE.to_owned(),
+    };
+    let mut desk = Desk::new();
+    desk.store_is_slow = true;
+    let id = for_the_mailbox(&mut desk, 1);
+    let (key, reply) = desk.reserved.clone().unwrap();
+    desk.shard.handle_media(desk.now, key, fault());
+    desk.hear();
+    assert_eq!(
+        (desk.released.len(), desk.shard.stats().panics),
+        (0, 1),
+        "not before it is given"
+    );
+    desk.shard.handle_store(desk.now, key, reply);
+    desk.hear();
+    assert_eq!(desk.released, [id]);
+
+    let mut desk = Desk::new();
+    desk.beep = Some(ClipInfo {
+        id: 1,
+        name: "beep".into(),
+        duration_ms: 400,
+        renditions: vec![RenditionInfo {
+            profile: RenditionProfile::Pcmu,
+            bytes: 1,
+            profile_level_id: None,
+        }],
+    });
+    let id = for_the_mailbox(&mut desk, 1);
+    assert!(matches!(desk.media.last(), Some((_, MediaAction::Play { .. }))));
+    let (key, _) = desk.reserved.clone().unwrap();
+    desk.shard.handle_media(desk.now, key, fault());
+    desk.hear();
+    assert_eq!(desk.released, [id], "held, and nothing is recorded yet");
+
+    // There is no greeting here and no beep: with its place the caller is recorded at once.
+    let mut desk = Desk::new();
+    for_the_mailbox(&mut desk, 1);
+    assert!(matches!(desk.media.last(), Some((_, MediaAction::Record { .. }))));
+    let (key, _) = desk.reserved.clone().unwrap();
+    desk.shard.handle_media(desk.now, key, fault());
+    desk.hear();
+    assert_eq!(desk.shard.stats().panics, 1);
+    assert!(
+        desk.released.is_empty(),
+        "its recording is deposited, and that gives the place back"
+    );
 }
 
 #[test]

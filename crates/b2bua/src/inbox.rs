@@ -46,10 +46,13 @@ impl Inbox {
         self.put(CallKey(session), Note::Media(CallKey(session), event));
     }
 
-    pub(crate) fn put(&self, key: CallKey, note: Note) {
-        if self.notes.try_send(note).is_err() {
+    /// Whether there was room for it.
+    pub(crate) fn put(&self, key: CallKey, note: Note) -> bool {
+        let fits = self.notes.try_send(note).is_ok();
+        if !fits {
             self.overflow.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
         }
+        fits
     }
 }
 

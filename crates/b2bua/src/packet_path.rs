@@ -17,14 +17,21 @@ fn number(source: Source) -> u32 {
         Source::Greeting => 1,
         Source::Beep => 2,
         Source::Callee => 3,
+        Source::Notice => 4,
     }
 }
 
 /// The source of a number that we gave.
 fn source(number: u32) -> Option<Source> {
-    [Source::Clip, Source::Greeting, Source::Beep, Source::Callee]
-        .into_iter()
-        .find(|s| self::number(*s) == number)
+    [
+        Source::Clip,
+        Source::Greeting,
+        Source::Beep,
+        Source::Callee,
+        Source::Notice,
+    ]
+    .into_iter()
+    .find(|s| self::number(*s) == number)
 }
 
 /// An event of the packet path as the call core wants it.
@@ -123,6 +130,7 @@ pub(crate) fn record_command(
     spool_dir: &Path,
     manifest: &RecordingManifest,
     longest_ms: u64,
+    longest_bytes: Option<u64>,
     silence_ms: Option<u64>,
 ) -> Result<Command, String> {
     let manifest_json = serde_json::to_vec(manifest).map_err(|e| e.to_string())?;
@@ -131,6 +139,7 @@ pub(crate) fn record_command(
         path,
         manifest_json,
         longest_ms,
+        longest_bytes,
         silence_ms,
     })
 }

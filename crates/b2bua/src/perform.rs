@@ -12,7 +12,7 @@ use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, Happening, UnixMs};
 use segue_sip::transport::{Received, Transports};
-use segue_store::Store;
+use segue_store::{Reserve, Store};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
-    look_up::{Answer, look_up},
+    look_up::{Answer, look_up, reserve},
     packet_path::{media_event, play_command, poster_command, record_command, rules_command, stream_record},
     refusals::{Kept, Refusals},
     tallies::Tallies,
@@ -153,7 +153,8 @@ struct Performer {
     inbox: Inbox,
     /// What each call may play.
     playing: BTreeMap<CallKey, BTreeMap<i64, Renditions>>,
-    /// Work under way on other threads; of a call at most one look-up, one record, and one name for each branch.
+    /// Work under way on other threads; of a call at most one look-up, one record, one place asked for, one given back, and one
+    /// name for each branch.
     tasks: JoinSet<()>,
     refusals: Refusals,
     watch: Arc<dyn Watch>,
@@ -321,6 +322,7 @@ impl Performer {
                         inbox.put(key, Note::Resolved(key, place, at));
                     });
                 }
+                ShardOutput::Release { mailbox, message_id } => self.release(mailbox, message_id),
                 ShardOutput::Refused(refusal) => self.refused(&refusal),
                 ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Ended(key, record) => {
@@ -438,9 +440,10 @@ impl Performer {
             MediaAction::Record {
                 manifest,
                 longest_ms,
+                longest_bytes,
                 silence_ms,
             } => {
-                let recorded = record_command(&self.spool_dir, &manifest, longest_ms, silence_ms);
+                let recorded = record_command(&self.spool_dir, &manifest, longest_ms, longest_bytes, silence_ms);
                 match recorded {
                     Ok(command) => self.command(key, command).map(|why| MediaEvent::RecordFailed { why }),
                     Err(why) => Some(MediaEvent::RecordFailed { why }),
@@ -538,6 +541,27 @@ impl Performer {
                     inbox.put(key, Note::Found(key, Box::new(answer)));
                 });
             }
+            StoreAction::Reserve {
+                message_id,
+                mailbox,
+                from,
+                ask,
+            } => {
+                let (store, inbox) = (self.store.clone(), self.inbox.clone());
+                let wanted = Reserve {
+                    message_id,
+                    mailbox,
+                    from,
+                    ask,
+                };
+                self.tasks.spawn_blocking(move || {
+                    let reply = reserve(&store, &wanted, Instant::now());
+                    if !inbox.put(key, Note::Store(key, reply)) {
+                        store.release(&wanted.mailbox, &wanted.message_id);
+                    }
+                });
+            }
+            StoreAction::Release { mailbox, message_id } => self.release(mailbox, message_id),
             StoreAction::Deposit { message_id } => {
                 let inbox = self.inbox.clone();
                 let id = message_id.clone();
@@ -552,6 +576,12 @@ impl Performer {
             }
             StoreAction::Discard { message_id } => self.deposits.discard(&message_id),
         }
+    }
+
+    /// Gives back a place; not on this thread, as whoever asks for one reads the store meanwhile.
+    fn release(&mut self, mailbox: String, message_id: String) {
+        let store = self.store.clone();
+        self.tasks.spawn_blocking(move || store.release(&mailbox, &message_id));
     }
 }
 

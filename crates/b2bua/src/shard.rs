@@ -55,6 +55,13 @@ pub enum ShardOutput {
     Media(CallKey, MediaAction),
     /// In the store; `profile` is the one that admitted the call.
     Store(CallKey, StoreAction, Arc<Profile>),
+    /// Give back a place in a mailbox whose call is gone.
+    Release {
+        /// Whose mailbox.
+        mailbox: String,
+        /// The id that the message would have had.
+        message_id: String,
+    },
     /// Where is this place? `handle_resolved` gives the answer.
     Resolve(CallKey, Place),
     /// A call has ended.
@@ -207,6 +214,16 @@ impl Shard {
                 if entry.places.look_up(&place).is_none() {
                     self.outputs.push_back(ShardOutput::Resolve(key, place));
                 }
+            }
+        }
+        if let StoreReply::Reserved {
+            mailbox, message_id, ..
+        } = &reply
+        {
+            let (mailbox, message_id) = (mailbox.clone(), message_id.clone());
+            match self.calls.get_mut(&key) {
+                Some(entry) => entry.place = Some((mailbox, message_id)),
+                None => self.outputs.push_back(ShardOutput::Release { mailbox, message_id }),
             }
         }
         self.feed(now, key, Input::Store(reply));
@@ -408,6 +425,7 @@ impl Shard {
             from,
             to,
             started_at: now.wall,
+            place: None,
             phase,
         };
         let started = Happening::CallStarted {
@@ -446,8 +464,16 @@ impl Shard {
             };
             match output {
                 Output::Leg(leg, action) => self.perform(now, key, leg, action),
-                Output::Media(action) => self.outputs.push_back(ShardOutput::Media(key, action)),
+                Output::Media(action) => {
+                    if matches!(action, MediaAction::Record { .. }) {
+                        entry.place = None;
+                    }
+                    self.outputs.push_back(ShardOutput::Media(key, action));
+                }
                 Output::Store(action) => {
+                    if matches!(action, StoreAction::Release { .. }) {
+                        entry.place = None;
+                    }
                     let profile = Arc::clone(&entry.profile);
                     self.outputs.push_back(ShardOutput::Store(key, action, profile));
                 }
@@ -545,6 +571,9 @@ impl Shard {
             leg.ladder = ladder(now, self.endpoint.take_ladder(leg.session));
         }
         self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
+        if let Some((mailbox, message_id)) = entry.place.take() {
+            self.outputs.push_back(ShardOutput::Release { mailbox, message_id });
+        }
         let record = entry.record_of_a_fault(now);
         self.outputs.push_back(ShardOutput::Ended(key, Box::new(record)));
     }

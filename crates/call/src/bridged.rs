@@ -141,6 +141,8 @@ impl Bridged {
             | Seen::CalleeGone { .. }
             | Seen::Media(_)
             | Seen::Store(_)
+            | Seen::MayRecord
+            | Seen::MailboxFull { .. }
             | Seen::Due => Phase::Bridged(self),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     keys::Keys,
     legs::{Leg, Legs},
     passing::Passing,
+    place::Place,
 };
 
 /// Most switches that a record keeps.
@@ -32,6 +33,8 @@ pub(crate) struct Cx {
     pub bridged: Option<LegId>,
     /// An offer of one side that the other is being asked.
     pub passing: Option<Passing>,
+    /// Where A's message will be.
+    pub place: Place,
     pub record: CallRecord,
     /// Keys that may be told once more, another way.
     pub keys: Keys,
@@ -82,6 +85,7 @@ impl Cx {
             keys: Keys::default(),
             bridged: None,
             passing: None,
+            place: Place::default(),
             clip_trouble: None,
             first_clip_packet: None,
             early_until: later(now.mono, config.early_max_ms),

@@ -19,6 +19,7 @@ impl Ending {
         cx.record.result = result;
         cx.record.cause = cause;
         cx.record.why = why;
+        cx.give_back_place();
         // Each phase ends its legs with the reason that fits; this is for a leg that none has.
         cx.end_branches(reason::NORMAL);
         cx.end_a(480, reason::NORMAL);

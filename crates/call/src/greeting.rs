@@ -10,6 +10,7 @@ use crate::{
     caller::MediaMay,
     cx::Cx,
     ending::Ending,
+    full::Full,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
     legs::{CallerGone, Leg, Seen},
     missed::Missed,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// A source that has not come to its end this long after its playing time is given up.
-const PLAYED_LATE_MS_MAX: u64 = 5_000;
+pub(crate) const PLAYED_LATE_MS_MAX: u64 = 5_000;
 
 /// The greeting plays.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ enum Step {
     },
     /// A offered nothing: our offer is in the 200, the ACK brings the answer.
     Agreeing,
+    /// The store is asked whether there is room for a message; what played before goes on meanwhile.
+    Asking {
+        next: Next,
+        until: Instant,
+    },
     Greeting {
         until: Instant,
     },
@@ -46,11 +52,43 @@ enum Step {
     },
 }
 
+/// What follows once there is room.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Greeting,
+    /// A sent nothing before.
+    Beep,
+}
+
 impl Greeting {
     pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         if cx.a.answer().is_none() {
             return Greeting::settle(missed, lookup, cx);
         }
+        if !cx.a.sends() {
+            return Greeting::greet(missed, lookup, cx);
+        }
+        if cx.early_is_over() {
+            cx.answer_a();
+        }
+        Greeting::ask(missed, lookup, Next::Greeting, cx)
+    }
+
+    fn ask(missed: Missed, lookup: Box<Lookup>, next: Next, cx: &mut Cx) -> Phase {
+        let until = cx.ask_for_place(&lookup.plan.mailbox);
+        let step = Step::Asking { next, until };
+        Phase::Greeting(Greeting { missed, lookup, step })
+    }
+
+    /// There is room, as far as is known.
+    fn go_on(missed: Missed, lookup: Box<Lookup>, next: Next, cx: &mut Cx) -> Phase {
+        match next {
+            Next::Greeting => Greeting::greet(missed, lookup, cx),
+            Next::Beep => Greeting::beep(missed, lookup, cx),
+        }
+    }
+
+    fn greet(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         let greeting = lookup
             .greeting
             .as_ref()
@@ -115,6 +153,15 @@ impl Greeting {
                 );
                 Ending::begin(cx, CallResult::Failed, Some(missed.cause), why)
             }
+            (Step::Asking { next, .. }, Seen::MayRecord) => Greeting::go_on(missed, lookup, next, cx),
+            (Step::Asking { next, until }, Seen::Due) if cx.is_due(until) => Greeting::go_on(missed, lookup, next, cx),
+            // Also when that is known only during the greeting.
+            (Step::Asking { .. } | Step::Greeting { .. }, Seen::MailboxFull { rule }) => {
+                Full::begin(missed, &lookup, rule, cx)
+            }
+            (Step::Asking { .. }, Seen::CallerGone(gone)) if cx.record.answered_at.is_none() => {
+                Ending::caller_left_early(cx, gone)
+            }
             (Step::Pracking { greeting }, Seen::Pracked) => Greeting::play(missed, lookup, greeting, cx),
             (Step::Pracking { .. }, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
             (
@@ -177,7 +224,7 @@ impl Greeting {
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
             Step::Pracking { .. } | Step::Agreeing => None,
-            Step::Greeting { until } | Step::Beeping { until } => Some(until),
+            Step::Asking { until, .. } | Step::Greeting { until } | Step::Beeping { until } => Some(until),
         }
     }
 
@@ -200,6 +247,9 @@ impl Greeting {
         cx.answer_a();
         if !cx.a.sends() {
             return Recording::begin(missed, lookup, cx);
+        }
+        if !cx.has_asked_for_place() {
+            return Greeting::ask(missed, lookup, Next::Beep, cx);
         }
         let beep = lookup.beep.as_ref().zip(cx.a.answer());
         match beep.and_then(|(clip, answer)| Some((clip.duration_ms, clip_use(clip, answer)?))) {

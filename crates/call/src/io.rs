@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use segue_mailbox::{ClipInfo, RecordingManifest, RenditionProfile, StopCause};
+use segue_mailbox::{Ask, ClipInfo, RecordingManifest, RenditionProfile, Rule, StopCause};
 use segue_policy::{MediaFrom, Plan, Profile};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::{Kind, Stream};
@@ -287,6 +287,8 @@ pub enum Source {
     Greeting,
     /// The beep, with its picture that stays while recording.
     Beep,
+    /// That the mailbox is full.
+    Notice,
     /// The callee.
     Callee,
 }
@@ -298,6 +300,7 @@ impl Source {
             Source::Clip => "clip",
             Source::Greeting => "greeting",
             Source::Beep => "beep",
+            Source::Notice => "notice",
             Source::Callee => "callee",
         }
     }
@@ -375,6 +378,8 @@ pub enum MediaAction {
         manifest: RecordingManifest,
         /// End after this long (`RecordingStopped`), milliseconds.
         longest_ms: u64,
+        /// End after this much of it, bytes of the spool; `None`: the packet path's own limit.
+        longest_bytes: Option<u64>,
         /// End after this much silence; `None` with video.
         silence_ms: Option<u64>,
     },
@@ -477,6 +482,24 @@ pub enum StoreAction {
         /// User part of the Request-URI.
         user: String,
     },
+    /// Keep a place for a message: `Reserved`, `MailboxFull` or `ReserveFailed` follows. Once a call.
+    Reserve {
+        /// The id that the message will have.
+        message_id: String,
+        /// Whose mailbox.
+        mailbox: String,
+        /// The caller's URI.
+        from: String,
+        /// How much room.
+        ask: Ask,
+    },
+    /// Give back a place that was `Reserved`: no message comes. No reply. A `Deposit` does so itself.
+    Release {
+        /// Whose mailbox.
+        mailbox: String,
+        /// The id that the message would have had.
+        message_id: String,
+    },
     /// Make the synced recording a message: `Deposited` or `DepositFailed` follows.
     Deposit {
         /// Its id.
@@ -500,6 +523,8 @@ pub struct Lookup {
     pub greeting: Option<ClipInfo>,
     /// The beep.
     pub beep: Option<ClipInfo>,
+    /// The notice that the mailbox is full.
+    pub full: Option<ClipInfo>,
 }
 
 /// What the store answered.
@@ -511,6 +536,27 @@ pub enum StoreReply {
     NotFound,
     /// The store could not answer.
     LookupFailed {
+        /// Why.
+        why: String,
+    },
+    /// There is a place for the message, until it is deposited or the place is given back.
+    Reserved {
+        /// Whose mailbox.
+        mailbox: String,
+        /// The id that the message will have.
+        message_id: String,
+        /// It may last this long, milliseconds.
+        longest_ms: u64,
+        /// And take this much, bytes; `None`: no rule counts them.
+        longest_bytes: Option<u64>,
+    },
+    /// There is no place.
+    MailboxFull {
+        /// The rule that has no room.
+        rule: Rule,
+    },
+    /// The store could not say whether there is a place; there is none to give back.
+    ReserveFailed {
         /// Why.
         why: String,
     },

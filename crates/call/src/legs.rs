@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use segue_mailbox::Rule;
+
 use crate::{
     branches::Branches,
     cx::Cx,
@@ -70,8 +72,12 @@ pub(crate) enum Seen {
     Key { leg: LegId, key: char, told: Told },
     /// From the packet path.
     Media(MediaEvent),
-    /// From the store.
+    /// From the store, but what it says of places.
     Store(StoreReply),
+    /// There is a place for A's message, or nobody can say whether there is.
+    MayRecord,
+    /// There is none.
+    MailboxFull { rule: Rule },
     /// Time has passed.
     Due,
     /// The operator ends the call.
@@ -114,7 +120,7 @@ impl Cx {
             Input::Leg(LegId::A, event) => self.heard_from_caller(event),
             Input::Leg(leg, event) => self.heard_from_callee(leg, event),
             Input::Media(event) => self.media_first(event),
-            Input::Store(reply) => Some(Seen::Store(reply)),
+            Input::Store(reply) => self.store_first(reply),
             Input::Timeout => Some(Seen::Due),
             Input::Operator(Operator::HangUp) => Some(Seen::HangUp),
         }

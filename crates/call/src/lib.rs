@@ -11,7 +11,7 @@
 //! ```text
 //! LookingUp -> Holding -> Ringing -> Bridged -------------------> Ending
 //!                 |          '-----> Greeting -> Recording -> Saving -^
-//!                 '-----------------^
+//!                 '-----------------^      '---> Full -------------^
 //! ```
 
 mod branches;
@@ -20,6 +20,7 @@ mod call;
 mod caller;
 mod cx;
 mod ending;
+mod full;
 mod greeting;
 mod holding;
 mod ids;
@@ -31,6 +32,7 @@ mod missed;
 mod offers;
 mod passing;
 mod phase;
+mod place;
 mod reason;
 mod recording;
 mod renditions;

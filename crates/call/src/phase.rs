@@ -5,8 +5,8 @@ use std::time::Instant;
 use segue_records::PhaseName;
 
 use crate::{
-    bridged::Bridged, cx::Cx, ending::Ending, greeting::Greeting, holding::Holding, legs::Seen, looking_up::LookingUp,
-    recording::Recording, ringing::Ringing, saving::Saving,
+    bridged::Bridged, cx::Cx, ending::Ending, full::Full, greeting::Greeting, holding::Holding, legs::Seen,
+    looking_up::LookingUp, recording::Recording, ringing::Ringing, saving::Saving,
 };
 
 /// Where a call is.
@@ -17,6 +17,7 @@ pub(crate) enum Phase {
     Ringing(Ringing),
     Bridged(Bridged),
     Greeting(Greeting),
+    Full(Full),
     Recording(Recording),
     Saving(Saving),
     Ending(Ending),
@@ -31,6 +32,7 @@ impl Phase {
             Phase::Ringing(phase) => phase.on(seen, cx),
             Phase::Bridged(phase) => phase.on(seen, cx),
             Phase::Greeting(phase) => phase.on(seen, cx),
+            Phase::Full(phase) => phase.on(seen, cx),
             Phase::Recording(phase) => phase.on(seen, cx),
             Phase::Saving(phase) => phase.on(seen, cx),
             Phase::Ending(phase) => Phase::Ending(phase),
@@ -43,6 +45,7 @@ impl Phase {
             Phase::Holding(phase) => phase.deadline(),
             Phase::Ringing(phase) => phase.deadline(),
             Phase::Greeting(phase) => phase.deadline(),
+            Phase::Full(phase) => phase.deadline(),
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
             Phase::Bridged(phase) => phase.until,
@@ -58,7 +61,8 @@ impl Phase {
             Phase::Ringing(phase) if !phase.has_invited() => PhaseName::Holding,
             Phase::Ringing(_) => PhaseName::Ringing,
             Phase::Bridged(_) => PhaseName::Bridged,
-            Phase::Greeting(_) => PhaseName::Greeting,
+            // The notice stands where the greeting would.
+            Phase::Greeting(_) | Phase::Full(_) => PhaseName::Greeting,
             Phase::Recording(_) => PhaseName::Recording,
             Phase::Saving(_) => PhaseName::Saving,
             Phase::Ending(_) => PhaseName::Ending,

@@ -29,6 +29,8 @@ pub(crate) const STORE_FAILED: &str = "Q.850;cause=41;text=\"Subscriber data not
 pub(crate) const OPERATOR: &str = "Q.850;cause=16;text=\"Ended by the operator\"";
 /// The other leg broke: no PRACK, no ACK.
 pub(crate) const OTHER_LEG_BROKE: &str = "Q.850;cause=102;text=\"The other side did not acknowledge\"";
+/// There is no room for a message. Q.850 has no cause for that: 31 is "normal, unspecified".
+pub(crate) const MAILBOX_FULL: &str = "Q.850;cause=31;text=\"Mailbox full\"";
 /// The message is recorded.
 pub(crate) const RECORDED: &str = "Q.850;cause=16;text=\"Recording ended\"";
 

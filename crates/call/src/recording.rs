@@ -39,7 +39,7 @@ impl Recording {
             );
             return Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why);
         };
-        let message_id = cx.ids.ulid(cx.now.wall);
+        let (message_id, room) = cx.take_place();
         let streams = streams(&answer);
         let video = streams.iter().any(|s| s.stream == VIDEO);
         let manifest = RecordingManifest {
@@ -54,15 +54,15 @@ impl Recording {
             shortest_ms: cx.config.record_min_ms,
             streams,
         };
-        let longest_ms = cx.config.record_max_ms;
         // People who sign are silent.
         let silence_ms = (!video).then_some(cx.config.record_silence_ms);
         cx.media(MediaAction::Record {
             manifest,
-            longest_ms,
+            longest_ms: room.longest_ms,
+            longest_bytes: room.longest_bytes,
             silence_ms,
         });
-        let until = cx.in_ms(longest_ms.saturating_add(LONGEST_LATE_MS_MAX));
+        let until = cx.in_ms(room.longest_ms.saturating_add(LONGEST_LATE_MS_MAX));
         Phase::Recording(Recording {
             missed,
             message_id,

@@ -163,9 +163,13 @@ impl Ringing {
                 cx.clip_trouble = Some(why);
                 Phase::Ringing(self)
             }
-            Seen::Pracked | Seen::CallerAnswered | Seen::Key { .. } | Seen::Media(_) | Seen::Store(_) => {
-                Phase::Ringing(self)
-            }
+            Seen::Pracked
+            | Seen::CallerAnswered
+            | Seen::Key { .. }
+            | Seen::Media(_)
+            | Seen::Store(_)
+            | Seen::MayRecord
+            | Seen::MailboxFull { .. } => Phase::Ringing(self),
         }
     }
 

@@ -51,11 +51,12 @@ impl Saving {
                 CallResult::Failed,
                 format!("the message could not be recorded: {why}"),
             ),
-            (Step::Syncing { until }, Seen::Due) if cx.is_due(*until) => self.ended(
-                cx,
-                CallResult::Failed,
-                "the recording was not synced in time; its spool is kept".into(),
-            ),
+            (Step::Syncing { until }, Seen::Due) if cx.is_due(*until) => {
+                // It may become a message yet.
+                cx.leave_place();
+                let what = "the recording was not synced in time; its spool is kept";
+                self.ended(cx, CallResult::Failed, what.into())
+            }
             (Step::Depositing { duration_ms }, Seen::Store(StoreReply::Deposited { message_id })) => {
                 let what = format!(
                     "the caller left a message of {}, {}",
@@ -90,6 +91,8 @@ impl Saving {
             let what = format!("the caller left only {}, too short to keep", seconds(duration_ms));
             return self.ended(cx, CallResult::TooShort, what);
         }
+        // Kept, too, when that fails: it is tried again.
+        cx.leave_place();
         cx.store(StoreAction::Deposit { message_id });
         Phase::Saving(Saving {
             step: Step::Depositing { duration_ms },

@@ -6,6 +6,11 @@ use thiserror::Error;
 /// The clip played before a recording. Ours: no subscriber names it and no list shows it.
 pub const BEEP_CLIP: &str = "beep";
 
+/// The notice that a mailbox is full, where somebody has added one of their own: a clip like others.
+pub const FULL_CLIP: &str = "full";
+/// The notice otherwise. Ours, like the beep; nobody can add a clip of this name.
+pub const BUILT_IN_FULL_CLIP: &str = ".full";
+
 /// Longest clip name, bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -140,6 +145,11 @@ pub struct ClipInfo {
 }
 
 impl ClipInfo {
+    /// Built in: no subscriber names it and no list shows it.
+    pub fn is_built_in(&self) -> bool {
+        [BEEP_CLIP, BUILT_IN_FULL_CLIP].contains(&self.name.as_str())
+    }
+
     /// What a clip that is added today has and this one lacks: it was prepared by an older version. Sound is missing only where there
     /// is any, single NAL units never, since not every encoder makes them.
     pub fn missing(&self) -> Vec<RenditionProfile> {

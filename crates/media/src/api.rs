@@ -127,6 +127,8 @@ pub enum Command {
         manifest_json: Vec<u8>,
         /// `RecordingStopped` after this long, milliseconds.
         longest_ms: u64,
+        /// `RecordingStopped` after this much of the spool, bytes; `None`: only at what no recording may pass.
+        longest_bytes: Option<u64>,
         /// `RecordingStopped` after this much silence, milliseconds; `None`: never (video).
         silence_ms: Option<u64>,
     },
@@ -168,7 +170,7 @@ pub enum SwitchTo {
 /// Why a recorder ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingStop {
-    /// The longest length was reached, or more bytes than the longest recording may have.
+    /// The longest length was reached, or more bytes than it may have.
     Longest,
     /// A sent no RTP for `rtp_gone_ms`.
     RtpGone,

@@ -183,6 +183,7 @@ impl Call {
             path: PathBuf::from("spool"),
             manifest_json: b"{}".to_vec(),
             longest_ms: 60_000,
+            longest_bytes: None,
             silence_ms: (first >> 4 & 1 == 1).then_some(2_000),
         });
         call

@@ -60,6 +60,8 @@ pub enum CallResult {
     Greeted,
     /// A recording shorter than the shortest message was dropped.
     TooShort,
+    /// The mailbox had no room for a message, and the caller was told so.
+    MailboxFull,
     /// A hung up before B was invited.
     AbandonedWhileHeld,
     /// A hung up after B was invited, before an answer.
@@ -78,6 +80,7 @@ impl CallResult {
             CallResult::Message => "message",
             CallResult::Greeted => "greeted",
             CallResult::TooShort => "too_short",
+            CallResult::MailboxFull => "mailbox_full",
             CallResult::AbandonedWhileHeld => "abandoned_while_held",
             CallResult::Abandoned => "abandoned",
             CallResult::Rejected => "rejected",

@@ -19,6 +19,8 @@ pub struct Found {
     pub greeting: Option<ClipInfo>,
     /// The beep, when it has been prepared.
     pub beep: Option<ClipInfo>,
+    /// The notice that the mailbox is full: somebody's own, else the built-in one when it has been prepared.
+    pub full: Option<ClipInfo>,
 }
 
 impl Store {
@@ -35,11 +37,16 @@ impl Store {
             let clip = named(&subscriber.clip)?;
             let greeting = named(&subscriber.greeting)?;
             let beep = clips::by_name(db, segue_mailbox::BEEP_CLIP)?;
+            let full = match clips::by_name(db, segue_mailbox::FULL_CLIP)? {
+                None => clips::by_name(db, segue_mailbox::BUILT_IN_FULL_CLIP)?,
+                own => own,
+            };
             Ok(Some(Found {
                 subscriber,
                 clip,
                 greeting,
                 beep,
+                full,
             }))
         })
     }

@@ -55,6 +55,7 @@ pub fn playing_time(source: Source) -> Time {
         Source::Clip => 5 * S,
         Source::Greeting => 3 * S,
         Source::Beep => 400 * MS,
+        Source::Notice => 4 * S,
         Source::Callee => Time::MAX,
     }
 }

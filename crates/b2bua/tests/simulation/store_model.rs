@@ -1,9 +1,9 @@
 //! The store as calls see it, with a ledger of what it was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use segue_call::{Lookup, StoreReply};
-use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule};
 use segue_policy::{Plan, Profile, Subscriber};
 
 use crate::dice::{Dice, MS, S, Time};
@@ -17,8 +17,18 @@ pub struct StoreScript {
     pub clip_exists: bool,
     pub greeting_exists: bool,
     pub beep_exists: bool,
+    /// What it says when asked for a place, and how long it takes for that.
+    pub place: Room,
+    pub place_takes: Time,
     pub deposit_takes: Time,
     pub deposit_fails: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    Some { longest_ms: u64 },
+    None,
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,8 @@ impl StoreScript {
             clip_exists: true,
             greeting_exists: true,
             beep_exists: true,
+            place: Room::Some { longest_ms: 180_000 },
+            place_takes: 5 * MS,
             deposit_takes: 200 * MS,
             deposit_fails: false,
         }
@@ -67,8 +79,35 @@ impl StoreScript {
             clip_exists: !dice.chance(4),
             greeting_exists: !dice.chance(4),
             beep_exists: !dice.chance(4),
+            place: dice.weigh(&[
+                (70, Room::Some { longest_ms: 180_000 }),
+                (12, Room::Some { longest_ms: 1_500 }),
+                (12, Room::None),
+                (6, Room::Unknown),
+            ]),
+            place_takes: if dice.chance(10) {
+                dice.between(0, 8 * S)
+            } else {
+                dice.between(0, 50 * MS)
+            },
             deposit_takes: dice.between(5 * MS, 4 * S),
             deposit_fails: dice.chance(8),
+        }
+    }
+
+    /// The reply to whoever asks for a place.
+    pub fn place(&self, mailbox: String, message_id: String) -> StoreReply {
+        match self.place {
+            Room::Some { longest_ms } => StoreReply::Reserved {
+                mailbox,
+                message_id,
+                longest_ms,
+                longest_bytes: None,
+            },
+            Room::None => StoreReply::MailboxFull { rule: Rule::UnheardMax },
+            Room::Unknown => StoreReply::ReserveFailed {
+                why: "the disk is gone".into(),
+            },
         }
     }
 
@@ -88,6 +127,7 @@ impl StoreScript {
                     clip: info(1, &plan.clip, self.clip_exists),
                     greeting: info(2, &plan.greeting, self.greeting_exists),
                     beep: info(3, &Some("beep".into()), self.beep_exists),
+                    full: info(4, &Some("full".into()), self.beep_exists),
                     plan,
                 }))
             }
@@ -122,6 +162,33 @@ pub enum Kept {
     Deposited,
     Refused,
     Discarded,
+}
+
+/// The places that are held, by message; and those that were given back or became messages.
+#[derive(Default)]
+pub struct Places {
+    pub held: BTreeSet<String>,
+    gone: BTreeSet<String>,
+}
+
+impl Places {
+    pub fn reserved(&mut self, message_id: &str) {
+        assert!(
+            !self.gone.contains(message_id),
+            "a place was given back before it was given"
+        );
+        assert!(self.held.insert(message_id.to_owned()), "a place was asked for twice");
+    }
+
+    pub fn released(&mut self, message_id: &str) {
+        assert!(self.held.remove(message_id), "a place was given back that nobody holds");
+        self.gone.insert(message_id.to_owned());
+    }
+
+    /// A message takes its place, if it has one.
+    pub fn deposited(&mut self, message_id: &str) {
+        self.held.remove(message_id);
+    }
 }
 
 /// Every recording that was synced, and what became of it.

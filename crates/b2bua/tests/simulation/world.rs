@@ -25,7 +25,7 @@ use crate::{
     media_model::{Fires, MediaModel},
     network::Network,
     phone::{Phone, X},
-    store_model::{Kept, Ledger},
+    store_model::{Kept, Ledger, Places},
     wire::{self, Msg},
 };
 
@@ -119,6 +119,7 @@ pub struct World {
     pub callees: Vec<Callee>,
     pub media: MediaModel,
     pub ledger: Ledger,
+    pub places: Places,
     pub log: Vec<Entry>,
     /// The recording of each call.
     pub recordings: BTreeMap<usize, String>,
@@ -185,6 +186,7 @@ impl World {
             callees,
             media: MediaModel::new(Dice::new(seed, 1)),
             ledger: Ledger::default(),
+            places: Places::default(),
             log: Vec::new(),
             recordings: BTreeMap::new(),
             last_told_at: 0,
@@ -288,6 +290,7 @@ impl World {
                 ShardOutput::Transmit(transmit) => self.transmit(transmit),
                 ShardOutput::Media(key, action) => self.perform(key, action),
                 ShardOutput::Store(key, action, _) => self.store(key, action),
+                ShardOutput::Release { message_id, .. } => self.places.released(&message_id),
                 ShardOutput::Resolve(_, place) => panic!("all callees have addresses: {place:?}"),
                 ShardOutput::Refused(refusal) => self.note(Seen::Refused {
                     source: refusal.source,
@@ -459,7 +462,11 @@ impl World {
                 self.shard.handle_media(now, key, event);
             }
             Pending::Store(key, reply) => {
+                if let StoreReply::Reserved { message_id, .. } = &reply {
+                    self.places.reserved(message_id);
+                }
                 if let StoreReply::Deposited { message_id } = &reply {
+                    self.places.deposited(message_id);
                     self.ledger.goes(message_id, Kept::Depositing, Kept::Deposited);
                 }
                 if let Some(call) = self.keys.get(&key).copied() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction};
+use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction, StoreReply};
 use segue_records::CallRecord;
 use segue_sip_wire::Uri;
 
@@ -30,6 +30,23 @@ pub enum Recorder {
     Synced,
 }
 
+/// The place for A's message, as the store knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    NotAsked,
+    Asked,
+    Held {
+        longest_ms: u64,
+        longest_bytes: Option<u64>,
+    },
+    Full,
+    /// The store could not say.
+    Unknown,
+    Released,
+    /// A deposit has it.
+    Deposited,
+}
+
 #[derive(Debug)]
 pub struct Reference {
     pub a: Leg,
@@ -51,6 +68,9 @@ pub struct Reference {
     pub looking_up: bool,
     pub depositing: bool,
     pub deposited: bool,
+    pub place: Place,
+    /// When the store was asked for a place, and what it is for.
+    reserved_for: Option<(String, String)>,
     /// Legs whose peer waits for an answer to its offer.
     pub owed: Vec<LegId>,
     /// Legs that have an offer of ours.
@@ -89,6 +109,8 @@ impl Reference {
             looking_up: false,
             depositing: false,
             deposited: false,
+            place: Place::NotAsked,
+            reserved_for: None,
             owed: Vec::new(),
             ours: Vec::new(),
             delayed,
@@ -103,6 +125,26 @@ impl Reference {
             lookups: 0,
             endings: BTreeMap::new(),
         }
+    }
+
+    /// What is asked for and has no reply yet: mailbox and message.
+    pub fn asked_for_place(&self) -> Option<(String, String)> {
+        self.reserved_for.clone().filter(|_| self.place == Place::Asked)
+    }
+
+    pub fn place_replied(&mut self, reply: &StoreReply) {
+        self.place = match reply {
+            StoreReply::Reserved {
+                longest_ms,
+                longest_bytes,
+                ..
+            } => Place::Held {
+                longest_ms: *longest_ms,
+                longest_bytes: *longest_bytes,
+            },
+            StoreReply::MailboxFull { .. } => Place::Full,
+            _ => Place::Unknown,
+        };
     }
 
     pub fn leg(&self, leg: LegId) -> Leg {
@@ -260,7 +302,30 @@ impl Reference {
                 assert_eq!(self.lookups, 1, "one lookup");
                 self.looking_up = true;
             }
+            Output::Store(StoreAction::Reserve {
+                message_id, mailbox, ..
+            }) => {
+                assert_eq!(self.place, Place::NotAsked, "one place a call");
+                assert!(self.configured.contains(&A) && self.recorder == Recorder::Off);
+                self.place = Place::Asked;
+                self.reserved_for = Some((mailbox.clone(), message_id.clone()));
+            }
+            Output::Store(StoreAction::Release { mailbox, message_id }) => {
+                assert!(matches!(self.place, Place::Held { .. }), "released in {:?}", self.place);
+                assert_eq!(self.reserved_for, Some((mailbox.clone(), message_id.clone())));
+                self.place = Place::Released;
+            }
             Output::Store(StoreAction::Deposit { .. } | StoreAction::Discard { .. }) => {
+                let (id, deposits) = match output {
+                    Output::Store(StoreAction::Deposit { message_id }) => (message_id, true),
+                    Output::Store(StoreAction::Discard { message_id }) => (message_id, false),
+                    _ => unreachable!(),
+                };
+                let asked = self.reserved_for.as_ref().map(|(_, id)| id);
+                assert_eq!(asked, Some(id), "the place is that of the message");
+                if deposits && matches!(self.place, Place::Held { .. }) {
+                    self.place = Place::Deposited;
+                }
                 assert_eq!(
                     self.recorder,
                     Recorder::Synced,
@@ -281,6 +346,12 @@ impl Reference {
                     "media is closed"
                 );
                 assert!(!self.depositing, "saving is done");
+                // What was never synced may become a message yet.
+                let may_come = self.recorder == Recorder::Stopping;
+                assert!(
+                    may_come || !matches!(self.place, Place::Held { .. }),
+                    "a place is held for nobody"
+                );
                 assert_eq!(
                     self.endings.len(),
                     1 + self.b.len(),
@@ -433,7 +504,24 @@ impl Reference {
                 self.first_packet_owed = false;
             }
             MediaAction::TellKey { leg, .. } => assert!(self.bridged && self.ports.contains(leg)),
-            MediaAction::Record { .. } => {
+            MediaAction::Record {
+                longest_ms,
+                longest_bytes,
+                ..
+            } => {
+                match self.place {
+                    Place::Held {
+                        longest_ms: ms,
+                        longest_bytes: bytes,
+                    } => {
+                        assert!(*longest_ms <= ms, "longer than there is room for");
+                        assert_eq!(*longest_bytes, bytes);
+                    }
+                    Place::Asked | Place::Unknown => {}
+                    // Said too late: the beep had begun.
+                    Place::Full => {}
+                    place => panic!("recorded with a place {place:?}"),
+                }
                 assert_eq!(self.recorder, Recorder::Off);
                 assert!(matches!(self.a, Leg::Answered | Leg::Up), "recorded without an answer");
                 self.recorder = Recorder::Running;

@@ -10,7 +10,7 @@ use segue_call::{
     Call, CallConfig, Contact, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source,
     StoreReply,
 };
-use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, StopCause};
+use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Kind;
@@ -96,6 +96,7 @@ impl World {
             clip: (!chance(3)).then(|| clip(1, 10_000)),
             greeting: (!chance(3)).then(|| clip(2, 4_000)),
             beep: (!chance(4)).then(|| clip(3, 500)),
+            full: (!chance(4)).then(|| clip(4, 3_000)),
         };
         let lookup = if chance(30) {
             StoreReply::NotFound
@@ -407,6 +408,22 @@ impl World {
             let reply = self.lookup.clone();
             return self.input(Input::Store(reply));
         }
+        if self.chance(2)
+            && let Some((mailbox, message_id)) = self.reference.asked_for_place()
+        {
+            let reply = match self.below(6) {
+                0 => StoreReply::MailboxFull { rule: Rule::UnheardMax },
+                1 => StoreReply::ReserveFailed { why: "locked".into() },
+                n => StoreReply::Reserved {
+                    mailbox,
+                    message_id,
+                    longest_ms: [5_000, 1_000_000][n % 2],
+                    longest_bytes: (n > 3).then_some(50_000),
+                },
+            };
+            self.reference.place_replied(&reply);
+            return self.input(Input::Store(reply));
+        }
         if let Some(leg) = self.reference.opening.pop() {
             if self.chance(30) {
                 return self.input(Input::Media(MediaEvent::OpenFailed {
@@ -553,6 +570,9 @@ impl World {
                 self.input(Input::Store(StoreReply::DepositFailed {
                     why: "never asked".into(),
                 }));
+                if self.reference.asked_for_place().is_none() {
+                    self.input(Input::Store(StoreReply::MailboxFull { rule: Rule::MaxBytes }));
+                }
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! Stories of single calls, one behaviour a file, in virtual time and without sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // A story that goes wrong fails.
 
+mod a_full_mailbox;
 mod b_does_not_take_the_call;
 mod bridged_calls_end;
 mod changes_pass_between_the_legs;

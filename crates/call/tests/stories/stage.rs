@@ -12,7 +12,7 @@ use segue_call::{
     Call, CallConfig, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
     Output, Ports, Source, StoreAction, StoreReply,
 };
-use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
+use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile, Rule};
 use segue_policy::{Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 
@@ -56,10 +56,25 @@ pub struct Setup {
     /// The packet path never says how the recording ended.
     pub never_syncs: bool,
     pub deposit_fails: bool,
+    /// What the store says when asked for a place; by default there is one without limits.
+    pub place: PlaceReply,
+    /// And how long it takes for that; 0: it is said at once, `None`: never.
+    pub place_ms: Option<u64>,
     pub record_max_ms: u64,
     pub max_breadth: u8,
     pub is_loop: bool,
     pub own_sockets: Vec<SocketAddr>,
+}
+
+/// What the store says when asked for a place.
+#[derive(Clone)]
+pub enum PlaceReply {
+    Reserved {
+        longest_ms: u64,
+        longest_bytes: Option<u64>,
+    },
+    Full(Rule),
+    Fails,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -107,6 +122,7 @@ impl Default for Setup {
             clip: Some(clip(1, "ringback", 10_000)),
             greeting: Some(clip(2, "sorry", 4_000)),
             beep: Some(clip(3, "beep", 1_000)),
+            full: Some(clip(4, ".full", 6_000)),
         };
         Setup {
             offer: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
@@ -124,6 +140,11 @@ impl Default for Setup {
             record_fails: false,
             never_syncs: false,
             deposit_fails: false,
+            place: PlaceReply::Reserved {
+                longest_ms: u64::MAX,
+                longest_bytes: None,
+            },
+            place_ms: Some(0),
             record_max_ms: 180_000,
             max_breadth: 60,
             is_loop: false,
@@ -345,6 +366,29 @@ impl Stage {
             Output::Store(StoreAction::Lookup { .. }) => {
                 self.after(self.setup.lookup_ms, Input::Store(self.setup.lookup.clone()))
             }
+            Output::Store(StoreAction::Reserve {
+                message_id, mailbox, ..
+            }) => {
+                let reply = match self.setup.place.clone() {
+                    PlaceReply::Reserved {
+                        longest_ms,
+                        longest_bytes,
+                    } => StoreReply::Reserved {
+                        mailbox: mailbox.clone(),
+                        message_id: message_id.clone(),
+                        longest_ms,
+                        longest_bytes,
+                    },
+                    PlaceReply::Full(rule) => StoreReply::MailboxFull { rule },
+                    PlaceReply::Fails => StoreReply::ReserveFailed { why: "locked".into() },
+                };
+                match self.setup.place_ms {
+                    None => {}
+                    Some(0) => self.call.handle(Input::Store(reply), self.now()),
+                    Some(ms) => self.after(ms, Input::Store(reply)),
+                }
+            }
+            Output::Store(StoreAction::Release { .. }) => {}
             Output::Store(StoreAction::Deposit { .. }) if self.setup.deposit_fails => {
                 self.after(
                     100,
@@ -400,7 +444,7 @@ impl Stage {
                 let StoreReply::Found(lookup) = &self.setup.lookup else {
                     panic!("played without a lookup")
                 };
-                let known = [&lookup.clip, &lookup.greeting, &lookup.beep];
+                let known = [&lookup.clip, &lookup.greeting, &lookup.beep, &lookup.full];
                 let duration = known
                     .into_iter()
                     .flatten()
@@ -495,6 +539,18 @@ impl Stage {
             }
         };
         self.said.iter().filter_map(store).collect()
+    }
+
+    /// What the store was told, in short.
+    pub fn store_did(&self) -> Vec<&'static str> {
+        let words = self.stored().into_iter().map(|action| match action {
+            StoreAction::Lookup { .. } => "lookup",
+            StoreAction::Reserve { .. } => "reserve",
+            StoreAction::Release { .. } => "release",
+            StoreAction::Deposit { .. } => "deposit",
+            StoreAction::Discard { .. } => "discard",
+        });
+        words.collect()
     }
 
     pub fn phase(&self) -> segue_records::PhaseName {

@@ -20,6 +20,8 @@ pub struct Grant {
     pub longest_ms: u64,
     /// And is expected to need no more than this, bytes.
     pub bytes: u64,
+    /// Where a rule counts bytes it may need no more than that; `None`: none does.
+    pub longest_bytes: Option<u64>,
 }
 
 /// A place that an earlier caller holds and has not filled yet.
@@ -80,9 +82,11 @@ pub fn admit<'a>(
             return Err(Rule::MaxBytes);
         }
     }
+    let bytes = longest_ms.saturating_mul(ask.bytes_per_s) / 1000;
     Ok(Grant {
         longest_ms,
-        bytes: longest_ms.saturating_mul(ask.bytes_per_s) / 1000,
+        bytes,
+        longest_bytes: rules.max_bytes.map(|_| bytes),
     })
 }
 
@@ -98,6 +102,7 @@ mod tests {
     const WHOLE: Grant = Grant {
         longest_ms: 60_000,
         bytes: 60_000,
+        longest_bytes: None,
     };
 
     fn message(id: &str, conversation: &str) -> Kept {
@@ -120,6 +125,7 @@ mod tests {
             grant: Grant {
                 longest_ms,
                 bytes: longest_ms,
+                longest_bytes: None,
             },
         }
     }
@@ -156,7 +162,11 @@ mod tests {
             m.is_pinned = m.id == "b";
             m.deleted_at_ms = (m.id == "c").then_some(1);
         }
-        assert_eq!(admit(&rules, &kept, &[], "x", ASK), Ok(WHOLE));
+        let whole = Grant {
+            longest_bytes: Some(60_000),
+            ..WHOLE
+        };
+        assert_eq!(admit(&rules, &kept, &[], "x", ASK), Ok(whole));
     }
 
     #[test]
@@ -173,9 +183,14 @@ mod tests {
         let twenty = Grant {
             longest_ms: 20_000,
             bytes: 20_000,
+            longest_bytes: None,
         };
         assert_eq!(admit(&seconds(30), &kept, &[], "x", ASK), Ok(twenty));
-        assert_eq!(admit(&bytes(30_000), &kept, &[], "x", ASK), Ok(twenty));
+        let in_bytes = Grant {
+            longest_bytes: Some(20_000),
+            ..twenty
+        };
+        assert_eq!(admit(&bytes(30_000), &kept, &[], "x", ASK), Ok(in_bytes));
         assert_eq!(admit(&seconds(14), &kept, &[], "x", ASK), Err(Rule::MaxSeconds));
         assert_eq!(admit(&bytes(14_999), &kept, &[], "x", ASK), Err(Rule::MaxBytes));
         assert_eq!(

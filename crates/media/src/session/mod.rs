@@ -23,7 +23,7 @@ use crate::{
     stats::Count,
 };
 use leg::Leg;
-use recorder::Recorder;
+use recorder::{Limits, Recorder};
 use show::Show;
 
 /// The most legs of one session; more callee sides than a call rings.
@@ -136,9 +136,15 @@ impl Session {
                 path,
                 manifest_json,
                 longest_ms,
+                longest_bytes,
                 silence_ms,
             } => {
-                self.record(now, path, manifest_json, longest_ms, silence_ms, sink);
+                let limits = Limits {
+                    longest_ms,
+                    longest_bytes,
+                    silence_ms,
+                };
+                self.record(now, path, manifest_json, limits, sink);
             }
             Command::StopRecording { cause } => self.stop_recording(&cause, sink),
             Command::CloseLeg { leg } => self.close_leg(now, leg, sink),

@@ -25,6 +25,14 @@ use super::{Session, Sink, find};
 /// more than a worker can finalise. The longest message at 10 Mbit/s fits.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// What ends a recording by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub longest_ms: u64,
+    pub longest_bytes: Option<u64>,
+    pub silence_ms: Option<u64>,
+}
+
 /// One recording.
 #[derive(Debug)]
 pub struct Recorder {
@@ -37,6 +45,8 @@ pub struct Recorder {
     stopped: bool,
     /// What went to the spool.
     bytes: u64,
+    /// And what may go there.
+    bytes_max: u64,
     /// Video before the first key frame is of no use.
     video_began: bool,
     /// Asks A for key frames.
@@ -98,7 +108,7 @@ impl Recorder {
         let arrival_ns = now.saturating_duration_since(self.started).as_nanos() as u64;
         sink.spool(self.id, kind, stream, arrival_ns, bytes);
         self.bytes = self.bytes.saturating_add(bytes.len().saturating_add(HEAD_LEN) as u64);
-        if self.bytes >= BYTES_MAX {
+        if self.bytes >= self.bytes_max {
             self.stop(RecordingStop::Longest, sink);
         }
     }
@@ -155,8 +165,7 @@ impl Session {
         now: Instant,
         path: PathBuf,
         manifest_json: Vec<u8>,
-        longest_ms: u64,
-        silence_ms: Option<u64>,
+        limits: Limits,
         sink: &mut dyn Sink,
     ) {
         let opened = match self.recorder {
@@ -177,11 +186,12 @@ impl Session {
         self.recorder = Some(Recorder {
             id,
             started: now,
-            longest_at: now + Duration::from_millis(longest_ms),
-            silence: silence_ms.map(|ms| (Duration::from_millis(ms), now)),
+            longest_at: now + Duration::from_millis(limits.longest_ms),
+            silence: limits.silence_ms.map(|ms| (Duration::from_millis(ms), now)),
             ear: Ear::default(),
             stopped: false,
             bytes: 0,
+            bytes_max: limits.longest_bytes.map_or(BYTES_MAX, |bytes| bytes.min(BYTES_MAX)),
             video_began: false,
             asker,
             first: None,

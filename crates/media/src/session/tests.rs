@@ -352,6 +352,7 @@ fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: None,
     });
     scene.pass(2_500);
@@ -410,6 +411,7 @@ fn no_datagram_stops_a_session() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: Some(30_000),
     });
     for _ in 0..20_000 {

@@ -18,6 +18,7 @@ fn record(path: &Path, longest_ms: u64, silence_ms: Option<u64>) -> Command {
         path: path.to_owned(),
         manifest_json: MANIFEST.to_vec(),
         longest_ms,
+        longest_bytes: None,
         silence_ms,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::{WorkerCommand, WorkerPool, clips};
-use segue_mailbox::{BEEP_CLIP, ClipInfo, RenditionProfile};
+use segue_mailbox::{ClipInfo, RenditionProfile};
 use segue_policy::Subscriber;
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let clips = store.clips()?;
             let rows = clips
                 .iter()
-                .filter(|c| c.name != BEEP_CLIP)
+                .filter(|c| !c.is_built_in())
                 .map(|c| row(c, &users(c, &subscribers)))
                 .collect();
             let columns = ["NAME", "LENGTH", "RENDITIONS", "BYTES", "USED BY", "MISSING"];

@@ -258,7 +258,7 @@ fn clips(config: &Config) -> Check {
         Ok(clips) => clips,
         Err(error) => return Check::failed(NAME, error.into()),
     };
-    let own = || clips.iter().filter(|c| c.name != segue_mailbox::BEEP_CLIP);
+    let own = || clips.iter().filter(|c| !c.is_built_in());
     let old: Vec<&str> = own()
         .filter(|c| !c.missing().is_empty())
         .map(|c| c.name.as_str())

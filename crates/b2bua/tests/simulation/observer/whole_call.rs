@@ -122,6 +122,17 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// The message that a place was asked for.
+    fn place(&self) -> Option<String> {
+        self.entries.iter().find_map(|e| match &e.what {
+            Seen::Store {
+                action: StoreAction::Reserve { message_id, .. },
+                ..
+            } => Some(message_id.clone()),
+            _ => None,
+        })
+    }
+
     /// What is written down is what was seen.
     pub(super) fn record(&self, record: &CallRecord, marks: &mut Marks) -> Result<(), String> {
         let (status, _) = self.outcome()?;
@@ -144,6 +155,13 @@ impl<'a> View<'a> {
             "message {:?} is {kept:?}",
             record.message_id
         );
+        // One that is not deposited yet is tried again: its place waits for it. What was not synced may come late.
+        let to_come = matches!(kept, Some(Kept::Refused)) || recorded.is_some() && kept.is_none();
+        let place = self.place().filter(|id| self.world.places.held.contains(id));
+        hold!(place.is_none() || to_come, "the place {place:?} is held for nobody");
+        if place.is_some() {
+            marks.insert("a place kept for a message to come".into());
+        }
         hold!(
             (result == CallResult::Message) == (kept == Some(Kept::Deposited)),
             "{result:?}, and the recording is {kept:?}"
@@ -200,6 +218,14 @@ impl<'a> View<'a> {
             CallResult::Rejected => {
                 hold!((400..700).contains(&status), "rejected with {status}");
                 marks.insert(format!("rejected {status}"));
+            }
+            CallResult::MailboxFull => {
+                hold!(recorded.is_none(), "recorded into a full mailbox");
+                hold!(
+                    status == 200 || status == 480 || status == 487,
+                    "a full mailbox ended with {status}"
+                );
+                marks.insert(format!("mailbox full {status}"));
             }
             CallResult::Greeted | CallResult::Message | CallResult::TooShort | CallResult::Failed => {}
         }
@@ -273,7 +299,7 @@ impl<'a> View<'a> {
         if let Some(status) = word.and_then(|s| s.msg.status()).filter(|s| *s >= 300 && !cancelled)
             && matches!(
                 record.result,
-                CallResult::Greeted | CallResult::Message | CallResult::TooShort
+                CallResult::Greeted | CallResult::Message | CallResult::TooShort | CallResult::MailboxFull
             )
         {
             hold!(

@@ -80,6 +80,13 @@ impl World {
                 let reply = script.reply(&user, vec![target], &self.setup.profile);
                 self.later(self.now + script.lookup_takes, Pending::Store(key, reply));
             }
+            StoreAction::Reserve {
+                mailbox, message_id, ..
+            } => {
+                let reply = script.place(mailbox, message_id);
+                self.later(self.now + script.place_takes, Pending::Store(key, reply));
+            }
+            StoreAction::Release { message_id, .. } => self.places.released(&message_id),
             StoreAction::Deposit { message_id } => {
                 self.ledger.goes(&message_id, Kept::Synced, Kept::Depositing);
                 let at = self.now + script.deposit_takes;

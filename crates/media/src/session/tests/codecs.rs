@@ -153,6 +153,7 @@ fn silence_in_opus_and_g722_ends_a_voice_message() {
             path: PathBuf::from("x"),
             manifest_json: Vec::new(),
             longest_ms: 60_000,
+            longest_bytes: None,
             silence_ms: Some(2_000),
         });
         let stopped = Event::RecordingStopped {

@@ -9,6 +9,7 @@ fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: None,
     });
     scene.rtp(A, Kind::Video, &[0x65]);
@@ -35,6 +36,7 @@ fn nothing_is_recorded_beyond_the_longest() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 500,
+        longest_bytes: None,
         silence_ms: None,
     });
     scene.rtp(A, Kind::Audio, &[0; 160]);
@@ -50,12 +52,36 @@ fn nothing_is_recorded_beyond_the_longest() {
 }
 
 #[test]
+fn a_recording_takes_no_more_room_than_there_is() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        longest_bytes: Some(10_000),
+        silence_ms: None,
+    });
+    let mut picture = vec![0; 1_200];
+    picture[0] = 0x65;
+    for _ in 0..20 {
+        scene.rtp(A, Kind::Video, &picture);
+    }
+    assert_eq!(
+        scene.memory.spooled, 9,
+        "with their headers eight are not yet 10,000 bytes, nine are"
+    );
+    let cause = RecordingStop::Longest;
+    assert_eq!(scene.memory.events, [Event::RecordingStopped { cause }]);
+}
+
+#[test]
 fn a_flood_ends_its_recording_before_it_fills_the_disk() {
     let mut scene = Scene::new();
     scene.say(Command::Record {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: None,
     });
     let mut large = vec![0; 60_000];
@@ -80,6 +106,7 @@ fn a_session_closed_while_recording_ends_the_recording() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: None,
     });
     scene.say(Command::Close);
@@ -101,6 +128,7 @@ fn a_recording_begins_with_what_is_known_of_the_callers_clocks() {
         path: PathBuf::from("m"),
         manifest_json: Vec::new(),
         longest_ms: 60_000,
+        longest_bytes: None,
         silence_ms: None,
     });
     assert_eq!(scene.memory.spooled, 1);
