@@ -13,6 +13,15 @@ pub struct Movie {
     pub sound: Sound,
 }
 
+/// A mark in time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mark {
+    /// How much later the picture turns than the tone, milliseconds; negative: earlier.
+    pub apart_ms: f64,
+    /// How long the picture before had stood: long where pictures are missing.
+    pub stood_ms: f64,
+}
+
 impl Movie {
     /// Decodes all of a file; panics when a decoder complains.
     pub fn decode(path: &Path) -> Movie {
@@ -82,11 +91,16 @@ impl Movie {
     /// How much later than the tone `hz` the picture turns to `colour`, for each time both do, milliseconds; negative:
     /// earlier. Times further apart than 500 ms are no pair.
     pub fn picture_after_sound_ms(&self, colour: Colour, hz: u32) -> Vec<f64> {
+        self.marks(colour, hz).into_iter().map(|mark| mark.apart_ms).collect()
+    }
+
+    /// The times when the tone turns to `hz` and the picture to `colour`, as [`Movie::picture_after_sound_ms`] pairs them.
+    pub fn marks(&self, colour: Colour, hz: u32) -> Vec<Mark> {
         let seen = self
             .frames
             .windows(2)
             .filter(|pair| pair[0].1 != colour && pair[1].1 == colour)
-            .map(|pair| pair[1].0);
+            .map(|pair| (pair[1].0, pair[1].0 - pair[0].0));
         let mut heard = Vec::new();
         let mut before = None;
         for at_ms in (0..self.sound.duration_ms().saturating_sub(20)).step_by(2) {
@@ -99,12 +113,12 @@ impl Movie {
                 before = now;
             }
         }
-        seen.filter_map(|seen| {
-            let apart = heard
+        seen.filter_map(|(seen, stood_ms)| {
+            let apart_ms = heard
                 .iter()
                 .map(|heard| seen - heard)
                 .min_by(|a, b| a.abs().total_cmp(&b.abs()))?;
-            (apart.abs() < 500.0).then_some(apart)
+            (apart_ms.abs() < 500.0).then_some(Mark { apart_ms, stood_ms })
         })
         .collect()
     }

@@ -302,13 +302,27 @@ impl Phone {
 
     /// Changes its tone.
     pub fn sound(&mut self, hz: u32) {
+        let path = self.tone(hz);
+        self.control.send("ausrc", &format!("aufile,{}", path.display()));
+    }
+
+    /// Leaves a mark in time: picture and tone change at one moment.
+    pub fn mark(&mut self, colour: Colour, hz: u32) {
+        // The file first: making it takes a while.
+        self.tone(hz);
+        self.show(colour);
+        self.sound(hz);
+    }
+
+    /// The file with a tone.
+    fn tone(&self, hz: u32) -> PathBuf {
         let path = self.folder.join(wav_name(hz));
         if !path.exists() {
             Sound::tone_at_rate(self.codecs.microphone_rate(), hz, TONE_MS)
                 .write_wav(&path)
                 .expect("a tone");
         }
-        self.control.send("ausrc", &format!("aufile,{}", path.display()));
+        path
     }
 
     /// The colour it sees now; `None` when no picture comes.

@@ -35,6 +35,7 @@ pub struct Road {
 struct Counts {
     carried: AtomicU64,
     lost: AtomicU64,
+    key_frames_asked: AtomicU64,
 }
 
 impl Road {
@@ -78,6 +79,11 @@ impl Road {
     /// Media datagrams that were sent on, and those that were lost.
     pub fn counts(&self) -> (u64, u64) {
         (self.counts.carried.load(Relaxed), self.counts.lost.load(Relaxed))
+    }
+
+    /// How often Segue asked the party for a key frame, whether it arrived or not.
+    pub fn key_frames_asked(&self) -> u64 {
+        self.counts.key_frames_asked.load(Relaxed)
     }
 }
 
@@ -124,6 +130,9 @@ impl Traffic {
         }
         while let Some((length, _)) = receive(&self.far, &mut bytes) {
             let message = self.with_ports(&bytes[..length], false);
+            if String::from_utf8_lossy(&message).contains("picture_fast_update") {
+                self.counts.key_frames_asked.fetch_add(1, Relaxed);
+            }
             if let Some(party) = self.party {
                 let _ = self.near.send_to(&message, party);
             }
@@ -134,6 +143,9 @@ impl Traffic {
                 let lane = &self.lanes[index];
                 let socket = if to_segue { &lane.near } else { &lane.far };
                 while let Some((length, _)) = receive(socket, &mut bytes) {
+                    if !to_segue && asks_for_key_frame(&bytes[..length]) {
+                        self.counts.key_frames_asked.fetch_add(1, Relaxed);
+                    }
                     let before = self.number;
                     for after in self.impairer.arrivals() {
                         self.number += 1;
@@ -235,6 +247,22 @@ fn port_in(line: &str) -> Option<u16> {
     Some(port)
 }
 
+/// Whether a compound of RTCP has a PLI or a FIR (RFC 4585 §6.1, RFC 5104 §4.3.1).
+fn asks_for_key_frame(mut datagram: &[u8]) -> bool {
+    while let [first, packet_type, high, low, ..] = *datagram {
+        // RTP has other types there.
+        if first >> 6 != 2 || !(192..=223).contains(&packet_type) {
+            return false;
+        }
+        if packet_type == 206 && matches!(first & 0x1f, 1 | 4) {
+            return true;
+        }
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        datagram = datagram.get(length..).unwrap_or_default();
+    }
+    false
+}
+
 fn receive(socket: &UdpSocket, bytes: &mut [u8]) -> Option<(usize, SocketAddr)> {
     loop {
         match socket.recv_from(bytes) {
@@ -295,6 +323,15 @@ mod tests {
 
     fn audio(text: &str) -> u16 {
         text.lines().find_map(port_in).expect("an m-line")
+    }
+
+    #[test]
+    fn a_pli_behind_a_report_is_seen() {
+        let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+        let pli = [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
+        assert!(asks_for_key_frame(&[&report[..], &pli[..]].concat()));
+        assert!(!asks_for_key_frame(&report));
+        assert!(!asks_for_key_frame(&[0x80, 97, 0, 1, 0, 0, 0, 1]), "RTP");
     }
 
     #[test]

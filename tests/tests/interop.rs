@@ -74,11 +74,9 @@ impl House {
     fn leave_marks(&mut self) {
         std::thread::sleep(Duration::from_millis(1500));
         for _ in 0..4 {
-            self.a.show(Colour::White);
-            self.a.sound(MARK_HZ);
+            self.a.mark(Colour::White, MARK_HZ);
             std::thread::sleep(Duration::from_millis(700));
-            self.a.show(Colour::Red);
-            self.a.sound(A.tone_hz);
+            self.a.mark(Colour::Red, A.tone_hz);
             std::thread::sleep(Duration::from_millis(700));
         }
         self.a.hang_up();

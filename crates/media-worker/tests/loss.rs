@@ -13,7 +13,7 @@ use segue_media::cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME};
 use segue_media::worker::Outcome;
 use segue_tests::browser;
 use segue_tests::impair::{Impairer, Impairment, POOR};
-use segue_tests::movie::Movie;
+use segue_tests::movie::{self, Movie};
 use segue_tests::picture::Colour;
 
 const SECONDS: u32 = 8;
@@ -121,19 +121,39 @@ fn behind(how: Impairment, seed: u64, sent: Vec<Sent>) -> Vec<Sent> {
     arrived
 }
 
+/// What a caller sends.
+#[derive(Clone, Copy)]
+struct Codecs {
+    sound: &'static str,
+    picture: &'static str,
+}
+
+const USUAL: Codecs = Codecs {
+    sound: "PCMU",
+    picture: "H264",
+};
+
 /// Sound and picture with their reports, each behind the same bad network.
-fn recorded(how: Impairment, seed: u64, picture: &Cache) -> (tempfile::TempDir, PathBuf) {
-    let sound = cache(prepared(), "pcmu");
+fn recorded(how: Impairment, seed: u64, codecs: Codecs, picture: &Cache) -> (tempfile::TempDir, PathBuf) {
+    let sound = cache(prepared(), &codecs.sound.to_lowercase());
     let of = |n: u64, sent| behind(how, seed * 10 + n, sent);
+    let pictures = match codecs.picture {
+        "VP8" => vp8_packets(picture, VIDEO),
+        _ => packets(picture, VIDEO),
+    };
     let sent = [
         of(0, packets(&sound, AUDIO)),
-        of(1, packets(picture, VIDEO)),
+        of(1, pictures),
         of(2, reports(&sound, AUDIO)),
         of(3, reports(picture, VIDEO)),
     ];
+    let mut manifest = manifest(Kind::Video, None);
+    manifest.streams[0].encoding = codecs.sound.to_owned();
+    manifest.streams[0].clock_rate = sound.clock_rate;
+    manifest.streams[1].encoding = codecs.picture.to_owned();
     let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("a.spool");
-    write_spool(&spool, Kind::Video, None, sent.concat());
+    std::fs::write(&spool, spool_of(&manifest, sent.concat(), None)).unwrap();
     let Outcome::Recording {
         file,
         has_video,
@@ -154,10 +174,10 @@ fn recorded(how: Impairment, seed: u64, picture: &Cache) -> (tempfile::TempDir, 
 
 /// How far picture and sound of each mark are apart, over all seeds.
 #[track_caller]
-fn assert_in_step(how: Impairment, picture: &Cache, seen_min: f64) {
+fn assert_in_step(how: Impairment, codecs: Codecs, picture: &Cache, seen_min: f64) {
     let mut apart = Vec::new();
     for seed in SEEDS {
-        let (_folder, file) = recorded(how, seed, picture);
+        let (_folder, file) = recorded(how, seed, codecs, picture);
         // Panics when a decoder complains of anything.
         let movie = Movie::decode(&file);
         assert!(
@@ -183,7 +203,22 @@ fn assert_in_step(how: Impairment, picture: &Cache, seen_min: f64) {
 
 #[test]
 fn two_percent_of_loss_and_reordering_leave_whole_messages_in_step() {
-    assert_in_step(POOR, &cache(prepared(), "h264-360-1"), 0.6);
+    assert_in_step(POOR, USUAL, &cache(prepared(), "h264-360-1"), 0.6);
+}
+
+#[test]
+fn vp8_with_opus_and_with_g722_stay_in_step_too_and_are_sought_in() {
+    let picture = cache(prepared(), "vp8-360");
+    for sound in ["opus", "G722"] {
+        let codecs = Codecs { sound, picture: "VP8" };
+        assert_in_step(POOR, codecs, &picture, 0.6);
+    }
+    let codecs = Codecs {
+        sound: "opus",
+        picture: "VP8",
+    };
+    let (_folder, file) = recorded(POOR, 7, codecs, &picture);
+    movie::expect_seeks(&file, &[1.45, 3.61, 6.5]);
 }
 
 #[test]
@@ -193,13 +228,13 @@ fn five_percent_of_loss_does_not_part_picture_and_sound_either() {
         held_back: 0.1,
         ..POOR
     };
-    assert_in_step(how, &cache(prepared(), "h264-360-1"), 0.4);
+    assert_in_step(how, USUAL, &cache(prepared(), "h264-360-1"), 0.4);
 }
 
 #[test]
 fn the_picture_of_a_sender_that_ignores_every_request_goes_on_smeared_and_decodes() {
     for seed in SEEDS {
-        let (_folder, file) = recorded(POOR, seed, without_key_frames());
+        let (_folder, file) = recorded(POOR, seed, USUAL, without_key_frames());
         let movie = Movie::decode(&file);
         let moves = movie.frames.len() as u32 * 100 / (25 * SECONDS);
         assert!(moves >= 75, "seed {seed}: {moves} % of the pictures");
@@ -215,7 +250,7 @@ fn the_picture_of_a_sender_that_ignores_every_request_goes_on_smeared_and_decode
 #[test]
 fn a_browser_plays_a_message_that_came_over_a_bad_network() {
     for picture in [&cache(prepared(), "h264-360-1"), without_key_frames()] {
-        let (folder, file) = recorded(POOR, 7, picture);
+        let (folder, file) = recorded(POOR, 7, USUAL, picture);
         let played = browser::play(&file, 6.0, &folder.path().join("shot.png"));
         assert!(played.error.is_empty() && played.current_time >= 6.0, "{played:?}");
     }

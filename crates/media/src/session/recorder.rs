@@ -47,7 +47,7 @@ pub struct Recorder {
     bytes: u64,
     /// And what may go there.
     bytes_max: u64,
-    /// Video before the first key frame is of no use.
+    /// A key frame has begun. What comes before is recorded too: the rest of a key frame may overtake its beginning.
     video_began: bool,
     /// Asks A for key frames.
     pub asker: Asker,
@@ -85,9 +85,6 @@ impl Recorder {
                 } else if !self.video_began || placed.lost || placed.arrival == Arrival::Restarted {
                     // One lost packet spoils the picture until the next key frame.
                     self.asker.start(now);
-                }
-                if !self.video_began {
-                    return;
                 }
             }
         }

@@ -30,6 +30,28 @@ fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
 }
 
 #[test]
+fn the_rest_of_a_key_frame_that_overtakes_its_beginning_is_recorded() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        longest_bytes: None,
+        silence_ms: None,
+    });
+    // FU-A of an IDR picture: its end, then its beginning, then a picture that refers to it.
+    scene.sequence += 1;
+    scene.rtp(A, Kind::Video, &[0x7c, 0x45]);
+    scene.sequence -= 2;
+    scene.rtp(A, Kind::Video, &[0x7c, 0x85]);
+    scene.sequence += 1;
+    scene.rtp(A, Kind::Video, &[0x41]);
+    scene.pass(300);
+    assert_eq!(scene.memory.spooled, 3);
+    assert_eq!(scene.requests(A), [0], "the key frame is whole");
+}
+
+#[test]
 fn nothing_is_recorded_beyond_the_longest() {
     let mut scene = Scene::new();
     scene.say(Command::Record {
