@@ -80,6 +80,8 @@ const HELD: &[&str] = &["--clip", "clip", "--hold", "1s"];
 const HELD_IN_ORDER: &[&str] = &["--clip", "clip", "--hold", "1s", "--ring", "in-order"];
 /// Nothing of the clip can be played: no hold.
 const NOT_HELD: &[&str] = &["--clip", "clip", "--hold", "3s"];
+/// The clip plays on to its end, for a caller who presses `*`.
+const PROLONGED: &[&str] = &["--clip", "clip", "--hold", "1500ms"];
 const HELD_LONG: &[&str] = &["--clip", "clip", "--hold", "20s"];
 const SHORT_RING: &[&str] = &["--clip", "clip", "--hold", "500ms", "--no-answer", "1500ms"];
 const SHORT_RING_GREETING: &[&str] = &[
@@ -194,6 +196,21 @@ const STORIES: &[Story] = &[
         ("no_offer_reliable", 300),
         Plays("answer", 300),
         HELD,
+        ANSWERED,
+    ),
+    // Keys.
+    story(
+        "star_by_info_prolongs_the_hold",
+        ("star_by_info", 300),
+        Plays("answer_told_of_staying", 300),
+        PROLONGED,
+        ANSWERED,
+    ),
+    story(
+        "hash_by_info_ends_the_hold",
+        ("hash_by_info", 300),
+        Plays("answer", 300),
+        HELD_LONG,
         ANSWERED,
     ),
     story(

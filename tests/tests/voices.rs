@@ -56,7 +56,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 19] = [
+const CALL_FIELDS: [&str; 20] = [
     "admit",
     "answered_at",
     "cause",
@@ -70,6 +70,7 @@ const CALL_FIELDS: [&str; 19] = [
     "legs",
     "message_id",
     "phase_reached",
+    "prolonged_at",
     "result",
     "sip_call_id",
     "started_at",

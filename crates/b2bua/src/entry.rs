@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub place: Option<(String, String)>,
     /// The phase that was told last, and since when it lasts.
     pub phase: (PhaseName, Instant),
+    /// It was told that the hold is prolonged.
+    pub prolonged: bool,
 }
 
 /// A leg's SIP side.
@@ -96,6 +98,7 @@ impl Entry {
             ended_at: Some(now.wall),
             hold_asked_ms: None,
             hold_ms: None,
+            prolonged_at: None,
             phase_reached: self.call.phase(),
             result: CallResult::Failed,
             cause: Some(500),

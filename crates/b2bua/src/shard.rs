@@ -427,6 +427,7 @@ impl Shard {
             started_at: now.wall,
             place: None,
             phase,
+            prolonged: false,
         };
         let started = Happening::CallStarted {
             from: entry.from.clone(),
@@ -478,18 +479,25 @@ impl Shard {
                     self.outputs.push_back(ShardOutput::Store(key, action, profile));
                 }
                 Output::Ended(record) => {
-                    self.tell_phase(now, key);
+                    self.tell_changes(now, key);
                     return self.end(now, key, record);
                 }
             }
         }
-        self.tell_phase(now, key);
+        self.tell_changes(now, key);
         self.reschedule(key);
     }
 
-    /// Says that a call has come to another phase, if it has.
-    fn tell_phase(&mut self, now: Now, key: CallKey) {
+    /// Says that a call has come to another phase, or that its hold is prolonged.
+    fn tell_changes(&mut self, now: Now, key: CallKey) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        if !entry.prolonged
+            && let Some(hold_ms) = entry.call.prolonged_to_ms()
+        {
+            entry.prolonged = true;
+            let event = entry.event(now, Happening::CallProlonged { hold_ms });
+            self.outputs.push_back(ShardOutput::Event(event));
+        }
         let (phase, (before, since)) = (entry.call.phase(), entry.phase);
         if phase == before {
             return;

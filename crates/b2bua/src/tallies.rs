@@ -117,6 +117,7 @@ mod tests {
             ended_at: None,
             hold_asked_ms: None,
             hold_ms: None,
+            prolonged_at: None,
             phase_reached: PhaseName::Bridged,
             result: CallResult::Answered,
             cause: None,

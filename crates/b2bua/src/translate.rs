@@ -144,12 +144,14 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         max_forwards,
         max_breadth,
         history,
+        note,
     } = action
     else {
         return None;
     };
     let mut headers = vec![("Max-Breadth".to_owned(), max_breadth.to_string())];
     headers.extend(history.map(|history| ("History-Info".to_owned(), history)));
+    headers.extend(note.iter().flat_map(|note| note_headers(note)));
     Some(Outgoing {
         target,
         from,
@@ -162,6 +164,25 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         session_uuid: Some(caller),
         destination: None,
     })
+}
+
+/// A note for B's phone: in Subject, which most phones show, and for those that show what Call-Info refers to (RFC 3261 §20.9),
+/// there as a `data:` URI (RFC 2397).
+fn note_headers(note: &str) -> [(String, String); 2] {
+    let line: String = note.chars().filter(|c| !c.is_control()).collect();
+    let mut data = String::with_capacity(line.len());
+    for byte in line.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            data.push(char::from(byte));
+        } else {
+            data.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    let info = format!("<data:text/plain;charset=utf-8,{data}>;purpose=info");
+    [
+        ("Subject".to_owned(), line.trim().to_owned()),
+        ("Call-Info".to_owned(), info),
+    ]
 }
 
 /// Performs an action on a leg that exists.
@@ -247,6 +268,16 @@ fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_stays_in_its_headers() {
+        let [(_, subject), (_, info)] = note_headers("Bleibt dran: \"schön\", 100 %>\r\nVia: x");
+        assert_eq!(subject, "Bleibt dran: \"schön\", 100 %>Via: x");
+        assert_eq!(
+            info,
+            "<data:text/plain;charset=utf-8,Bleibt%20dran%3A%20%22sch%C3%B6n%22%2C%20100%20%25%3EVia%3A%20x>;purpose=info"
+        );
+    }
 
     #[test]
     fn what_a_caller_dialled_is_one_word_of_the_command_that_would_admit_it() {

@@ -163,6 +163,8 @@ impl Cx {
         let target = branch.target.clone();
         let history = history_info(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);
         self.note_invited();
+        let note = Some(&self.invite.profile.prolonged_note).filter(|note| self.stays && !note.is_empty());
+        let note = note.cloned();
         let invite = LegAction::Invite {
             target,
             from: self.invite.from.clone(),
@@ -171,6 +173,7 @@ impl Cx {
             max_forwards: self.invite.max_forwards,
             max_breadth,
             history,
+            note,
         };
         self.leg(leg, invite);
         true

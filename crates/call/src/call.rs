@@ -48,6 +48,12 @@ impl Call {
         }
     }
 
+    /// How long the hold lasts now that A has prolonged it, milliseconds from the clip's first packet.
+    pub fn prolonged_to_ms(&self) -> Option<u64> {
+        let record = &self.cx.record;
+        record.prolonged_at.and(record.first_media_at).and(record.hold_asked_ms)
+    }
+
     /// The next thing to do, in order; `None` when all is done for now. After [`Output::Ended`] nothing follows.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.poll_output()

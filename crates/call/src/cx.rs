@@ -38,6 +38,8 @@ pub(crate) struct Cx {
     pub record: CallRecord,
     /// Keys that may be told once more, another way.
     pub keys: Keys,
+    /// A has chosen to watch the clip to its end: B is told.
+    pub stays: bool,
     /// Why the clip could not be played, for the last sentence.
     pub clip_trouble: Option<String>,
     first_clip_packet: Option<Instant>,
@@ -70,6 +72,7 @@ impl Cx {
             ended_at: None,
             hold_asked_ms: None,
             hold_ms: None,
+            prolonged_at: None,
             phase_reached: PhaseName::LookingUp,
             result: CallResult::Failed,
             cause: None,
@@ -86,6 +89,7 @@ impl Cx {
             bridged: None,
             passing: None,
             place: Place::default(),
+            stays: false,
             clip_trouble: None,
             first_clip_packet: None,
             early_until: later(now.mono, config.early_max_ms),
@@ -234,6 +238,6 @@ impl Cx {
     }
 }
 
-fn later(from: Instant, ms: u64) -> Option<Instant> {
+pub(crate) fn later(from: Instant, ms: u64) -> Option<Instant> {
     from.checked_add(std::time::Duration::from_millis(ms))
 }

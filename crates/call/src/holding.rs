@@ -1,10 +1,10 @@
-//! A watches the clip; B knows nothing.
+//! A watches the clip; B knows nothing. `#` ends that at once, `*` lets the clip come to its end.
 
 use std::time::Instant;
 
 use crate::{
     caller::MediaMay,
-    cx::Cx,
+    cx::{Cx, later},
     ending::Ending,
     greeting::Greeting,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
@@ -36,6 +36,7 @@ enum Step {
         until: Instant,
     },
     Held {
+        since: Instant,
         until: Instant,
     },
 }
@@ -70,11 +71,33 @@ impl Holding {
         match (step, seen) {
             (Step::Pracking { clip }, Seen::Pracked) => Holding::play(lookup, clip, cx),
             (Step::Starting { .. }, Seen::Media(MediaEvent::FirstPacket { source: Source::Clip })) => {
-                let until = cx.in_ms(lookup.plan.hold_ms);
-                Phase::Holding(Holding {
-                    lookup,
-                    step: Step::Held { until },
-                })
+                let since = cx.now.mono;
+                let until = match cx.stays {
+                    true => Holding::prolong(&lookup, since, cx),
+                    false => cx.in_ms(lookup.plan.hold_ms),
+                };
+                let step = Step::Held { since, until };
+                Phase::Holding(Holding { lookup, step })
+            }
+            // `*` prolongs it, once: a clip has one end.
+            (
+                step @ (Step::Starting { .. } | Step::Held { .. }),
+                Seen::Key {
+                    leg: LegId::A,
+                    key: '*',
+                    ..
+                },
+            ) if !cx.stays => {
+                cx.stays = true;
+                cx.record.prolonged_at = Some(cx.now.wall);
+                let step = match step {
+                    Step::Held { since, .. } => Step::Held {
+                        since,
+                        until: Holding::prolong(&lookup, since, cx),
+                    },
+                    step => step,
+                };
+                Phase::Holding(Holding { lookup, step })
             }
             // `#` skips the rest.
             (
@@ -84,7 +107,10 @@ impl Holding {
                     key: '#',
                     ..
                 },
-            ) => Ringing::begin(lookup, cx),
+            ) => {
+                cx.stays = false;
+                Ringing::begin(lookup, cx)
+            }
             (
                 Step::Starting { .. } | Step::Held { .. },
                 Seen::Media(MediaEvent::PlayFailed {
@@ -93,11 +119,13 @@ impl Holding {
                 }),
             ) => {
                 cx.clip_trouble = Some(why);
+                cx.stays = false;
                 Ringing::begin(lookup, cx)
             }
-            (Step::Held { until }, Seen::Due) if cx.is_due(until) => Ringing::begin(lookup, cx),
+            (Step::Held { until, .. }, Seen::Due) if cx.is_due(until) => Ringing::begin(lookup, cx),
             (Step::Starting { until }, Seen::Due) if cx.is_due(until) => {
                 cx.clip_trouble = Some("its first packet did not leave in time".into());
+                cx.stays = false;
                 Ringing::begin(lookup, cx)
             }
             (_, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
@@ -110,9 +138,26 @@ impl Holding {
 
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
-            Step::Starting { until } | Step::Held { until } => Some(until),
+            Step::Starting { until } | Step::Held { until, .. } => Some(until),
             Step::Pracking { .. } => None,
         }
+    }
+
+    /// When the hold ends for a caller who stays to watch: with the clip, the first time that it ends after the hold that was
+    /// planned. It is bounded as every hold is, and B still has all its time to ring before the early phase is over.
+    fn prolong(lookup: &Lookup, since: Instant, cx: &mut Cx) -> Instant {
+        let planned_ms = lookup.plan.hold_ms;
+        let clip_ms = lookup.clip.as_ref().map_or(0, |clip| clip.duration_ms);
+        let ends_ms = planned_ms.checked_next_multiple_of(clip_ms).unwrap_or(planned_ms);
+        let early_ms = cx.early_deadline().map_or(u64::MAX, |early| {
+            u64::try_from(early.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)
+        });
+        let most_ms = early_ms
+            .saturating_sub(lookup.plan.no_answer_ms)
+            .min(cx.invite.profile.hold_max_ms);
+        let hold_ms = ends_ms.min(most_ms).max(planned_ms);
+        cx.record.hold_asked_ms = Some(hold_ms);
+        later(since, hold_ms).unwrap_or(since)
     }
 
     fn play(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {

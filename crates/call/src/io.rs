@@ -218,6 +218,8 @@ pub enum LegAction {
         max_breadth: u8,
         /// History-Info, if the call was redirected to this target.
         history: Option<String>,
+        /// What B's phone shows beside the caller: A stays to watch the clip.
+        note: Option<String>,
     },
     /// B: CANCEL, held back until B has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE unasked,
     /// and the leg then says `CrossedCancel`.

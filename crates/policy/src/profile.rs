@@ -31,6 +31,8 @@ pub struct Profile {
     pub hold_ms: u64,
     /// Longest hold, milliseconds.
     pub hold_max_ms: u64,
+    /// What B's phone is told when A has prolonged the hold to watch the clip; empty: nothing.
+    pub prolonged_note: String,
     /// Ring time for subscribers that name none, milliseconds.
     pub no_answer_ms: u64,
     /// RTP that should come and does not is gone after this long, milliseconds; 0: never.
@@ -55,6 +57,7 @@ impl Default for Profile {
             ringing_status: 183,
             hold_ms: 0,
             hold_max_ms: 60_000,
+            prolonged_note: "The caller stays to watch your clip to its end".to_owned(),
             no_answer_ms: 20_000,
             rtp_gone_ms: 10_000,
             call_max_ms: 14_400_000,
@@ -80,6 +83,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("ringing_status", "180 or 183"),
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
     ("hold_max_ms", "milliseconds from 0 to 170000"),
+    (
+        "prolonged_note",
+        "at most 120 characters in one line, e.g. \"The caller stays to watch your clip to its end\"; empty: no note",
+    ),
     ("no_answer_ms", "milliseconds from 1 to 170000"),
     ("rtp_gone_ms", "milliseconds from 1000 to 3600000; 0: never"),
     (
@@ -135,6 +142,9 @@ const EARLY_MAX_MS: u64 = 170_000;
 /// Longest name, characters.
 const NAME_MAX: usize = 64;
 
+/// Longest note to a callee, characters: it stands twice in an INVITE, which is to fit into a datagram.
+const NOTE_MAX: usize = 120;
+
 /// What is wrong with a profile that reads well.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{key} {why}")]
@@ -179,6 +189,13 @@ impl Profile {
             return wrong(
                 "hold_ms",
                 format!("= {} is more than hold_max_ms = {}", self.hold_ms, self.hold_max_ms),
+            );
+        }
+        let note = &self.prolonged_note;
+        if note.chars().count() > NOTE_MAX || note.contains(char::is_control) || note.trim() != note {
+            return wrong(
+                "prolonged_note",
+                format!("is longer than {NOTE_MAX} characters, not in one line, or has spaces around it"),
             );
         }
         if self.no_answer_ms == 0 {
@@ -253,7 +270,10 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 15] = [
+        let wrong: [(Change, &str); 18] = [
+            (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
+            (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
+            (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),
             (|p| p.name = " ".to_owned(), "name"),
             (|p| p.name = "a\nb".to_owned(), "name"),
             (|p| p.name = "n".repeat(65), "name"),

@@ -29,6 +29,9 @@ pub struct CallRecord {
     pub hold_asked_ms: Option<u64>,
     /// The hold kept: first clip packet to the INVITE to B, milliseconds.
     pub hold_ms: Option<u64>,
+    /// When A pressed `*` to watch the clip to its end; `hold_asked_ms` is then the prolonged hold.
+    #[serde(default)]
+    pub prolonged_at: Option<UnixMs>,
     /// The furthest phase the call came to.
     pub phase_reached: PhaseName,
     /// How it ended.

@@ -40,6 +40,12 @@ pub enum Happening {
         /// How long that one lasted, milliseconds.
         lasted_ms: u64,
     },
+    /// The caller has chosen to watch the clip to its end.
+    #[serde(rename = "call.prolonged")]
+    CallProlonged {
+        /// How long the hold lasts now, from the clip's first packet, milliseconds.
+        hold_ms: u64,
+    },
     /// What the caller hears or sees has changed.
     #[serde(rename = "call.switch")]
     CallSwitch {
@@ -141,6 +147,7 @@ impl Happening {
         match self {
             Happening::CallStarted { .. } => "call.started",
             Happening::CallPhase { .. } => "call.phase",
+            Happening::CallProlonged { .. } => "call.prolonged",
             Happening::CallSwitch { .. } => "call.switch",
             Happening::CallEnded { .. } => "call.ended",
             Happening::RequestRefused { .. } => "request.refused",

@@ -58,6 +58,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         ended_at: Some(UnixMs(at + 12_345)),
         hold_asked_ms: Some(6_000),
         hold_ms: Some(6_000),
+        prolonged_at: None,
         phase_reached: PhaseName::Bridged,
         result: CallResult::Answered,
         cause: None,
@@ -86,7 +87,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 19] = [
+const ROW: [&str; 20] = [
     "id",
     "sip_call_id",
     "from",
@@ -98,6 +99,7 @@ const ROW: [&str; 19] = [
     "ended_at",
     "hold_asked_ms",
     "hold_ms",
+    "prolonged_at",
     "phase_reached",
     "result",
     "cause",

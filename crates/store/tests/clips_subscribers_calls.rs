@@ -129,6 +129,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         ended_at: Some(UnixMs(at + 1_000)),
         hold_asked_ms: Some(6_000),
         hold_ms: None,
+        prolonged_at: None,
         phase_reached: PhaseName::Holding,
         result: CallResult::AbandonedWhileHeld,
         cause: Some(487),

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     Callee::{self, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
-    HELD, Story, Ways,
+    HELD, HELD_LONG, PROLONGED, Story, Ways,
 };
 
 /// No call, no port, no connection remains of all of them, and no call core panicked.
@@ -138,6 +138,27 @@ fn judge(
     if called > 0 && story.flags.starts_with(HELD) {
         let hold_ms = call["hold_ms"].as_u64().unwrap_or_default();
         must("the hold of 1 s was kept", (1_000..1_400).contains(&hold_ms))?;
+    }
+    if called > 0 && story.flags == HELD_LONG {
+        must(
+            "`#` ends the hold",
+            call["hold_ms"].as_u64().is_some_and(|ms| ms < 5_000),
+        )?;
+    }
+    let prolonged = story.flags == PROLONGED;
+    must(
+        "who stays, and nobody else, does so in the record",
+        prolonged != call["prolonged_at"].is_null(),
+    )?;
+    if prolonged {
+        let clips = segue.rows(&["clip", "list"]);
+        let clip = clips.iter().find(|clip| clip["name"] == "clip");
+        let clip_ms = clip.and_then(|clip| clip["duration_ms"].as_u64()).unwrap_or_default();
+        let kept = call["hold_ms"].as_u64().unwrap_or_default();
+        must(
+            "the clip came to its end",
+            clip_ms > 1_500 && (clip_ms..clip_ms + 400).contains(&kept),
+        )?;
     }
     let again = segue
         .rows(&["call", "list"])

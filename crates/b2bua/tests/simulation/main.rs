@@ -83,6 +83,7 @@ const SEEN: &[&str] = &[
     "merged INVITE",
     "abandoned while held",
     "hold kept",
+    "hold prolonged",
     "hold cut short",
     "CANCEL to B",
     "B's 200 crossed our CANCEL",

@@ -139,6 +139,9 @@ impl StoreScript {
     }
 }
 
+/// How long each clip plays.
+pub const CLIP_MS: u64 = 5_000;
+
 fn clip(id: i64, name: &str) -> ClipInfo {
     let rendition = |profile: RenditionProfile| RenditionInfo {
         profile,
@@ -149,7 +152,7 @@ fn clip(id: i64, name: &str) -> ClipInfo {
     ClipInfo {
         id,
         name: name.into(),
-        duration_ms: 5_000,
+        duration_ms: CLIP_MS,
         renditions,
     }
 }

@@ -80,6 +80,8 @@ pub struct Reference {
     /// Our offer went into the 200.
     pub offered_in_200: bool,
     pub invited: bool,
+    /// Whether those who were invited were told that A stays to watch.
+    pub noted: Option<bool>,
     /// The branches that asked for ports.
     pub tried: Vec<LegId>,
     max_breadth: usize,
@@ -116,6 +118,7 @@ impl Reference {
             delayed,
             offered_in_200: false,
             invited: false,
+            noted: None,
             tried: Vec::new(),
             max_breadth,
             targets: Vec::new(),
@@ -406,6 +409,7 @@ impl Reference {
                 target,
                 max_breadth,
                 history,
+                note,
                 ..
             } => {
                 assert!(leg != A && state == Leg::NotMade, "one INVITE");
@@ -419,6 +423,11 @@ impl Reference {
                 assert!(self.redirects <= 5, "at most five are called for a 3xx");
                 let inviting = self.b.values().filter(|leg| **leg == Leg::Inviting).count();
                 assert!(inviting < self.max_breadth, "more branches than Max-Breadth allows");
+                assert!(
+                    self.noted.is_none_or(|noted| noted == note.is_some()),
+                    "all targets are told the same"
+                );
+                self.noted = Some(note.is_some());
                 self.set(leg, Leg::Inviting);
                 self.invited = true;
             }

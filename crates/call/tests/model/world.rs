@@ -12,7 +12,7 @@ use segue_call::{
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
-use segue_records::{CallRecord, UnixMs};
+use segue_records::{CallRecord, PhaseName, UnixMs};
 use segue_sdp::Kind;
 
 use crate::reference::{A, Leg, Recorder, Reference};
@@ -27,9 +27,13 @@ pub struct World {
     now_ms: u64,
     lookup: StoreReply,
     hold_ms: u64,
+    no_answer_ms: u64,
     /// The clip's first packet, while nothing has cut the hold short.
     held_since: Option<u64>,
     hold_cut: bool,
+    /// Whether A has pressed `*` at all, and in the hold, before any other way to tell of that press.
+    starred: bool,
+    stays: bool,
 }
 
 fn sdp(media: &str) -> Arc<[u8]> {
@@ -70,6 +74,7 @@ impl World {
             }
         };
         let hold_ms = if chance(4) { 0 } else { 6_000 };
+        let no_answer_ms = if chance(5) { 400_000 } else { 20_000 };
         let plan = Plan {
             mailbox: "bob".into(),
             targets: [
@@ -88,7 +93,7 @@ impl World {
             ring: if chance(2) { Ring::Together } else { Ring::InOrder },
             ring_ms: if chance(2) { 3_000 } else { 15_000 },
             hold_ms,
-            no_answer_ms: if chance(5) { 400_000 } else { 20_000 },
+            no_answer_ms,
             ..Plan::default()
         };
         let lookup = Lookup {
@@ -165,8 +170,11 @@ impl World {
             now_ms: 0,
             lookup,
             hold_ms,
+            no_answer_ms,
             held_since: None,
             hold_cut: false,
+            starred: false,
+            stays: false,
         };
         world.listen();
         world
@@ -264,6 +272,16 @@ impl World {
             let invited = self.reference.invited;
             self.reference.said(&output);
             let just_invited = self.reference.invited && !invited;
+            if let Some(noted) = self.reference.noted {
+                assert!(self.starred || !noted, "told that A stays, who never said so");
+                let stays = self.stays && !self.hold_cut;
+                assert!(noted || !stays, "A stays, and nobody is told");
+                // The clip of 10 s ends after the hold of 6 s, unless B would then have too little time to ring.
+                if stays && just_invited && self.no_answer_ms <= 20_000 {
+                    let held = self.now_ms - self.held_since.unwrap();
+                    assert!(held >= 10_000, "A stays, and is held {held} ms");
+                }
+            }
             if let Some(since) = self
                 .held_since
                 .filter(|_| just_invited && !self.hold_cut && self.hold_ms > 0)
@@ -310,7 +328,18 @@ impl World {
         );
         self.reference.happens(leg, &event);
         self.hold_cut |= leg == A && matches!(event, LegEvent::Key { key: '#', .. });
+        if leg == A && matches!(event, LegEvent::Key { key: '*', .. }) {
+            self.presses_star();
+        }
         self.input(Input::Leg(leg, event));
+    }
+
+    /// A presses `*`. Only its first press is sure to be new: a later one may be the same, told another way.
+    fn presses_star(&mut self) {
+        let held = self.held_since.is_some() && !self.reference.invited && self.hold_ms > 0;
+        self.stays |=
+            !self.starred && held && self.call.phase() == PhaseName::Holding && self.reference.tried.is_empty();
+        self.starred = true;
     }
 
     fn peer_does_something(&mut self, leg: LegId) {
@@ -485,7 +514,7 @@ impl World {
         let event = match self.below(9) {
             0 | 1 => MediaEvent::Dtmf {
                 leg: A,
-                key: if self.chance(3) { '#' } else { '7' },
+                key: ['#', '*', '7'][self.below(3)],
             },
             2 => MediaEvent::Dtmf {
                 leg: self.a_branch(),
@@ -530,6 +559,9 @@ impl World {
                 }
         );
         self.hold_cut |= cuts;
+        if matches!(event, MediaEvent::Dtmf { leg: A, key: '*' }) {
+            self.presses_star();
+        }
         self.input(Input::Media(event));
     }
 

@@ -8,7 +8,7 @@ use crate::stage::{PACKET_MS, Setup};
 fn b_is_invited_at_the_key() {
     let mut s = Setup::default().call();
     s.run_ms(PACKET_MS + 2_000);
-    for key in ['1', '*', '0'] {
+    for key in ['1', '9', '0'] {
         s.press(key);
     }
     s.run_ms(100);

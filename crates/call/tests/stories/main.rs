@@ -20,6 +20,7 @@ mod reliable_early_media;
 mod renditions_fit_the_offer;
 mod several_targets;
 mod stage;
+mod star_prolongs_the_hold;
 mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
 mod the_longest_call;

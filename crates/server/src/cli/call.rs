@@ -89,6 +89,7 @@ pub fn json_row(call: &CallRecord) -> Value {
         "ended_at": at(call.ended_at),
         "hold_asked_ms": call.hold_asked_ms,
         "hold_ms": call.hold_ms,
+        "prolonged_at": at(call.prolonged_at),
         "phase_reached": call.phase_reached,
         "result": call.result,
         "cause": call.cause,
@@ -138,8 +139,13 @@ fn told(call: &CallRecord) -> String {
         facts.push(vec![
             "hold".to_owned(),
             format!(
-                "asked {asked} ms, kept {}",
-                or_dash(call.hold_ms.map(|ms| format!("{ms} ms")))
+                "asked {asked} ms, kept {}{}",
+                or_dash(call.hold_ms.map(|ms| format!("{ms} ms"))),
+                if call.prolonged_at.is_some() {
+                    ", prolonged by *"
+                } else {
+                    ""
+                }
             ),
         ]);
     }

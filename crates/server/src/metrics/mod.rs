@@ -128,6 +128,7 @@ impl Metrics {
                 self.deleted.get_or_create(&[("by", by.clone())]).inc();
             }
             Happening::CallStarted { .. }
+            | Happening::CallProlonged { .. }
             | Happening::CallSwitch { gap_ms: None, .. }
             | Happening::CallEnded { .. }
             | Happening::RequestRefused { .. }

@@ -109,7 +109,7 @@ impl CallerScript {
         let keys = if dice.chance(30) {
             let count = dice.between(1, 3);
             (0..count)
-                .map(|_| (dice.between(0, 60 * S), dice.pick(&['#', '#', '#', '*', '5'])))
+                .map(|_| (dice.between(0, 60 * S), dice.pick(&['#', '#', '#', '*', '*', '5'])))
                 .collect()
         } else {
             Vec::new()

@@ -10,6 +10,7 @@ use super::{Marks, Said, View};
 use crate::{
     dice::{MS, Time},
     phone::TRIED,
+    store_model::CLIP_MS,
     store_model::Kept,
     world::{Party, Seen},
 };
@@ -56,13 +57,25 @@ impl<'a> View<'a> {
                 }
             )
         });
-        let asked = self.plan().map_or(0, |p| p.hold_ms);
+        let planned = self.plan().map_or(0, |p| p.hold_ms);
+        let stars = self.events().filter(|(_, e)| {
+            let (leg, key) = (LegId::A, '*');
+            **e == MediaEvent::Dtmf { leg, key }
+        });
+        let star = stars.map(|(at, _)| at).find(|at| to_b.is_none_or(|b| *at <= b));
+        // Within the leasing of ports for B it may be too late.
+        let in_doubt = star.zip(to_b).is_some_and(|(star, b)| star + 10 * MS > b);
+        let asked = match star {
+            Some(_) if !in_doubt => planned.next_multiple_of(CLIP_MS),
+            _ => planned,
+        };
         let stuck = self.world.setup.scenarios[self.call].media.stuck == Some(Source::Clip);
         if let Some(invited) = to_b
             && played
             && asked > 0
             && skipped.is_none()
             && !stuck
+            && !in_doubt
         {
             let first = first.ok_or("B was invited though the clip had not begun")?;
             let kept = (invited - first) / MS;
@@ -74,7 +87,14 @@ impl<'a> View<'a> {
                 "hold_ms {:?}, seen {kept}",
                 record.hold_ms
             );
-            marks.insert("hold kept".into());
+            let invite = self.b.iter().find(|s| s.is(true, "INVITE"));
+            let note = invite.map(|s| (s.msg.header("subject").is_some(), s.msg.header("call-info").is_some()));
+            let told = star.is_some();
+            hold!(
+                note.is_none_or(|note| note == (told, told)),
+                "B was told of a caller who stays: {note:?}"
+            );
+            marks.insert(if told { "hold prolonged" } else { "hold kept" }.into());
         }
         if skipped.is_some() && to_b.is_some() && asked > 0 {
             marks.insert("hold cut short".into());
