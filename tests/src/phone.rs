@@ -83,6 +83,11 @@ impl Codecs {
         audio: AudioCodec::Opus,
         video: Some(VideoCodec::Vp8),
     };
+    /// G.722 and no camera.
+    pub const G722_ONLY: Codecs = Codecs {
+        audio: AudioCodec::G722,
+        video: None,
+    };
     /// G.722 and VP8.
     pub const G722_VP8: Codecs = Codecs {
         audio: AudioCodec::G722,

@@ -280,14 +280,26 @@ fn an_unanswered_call_leaves_a_video_message_that_plays() {
 
 #[test]
 fn a_caller_without_a_camera_hears_the_clip_and_leaves_a_voice_message() {
-    let mut house = House::with_codecs(Answers::OnCommand, Codecs::AUDIO_ONLY, Codecs::USUAL);
+    expect_voice_message(Codecs::AUDIO_ONLY, Codecs::USUAL);
+}
+
+#[test]
+fn a_caller_with_g722_alone_leaves_a_voice_message() {
+    expect_voice_message(Codecs::G722_ONLY, Codecs::G722_VP8);
+}
+
+/// A caller without a camera hears the clip and leaves a message that plays: its tones, as long as they were.
+fn expect_voice_message(of_a: Codecs, of_b: Codecs) {
+    let mut house = House::with_codecs(Answers::OnCommand, of_a, of_b);
     house.subscribe(&["--clip", "green", "--hold", "1s", "--no-answer", "1s"]);
     let dialled = house.dial();
     house.a.expect_hears(CLIP_HZ, SOON);
     house
         .a
         .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(10));
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(2));
+    house.a.sound(MARK_HZ);
+    std::thread::sleep(Duration::from_secs(2));
     house.a.hang_up();
     let (row, file) = house.message(dialled);
     assert_eq!(
@@ -297,7 +309,16 @@ fn a_caller_without_a_camera_hears_the_clip_and_leaves_a_voice_message() {
     );
     assert!(!has_video(&file));
     let movie = Movie::decode(&file);
-    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.9, "{:?}", movie.sound.tones());
+    let tones: Vec<u32> = movie.sound.tones().into_iter().map(|(_, hz)| hz).collect();
+    assert_eq!(tones, [A.tone_hz, MARK_HZ], "at their own pitch");
+    let shares = [A.tone_hz, MARK_HZ].map(|hz| movie.sound.share_of(hz, 0));
+    assert!(shares.iter().all(|share| (0.35..0.65).contains(share)), "{shares:?}");
+    assert!(shares.iter().sum::<f64>() > 0.9, "{shares:?}");
+    let (stated_ms, heard_ms) = (row["duration_ms"].as_u64().unwrap(), movie.sound.duration_ms());
+    assert!(
+        stated_ms.abs_diff(heard_ms) < 500 && (3_500..5_500).contains(&heard_ms),
+        "the row says {stated_ms} ms, its sound lasts {heard_ms} ms"
+    );
     let played = browser::play(&file, 1.0, &house.folder.path().join("shot.png"));
     assert!(played.current_time >= 1.0 && played.error.is_empty(), "{played:?}");
 }
