@@ -6,6 +6,7 @@ mod call_record;
 mod event;
 mod moment;
 mod refused;
+mod written;
 
 pub use call_record::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, StreamRecord, SwitchRecord,
@@ -13,3 +14,4 @@ pub use call_record::{
 pub use event::{Event, Happening, MessageFacts};
 pub use moment::UnixMs;
 pub use refused::RefusedRecord;
+pub use written::{COLUMNS, csv_header};

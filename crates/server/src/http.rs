@@ -9,7 +9,7 @@ use std::{
 };
 
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, WorkerPool};
+use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
 use segue_media::Media;
 use segue_store::Store;
 use segue_web::{Events, Health, Site};
@@ -44,6 +44,8 @@ pub struct Told {
     pub depositor: Arc<Depositor>,
     /// Worker processes.
     pub pool: WorkerPool,
+    /// The files of call records.
+    pub record_files: RecordFileStats,
     /// Events and metrics.
     pub watcher: Watcher,
 }
@@ -110,6 +112,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         store: told.store.clone(),
         depositor: Arc::clone(&told.depositor),
         pool: told.pool.clone(),
+        record_files: told.record_files.clone(),
         hub: told.watcher.hub.clone(),
         started: SystemTime::now(),
     });

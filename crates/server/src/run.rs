@@ -10,7 +10,9 @@ use std::{
 };
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
-use segue_jobs::{Clocks, DepositOutcome, Depositor, Keeper, RETENTION_EVERY, WorkerCommand, WorkerPool};
+use segue_jobs::{
+    Clocks, DepositOutcome, Depositor, Keeper, RETENTION_EVERY, RecordFileStats, RecordFiles, WorkerCommand, WorkerPool,
+};
 use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
 use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
@@ -115,6 +117,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let _keeper = Keeper::new(store.clone())
         .start(RETENTION_EVERY, clocks)
         .map_err(|e| system("the thread of the retention rules cannot start", &e))?;
+    let record_stats = RecordFileStats::default();
+    let record_files = RecordFiles::start(&store, config.records.files(), &record_stats)
+        .map_err(|e| system("the thread of the call records cannot start", &e))?;
     let deposits = Arc::new(Deposits(Arc::clone(&depositor)));
 
     let seed = match config.test_seed {
@@ -152,6 +157,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         store: store.clone(),
         depositor,
         pool,
+        record_files: record_stats,
         watcher: watcher.clone(),
     };
     let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
@@ -191,6 +197,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     perform(node, orders_end).await;
     // What the last calls left is told before those who follow are let go.
     changes.finish();
+    // Likewise their records: once committed they go to the files.
+    let _ = store.flush();
+    drop(record_files);
     watcher.hub.close();
     http.finish();
     let _ = fs::remove_file(bound);

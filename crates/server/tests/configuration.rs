@@ -65,6 +65,10 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "retention.max_seconds",
             "retention.scope",
             "retention.trash",
+            "records.csv",
+            "records.jsonl",
+            "records.rotate",
+            "records.keep",
             "test.seed",
         ]
     );

@@ -1,7 +1,7 @@
 //! Records of ended calls.
 
 use rusqlite::{Connection, params};
-use segue_records::CallRecord;
+use segue_records::{CallRecord, CallResult};
 
 use crate::{Store, StoreError};
 
@@ -55,6 +55,7 @@ struct CallRow {
     id: String,
     sip_call_id: String,
     started_at: i64,
+    rejected: bool,
     record: String,
 }
 
@@ -64,6 +65,7 @@ impl CallRow {
             id: record.id.clone(),
             sip_call_id: record.sip_call_id.clone(),
             started_at: record.started_at.0,
+            rejected: record.result == CallResult::Rejected,
             record: serde_json::to_string(record).map_err(|e| StoreError::Sql(e.to_string()))?,
         })
     }
@@ -71,6 +73,8 @@ impl CallRow {
     fn insert(&self, tx: &Connection) -> Result<(), StoreError> {
         tx.prepare_cached("INSERT OR REPLACE INTO call (id, sip_call_id, started_at, record) VALUES (?, ?, ?, ?)")?
             .execute(params![self.id, self.sip_call_id, self.started_at, self.record])?;
+        tx.prepare_cached("INSERT OR IGNORE INTO call_order (id, rejected) VALUES (?, ?)")?
+            .execute(params![self.id, self.rejected])?;
         Ok(())
     }
 }

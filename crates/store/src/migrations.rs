@@ -7,7 +7,7 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING];
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -232,4 +232,21 @@ CREATE TABLE refused (
     record TEXT NOT NULL
 ) STRICT;
 CREATE INDEX refused_at ON refused (at);
+";
+
+/// 5: the order in which call records were committed, and how far the files of records have come.
+const CALL_ORDER: &str = "
+CREATE TABLE call_order (
+    seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT NOT NULL UNIQUE,
+    rejected INTEGER NOT NULL CHECK (rejected IN (0, 1))
+) STRICT;
+CREATE INDEX call_order_rejected ON call_order (seq) WHERE rejected = 1;
+INSERT INTO call_order (id, rejected)
+    SELECT id, json_extract(record, '$.result') IS 'rejected' FROM call ORDER BY started_at, id;
+
+CREATE TABLE record_file (
+    form TEXT PRIMARY KEY,
+    seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";

@@ -14,6 +14,8 @@
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
 //! | `notice` | something to tell the subscriber | written by the transaction that stores the message |
 //! | `call` | one ended call | `record` is the JSON of `segue_records::CallRecord` |
+//! | `call_order` | the place of a call among those committed | `rejected` 1: it was refused; `seq` is never used again |
+//! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |
 //! | `refused` | a request that never became a call | `record` is the JSON of `segue_records::RefusedRecord`; the newest 10,000 |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |

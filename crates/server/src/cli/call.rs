@@ -3,7 +3,7 @@
 mod refused;
 
 use clap::Subcommand as ClapSubcommand;
-use segue_records::{CallRecord, LadderStep, LegRecord, Sent, StreamRecord, SwitchRecord, UnixMs};
+use segue_records::{CallRecord, LadderStep, LegRecord, Sent, StreamRecord, UnixMs};
 use segue_store::StoreError;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             context.out.rows(rows, &columns, "no calls")
         }
         Command::Show { id } => match store.call(&id) {
-            Ok(call) => context.out.object(&json_full(&call), || told(&call)),
+            Ok(call) => context.out.object(&call.to_full_json(), || told(&call)),
             Err(StoreError::NotFound { .. }) => refused::show(&store, &id, context),
             Err(error) => Err(error.into()),
         },
@@ -67,62 +67,9 @@ fn row(call: &CallRecord) -> Row {
         call.why.clone(),
     ];
     Row {
-        value: json_row(call),
+        value: call.to_json(),
         cells,
     }
-}
-
-/// A call as programs see it in a list.
-pub fn json_row(call: &CallRecord) -> Value {
-    let at = |moment: Option<UnixMs>| moment.map(UnixMs::rfc3339);
-    let leg = |leg: &LegRecord| json!({"sip_call_id": leg.sip_call_id, "target": leg.target, "status": leg.status, "reason": leg.reason});
-    let switch = |switch: &SwitchRecord| json!({"to": switch.to, "kind": switch.kind, "gap_ms": switch.gap_ms});
-    json!({
-        "id": call.id,
-        "sip_call_id": call.sip_call_id,
-        "from": call.from,
-        "to": call.to,
-        "started_at": call.started_at.rfc3339(),
-        "first_media_at": at(call.first_media_at),
-        "invited_at": at(call.invited_at),
-        "answered_at": at(call.answered_at),
-        "ended_at": at(call.ended_at),
-        "hold_asked_ms": call.hold_asked_ms,
-        "hold_ms": call.hold_ms,
-        "prolonged_at": at(call.prolonged_at),
-        "phase_reached": call.phase_reached,
-        "result": call.result,
-        "cause": call.cause,
-        "legs": call.legs.iter().map(leg).collect::<Vec<_>>(),
-        "switches": call.switches.iter().map(switch).collect::<Vec<_>>(),
-        "message_id": call.message_id,
-        "why": call.why,
-        "admit": call.admit,
-    })
-}
-
-/// The same with ladders, what was counted and the moments of the switches.
-fn json_full(call: &CallRecord) -> Value {
-    let mut value = json_row(call);
-    let legs = value.get_mut("legs").and_then(Value::as_array_mut);
-    for (shown, leg) in legs.into_iter().flatten().zip(&call.legs) {
-        let ladder: Vec<Value> = leg
-            .ladder
-            .iter()
-            .map(|step| json!({"at": step.at.rfc3339(), "sent": step.sent, "summary": step.summary}))
-            .collect();
-        if let Some(shown) = shown.as_object_mut() {
-            shown.insert("ladder".to_owned(), Value::Array(ladder));
-            shown.insert("media".to_owned(), json!(leg.media));
-        }
-    }
-    let switches = value.get_mut("switches").and_then(Value::as_array_mut);
-    for (shown, switch) in switches.into_iter().flatten().zip(&call.switches) {
-        if let Some(shown) = shown.as_object_mut() {
-            shown.insert("at".to_owned(), json!(switch.at.rfc3339()));
-        }
-    }
-    value
 }
 
 /// The call as a person reads it: what happened, each leg's ladder, the media, why it ended so.

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand as ClapSubcommand, ValueEnum};
 use segue_store::{Store, StoreError};
 use serde_json::Value;
 
-use super::{Context, call, message, value::DurationMs};
+use super::{Context, message, value::DurationMs};
 use crate::failure::{Exit, Failure};
 
 /// How often the store is asked.
@@ -72,9 +72,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 fn look(store: &Store, command: &Command) -> Result<Option<Value>, StoreError> {
     match command {
         // A call's record is stored once, when it has ended: committed and ended are one.
-        Command::Call(until) => Ok(store
-            .call_by_sip_call_id(&until.sip_call_id)?
-            .map(|c| call::json_row(&c))),
+        Command::Call(until) => Ok(store.call_by_sip_call_id(&until.sip_call_id)?.map(|c| c.to_json())),
         Command::Message(until) => {
             let found = store.message_by_sip_call_id(&until.sip_call_id)?;
             if until.state == Some(Awaited::Ended) && store.call_by_sip_call_id(&until.sip_call_id)?.is_none() {

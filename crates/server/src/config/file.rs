@@ -41,6 +41,7 @@ pub(super) fn read(config: &mut Config, path: &Path) -> Result<(), Failure> {
             config.profiles_dir = config.profiles_dir.take().map(|dir| base.join(dir));
         }
     }
+    config.records.based(base);
     Ok(())
 }
 

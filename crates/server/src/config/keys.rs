@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use segue_mailbox::Limit;
 use serde_json::{Value, json};
 
-use super::{Config, value::Raw};
+use super::{Config, records::Rotate, value::Raw};
 use crate::cli::value::{Bytes, Count, DurationMs, NewLimit, ScopeName, Seconds, Trash};
 
 /// One key.
@@ -189,6 +189,30 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.retention.trash_ms),
     },
     Key {
+        name: "records.csv",
+        meaning: "the file that call records are appended to as CSV; absent: none",
+        set: |c, raw| raw.text().map(|v| c.records.csv = Some(PathBuf::from(v))),
+        get: |c| json!(c.records.csv.as_ref().map(|f| f.display().to_string())),
+    },
+    Key {
+        name: "records.jsonl",
+        meaning: "the file that call records are appended to as JSON, one object a line; absent: none",
+        set: |c, raw| raw.text().map(|v| c.records.jsonl = Some(PathBuf::from(v))),
+        get: |c| json!(c.records.jsonl.as_ref().map(|f| f.display().to_string())),
+    },
+    Key {
+        name: "records.rotate",
+        meaning: "when such a file is set aside for a new one: a size, e.g. \"100MB\", \"daily\" (UTC), a list of both, or \"none\"",
+        set: |c, raw| rotation(raw).map(|v| c.records.rotate = v),
+        get: |c| json!(c.records.rotate.shown()),
+    },
+    Key {
+        name: "records.keep",
+        meaning: "how many files set aside stay of each, or \"none\" to delete none",
+        set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.records.keep = v),
+        get: |c| json!(c.records.keep),
+    },
+    Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
         set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),
@@ -210,6 +234,29 @@ fn log_filter(raw: &Raw) -> Result<String, String> {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("{error}; use e.g. \"info\" or \"segue_sip=debug,info\"")),
     }
+}
+
+/// `"100MB"`, `"daily"`, a list of both, or `"none"`.
+fn rotation(raw: &Raw) -> Result<Rotate, String> {
+    const FEWEST: u64 = 1_000;
+    let words: Vec<String> = match raw {
+        Raw::List(items) => items.iter().map(Raw::shown).collect(),
+        one => one.shown().split(',').map(|word| word.trim().to_owned()).collect(),
+    };
+    let mut rotate = Rotate::default();
+    for word in &words {
+        match word.as_str() {
+            "none" if words.len() == 1 => {}
+            "daily" if !rotate.daily => rotate.daily = true,
+            size if rotate.max_bytes.is_none() => match size.parse::<Bytes>() {
+                Ok(Bytes(bytes)) if bytes >= FEWEST => rotate.max_bytes = Some(bytes),
+                Ok(_) => return Err(format!("a size of at least {FEWEST} bytes is needed")),
+                Err(_) => return Err("a size, e.g. \"100MB\", \"daily\" or \"none\" is needed".to_owned()),
+            },
+            _ => return Err("one size, \"daily\" or both are needed".to_owned()),
+        }
+    }
+    Ok(rotate)
 }
 
 /// A limit as the command line takes it, `none` for no limit.

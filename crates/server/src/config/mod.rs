@@ -4,6 +4,7 @@ mod file;
 mod keys;
 mod place;
 mod profiles;
+mod records;
 mod value;
 
 use std::{
@@ -20,6 +21,7 @@ use segue_mailbox::Retention;
 
 use crate::failure::Failure;
 use place::Position;
+use records::Records;
 use value::Raw;
 
 /// Every setting, resolved.
@@ -61,6 +63,8 @@ pub struct Config {
     pub record_silence_ms: u64,
     /// The rules of mailboxes that set none of their own.
     pub retention: Retention,
+    /// Files of call records.
+    pub records: Records,
     /// Fixes tags, Call-IDs, SSRCs and ports.
     pub test_seed: Option<u64>,
     sources: Vec<(&'static str, Source)>,
@@ -121,6 +125,7 @@ impl Default for Config {
                 max_bytes: Some(QUOTA_BYTES),
                 ..Retention::default()
             },
+            records: Records::default(),
             test_seed: None,
             sources: Vec::new(),
         }
@@ -258,6 +263,13 @@ impl Config {
                     self.media_address
                 ),
                 "set media.advertise to this machine's address",
+            );
+        }
+        if self.records.csv.is_some() && self.records.csv == self.records.jsonl {
+            return wrong(
+                &["records.jsonl", "records.csv"],
+                "records.csv and records.jsonl are the same file".to_owned(),
+                "name a file for each",
             );
         }
         if self.test_seed.is_some() {

@@ -142,6 +142,48 @@ fn what_cannot_be_is_refused_with_its_line() {
 }
 
 #[test]
+fn files_of_records_are_read_and_refused_with_their_line() {
+    let fixture = Fixture::new(
+        "[records]\ncsv = \"out/calls.csv\"\njsonl = \"/var/calls.jsonl\"\nrotate = [\"10MB\", \"daily\"]\nkeep = 7\n",
+    );
+    let files = fixture.load(&[]).unwrap().records.files();
+    assert_eq!(files.len(), 2);
+    assert_eq!(files[0].path, fixture.dir.path().join("out/calls.csv"));
+    assert_eq!(files[1].path, Path::new("/var/calls.jsonl"));
+    for file in files {
+        assert_eq!(
+            (file.max_bytes, file.daily, file.keep),
+            (Some(10_000_000), true, Some(7))
+        );
+    }
+    let config = fixture.load(&[("SEGUE_RECORDS_ROTATE", "daily,5kB"), ("SEGUE_RECORDS_KEEP", "none")]);
+    let file = config.unwrap().records.files().remove(0);
+    assert_eq!((file.max_bytes, file.daily, file.keep), (Some(5_000), true, None));
+    for (text, words) in [
+        (
+            "[records]\nrotate = \"weekly\"",
+            ":2:1: records.rotate = \"weekly\": a size",
+        ),
+        (
+            "records.rotate = \"10\"",
+            ":1:9: records.rotate = \"10\": a size of at least 1000",
+        ),
+        ("records.rotate = [\"daily\", \"none\"]", ":1:9: records.rotate"),
+        ("records.rotate = [\"1MB\", \"2MB\"]", "one size"),
+        ("records.keep = \"many\"", ":1:9: records.keep"),
+        ("records.csv = 5", ":1:9: records.csv = 5: a string is needed"),
+        ("records.cvs = \"x\"", "did you mean records.csv?"),
+        (
+            "records.csv = \"x\"\nrecords.jsonl = \"x\"",
+            ":2:9: records.csv and records.jsonl are the same file",
+        ),
+    ] {
+        let refused = Fixture::new(text).refused();
+        assert!(refused.contains(words), "{text}\n  said: {refused}\n  not: {words}");
+    }
+}
+
+#[test]
 fn a_seed_off_loopback_is_refused() {
     for text in [
         "test.seed = 1\nhttp.listen = \"192.0.2.1:80\"",

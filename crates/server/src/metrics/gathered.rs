@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Unit,
 };
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, WorkerPool};
+use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
 use segue_media::Media;
 use segue_sip::METHODS;
 use segue_store::{COMMIT_US, Store};
@@ -27,6 +27,8 @@ pub struct Parts {
     pub depositor: Arc<Depositor>,
     /// Worker processes.
     pub pool: WorkerPool,
+    /// The files of call records.
+    pub record_files: RecordFileStats,
     /// The followers of events.
     pub hub: Hub,
     /// When the server started.
@@ -168,7 +170,22 @@ impl Parts {
                 ([("outcome", "retried"), ("", "")], work.retried),
             ],
         )?;
-        told.gauge("workers_busy", "Media workers at work", work.busy)
+        told.gauge("workers_busy", "Media workers at work", work.busy)?;
+        told.counter(
+            "record_lines",
+            "Call records written to files of records",
+            self.record_files.written(),
+        )?;
+        told.counter(
+            "record_file_failures",
+            "Attempts to write files of records that failed; what they left out is written later",
+            self.record_files.failures(),
+        )?;
+        told.gauge(
+            "record_lines_waiting",
+            "Call records that a file of records lacks still",
+            self.record_files.waiting(),
+        )
     }
 
     fn media(&self, told: &mut Told<'_>) -> fmt::Result {
