@@ -321,6 +321,13 @@ const STORIES: &[Story] = &[
         Some(("message", Some(486))),
     ),
     story(
+        "mailbox_is_full",
+        ("mailbox_full", 0),
+        Plays("busy", 0),
+        HELD,
+        Some(("mailbox_full", Some(486))),
+    ),
+    story(
         "rtp_stops",
         ("rtp_stops", 3_000),
         Plays("ring_until_cancelled", 0),
@@ -501,12 +508,13 @@ fn main() -> ExitCode {
     std::fs::write(profiles.join("sipp.toml"), PROFILE).expect("the profile");
     let settings = format!("profiles_dir = {profiles:?}\n{T1}");
     let segue = Segue::start_with(&folder.path().join("segue"), &settings);
-    for name in ["clip", "greeting"] {
+    // `full` stands in for the built-in notice, which is made beside the server's work.
+    for (name, file) in [("clip", "clip"), ("greeting", "greeting"), ("full", "greeting")] {
         segue.cli(&[
             "clip",
             "add",
             name,
-            sample(&format!("{name}.mp4")).to_str().expect("a path in UTF-8"),
+            sample(&format!("{file}.mp4")).to_str().expect("a path in UTF-8"),
         ]);
     }
     let sockets = segue.open_sockets();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use segue_mailbox::{BEEP_CLIP, ClipInfo, RenditionProfile};
+use segue_mailbox::{BEEP_CLIP, BUILT_IN_FULL_CLIP, ClipInfo, RenditionProfile};
 use segue_media::worker::{Job, Outcome, Rendition};
 use segue_store::{NewClip, NewRendition, Store, StoreError};
 
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
     /// The name is ours.
-    #[error("the name '{BEEP_CLIP}' is taken by the built-in beep")]
+    #[error("the names '{BEEP_CLIP}' and '{BUILT_IN_FULL_CLIP}' are those of built-in clips")]
     Reserved,
     /// The file is no clip.
     #[error("{0}")]
@@ -69,7 +69,7 @@ pub fn prepare_and_store(
     file: &Path,
     progress: &mut dyn FnMut(u8),
 ) -> Result<ClipInfo, ClipError> {
-    if name == BEEP_CLIP {
+    if [BEEP_CLIP, BUILT_IN_FULL_CLIP].contains(&name) {
         return Err(ClipError::Reserved);
     }
     let input = file
@@ -89,18 +89,31 @@ pub fn prepare_and_store(
 /// # Errors
 /// [`ClipError`]; there is no beep then.
 pub fn ensure_beep(pool: &WorkerPool, store: &Store) -> Result<ClipInfo, ClipError> {
-    match store.clip(BEEP_CLIP) {
+    ensure(pool, store, BEEP_CLIP, |out_dir| Job::PrepareBeep { out_dir })
+}
+
+/// The built-in notice of a full mailbox, likewise. It takes some seconds.
+///
+/// # Errors
+/// [`ClipError`]; callers of a full mailbox are refused without a word then.
+pub fn ensure_notice(pool: &WorkerPool, store: &Store) -> Result<ClipInfo, ClipError> {
+    ensure(pool, store, BUILT_IN_FULL_CLIP, |out_dir| Job::PrepareNotice {
+        out_dir,
+    })
+}
+
+fn ensure(
+    pool: &WorkerPool,
+    store: &Store,
+    name: &str,
+    job: impl FnOnce(String) -> Job,
+) -> Result<ClipInfo, ClipError> {
+    match store.clip(name) {
         Err(StoreError::NotFound { .. }) => {}
         Ok(old) if !old.missing().is_empty() => {}
         known => return Ok(known?),
     }
-    make(
-        pool,
-        store,
-        BEEP_CLIP,
-        |out_dir| Job::PrepareBeep { out_dir },
-        &mut |_| {},
-    )
+    make(pool, store, name, job, &mut |_| {})
 }
 
 fn make(

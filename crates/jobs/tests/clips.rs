@@ -62,6 +62,21 @@ fn the_beep_is_made_once() {
 }
 
 #[test]
+fn the_notice_of_a_full_mailbox_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (
+        Store::open(folder.path()).unwrap(),
+        WorkerPool::new(worker("notice"), 1),
+    );
+    let first = clips::ensure_notice(&pool, &store).unwrap();
+    assert_eq!(clips::ensure_notice(&pool, &store).unwrap(), first);
+    assert!(first.is_built_in() && first.missing().is_empty());
+    let text = folder.path().to_string_lossy().into_owned();
+    let error = clips::prepare_and_store(&pool, &store, &first.name, text.as_ref(), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ClipError::Reserved));
+}
+
+#[test]
 fn a_beep_of_an_older_store_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (store, pool) = (

@@ -16,6 +16,7 @@ mod g722;
 mod h264;
 mod limits;
 mod loudness;
+mod notice;
 mod pipeline;
 mod poster;
 mod prepare;

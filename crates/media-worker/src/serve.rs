@@ -9,7 +9,7 @@ use gstreamer as gst;
 use segue_media::worker::{Job, Outcome, Reply, Request};
 
 use crate::error::JobError;
-use crate::{beep, finalise, limits, pipeline, prepare};
+use crate::{beep, finalise, limits, notice, pipeline, prepare};
 
 /// Longest line of a job, bytes.
 const LINE_MAX: u64 = 64 * 1024;
@@ -70,6 +70,7 @@ fn run(job: Job, progress: &mut dyn FnMut(u8)) -> Outcome {
             longest_ms,
             &mut Steps::new(progress),
         ),
+        Job::PrepareNotice { out_dir } => notice::prepare(Path::new(&out_dir), &mut Steps::new(progress)),
         Job::PrepareBeep { out_dir } => beep::prepare(Path::new(&out_dir), &mut Steps::new(progress)),
         Job::Finalise { spool, out_dir } => {
             finalise::finalise(Path::new(&spool), Path::new(&out_dir), &mut Steps::new(progress))

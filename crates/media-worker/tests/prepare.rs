@@ -291,6 +291,31 @@ fn the_beep_is_over_when_its_tone_is() {
 }
 
 #[test]
+fn the_notice_of_a_full_mailbox_says_and_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = Worker::start()
+        .run(Job::PrepareNotice {
+            out_dir: text(folder.path()),
+        })
+        .1;
+    let (made, duration_ms, poster) = clip(outcome);
+    assert_eq!((made.len(), poster), (10, true));
+    // Six tones with their pauses last 3,960 ms, the voice longer.
+    assert!((3_900..20_000).contains(&duration_ms), "{duration_ms} ms");
+    let card = picture(&cache(folder.path(), "h264-360-1"), 0, folder.path());
+    assert_eq!(
+        Colour::of_file(&card),
+        Some(Colour::Other),
+        "it is no party's, nor the recording's card"
+    );
+    let sound = sound(&cache(folder.path(), "pcmu"), "mulaw", folder.path());
+    assert_eq!(sound.samples.len() as u64, duration_ms * 8);
+    let loud = sound.samples.iter().filter(|s| s.unsigned_abs() > 1_000).count();
+    assert!(loud > sound.samples.len() / 10, "{loud} of {}", sound.samples.len());
+    assert!(!folder.path().join("notice.wav").exists());
+}
+
+#[test]
 fn sound_and_picture_of_different_length_loop_together() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("a.mkv");

@@ -31,6 +31,11 @@ pub enum Job {
         /// An existing empty folder.
         out_dir: String,
     },
+    /// Make the built-in notice of a full mailbox (a card that says so; a voice, or tones where espeak-ng is missing).
+    PrepareNotice {
+        /// An existing empty folder.
+        out_dir: String,
+    },
     /// Turn a spool into a file that browsers play, and a poster (JPEG) when it has video.
     Finalise {
         /// The spool file.

@@ -111,6 +111,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     if let Err(error) = segue_jobs::clips::ensure_beep(&pool, &store) {
         tracing::error!(%error, "the beep could not be prepared: callers will hear none; `segue doctor` says why");
     }
+    prepare_notice(&pool, &store)?;
     let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
     let depositor = Arc::new(Depositor::start(store.clone(), pool.clone(), spool_dir.clone()).map_err(spooled)?);
     depositor.salvage().map_err(spooled)?;
@@ -294,6 +295,21 @@ fn clocks() -> Clocks {
         mono_ms: u64::try_from(ms).unwrap_or(0),
         wall_ms: crate::cli::now_ms(),
     }
+}
+
+/// Makes the notice of a full mailbox beside what the server does, as it takes some seconds. Nobody waits for it when the server ends.
+fn prepare_notice(pool: &WorkerPool, store: &Store) -> Result<(), Failure> {
+    let (pool, store) = (pool.clone(), store.clone());
+    let prepare = move || {
+        if let Err(error) = segue_jobs::clips::ensure_notice(&pool, &store) {
+            tracing::error!(%error, "the notice of a full mailbox could not be prepared: its callers are refused without a word");
+        }
+    };
+    std::thread::Builder::new()
+        .name("notice".to_owned())
+        .spawn(prepare)
+        .map_err(|e| system("the thread that prepares the notice cannot start", &e))?;
+    Ok(())
 }
 
 /// The workers are this same program.

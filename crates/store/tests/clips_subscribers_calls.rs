@@ -189,3 +189,18 @@ fn what_is_queued_is_written_before_the_store_is_gone() {
     drop(store);
     assert_eq!(Store::open(dir.path()).unwrap().totals().unwrap().calls, 50);
 }
+
+#[test]
+fn the_notice_of_a_full_mailbox_is_somebodys_own_before_the_built_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.put_subscriber(subscriber("bob")).unwrap();
+    let played = || store.lookup("bob").unwrap().unwrap().full.map(|clip| clip.name);
+    assert_eq!(played(), None);
+    store.put_clip(clip(segue_mailbox::BUILT_IN_FULL_CLIP, 1)).unwrap();
+    assert_eq!(played().as_deref(), Some(".full"));
+    store.put_clip(clip(segue_mailbox::FULL_CLIP, 2)).unwrap();
+    assert_eq!(played().as_deref(), Some("full"));
+    store.remove_clip(segue_mailbox::FULL_CLIP).unwrap();
+    assert_eq!(played().as_deref(), Some(".full"));
+}

@@ -78,6 +78,9 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
         let args: Vec<&str> = ["subscriber", "add", name].into_iter().chain(targets).collect();
         segue.cli(&[&args, story.flags].concat());
     }
+    if story.result.is_some_and(|(result, _)| result == "mailbox_full") {
+        segue.cli(&["retention", "set", name, "--unheard-max", "0"]);
+    }
     let call_id = format!("{name}@sipp");
     let (scenario, pause_ms) = story.caller;
     let caller = Sipp::caller(folder, scenario, (over, pause_ms), (name, server), &call_id);

@@ -95,7 +95,8 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(data_dir(&config));
             checks.extend(ports(&config));
             checks.push(media_address(&config));
-            checks.push(beep(&config));
+            checks.push(built_in(&config, "beep", segue_mailbox::BEEP_CLIP));
+            checks.push(built_in(&config, "notice", segue_mailbox::BUILT_IN_FULL_CLIP));
             checks.push(clips(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),
@@ -273,16 +274,15 @@ fn clips(config: &Config) -> Check {
     }
 }
 
-/// Only looks; `segue run` prepares the beep itself.
-fn beep(config: &Config) -> Check {
-    const NAME: &str = "beep";
+/// Only looks; `segue run` prepares beep and notice itself.
+fn built_in(config: &Config, name: &'static str, clip: &str) -> Check {
     if segue_store::version(&config.data_dir).ok().flatten().is_none() {
-        return Check::ok(NAME, "prepared when the server first starts");
+        return Check::ok(name, "prepared when the server first starts");
     }
     match Store::open(&config.data_dir).and_then(|store| store.clips()) {
-        Ok(clips) if clips.iter().any(|c| c.name == segue_mailbox::BEEP_CLIP) => Check::ok(NAME, "prepared"),
-        Ok(_) => Check::ok(NAME, "prepared when the server next starts"),
-        Err(error) => Check::failed(NAME, error.into()),
+        Ok(clips) if clips.iter().any(|c| c.name == clip) => Check::ok(name, "prepared"),
+        Ok(_) => Check::ok(name, "prepared when the server next starts"),
+        Err(error) => Check::failed(name, error.into()),
     }
 }
 
