@@ -153,7 +153,7 @@ fn the_unit_is_hardened() {
     // 0 is least exposed, 100 most.
     expect_success(
         "systemd-analyze security",
-        &analyze(&["security", "--offline=yes", "--no-pager", "--threshold=25"]),
+        &analyze(&["security", "--offline=yes", "--no-pager", "--threshold=20"]),
     );
 }
 
