@@ -16,6 +16,7 @@ const EARLY_MAX_MS: u64 = 170_000;
 
 /// Keys whose new value holds at once. All others are for sockets, threads and files that are there already.
 const LIVE: &[&str] = &[
+    "media_store",
     "profiles_dir",
     "drain_ms",
     "log",
@@ -76,6 +77,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
 
 /// The values of [`LIVE`] keys.
 fn take_live(config: &mut Config, new: Config) {
+    config.media_store = new.media_store;
     config.profiles_dir = new.profiles_dir;
     config.drain_ms = new.drain_ms;
     config.log = new.log;
@@ -104,7 +106,7 @@ pub fn admission(profiles: Vec<Profile>) -> Admission {
 mod tests {
     use super::*;
 
-    const OTHERWISE: &str = "data_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
+    const OTHERWISE: &str = "media_store = \"dir\"\ndata_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
                              sip.udp = [\"127.0.0.1:1\"]\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
                              retention = { heard_max = 1, heard_age = \"1d\", unheard_max = 1, unheard_age = \"1d\", \
                              max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n";

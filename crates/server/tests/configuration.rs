@@ -41,6 +41,7 @@ fn config_prints_each_key_with_value_meaning_and_source() {
         names,
         [
             "data_dir",
+            "media_store",
             "profiles_dir",
             "drain_ms",
             "log",

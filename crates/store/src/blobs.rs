@@ -1,29 +1,69 @@
-//! Where media bytes live.
+//! Where media bytes live: in the database itself (`chunks.rs`), or in files beside it (`files.rs`). Each run of bytes
+//! knows its place, so both can be read whatever the configuration says today.
 //!
 //! Bytes are brought in ahead of the transaction that makes them part of something, so that this transaction is short:
-//! [`Blobs::stage`] writes them in pieces, [`Blobs::link`] only flips a mark. A crash in between leaves a staged run
-//! of bytes that nothing names, swept at the server's next start.
+//! [`Blobs::stage`] writes them in pieces and syncs them, [`Blobs::link`] only flips a mark. A crash in between leaves a
+//! staged run of bytes that nothing names, swept at the server's next start.
+//!
+//! The row is always there before its file, and gone before it: dropping bytes writes down that a file is to be removed, and
+//! [`Blobs::unlink_dropped`] removes it once that has been committed. Bytes that somebody reads under a lease
+//! (`leases.rs`) are doomed first and dropped after the last of them.
 
-use std::io::Read;
+mod chunks;
+mod files;
+
+use std::{
+    io::Read,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{
-    StoreError,
-    writer::{TRANSACTION_BYTES_MAX, Writer},
-};
+use self::files::Files;
+use crate::{StoreError, writer::Writer};
 
-/// Bytes in one chunk.
+/// Bytes in one chunk, and in one piece handed out.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Staged bytes of a command that nobody touched for this long are leftovers.
 const COMMAND_STAGE_MS_MAX: i64 = 60 * 60 * 1000;
 
+/// Files removed in one step.
+const UNLINKS_MAX: usize = 256;
+
+/// Where new media goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MediaStore {
+    /// Into the database.
+    #[default]
+    Sqlite,
+    /// Into files under `<data>/media`.
+    Dir,
+}
+
+impl MediaStore {
+    /// `sqlite` or `dir`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MediaStore::Sqlite => "sqlite",
+            MediaStore::Dir => "dir",
+        }
+    }
+
+    /// The place of this name.
+    pub fn from_name(name: &str) -> Option<MediaStore> {
+        [MediaStore::Sqlite, MediaStore::Dir]
+            .into_iter()
+            .find(|place| place.name() == name)
+    }
+}
+
 /// A run of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlobId(pub(crate) i64);
 
-/// Who stages: what a server staged is a leftover once another server starts; commands run beside the server.
+/// Who stages or reads: what a server had begun is a leftover once another server starts; commands run beside the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stager {
     Server,
@@ -31,7 +71,7 @@ pub(crate) enum Stager {
 }
 
 impl Stager {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Stager::Server => "server",
             Stager::Command => "command",
@@ -47,48 +87,64 @@ pub(crate) struct Staged {
 }
 
 /// Keeps runs of bytes. What it does inside a transaction counts when that transaction commits.
-pub(crate) trait Blobs: Send + Sync {
-    /// Brings bytes in ahead, in transactions of at most 1 MiB.
-    fn stage(&self, writer: &Writer, stager: Stager, from: &mut dyn Read) -> Result<Staged, StoreError>;
-    /// Makes staged bytes part of something.
-    fn link(&self, tx: &Connection, staged: Staged) -> Result<(), StoreError>;
-    /// Drops bytes, staged or linked.
-    fn drop_bytes(&self, tx: &Connection, id: BlobId) -> Result<(), StoreError>;
-    /// Hands out bytes piece by piece, in order.
-    fn read(
-        &self,
-        snapshot: &Connection,
-        id: BlobId,
-        to: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
-    ) -> Result<u64, StoreError>;
-    /// How many bytes it is.
-    fn size(&self, snapshot: &Connection, id: BlobId) -> Result<u64, StoreError>;
-    /// Drops what a server that is no more has staged, and what commands left behind. Returns how many runs.
-    fn sweep(&self, tx: &Connection, now_ms: i64) -> Result<u64, StoreError>;
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    files: Files,
+    into_files: AtomicBool,
 }
 
-/// Bytes in the database itself, in chunks of 256 KiB.
-pub(crate) struct SqliteBlobs;
+impl Blobs {
+    pub(crate) fn new(data_dir: &Path) -> Blobs {
+        Blobs {
+            files: Files::new(data_dir),
+            into_files: AtomicBool::new(false),
+        }
+    }
 
-impl Blobs for SqliteBlobs {
-    fn stage(&self, writer: &Writer, stager: Stager, from: &mut dyn Read) -> Result<Staged, StoreError> {
+    /// Where new bytes go from now on.
+    pub(crate) fn set_place(&self, place: MediaStore) {
+        self.into_files.store(place == MediaStore::Dir, Relaxed);
+    }
+
+    fn place(&self) -> MediaStore {
+        if self.into_files.load(Relaxed) {
+            MediaStore::Dir
+        } else {
+            MediaStore::Sqlite
+        }
+    }
+
+    /// Brings bytes in ahead: on the disk when this returns.
+    pub(crate) fn stage(&self, writer: &Writer, stager: Stager, from: &mut dyn Read) -> Result<Staged, StoreError> {
+        let place = self.place();
         let now_ms = crate::now_ms();
         let id = writer.write(move |tx| {
-            tx.prepare_cached("INSERT INTO blob (staged, stager, staged_at, bytes) VALUES (1, ?, ?, 0)")?
-                .execute(params![stager.name(), now_ms])?;
+            tx.prepare_cached("INSERT INTO blob (staged, stager, staged_at, bytes, place) VALUES (1, ?, ?, 0, ?)")?
+                .execute(params![stager.name(), now_ms, place.name()])?;
             Ok(BlobId(tx.last_insert_rowid()))
         })?;
-        match fill(writer, id, from) {
+        let filled = match place {
+            MediaStore::Sqlite => chunks::fill(writer, id, from),
+            MediaStore::Dir => self.files.write(id, from).and_then(|bytes| {
+                writer.write(move |tx| {
+                    tx.prepare_cached("UPDATE blob SET bytes = ? WHERE id = ?")?
+                        .execute(params![bytes, id.0])?;
+                    Ok(bytes)
+                })
+            }),
+        };
+        match filled {
             Ok(bytes) => Ok(Staged { id, bytes }),
             Err(e) => {
                 // Best effort: what stays is swept at the next start.
-                let _ = writer.write(move |tx| SqliteBlobs.drop_bytes(tx, id));
+                let _ = writer.write(move |tx| free(tx, id));
                 Err(e)
             }
         }
     }
 
-    fn link(&self, tx: &Connection, staged: Staged) -> Result<(), StoreError> {
+    /// Makes staged bytes part of something.
+    pub(crate) fn link(&self, tx: &Connection, staged: Staged) -> Result<(), StoreError> {
         let linked = tx
             .prepare_cached("UPDATE blob SET staged = 0 WHERE id = ? AND staged = 1 AND bytes = ?")?
             .execute(params![staged.id.0, staged.bytes])?;
@@ -99,103 +155,156 @@ impl Blobs for SqliteBlobs {
         }
     }
 
-    fn drop_bytes(&self, tx: &Connection, id: BlobId) -> Result<(), StoreError> {
-        tx.prepare_cached("DELETE FROM blob_chunk WHERE blob = ?")?
-            .execute([id.0])?;
-        tx.prepare_cached("DELETE FROM blob WHERE id = ?")?.execute([id.0])?;
-        Ok(())
+    /// Drops bytes, staged or linked; those under a lease when the last of them has ended.
+    pub(crate) fn drop_bytes(&self, tx: &Connection, id: BlobId) -> Result<(), StoreError> {
+        let leased: bool = tx
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE blob = ? AND until > ?)")?
+            .query_row(params![id.0, crate::now_ms()], |row| row.get(0))?;
+        if leased {
+            tx.prepare_cached("UPDATE blob SET doomed = 1 WHERE id = ?")?
+                .execute([id.0])?;
+            return Ok(());
+        }
+        free(tx, id)
     }
 
-    fn read(
+    /// Ends leases whose time has come, and drops what was doomed and is read no more. Returns how many runs.
+    pub(crate) fn drop_doomed(&self, tx: &Connection, now_ms: i64) -> Result<u64, StoreError> {
+        tx.prepare_cached("DELETE FROM lease WHERE until <= ?")?
+            .execute([now_ms])?;
+        free_all(
+            tx,
+            "SELECT id FROM blob WHERE doomed = 1 AND NOT EXISTS (SELECT 1 FROM lease WHERE blob = blob.id)",
+            [],
+        )
+    }
+
+    /// Hands out bytes piece by piece, in order.
+    pub(crate) fn read(
         &self,
         snapshot: &Connection,
         id: BlobId,
         to: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        let mut statement = snapshot.prepare_cached("SELECT data FROM blob_chunk WHERE blob = ? ORDER BY seq")?;
-        let mut rows = statement.query([id.0])?;
-        let mut total = 0_u64;
-        while let Some(row) = rows.next()? {
-            let data = row
-                .get_ref(0)?
-                .as_blob()
-                .map_err(|e| StoreError::Corrupt(e.to_string()))?;
-            to(data)?;
-            total = total.saturating_add(data.len() as u64);
-        }
-        let expected = self.size(snapshot, id)?;
-        if total == expected {
-            Ok(total)
-        } else {
-            Err(StoreError::Corrupt(format!(
-                "blob {} has {total} of its {expected} bytes",
-                id.0
-            )))
+        let (expected, place) = row(snapshot, id)?;
+        match place {
+            MediaStore::Dir => self.files.read(id, expected, to),
+            MediaStore::Sqlite => chunks::read(snapshot, id, expected, to),
         }
     }
 
-    fn size(&self, snapshot: &Connection, id: BlobId) -> Result<u64, StoreError> {
-        snapshot
-            .prepare_cached("SELECT bytes FROM blob WHERE id = ?")?
-            .query_row([id.0], |row| row.get(0))
-            .optional()?
-            .ok_or_else(|| StoreError::Corrupt(format!("blob {} is missing", id.0)))
+    /// How many bytes it is.
+    pub(crate) fn size(&self, snapshot: &Connection, id: BlobId) -> Result<u64, StoreError> {
+        Ok(row(snapshot, id)?.0)
     }
 
-    fn sweep(&self, tx: &Connection, now_ms: i64) -> Result<u64, StoreError> {
-        let mut statement = tx.prepare(
+    /// Drops what a server that is no more has staged or was reading, and what commands left behind. Returns how many runs.
+    pub(crate) fn sweep(&self, tx: &Connection, now_ms: i64) -> Result<u64, StoreError> {
+        tx.execute("DELETE FROM lease WHERE holder = 'server'", [])?;
+        let staged = free_all(
+            tx,
             "SELECT id FROM blob WHERE staged = 1 AND (stager = 'server' OR abs(?1 - staged_at) > ?2) ORDER BY id",
+            [now_ms, COMMAND_STAGE_MS_MAX],
         )?;
-        let leftovers = statement
-            .query_map([now_ms, COMMAND_STAGE_MS_MAX], |row| row.get(0).map(BlobId))?
-            .collect::<Result<Vec<_>, _>>()?;
-        for id in &leftovers {
-            self.drop_bytes(tx, *id)?;
+        Ok(staged.saturating_add(self.drop_doomed(tx, now_ms)?))
+    }
+
+    /// Removes files whose bytes have been dropped, outside any transaction. Returns the bytes that it freed; a file that
+    /// cannot be removed is tried again later.
+    pub(crate) fn unlink_dropped(&self, conn: &Connection) -> Result<u64, StoreError> {
+        let mut freed = 0_u64;
+        let mut after = 0_i64;
+        loop {
+            let dropped = conn
+                .prepare_cached("SELECT blob FROM unlink WHERE blob > ? ORDER BY blob LIMIT ?")?
+                .query_map(params![after, UNLINKS_MAX], |row| row.get::<_, i64>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let Some(last) = dropped.last() else {
+                return Ok(freed);
+            };
+            after = *last;
+            let mut removed = Vec::new();
+            for id in dropped {
+                match self.files.remove(BlobId(id)) {
+                    Ok(bytes) => {
+                        freed = freed.saturating_add(bytes);
+                        removed.push(id);
+                    }
+                    Err(error) => tracing::warn!(%error, "the file of deleted media stays for now"),
+                }
+            }
+            conn.execute_batch("BEGIN IMMEDIATE")?;
+            let forget = removed.iter().try_for_each(|id| {
+                conn.prepare_cached("DELETE FROM unlink WHERE blob = ?")?
+                    .execute([id])
+                    .map(drop)
+            });
+            conn.execute_batch(if forget.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            forget?;
         }
-        Ok(leftovers.len() as u64)
+    }
+
+    /// What of the media in files cannot be read whole: at most `max` of them, said in words.
+    pub(crate) fn damaged_files(&self, snapshot: &Connection, max: usize) -> Result<Vec<String>, StoreError> {
+        let mut damaged = Vec::new();
+        let mut statement = snapshot.prepare_cached("SELECT id, bytes FROM blob WHERE place = 'dir' AND staged = 0")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if damaged.len() >= max {
+                break;
+            }
+            if let Err(StoreError::Corrupt(why)) = self.files.open(BlobId(row.get(0)?), row.get(1)?) {
+                damaged.push(why);
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Whether a file could be stored now, where files are what new media becomes.
+    pub(crate) fn try_writing(&self) -> Result<(), StoreError> {
+        match self.place() {
+            MediaStore::Sqlite => Ok(()),
+            MediaStore::Dir => self.files.try_writing(),
+        }
     }
 }
 
-/// Appends everything that `from` gives, at most 1 MiB a transaction.
-fn fill(writer: &Writer, id: BlobId, from: &mut dyn Read) -> Result<u64, StoreError> {
-    let mut seq = 0_i64;
-    let mut total = 0_u64;
-    loop {
-        let mut chunks = Vec::new();
-        let mut bytes = 0_usize;
-        while bytes < TRANSACTION_BYTES_MAX {
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            (&mut *from)
-                .take(CHUNK_BYTES as u64)
-                .read_to_end(&mut chunk)
-                .map_err(|e| StoreError::Io(e.to_string()))?;
-            if chunk.is_empty() {
-                break;
-            }
-            bytes = bytes.saturating_add(chunk.len());
-            chunks.push(chunk);
-        }
-        if chunks.is_empty() {
-            return Ok(total);
-        }
-        let first = seq;
-        seq = seq.saturating_add(i64::try_from(chunks.len()).unwrap_or(i64::MAX));
-        total = total.saturating_add(bytes as u64);
-        let now_ms = crate::now_ms();
-        writer.write_bytes(bytes, move |tx| {
-            let mut insert = tx.prepare_cached("INSERT INTO blob_chunk (blob, seq, data) VALUES (?, ?, ?)")?;
-            for (seq, chunk) in (first..).zip(&chunks) {
-                insert.execute(params![id.0, seq, chunk])?;
-            }
-            tx.prepare_cached("UPDATE blob SET bytes = bytes + ?, staged_at = ? WHERE id = ?")?
-                .execute(params![bytes, now_ms, id.0])?;
-            Ok(())
-        })?;
+/// Length and place.
+fn row(snapshot: &Connection, id: BlobId) -> Result<(u64, MediaStore), StoreError> {
+    let (bytes, place): (u64, String) = snapshot
+        .prepare_cached("SELECT bytes, place FROM blob WHERE id = ?")?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .ok_or_else(|| StoreError::Corrupt(format!("blob {} is missing", id.0)))?;
+    let place = MediaStore::from_name(&place)
+        .ok_or_else(|| StoreError::Corrupt(format!("blob {} is in '{place}', wherever that is", id.0)))?;
+    Ok((bytes, place))
+}
+
+/// Drops bytes whoever reads them.
+fn free(tx: &Connection, id: BlobId) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM lease WHERE blob = ?")?.execute([id.0])?;
+    tx.prepare_cached("INSERT OR IGNORE INTO unlink (blob) SELECT id FROM blob WHERE id = ? AND place = 'dir'")?
+        .execute([id.0])?;
+    tx.prepare_cached("DELETE FROM blob_chunk WHERE blob = ?")?
+        .execute([id.0])?;
+    tx.prepare_cached("DELETE FROM blob WHERE id = ?")?.execute([id.0])?;
+    Ok(())
+}
+
+fn free_all(tx: &Connection, which: &str, values: impl rusqlite::Params) -> Result<u64, StoreError> {
+    let ids = tx
+        .prepare_cached(which)?
+        .query_map(values, |row| row.get(0).map(BlobId))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for id in &ids {
+        free(tx, *id)?;
     }
+    Ok(ids.len() as u64)
 }
 
 /// The whole run of bytes.
-pub(crate) fn read_all(blobs: &dyn Blobs, snapshot: &Connection, id: BlobId) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn read_all(blobs: &Blobs, snapshot: &Connection, id: BlobId) -> Result<Vec<u8>, StoreError> {
     let size = usize::try_from(blobs.size(snapshot, id)?).unwrap_or(0);
     let mut all = Vec::with_capacity(size);
     blobs.read(snapshot, id, &mut |piece| {

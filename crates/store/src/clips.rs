@@ -54,7 +54,7 @@ impl Store {
                 for bytes in all.chain(poster) {
                     blobs.link(tx, bytes)?;
                 }
-                replace(tx, blobs.as_ref(), &clip, &for_commit, poster)
+                replace(tx, &blobs, &clip, &for_commit, poster)
             })
         });
         if stored.is_err() {
@@ -121,7 +121,7 @@ impl Store {
                     fix: format!("give them another first, e.g. 'segue subscriber set {user} --clip none'"),
                 });
             }
-            delete_clip(tx, blobs.as_ref(), clip.id)?;
+            delete_clip(tx, &blobs, clip.id)?;
             Ok(())
         })
     }
@@ -135,9 +135,7 @@ impl Store {
                 .prepare_cached("SELECT cache FROM rendition WHERE clip = ? AND profile = ?")?
                 .query_row(params![clip, profile.name()], |row| row.get(0))
                 .optional()?;
-            cache
-                .map(|cache| read_all(blobs.as_ref(), db, BlobId(cache)))
-                .transpose()
+            cache.map(|cache| read_all(&blobs, db, BlobId(cache))).transpose()
         })
     }
 }
@@ -185,7 +183,7 @@ pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<ClipInfo>, S
 
 fn replace(
     tx: &Connection,
-    blobs: &dyn Blobs,
+    blobs: &Blobs,
     clip: &NewClip,
     caches: &[(RenditionInfo, Staged)],
     poster: Option<Staged>,
@@ -209,7 +207,7 @@ fn replace(
 }
 
 /// Deletes a clip's row, its renditions and all their bytes.
-fn delete_clip(tx: &Connection, blobs: &dyn Blobs, clip: i64) -> Result<(), StoreError> {
+fn delete_clip(tx: &Connection, blobs: &Blobs, clip: i64) -> Result<(), StoreError> {
     let mut bytes = tx
         .prepare_cached("SELECT cache FROM rendition WHERE clip = ?")?
         .query_map([clip], |row| row.get::<_, i64>(0))?

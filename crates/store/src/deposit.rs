@@ -91,10 +91,10 @@ impl Store {
         let with = self.enforcement();
         let outcome = self.write(move |tx| {
             if let Some(known) = known(tx, &message.id)? {
-                staged.discard(tx, with.blobs.as_ref())?;
+                staged.discard(tx, &with.blobs)?;
                 return Ok(known);
             }
-            staged.link(tx, with.blobs.as_ref())?;
+            staged.link(tx, &with.blobs)?;
             insert(tx, &message, &media_type, &staged)?;
             tx.prepare_cached("INSERT INTO notice (message, event, created_at) VALUES (?, 'message.committed', ?)")?
                 .execute(params![message.id, now_ms])?;
@@ -130,10 +130,10 @@ impl Store {
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", &id))?;
             if state != media_state_name(MediaState::Raw) {
-                staged.discard(tx, blobs.as_ref())?;
+                staged.discard(tx, blobs)?;
                 return Ok(false);
             }
-            staged.link(tx, blobs.as_ref())?;
+            staged.link(tx, blobs)?;
             tx.prepare_cached(
                 "UPDATE message SET media = ?, media_type = ?, poster = ?, bytes = ?, duration_ms = ?, media_state = ?
                  WHERE id = ?",
@@ -198,7 +198,7 @@ impl Store {
     /// Best effort: what stays is swept at the next start.
     fn discard_staged(&self, staged: StagedMedia) {
         let blobs = self.inner.blobs.clone();
-        let _ = self.write(move |tx| staged.discard(tx, blobs.as_ref()));
+        let _ = self.write(move |tx| staged.discard(tx, &blobs));
     }
 }
 
@@ -213,12 +213,12 @@ impl StagedMedia {
         self.media.bytes.saturating_add(self.poster.map_or(0, |p| p.bytes))
     }
 
-    fn link(&self, tx: &Connection, blobs: &dyn Blobs) -> Result<(), StoreError> {
+    fn link(&self, tx: &Connection, blobs: &Blobs) -> Result<(), StoreError> {
         blobs.link(tx, self.media)?;
         self.poster.map_or(Ok(()), |poster| blobs.link(tx, poster))
     }
 
-    fn discard(&self, tx: &Connection, blobs: &dyn Blobs) -> Result<(), StoreError> {
+    fn discard(&self, tx: &Connection, blobs: &Blobs) -> Result<(), StoreError> {
         blobs.drop_bytes(tx, self.media.id)?;
         self.poster.map_or(Ok(()), |poster| blobs.drop_bytes(tx, poster.id))
     }

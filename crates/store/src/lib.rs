@@ -1,10 +1,10 @@
-//! The only SQL: SQLite. One file, `<data>/segue.db`, is the whole state.
+//! The only SQL: SQLite. `<data>/segue.db` is the whole state, but for media that is kept in files under `<data>/media`.
 //!
 //! - [`Store`] is a handle: cheap to clone, usable from any thread. Writes go through one thread that shares syncs
 //!   (`writer.rs`); a write that returned `Ok` is on the disk. Reads see one snapshot each.
 //! - Several processes work on one file: the server ([`Store::open_server`]) and commands ([`Store::open`]). What a
 //!   command has committed, the server's next read sees.
-//! - Bytes of media are brought in ahead in small transactions; the transaction that stores a message links them, the
+//! - Bytes of media are brought in ahead, into the database or into files beside it ([`MediaStore`]); the transaction that stores a message links them, the
 //!   row and its notice at once ([`Store::deposit`]). A crash before it leaves no message, one after it a whole one.
 //! - Adding a table: a step in `migrations.rs`; `schema.rs` describes every table.
 
@@ -14,6 +14,7 @@ mod changes;
 mod clips;
 mod deposit;
 mod error;
+mod leases;
 mod messages;
 mod migrations;
 mod readers;
@@ -48,7 +49,8 @@ pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};
 pub use subscribers::Found;
 
-use blobs::{Blobs, SqliteBlobs, Stager};
+pub use blobs::MediaStore;
+use blobs::{Blobs, Stager};
 use readers::Readers;
 use retention::Reservations;
 use writer::Writer;
@@ -72,7 +74,7 @@ struct Inner {
     // Dropped in this order: the writer empties its queue before the lock is given back.
     writer: Writer,
     readers: Readers,
-    blobs: Arc<dyn Blobs>,
+    blobs: Arc<Blobs>,
     stager: Stager,
     data_dir: PathBuf,
     /// The rules of mailboxes that say nothing themselves.
@@ -159,12 +161,13 @@ impl Store {
     }
 
     fn open_as(path: PathBuf, data_dir: &Path, stager: Stager, lock: Option<fs::File>) -> Result<Store, StoreError> {
-        let writer = Writer::start(schema::connect(&path)?)?;
+        let blobs = Arc::new(Blobs::new(data_dir));
+        let writer = Writer::start(schema::connect(&path)?, Arc::clone(&blobs))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 writer,
                 readers: Readers::new(path),
-                blobs: Arc::new(SqliteBlobs),
+                blobs,
                 stager,
                 data_dir: data_dir.to_owned(),
                 defaults: Mutex::default(),
@@ -181,6 +184,16 @@ impl Store {
             Ok(file) => matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)),
             Err(_) => false,
         }
+    }
+
+    /// Where the media of messages and clips goes that comes from now on; what is there already stays where it is.
+    pub fn set_media_store(&self, place: MediaStore) {
+        self.inner.blobs.set_place(place);
+    }
+
+    /// What of the media in files is missing or cut, said in words; at most `max`.
+    pub fn damaged_media(&self, max: usize) -> Result<Vec<String>, StoreError> {
+        self.read(|db| self.inner.blobs.damaged_files(db, max))
     }
 
     /// The data directory.
@@ -222,12 +235,14 @@ impl Store {
         self.inner.writer.stats()
     }
 
-    /// The size of the database file.
+    /// The size of the database file and of the media beside it.
     pub fn space(&self) -> Result<Space, StoreError> {
         self.read(|db| {
             let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
             let (page, pages, free) = (pragma("page_size")?, pragma("page_count")?, pragma("freelist_count")?);
+            let files = "SELECT coalesce(sum(bytes), 0) FROM blob WHERE place = 'dir'";
             Ok(Space {
+                file_bytes: db.query_row(files, [], |row| row.get(0))?,
                 used_bytes: pages.saturating_sub(free).saturating_mul(page),
                 free_bytes: free.saturating_mul(page),
             })
@@ -236,6 +251,7 @@ impl Store {
 
     /// Writes and takes back a row: whether a message could be stored now. Waits for the disk.
     pub fn try_writing(&self) -> Result<(), StoreError> {
+        self.inner.blobs.try_writing()?;
         self.write(|tx| {
             tx.execute("INSERT INTO gone (id, at) VALUES ('', 0)", [])?;
             tx.execute("DELETE FROM gone WHERE id = ''", [])?;

@@ -49,23 +49,37 @@ impl Store {
         self.read(|db| one(db, "sip_call_id = ? ORDER BY id DESC LIMIT 1", sip_call_id))
     }
 
-    /// Writes a message's media piece by piece. It does not make the message heard. A message deleted meanwhile is
-    /// still handed out whole.
+    /// Writes a message's media piece by piece, under a lease: a message deleted meanwhile is still handed out whole, and
+    /// freed afterwards. It does not make the message heard.
     ///
     /// Errors: [`StoreError::NotFound`]; [`StoreError::Io`] when `to` fails.
     pub fn export_media(&self, id: &str, to: &mut dyn Write) -> Result<Exported, StoreError> {
         let blobs = self.inner.blobs.clone();
-        self.read(|db| {
-            let (media, media_type): (i64, String) = db
-                .prepare_cached("SELECT media, media_type FROM message WHERE id = ?")?
-                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?
-                .ok_or_else(|| StoreError::not_found("message", id))?;
-            let bytes = blobs.read(db, BlobId(media), &mut |piece| {
-                to.write_all(piece).map_err(|e| StoreError::Io(e.to_string()))
-            })?;
-            Ok(Exported { media_type, bytes })
-        })
+        match self.lease_media(id) {
+            Ok(mut lease) => {
+                let (media, media_type) = (lease.media, lease.media_type.clone());
+                let bytes = self.read(|db| {
+                    blobs.read(db, media, &mut |piece| {
+                        lease.renew()?;
+                        to.write_all(piece).map_err(|e| StoreError::Io(e.to_string()))
+                    })
+                })?;
+                Ok(Exported { media_type, bytes })
+            }
+            Err(StoreError::NotFound { what, name }) => Err(StoreError::NotFound { what, name }),
+            // A full disk takes no lease; what is on it can be saved all the same.
+            Err(_) => self.read(|db| {
+                let (media, media_type): (i64, String) = db
+                    .prepare_cached("SELECT media, media_type FROM message WHERE id = ?")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?
+                    .ok_or_else(|| StoreError::not_found("message", id))?;
+                let bytes = blobs.read(db, BlobId(media), &mut |piece| {
+                    to.write_all(piece).map_err(|e| StoreError::Io(e.to_string()))
+                })?;
+                Ok(Exported { media_type, bytes })
+            }),
+        }
     }
 
     /// A message's still picture.
@@ -77,9 +91,7 @@ impl Store {
                 .query_row([id], |row| row.get(0))
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", id))?;
-            poster
-                .map(|poster| read_all(blobs.as_ref(), db, BlobId(poster)))
-                .transpose()
+            poster.map(|poster| read_all(&blobs, db, BlobId(poster))).transpose()
         })
     }
 }
@@ -92,7 +104,7 @@ pub(crate) fn to_trash(tx: &Connection, id: &str, now_ms: i64, by: &str) -> Resu
 }
 
 /// Frees a message inside a transaction; `false` when there is none. Its id is remembered as gone.
-pub(crate) fn free(tx: &Connection, blobs: &dyn Blobs, id: &str) -> Result<bool, StoreError> {
+pub(crate) fn free(tx: &Connection, blobs: &Blobs, id: &str) -> Result<bool, StoreError> {
     let bytes: Option<(i64, Option<i64>)> = tx
         .prepare_cached("SELECT media, poster FROM message WHERE id = ?")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))

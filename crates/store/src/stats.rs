@@ -35,17 +35,19 @@ pub struct Stats {
     pub writes: u64,
     /// Writes that wait.
     pub queued: u64,
-    /// Bytes of the file given back to the system.
+    /// Bytes given back to the system: of the database file, and of files with media.
     pub freed_bytes: u64,
 }
 
-/// The size of the database file.
+/// The size of the database file and of the media beside it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Space {
     /// Bytes in use.
     pub used_bytes: u64,
     /// Bytes in the file that are free for reuse.
     pub free_bytes: u64,
+    /// Bytes of media in files of their own.
+    pub file_bytes: u64,
 }
 
 impl Counters {

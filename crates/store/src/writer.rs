@@ -20,6 +20,7 @@ use tracing::{error, warn};
 
 use crate::{
     StoreError,
+    blobs::Blobs,
     stats::{Counters, Stats},
 };
 
@@ -102,14 +103,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on its own connection.
-    pub(crate) fn start(conn: Connection) -> Result<Writer, StoreError> {
+    /// Starts the thread on its own connection. When nothing waits it removes the files of dropped bytes.
+    pub(crate) fn start(conn: Connection, blobs: Arc<Blobs>) -> Result<Writer, StoreError> {
         let (queue, inbox) = sync_channel(QUEUE_MAX);
         let counters = Arc::<Counters>::default();
         let counted = Arc::clone(&counters);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || serve(&conn, &inbox, &counted))
+            .spawn(move || {
+                serve(&conn, &inbox, &blobs, &counted);
+                unlink_dropped(&conn, &blobs, &counted);
+            })
             .map_err(|e| StoreError::Io(e.to_string()))?;
         Ok(Writer {
             queue: Some(queue),
@@ -192,7 +196,7 @@ impl Drop for Writer {
     }
 }
 
-fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, counters: &Counters) {
+fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, blobs: &Blobs, counters: &Counters) {
     let mut carried = None;
     let mut tidy = false;
     loop {
@@ -201,6 +205,7 @@ fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, counters: &Counters
             None if tidy => match inbox.recv_timeout(VACUUM_IDLE) {
                 Ok(work) => work,
                 Err(RecvTimeoutError::Timeout) => {
+                    unlink_dropped(conn, blobs, counters);
                     tidy = give_back_space(conn, inbox, &mut carried, counters);
                     continue;
                 }
@@ -308,6 +313,13 @@ fn commit(conn: &Connection) -> Result<(), StoreError> {
         }
         StoreError::from(e)
     })
+}
+
+fn unlink_dropped(conn: &Connection, blobs: &Blobs, counters: &Counters) {
+    match blobs.unlink_dropped(conn) {
+        Ok(freed) => counters.freed(freed),
+        Err(error) => warn!(%error, "files of deleted media were not removed; tried again later"),
+    }
 }
 
 /// Shrinks the file by a step when nothing waits. Whether there is more to do.

@@ -3,10 +3,10 @@
 
 mod fixture;
 
-use fixture::{count, pattern, subscriber};
+use fixture::{count, open, pattern, subscriber};
 use segue_mailbox::RenditionProfile;
 use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord, UnixMs};
-use segue_store::{NewClip, NewRendition, Store, StoreError};
+use segue_store::{NewClip, NewRendition, StoreError};
 
 fn clip(name: &str, fill: u8) -> NewClip {
     NewClip {
@@ -31,7 +31,7 @@ fn clip(name: &str, fill: u8) -> NewClip {
 #[test]
 fn a_clip_is_kept_with_its_renditions() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     let stored = store.put_clip(clip("ring", 1)).unwrap();
     assert_eq!(store.clip("ring").unwrap(), stored);
     assert_eq!(stored.renditions.len(), 2);
@@ -47,7 +47,7 @@ fn a_clip_is_kept_with_its_renditions() {
 #[test]
 fn a_replaced_clip_has_another_id_and_leaves_no_bytes() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     let first = store.put_clip(clip("ring", 1)).unwrap();
     let mut bob = subscriber("bob");
     bob.clip = Some("ring".to_owned());
@@ -62,7 +62,7 @@ fn a_replaced_clip_has_another_id_and_leaves_no_bytes() {
 #[test]
 fn a_clip_in_use_is_not_removed() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.put_clip(clip("ring", 1)).unwrap();
     let mut bob = subscriber("bob");
     bob.greeting = Some("ring".to_owned());
@@ -81,7 +81,7 @@ fn a_clip_in_use_is_not_removed() {
 #[test]
 fn a_subscriber_cannot_name_a_clip_that_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     let mut bob = subscriber("bob");
     bob.clip = Some("ring".to_owned());
     assert_eq!(
@@ -107,7 +107,7 @@ fn a_subscriber_cannot_name_a_clip_that_is_not_there() {
 #[test]
 fn who_is_no_subscriber_is_not_found() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     assert_eq!(store.lookup("eve").unwrap(), None);
     assert!(matches!(store.subscriber("eve"), Err(StoreError::NotFound { .. })));
     assert!(matches!(
@@ -160,7 +160,7 @@ fn call(id: &str, at: i64) -> CallRecord {
 #[test]
 fn a_call_record_comes_back_as_it_was_given() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.save_call(&call("1", 1_000)).unwrap();
     store
         .save_call_later(&call("2", 2_000), |saved| saved.unwrap())
@@ -180,20 +180,20 @@ fn a_call_record_comes_back_as_it_was_given() {
 #[test]
 fn what_is_queued_is_written_before_the_store_is_gone() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     for n in 0..50 {
         store
             .save_call_later(&call(&n.to_string(), n), |saved| saved.unwrap())
             .unwrap();
     }
     drop(store);
-    assert_eq!(Store::open(dir.path()).unwrap().totals().unwrap().calls, 50);
+    assert_eq!(open(dir.path()).totals().unwrap().calls, 50);
 }
 
 #[test]
 fn the_notice_of_a_full_mailbox_is_somebodys_own_before_the_built_in_one() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.put_subscriber(subscriber("bob")).unwrap();
     let played = || store.lookup("bob").unwrap().unwrap().full.map(|clip| clip.name);
     assert_eq!(played(), None);

@@ -3,10 +3,10 @@
 
 mod fixture;
 
-use fixture::{deposit, raw};
+use fixture::{deposit, open, open_server, raw};
 use segue_mailbox::Limit;
 use segue_records::{Happening, RefusedRecord, UnixMs};
-use segue_store::{Change, REFUSED_MAX, Store};
+use segue_store::{Change, REFUSED_MAX};
 
 fn told(changes: &[Change]) -> Vec<(&'static str, String)> {
     changes
@@ -27,8 +27,8 @@ fn told(changes: &[Change]) -> Vec<(&'static str, String)> {
 #[test]
 fn a_follower_sees_what_another_process_commits_once_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Store::open_server(dir.path()).unwrap();
-    let command = Store::open(dir.path()).unwrap();
+    let server = open_server(dir.path());
+    let command = open(dir.path());
     server.deposit(deposit("01A", "bob", b"before")).unwrap();
     let mut follower = server.follow(server.last_change().unwrap()).unwrap();
     assert_eq!(follower.poll(10).unwrap(), []);
@@ -66,7 +66,7 @@ fn a_follower_sees_what_another_process_commits_once_and_in_order() {
 #[test]
 fn what_a_rule_takes_is_told_with_the_rule() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     raw(dir.path())
         .execute("INSERT INTO subscriber (user) VALUES ('bob')", [])
         .unwrap();
@@ -87,7 +87,7 @@ fn what_a_rule_takes_is_told_with_the_rule() {
 #[test]
 fn a_change_that_was_rolled_back_is_never_told() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.deposit(deposit("01A", "bob", b"media")).unwrap();
     let conn = raw(dir.path());
     conn.execute_batch("BEGIN; UPDATE message SET heard_at = 1; ROLLBACK;")
@@ -101,7 +101,7 @@ fn a_change_that_was_rolled_back_is_never_told() {
 #[test]
 fn only_the_newest_changes_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.deposit(deposit("01A", "bob", b"media")).unwrap();
     let conn = raw(dir.path());
     conn.execute_batch("BEGIN").unwrap();
@@ -137,7 +137,7 @@ fn refused(n: u32) -> RefusedRecord {
 #[test]
 fn refused_requests_are_a_ring_whose_oldest_goes() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     let keep = |record: &RefusedRecord| {
         // The queue of the writer is shorter than the ring.
         while store.save_refused_later(record, |done| done.unwrap()).is_err() {

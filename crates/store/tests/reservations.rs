@@ -5,13 +5,13 @@ mod fixture;
 
 use std::time::{Duration, Instant};
 
-use fixture::{deposit, subscriber};
+use fixture::{deposit, open, subscriber};
 use segue_mailbox::{Ask, Grant, Limit, OwnRules, Rule};
 use segue_store::{Reserve, Store};
 
 fn mailbox(change: impl FnOnce(&mut OwnRules) + Send + 'static) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.put_subscriber(subscriber("bob")).unwrap();
     store.set_retention("bob", 0, change).unwrap();
     (dir, store)
@@ -133,9 +133,5 @@ fn a_call_that_never_says_how_it_ended_loses_its_place_after_a_while() {
     assert!(store.reserve(&for_message("m1"), later(30)).unwrap().is_err());
     assert!(store.reserve(&for_message("m1"), later(32)).unwrap().is_ok());
     drop(store);
-    assert_eq!(
-        Store::open(dir.path()).unwrap().reservations(),
-        0,
-        "places end with the server"
-    );
+    assert_eq!(open(dir.path()).reservations(), 0, "places end with the server");
 }

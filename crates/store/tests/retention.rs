@@ -5,7 +5,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{count, deposit, subscriber};
+use fixture::{count, deposit, open, subscriber};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use segue_mailbox::{Limit, OwnRules, Retention, Scope};
 use segue_store::{Deleted, Fate, MarkOutcome, Store, StoreError};
@@ -24,7 +24,7 @@ fn set(store: &Store, now_ms: i64, change: impl FnOnce(&mut OwnRules) + Send + '
 
 fn mailbox_of(n: u32) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path());
     store.put_subscriber(subscriber("bob")).unwrap();
     for i in 0..n {
         store.deposit(deposit(&format!("m{i}"), "bob", b"media")).unwrap();
@@ -91,7 +91,7 @@ fn another_mailbox_is_not_touched() {
 #[test]
 fn two_readers_mark_one_message_and_one_of_them_does_it() {
     let (dir, store) = mailbox_of(1);
-    let other = Store::open(dir.path()).unwrap();
+    let other = open(dir.path());
     for round in 0..20_i64 {
         let outcomes: Vec<MarkOutcome> = std::thread::scope(|scope| {
             let marks = [&store, &other].map(|reader| scope.spawn(move || reader.mark_heard("m0", round).unwrap()));

@@ -98,6 +98,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(built_in(&config, "beep", segue_mailbox::BEEP_CLIP));
             checks.push(built_in(&config, "notice", segue_mailbox::BUILT_IN_FULL_CLIP));
             checks.push(clips(&config));
+            checks.push(media(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),
     }
@@ -271,6 +272,24 @@ fn clips(config: &Config) -> Check {
             format!("prepared by an older version, without some codecs: {}", old.join(", ")),
             format!("add them again, e.g. 'segue clip add {first} FILE'; 'segue clip list' shows what is missing"),
         ),
+    }
+}
+
+/// Media in files is only as good as its files.
+fn media(config: &Config) -> Check {
+    const NAME: &str = "media";
+    const NAMED_MAX: usize = 5;
+    if segue_store::version(&config.data_dir).ok().flatten().is_none() {
+        return Check::ok(NAME, "none yet");
+    }
+    match Store::open(&config.data_dir).and_then(|store| store.damaged_media(NAMED_MAX)) {
+        Ok(damaged) if damaged.is_empty() => Check::ok(NAME, "every file that the database names is there and whole"),
+        Ok(damaged) => Check::warn(
+            NAME,
+            damaged.join(", "),
+            "bring data_dir/media back from a backup; other messages are not touched by it",
+        ),
+        Err(error) => Check::failed(NAME, error.into()),
     }
 }
 

@@ -132,6 +132,7 @@ impl Context {
         };
         let store = Store::open(scratch.path())?;
         store.set_retention_defaults(self.config.retention);
+        store.set_media_store(self.config.media_store);
         Ok(store)
     }
 
@@ -139,6 +140,7 @@ impl Context {
     fn new_store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.config.data_dir)?;
         store.set_retention_defaults(self.config.retention);
+        store.set_media_store(self.config.media_store);
         Ok(store)
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use segue_mailbox::Limit;
+use segue_store::MediaStore;
 use serde_json::{Value, json};
 
 use super::{Config, records::Rotate, value::Raw};
@@ -36,6 +37,12 @@ pub const KEYS: &[Key] = &[
         meaning: "where the database and the recordings in work live",
         set: |c, raw| raw.text().map(|v| c.data_dir = PathBuf::from(v)),
         get: |c| json!(c.data_dir.display().to_string()),
+    },
+    Key {
+        name: "media_store",
+        meaning: "where new media goes: \"sqlite\" (the database) or \"dir\" (files in data_dir/media); what is there stays",
+        set: |c, raw| media_store(raw).map(|v| c.media_store = v),
+        get: |c| json!(c.media_store.name()),
     },
     Key {
         name: "profiles_dir",
@@ -219,6 +226,10 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.test_seed),
     },
 ];
+
+fn media_store(raw: &Raw) -> Result<MediaStore, String> {
+    MediaStore::from_name(raw.text()?).ok_or_else(|| "\"sqlite\" or \"dir\" is needed".to_owned())
+}
 
 fn log_json(raw: &Raw) -> Result<bool, String> {
     match raw.text()? {

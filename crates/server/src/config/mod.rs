@@ -18,6 +18,7 @@ pub use keys::{KEYS, Key};
 pub use profiles::load as load_profiles;
 
 use segue_mailbox::Retention;
+use segue_store::MediaStore;
 
 use crate::failure::Failure;
 use place::Position;
@@ -29,6 +30,8 @@ use value::Raw;
 pub struct Config {
     /// Where the database and spools live.
     pub data_dir: PathBuf,
+    /// Where new media goes.
+    pub media_store: MediaStore,
     /// Where profiles are read from; `None`: the one built in.
     pub profiles_dir: Option<PathBuf>,
     /// How long calls may go on after SIGTERM, milliseconds.
@@ -105,6 +108,7 @@ impl Default for Config {
         let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Config {
             data_dir: PathBuf::from("./segue-data"),
+            media_store: MediaStore::Sqlite,
             profiles_dir: None,
             drain_ms: 600_000,
             log: "info".to_owned(),

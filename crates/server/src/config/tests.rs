@@ -67,9 +67,10 @@ fn a_file_says_its_keys_and_lines() {
 
 #[test]
 fn dotted_keys_are_the_same_keys() {
-    let config = Fixture::new("sip.t1_ms = 60\nrecord.max_ms = 5000\n")
+    let config = Fixture::new("sip.t1_ms = 60\nrecord.max_ms = 5000\nmedia_store = \"dir\"\n")
         .load(&[])
         .unwrap();
+    assert_eq!(config.media_store, MediaStore::Dir);
     assert_eq!((config.sip_t1_ms, config.record_max_ms), (60, 5_000));
 }
 
@@ -122,6 +123,10 @@ fn what_cannot_be_is_refused_with_its_line() {
         ("media.ports = \"29999-20000\"", "at least 10 ports"),
         ("media.ports = \"80-90\"", "below 1024"),
         ("media.address = \"localhost\"", "an IP address is needed"),
+        (
+            "media_store = \"s3\"",
+            ":1:1: media_store = \"s3\": \"sqlite\" or \"dir\" is needed",
+        ),
         ("test.seed = -1", ":1:6: test.seed = -1"),
         ("test.seed = true", ":1:6: test.seed = (boolean)"),
         ("sip.advertise = \"a b\"", "a host or host:port is needed"),

@@ -242,7 +242,7 @@ impl Parts {
         told.gauge("store_queue_depth", "Writes that wait for the store", stats.queued)?;
         told.counter(
             "store_freed_bytes",
-            "Bytes of the database file given back to the system",
+            "Bytes given back to the system: of the database file, and of files with media",
             stats.freed_bytes,
         )?;
         let space = self.store.space().unwrap_or_default();
@@ -255,6 +255,11 @@ impl Parts {
             "store_free_bytes",
             "Bytes in the database file that are free for reuse",
             space.free_bytes,
+        )?;
+        told.gauge(
+            "store_file_bytes",
+            "Bytes of media in files of their own (media_store = dir)",
+            space.file_bytes,
         )?;
         let Ok(totals) = self.store.totals() else {
             return Ok(());

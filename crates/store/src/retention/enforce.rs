@@ -11,7 +11,7 @@ use crate::{Store, StoreError, blobs::Blobs, messages};
 /// What enforcing takes, to carry into a transaction.
 #[derive(Clone)]
 pub(crate) struct Enforcement {
-    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) blobs: Arc<Blobs>,
     pub(crate) defaults: Retention,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn enforce_some(
             Act::Free(deletion) => {
                 let message = by_id.get(deletion.id.as_str()).copied();
                 audit(tx, &rules, mailbox, message, &deletion, now_ms)?;
-                messages::free(tx, with.blobs.as_ref(), &deletion.id)?;
+                messages::free(tx, &with.blobs, &deletion.id)?;
                 if message.is_some_and(|m| m.deleted_at_ms.is_some()) {
                     done.freed.push(deletion.id);
                 } else {

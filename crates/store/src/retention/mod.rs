@@ -85,7 +85,7 @@ impl Store {
             let Place { mailbox, deleted_at } = place(tx, &id)?;
             let trash_ms = with.rules(tx, &mailbox)?.trash_ms;
             if trash_ms == 0 {
-                messages::free(tx, with.blobs.as_ref(), &id)?;
+                messages::free(tx, &with.blobs, &id)?;
                 return Ok(Deleted::Freed);
             }
             if deleted_at.is_some() {
@@ -103,7 +103,7 @@ impl Store {
         let id = id.to_owned();
         let blobs = self.inner.blobs.clone();
         self.write(move |tx| {
-            if messages::free(tx, blobs.as_ref(), &id)? {
+            if messages::free(tx, &blobs, &id)? {
                 Ok(())
             } else {
                 Err(StoreError::not_found("message", &id))

@@ -9,7 +9,7 @@ use super::{
     enforce::{Enforced, enforce_some, kept},
     rules,
 };
-use crate::{GONE_MS, Store, StoreError};
+use crate::{GONE_MS, Store, StoreError, now_ms};
 
 /// Acts in one transaction, so that no other write waits long.
 const ACTS_MAX: usize = 200;
@@ -131,6 +131,7 @@ impl Store {
         }
         if mailbox.is_none() {
             self.forget_old(now_ms)?;
+            self.end_leases()?;
         }
         Ok(report)
     }
@@ -171,6 +172,18 @@ impl Store {
             }
             Ok(mailboxes)
         })
+    }
+
+    /// Frees what was deleted under a lease that its reader never ended.
+    fn end_leases(&self) -> Result<(), StoreError> {
+        let now_ms = now_ms();
+        let any =
+            "SELECT EXISTS (SELECT 1 FROM lease WHERE until <= ?) OR EXISTS (SELECT 1 FROM blob WHERE doomed = 1)";
+        if self.read(|db| Ok(db.query_row(any, [now_ms], |row| row.get::<_, bool>(0))?))? {
+            let blobs = self.inner.blobs.clone();
+            self.write(move |tx| blobs.drop_doomed(tx, now_ms))?;
+        }
+        Ok(())
     }
 
     /// Old rows that tell of deletions.
