@@ -10,15 +10,17 @@ use std::{
 
 use segue_call::{
     Call, CallConfig, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
-    Output, Ports, Source, StoreAction, StoreReply,
+    Output, Ports, Source, StoreReply,
 };
-use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile, Rule};
+use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
 use segue_policy::{Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 
 mod agent;
+mod store;
 
 pub use agent::Agent;
+pub use store::PlaceReply;
 
 pub const A: LegId = LegId(0);
 pub const B: LegId = LegId(1);
@@ -64,17 +66,6 @@ pub struct Setup {
     pub max_breadth: u8,
     pub is_loop: bool,
     pub own_sockets: Vec<SocketAddr>,
-}
-
-/// What the store says when asked for a place.
-#[derive(Clone)]
-pub enum PlaceReply {
-    Reserved {
-        longest_ms: u64,
-        longest_bytes: Option<u64>,
-    },
-    Full(Rule),
-    Fails,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -363,49 +354,7 @@ impl Stage {
             }
             Output::Leg(..) => {}
             Output::Media(action) => self.react_to_media(action),
-            Output::Store(StoreAction::Lookup { .. }) => {
-                self.after(self.setup.lookup_ms, Input::Store(self.setup.lookup.clone()))
-            }
-            Output::Store(StoreAction::Reserve {
-                message_id, mailbox, ..
-            }) => {
-                let reply = match self.setup.place.clone() {
-                    PlaceReply::Reserved {
-                        longest_ms,
-                        longest_bytes,
-                    } => StoreReply::Reserved {
-                        mailbox: mailbox.clone(),
-                        message_id: message_id.clone(),
-                        longest_ms,
-                        longest_bytes,
-                    },
-                    PlaceReply::Full(rule) => StoreReply::MailboxFull { rule },
-                    PlaceReply::Fails => StoreReply::ReserveFailed { why: "locked".into() },
-                };
-                match self.setup.place_ms {
-                    None => {}
-                    Some(0) => self.call.handle(Input::Store(reply), self.now()),
-                    Some(ms) => self.after(ms, Input::Store(reply)),
-                }
-            }
-            Output::Store(StoreAction::Release { .. }) => {}
-            Output::Store(StoreAction::Deposit { .. }) if self.setup.deposit_fails => {
-                self.after(
-                    100,
-                    Input::Store(StoreReply::DepositFailed {
-                        why: "disk full".into(),
-                    }),
-                );
-            }
-            Output::Store(StoreAction::Deposit { message_id }) => {
-                self.after(
-                    100,
-                    Input::Store(StoreReply::Deposited {
-                        message_id: message_id.clone(),
-                    }),
-                );
-            }
-            Output::Store(StoreAction::Discard { .. }) => {}
+            Output::Store(action) => self.react_of_store(action),
             Output::Ended(record) => self.record = Some(record.as_ref().clone()),
         }
     }
@@ -528,29 +477,6 @@ impl Stage {
     /// When something was said, and what.
     pub fn times(&self) -> &[(u64, Output)] {
         &self.said
-    }
-
-    pub fn stored(&self) -> Vec<StoreAction> {
-        let store = |(_, o): &(u64, Output)| {
-            if let Output::Store(action) = o {
-                Some(action.clone())
-            } else {
-                None
-            }
-        };
-        self.said.iter().filter_map(store).collect()
-    }
-
-    /// What the store was told, in short.
-    pub fn store_did(&self) -> Vec<&'static str> {
-        let words = self.stored().into_iter().map(|action| match action {
-            StoreAction::Lookup { .. } => "lookup",
-            StoreAction::Reserve { .. } => "reserve",
-            StoreAction::Release { .. } => "release",
-            StoreAction::Deposit { .. } => "deposit",
-            StoreAction::Discard { .. } => "discard",
-        });
-        words.collect()
     }
 
     pub fn phase(&self) -> segue_records::PhaseName {
