@@ -9,6 +9,12 @@ pub enum Offer {
     Video,
     /// A-law and a wide fmtp.
     AlawVideo,
+    /// Opus and VP8 alone.
+    OpusVp8,
+    /// G.722 and no picture.
+    G722,
+    /// All that a softphone has, the best first.
+    Everything,
     /// Nothing that can be played or relayed here.
     Alien,
     /// What can only be relayed.
@@ -30,7 +36,26 @@ pub fn offer(what: Offer, address: SocketAddr, direction: &str, version: u32) ->
         "m=video 40002 RTP/AVPF 99\r\na=rtpmap:99 H264/90000\r\na=fmtp:99 profile-level-id=42e01f;packetization-mode=1\r\n\
          a=rtcp-fb:99 nack pli\r\na=rtcp-fb:99 ccm fir\r\na={direction}\r\n"
     );
+    let opus = "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\na=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-16\r\n";
+    let vp8 = "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 ccm fir\r\n";
     Some(match what {
+        Offer::OpusVp8 => {
+            head + &format!(
+                "m=audio 40000 RTP/AVP 111 102\r\n{opus}a={direction}\r\nm=video 40002 RTP/AVPF 96\r\n{vp8}a={direction}\r\n"
+            )
+        }
+        Offer::G722 => {
+            head + &format!(
+                "m=audio 40000 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+                 a=fmtp:101 0-16\r\na={direction}\r\n"
+            )
+        }
+        Offer::Everything => {
+            head + &audio.replace(
+                "AVP 0 8 101\r\n",
+                &format!("AVP 111 9 0 8 102 101\r\n{opus}a=rtpmap:9 G722/8000\r\n"),
+            ) + &video.replace("AVPF 99\r\n", &format!("AVPF 96 99\r\n{vp8}"))
+        }
         Offer::Audio => head + &audio,
         Offer::Video => head + &audio + &video,
         Offer::AlawVideo => {

@@ -75,6 +75,11 @@ const SEEN: &[&str] = &[
     // What A and B did.
     "183 reliable",
     "183 unreliable",
+    "A answered in H264/90000",
+    "A answered in VP8/90000",
+    "A answered in opus/48000/2",
+    "A answered in G722/8000",
+    "A was made an offer",
     "181 to A",
     "PRACK never came",
     "ACK never came",

@@ -171,7 +171,15 @@ impl<'a> View<'a> {
         }
         let (status, _) = self.outcome()?;
         hold!(status >= 300 || first.is_some(), "A was answered without an answer");
-        Ok(())
+        let offer = self.a.iter().find(|s| s.is(false, "INVITE")).and_then(|s| s.msg.sdp());
+        match (offer, first) {
+            (Some(offer), Some(answer)) => formats_were_offered(offer, answer, marks),
+            (None, Some(_)) => {
+                marks.insert("A was made an offer".into());
+                Ok(())
+            }
+            (_, None) => Ok(()),
+        }
     }
 
     /// RFC 3262: RSeq by one, one at a time, the 2xx after the PRACK of an answer, B after the PRACK.
@@ -243,4 +251,45 @@ impl<'a> View<'a> {
         );
         Ok(())
     }
+}
+
+/// An answer has as many m-lines as its offer, and in each that lives only formats that were offered there (RFC 3264 §6).
+fn formats_were_offered(offer: &[u8], answer: &[u8], marks: &mut Marks) -> Result<(), String> {
+    let text = |sdp| std::str::from_utf8(sdp).map_err(|e| e.to_string());
+    let (offer, answer) = (text(offer)?, text(answer)?);
+    let lines = |sdp| {
+        str::lines(sdp)
+            .filter_map(|line| line.strip_prefix("m="))
+            .collect::<Vec<_>>()
+    };
+    let (offered, answered) = (lines(offer), lines(answer));
+    hold!(
+        offered.len() == answered.len(),
+        "m-lines: {offered:?}, answered by {answered:?}"
+    );
+    for (theirs, ours) in offered.iter().zip(&answered) {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let (theirs, ours) = (words(theirs), words(ours));
+        hold!(
+            theirs[0] == ours[0] && theirs[2] == ours[2],
+            "{theirs:?} became {ours:?}"
+        );
+        let live = ours[1] != "0";
+        hold!(!live || theirs[1] != "0", "a refused m-line came to life: {ours:?}");
+        for format in ours[3..].iter().filter(|_| live) {
+            hold!(
+                theirs[3..].contains(format),
+                "{format} of {ours:?} was not offered in {theirs:?}"
+            );
+        }
+        if live {
+            let map = format!("a=rtpmap:{} ", ours[3]);
+            let codec = answer
+                .lines()
+                .find_map(|line| line.strip_prefix(&map))
+                .unwrap_or("PCMU or PCMA");
+            marks.insert(format!("A answered in {codec}"));
+        }
+    }
+    Ok(())
 }
