@@ -10,6 +10,7 @@ pub mod fuzz;
 mod media;
 mod path;
 mod ports;
+mod rest;
 mod session;
 pub mod spool;
 mod spool_link;

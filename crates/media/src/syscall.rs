@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd,
     ptr,
 };
@@ -15,6 +15,9 @@ use crate::{path::rtp::Wire, session::BATCH_MAX};
 
 /// Longer datagrams are no RTP that we negotiate; they are counted as bad.
 const DATAGRAM_MAX: usize = 2_048;
+
+/// A packet of sound is far shorter; copying a longer one costs what is saved.
+const PIECE_MAX: usize = 512;
 
 /// Room for one batch of received datagrams.
 pub struct Inbox {
@@ -46,14 +49,16 @@ impl Inbox {
         }
     }
 
-    /// Receives what is there, without waiting; how many datagrams that is.
-    pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
+    /// Receives what is there, at most `limit` and [`BATCH_MAX`], without waiting; how many datagrams that is.
+    pub fn receive(&mut self, socket: &impl AsRawFd, limit: usize) -> io::Result<usize> {
+        let limit = limit.min(self.heads.len());
         let slots = self
             .data
             .iter_mut()
             .zip(&mut self.from)
             .zip(&mut self.parts)
-            .zip(&mut self.heads);
+            .zip(&mut self.heads)
+            .take(limit);
         for (((data, from), part), head) in slots {
             *part = libc::iovec {
                 iov_base: data.as_mut_ptr().cast(),
@@ -67,13 +72,13 @@ impl Inbox {
             head.msg_iovlen = 1;
             head.msg_flags = 0;
         }
-        // SAFETY: each head points to its own address, part and buffer, all in vectors of ours that live and stay where they
+        // SAFETY: each of the first `limit` heads points to its own address, part and buffer, all in vectors of ours that live and stay where they
         // are during the call; the kernel writes within the lengths given.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.heads.as_mut_ptr(),
-                self.heads.len() as libc::c_uint,
+                limit as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
@@ -118,7 +123,12 @@ fn address(from: &libc::sockaddr_storage) -> Option<SocketAddr> {
 ///
 /// Segmentation offload (`UDP_SEGMENT`) would save a tenth of a video frame's cost, but a capture on this host would then show
 /// the frame as one datagram, and a lossy rule of its firewall would drop it whole.
-pub fn send(socket: &impl AsRawFd, to: SocketAddr, packets: &[Wire<'_>]) -> usize {
+pub fn send(socket: &UdpSocket, to: SocketAddr, packets: &[Wire<'_>]) -> usize {
+    if let [only] = packets
+        && let Some(sent) = send_one(socket, to, *only)
+    {
+        return sent;
+    }
     let to = SockAddr::from(to);
     let packets = packets.get(..BATCH_MAX).unwrap_or(packets);
     let mut parts = [EMPTY_PART; 2 * BATCH_MAX];
@@ -143,6 +153,17 @@ pub fn send(socket: &impl AsRawFd, to: SocketAddr, packets: &[Wire<'_>]) -> usiz
         )
     };
     usize::try_from(sent).unwrap_or(0)
+}
+
+/// Sends one packet in one piece, which is cheaper than to have the system gather it; `None`: it is too long for that.
+fn send_one(socket: &UdpSocket, to: SocketAddr, Wire { head, rest }: Wire<'_>) -> Option<usize> {
+    let mut packet = [0; PIECE_MAX];
+    let length = head.len().saturating_add(rest.len());
+    let (before, after) = packet.get_mut(..length)?.split_at_mut_checked(head.len())?;
+    before.copy_from_slice(&head);
+    after.copy_from_slice(rest);
+    // The ports of a leg do not wait.
+    Some(socket.send_to(packet.get(..length)?, to).is_ok().into())
 }
 
 const EMPTY_PART: libc::iovec = libc::iovec {
@@ -210,7 +231,7 @@ mod tests {
         let sizes = [1_200, 1_200, 10, 300];
         assert_eq!(send(&a, b.local_addr().unwrap(), &wires(&sizes)), sizes.len());
         let mut inbox = Inbox::new();
-        let count = inbox.receive(&b).unwrap();
+        let count = inbox.receive(&b, BATCH_MAX).unwrap();
         let got: Vec<_> = inbox
             .datagrams(count)
             .map(|(from, bytes)| {
@@ -222,9 +243,34 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_by_itself_arrives_whole_whatever_its_size() {
+        let (a, b) = pair();
+        let mut inbox = Inbox::new();
+        for size in [0, 160, PIECE_MAX - HEADER_LEN, PIECE_MAX - HEADER_LEN + 1, 1_200] {
+            assert_eq!(send(&a, b.local_addr().unwrap(), &wires(&[size])), 1);
+            let count = inbox.receive(&b, BATCH_MAX).unwrap();
+            let got: Vec<_> = inbox.datagrams(count).map(|(_, bytes)| bytes.to_vec()).collect();
+            assert_eq!(got, [[&[0; HEADER_LEN][..], &[7; 1_500][..size]].concat()]);
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_than_asked_for() {
+        let (a, b) = pair();
+        assert_eq!(send(&a, b.local_addr().unwrap(), &wires(&[1, 2, 3])), 3);
+        let mut inbox = Inbox::new();
+        assert_eq!(inbox.receive(&b, 2).unwrap(), 2);
+        assert_eq!(inbox.datagrams(2).count(), 2);
+        assert_eq!(inbox.receive(&b, 2).unwrap(), 1, "the rest is still there");
+    }
+
+    #[test]
     fn nothing_there_is_told_without_waiting() {
         let (a, _) = pair();
-        assert_eq!(Inbox::new().receive(&a).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            Inbox::new().receive(&a, BATCH_MAX).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
     }
 
     #[test]
@@ -232,7 +278,7 @@ mod tests {
         let (a, b) = pair();
         a.send_to(&[1; DATAGRAM_MAX + 1], b.local_addr().unwrap()).unwrap();
         let mut inbox = Inbox::new();
-        let count = inbox.receive(&b).unwrap();
+        let count = inbox.receive(&b, BATCH_MAX).unwrap();
         assert_eq!(
             inbox.datagrams(count).map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(),
             [0]

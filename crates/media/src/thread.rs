@@ -25,6 +25,7 @@ use crate::{
     carrier::{Carrier, LegPair},
     media::Events,
     ports::Pair,
+    rest::Rest,
     session::{BATCH_MAX, Session, SessionConfig},
     spool_link::SpoolLink,
     stats::Counters,
@@ -66,8 +67,12 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS_MAX: usize = 128;
 /// Batches taken from one socket before others have their turn.
 const BATCHES_MAX: usize = 4;
+/// Datagrams taken at once from a port of sound.
+const SOUND_MAX: usize = 4;
 /// What of a generation fits a token: a slot must not hold more, or no event would find it any more.
 const GENERATION_MASK: u32 = 0xff_ffff;
+/// Told once for what has come, and not again after it was taken: the system would look at each port twice.
+const COMES: EpollFlags = EpollFlags::EPOLLIN.union(EpollFlags::EPOLLET);
 /// Orders performed before packets have their turn.
 const ORDERS_MAX: usize = 64;
 
@@ -79,6 +84,7 @@ pub struct MediaThread {
     armed: Option<Instant>,
     inbox: Inbox,
     wheel: Wheel,
+    rest: Rest,
     due: Vec<Timer>,
     slots: Vec<Option<Slot>>,
     by_key: HashMap<SessionKey, usize>,
@@ -105,14 +111,20 @@ impl MediaThread {
             TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
         )?;
         epoll.add(&*start.bell, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
-        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        // Told once: setting it anew takes back that it has run out.
+        epoll.add(
+            &timer,
+            EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TIMER),
+        )?;
+        let now = Instant::now();
         Ok(MediaThread {
             start,
             epoll,
             timer,
             armed: None,
             inbox: Inbox::new(),
-            wheel: Wheel::new(Instant::now()),
+            wheel: Wheel::new(now),
+            rest: Rest::new(now),
             due: Vec::new(),
             slots: Vec::new(),
             by_key: HashMap::new(),
@@ -123,12 +135,18 @@ impl MediaThread {
     /// Works until it is told to stop.
     pub fn run(mut self) {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
-        let mut orders_wait = false;
+        let (mut orders_wait, mut taken) = (false, 0);
         loop {
-            self.arm(Instant::now());
+            let now = Instant::now();
+            let rest = self.rest.after(now, taken, self.next());
+            taken = 0;
             let timeout = if orders_wait {
                 EpollTimeout::ZERO
+            } else if let Some(rest) = rest {
+                std::thread::sleep(rest);
+                EpollTimeout::ZERO
             } else {
+                self.arm(now);
                 EpollTimeout::NONE
             };
             let count = match self.epoll.wait(&mut events, timeout) {
@@ -148,7 +166,7 @@ impl MediaThread {
                         woken = true;
                     }
                     TIMER => self.armed = None,
-                    token => self.receive(now, token),
+                    token => taken += self.receive(now, token),
                 }
             }
             self.fire(now);
@@ -196,8 +214,8 @@ impl MediaThread {
             let rtcp = token(index, slot.generation, place, true);
             let added = self
                 .epoll
-                .add(&pair.rtp, EpollEvent::new(EpollFlags::EPOLLIN, rtp))
-                .and_then(|()| self.epoll.add(&pair.rtcp, EpollEvent::new(EpollFlags::EPOLLIN, rtcp)));
+                .add(&pair.rtp, EpollEvent::new(COMES, rtp))
+                .and_then(|()| self.epoll.add(&pair.rtcp, EpollEvent::new(COMES, rtcp)));
             if let Err(error) = added {
                 tracing::error!(%error, session = key, "a port cannot be watched");
             }
@@ -256,10 +274,11 @@ impl MediaThread {
         }
     }
 
-    /// A port has datagrams.
-    fn receive(&mut self, now: Instant, token: u64) {
+    /// A port has datagrams; how many were taken.
+    fn receive(&mut self, now: Instant, token: u64) -> usize {
+        let mut taken = 0;
         let (index, generation, place, is_rtcp) = from_token(token);
-        for _ in 0..BATCHES_MAX {
+        for turn in 0..=BATCHES_MAX {
             let pair = self
                 .slots
                 .get(index)
@@ -267,14 +286,24 @@ impl MediaThread {
                 .filter(|slot| slot.generation == generation)
                 .and_then(|slot| slot.pairs.get(place)?.as_ref());
             let Some(pair) = pair else {
-                return;
+                break;
             };
             let (leg, kind) = (pair.leg, pair.kind);
             let socket = if is_rtcp { &pair.pair.rtcp } else { &pair.pair.rtp };
-            // What is refused here is told by nobody else: nothing there, or an ICMP error of an earlier packet.
-            let Ok(count) = self.inbox.receive(socket) else {
-                return;
+            if turn == BATCHES_MAX {
+                // Others have their turn; what is left is told once more.
+                let _ = self.epoll.modify(socket, &mut EpollEvent::new(COMES, token));
+                break;
+            }
+            // Sound comes one by one; to make room for more takes time.
+            let limit = if kind == Kind::Audio { SOUND_MAX } else { BATCH_MAX };
+            let count = match self.inbox.receive(socket, limit) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // Of an earlier packet; those that have come are still there.
+                Err(_) => continue,
             };
+            taken += count;
             let inbox = std::mem::replace(&mut self.inbox, Inbox::none());
             self.with(index, now, |session, carrier| {
                 if is_rtcp {
@@ -286,10 +315,11 @@ impl MediaThread {
                 }
             });
             self.inbox = inbox;
-            if count < BATCH_MAX {
-                return;
+            if count < limit {
+                break;
             }
         }
+        taken
     }
 
     /// Lets sessions do what is due.
@@ -358,12 +388,15 @@ impl MediaThread {
         }
     }
 
+    /// When something is due next.
+    fn next(&self) -> Option<Instant> {
+        let next = [self.wheel.next(), self.start.spool.flush_at()];
+        next.into_iter().flatten().min()
+    }
+
     /// Sets the system's timer to what is due next.
     fn arm(&mut self, now: Instant) {
-        let next = [self.wheel.next(), self.start.spool.flush_at()]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = self.next();
         let result = match next {
             Some(next) if self.armed == Some(next) => Ok(()),
             Some(next) => {

@@ -1,6 +1,7 @@
 //! The packet path over real loopback sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic.
 
+mod burst;
 mod clip;
 mod dtmf;
 mod hold;

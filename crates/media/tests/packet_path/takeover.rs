@@ -7,7 +7,7 @@ use crate::peer::*;
 
 const IDR: &[u8] = &[0x65, 0xb0];
 
-fn bridged(house: &House) -> (Phone, Phone) {
+pub fn bridged(house: &House) -> (Phone, Phone) {
     let (a, b) = (Phone::new(house, A), Phone::new(house, B));
     a.configure(house, Direction::SendRecv);
     b.configure(house, Direction::SendRecv);
