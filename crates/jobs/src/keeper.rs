@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use segue_mailbox::ClockGuard;
-use segue_store::{RunReport, Store, StoreError};
+use segue_store::{Kept, RunReport, Store, StoreError};
 
 /// How often the rules run.
 pub const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -35,6 +35,7 @@ pub enum Turn {
 pub struct Keeper {
     store: Store,
     guard: ClockGuard,
+    calls: Kept,
     /// Said once for each step of the clock.
     has_said_stepped: bool,
 }
@@ -62,8 +63,16 @@ impl Keeper {
         Keeper {
             store,
             guard: ClockGuard::new(),
+            calls: Kept::default(),
             has_said_stepped: false,
         }
+    }
+
+    /// The same, and call records beyond these go as well.
+    #[must_use]
+    pub fn with_calls(mut self, calls: Kept) -> Keeper {
+        self.calls = calls;
+        self
     }
 
     /// One turn: looks at the clocks, and where they agree lets the rules act.
@@ -80,6 +89,11 @@ impl Keeper {
             );
         }
         self.has_said_stepped = stepped;
+        // Counting needs no clock.
+        let gone = self.store.prune_calls(&self.calls, may.then_some(now.wall_ms))?;
+        if gone > 0 {
+            tracing::info!(gone, "call records beyond what is kept are gone");
+        }
         if !may {
             return Ok(Turn::Paused);
         }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use segue_jobs::{Form, RecordFile, RecordFileStats, RecordFiles, RecordWriter};
+use segue_jobs::{Clocks, Form, Keeper, RecordFile, RecordFileStats, RecordFiles, RecordWriter};
 use segue_records::{COLUMNS, CallRecord, CallResult, PhaseName, UnixMs};
 use segue_store::{Kept, REJECTED_MAX, Store};
 
@@ -352,6 +352,27 @@ fn rejected_calls_are_bounded_and_others_stay() {
     assert_eq!(left.len(), REJECTED_MAX as usize + 2);
     assert_eq!(left[1].id, "01CALL000001");
     assert_eq!(left[2].id, "01CALL000012");
+}
+
+#[test]
+fn the_minute_deletes_records_by_number_at_once_and_by_age_while_the_clocks_agree() {
+    let fixture = Fixture::new();
+    fixture.save(0..10);
+    let kept = Kept {
+        max: Some(8),
+        age_ms: Some(100_000),
+        forms: Vec::new(),
+    };
+    let mut keeper = Keeper::new(fixture.store.clone()).with_calls(kept);
+    let mut turn = |minute: u64| {
+        let ms = minute * 60_000;
+        let wall_ms = 104_000 + i64::try_from(ms).unwrap();
+        keeper.turn(Clocks { mono_ms: ms, wall_ms }).unwrap();
+        fixture.store.calls(0).unwrap().len()
+    };
+    assert_eq!(turn(0), 8);
+    assert_eq!(turn(1), 8, "the clocks have not agreed for long enough");
+    assert_eq!(turn(2), 0);
 }
 
 fn append(path: &Path, bytes: &[u8]) {

@@ -117,6 +117,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let depositor = Arc::new(Depositor::start(store.clone(), pool.clone(), spool_dir.clone()).map_err(spooled)?);
     depositor.salvage().map_err(spooled)?;
     let _keeper = Keeper::new(store.clone())
+        .with_calls(config.records.kept())
         .start(RETENTION_EVERY, clocks)
         .map_err(|e| system("the thread of the retention rules cannot start", &e))?;
     let record_stats = RecordFileStats::default();

@@ -330,3 +330,79 @@ fn refused_requests_are_listed_with_rejected_calls_and_shown_whole() {
     );
     segue.fails(3, &["call", "show", "01Z"]);
 }
+
+#[test]
+fn export_prints_what_the_files_have_within_its_bounds() {
+    let segue = Segue::new();
+    let day = 86_400_000;
+    let store = segue.store();
+    for (id, at, to) in [
+        ("01A", 0, "sip:bob@h"),
+        ("01B", day, "sip:eve@h"),
+        ("01C", now_ms() - 60_000, "sip:bob@h"),
+    ] {
+        let record = CallRecord {
+            to: to.to_owned(),
+            ..call(id, at)
+        };
+        store.save_call(&record).unwrap();
+    }
+    drop(store);
+    let ids = |more: &[&str]| -> Vec<String> {
+        let args: Vec<&str> = [&["call", "export", "--json"], more].concat();
+        let id = |line: &str| {
+            serde_json::from_str::<Value>(line).unwrap()["id"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        segue.ok(&args).lines().map(id).collect()
+    };
+    assert_eq!(ids(&[]), ["01A", "01B", "01C"]);
+    assert_eq!(ids(&["--since", "1h"]), ["01C"]);
+    assert_eq!(ids(&["--until", "1h"]), ["01A", "01B"]);
+    assert_eq!(ids(&["--since", "1970-01-02T00:00:00Z", "--until", "1h"]), ["01B"]);
+    assert_eq!(ids(&["--until", "1970-01-02T00:00:00Z"]), ["01A"]);
+    assert_eq!(ids(&["--user", "bob"]), ["01A", "01C"]);
+    let csv = segue.ok(&["call", "export", "--csv", "--user", "eve"]);
+    let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert_eq!((lines.len(), lines[0]), (2, segue_records::COLUMNS.join(",").as_str()));
+    assert!(lines[1].starts_with("\"01B\","), "{csv}");
+    let neither = segue.run(&["call", "export"]);
+    assert_eq!(neither.code, 1);
+    assert!(neither.err.contains("say --csv or --json"), "{}", neither.err);
+}
+
+#[test]
+fn the_page_of_records_names_every_field_and_its_examples_are_the_programs() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/records.md")).unwrap();
+    for column in segue_records::COLUMNS {
+        assert!(page.contains(&format!("| `{column}` |")), "the column {column}");
+    }
+    let segue = Segue::new();
+    segue
+        .store()
+        .save_call(&call("01HQVXSXTZ8M4W8F0RZ6Y3K5AB", 1_709_251_199_007))
+        .unwrap();
+    let json = segue.ok(&["call", "export", "--json"]);
+    for field in ROW {
+        assert!(page.contains(&format!("`{field}`")), "the field {field}");
+    }
+    let csv = segue.ok(&["call", "export", "--csv"]);
+    for line in json.lines().chain(csv.lines()) {
+        assert!(page.contains(line), "docs/records.md lacks:\n{line}");
+    }
+    for result in [
+        CallResult::Answered,
+        CallResult::Message,
+        CallResult::Greeted,
+        CallResult::TooShort,
+        CallResult::MailboxFull,
+        CallResult::AbandonedWhileHeld,
+        CallResult::Abandoned,
+        CallResult::Rejected,
+        CallResult::Failed,
+    ] {
+        assert!(page.contains(&format!("| `{}` |", result.as_str())), "{result:?}");
+    }
+}

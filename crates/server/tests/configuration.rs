@@ -70,6 +70,8 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "records.jsonl",
             "records.rotate",
             "records.keep",
+            "records.keep_max",
+            "records.keep_age",
             "test.seed",
         ]
     );

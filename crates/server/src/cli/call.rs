@@ -1,17 +1,20 @@
-//! `segue call list|show`.
+//! `segue call list|show|export`.
 
 mod refused;
 
+use std::str::FromStr;
+
 use clap::Subcommand as ClapSubcommand;
+use segue_jobs::Form;
 use segue_records::{CallRecord, LadderStep, LegRecord, Sent, StreamRecord, UnixMs};
-use segue_store::StoreError;
+use segue_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use super::{
     Context,
     message::now_ms,
-    output::{Row, clean, or_dash, table},
-    value::DurationMs,
+    output::{Row, clean, or_dash, print_raw, table},
+    value::{DurationMs, Moment},
 };
 use crate::failure::Failure;
 
@@ -25,6 +28,21 @@ pub enum Command {
         /// Only what was refused: rejected calls, and requests that never became calls
         #[arg(long)]
         refused: bool,
+    },
+    /// Print call records as files of records have them: CSV or one JSON object a line, oldest first
+    Export {
+        /// CSV with a header (RFC 4180)
+        #[arg(long)]
+        csv: bool,
+        /// Only calls that began within this time, or at this moment or later
+        #[arg(long, value_name = "DURATION|TIME")]
+        since: Option<Begin>,
+        /// Only calls that began before this time ago, or before this moment
+        #[arg(long, value_name = "DURATION|TIME")]
+        until: Option<Begin>,
+        /// Only calls to this subscriber
+        #[arg(long)]
+        user: Option<String>,
     },
     /// Show one call: both legs' ladder, what was played when, why it ended so
     Show {
@@ -47,12 +65,95 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let columns = ["ID", "STARTED", "FROM", "TO", "RESULT", "CAUSE", "HOLD", "WHY"];
             context.out.rows(rows, &columns, "no calls")
         }
+        Command::Export {
+            csv,
+            since,
+            until,
+            user,
+        } => {
+            let form = match (csv, context.out.is_json()) {
+                (true, false) => Form::Csv,
+                (false, true) => Form::JsonLines,
+                _ => {
+                    return Err(Failure::refused(
+                        "no_form",
+                        "call export needs one form",
+                        "say --csv or --json",
+                    ));
+                }
+            };
+            let now = now_ms();
+            let since_ms = since.map_or(i64::MIN, |at| at.ms(now));
+            let until_ms = until.map_or(i64::MAX, |at| at.ms(now));
+            export(&store, form, (since_ms, until_ms), user.as_deref())
+        }
         Command::Show { id } => match store.call(&id) {
             Ok(call) => context.out.object(&call.to_full_json(), || told(&call)),
             Err(StoreError::NotFound { .. }) => refused::show(&store, &id, context),
             Err(error) => Err(error.into()),
         },
     }
+}
+
+/// A time ago, or a moment.
+#[derive(Debug, Clone, Copy)]
+pub enum Begin {
+    Ago(u64),
+    At(i64),
+}
+
+impl Begin {
+    fn ms(self, now_ms: i64) -> i64 {
+        match self {
+            Begin::Ago(ms) => now_ms.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)),
+            Begin::At(ms) => ms,
+        }
+    }
+}
+
+impl FromStr for Begin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Begin, String> {
+        if let Ok(DurationMs(ms)) = text.parse() {
+            return Ok(Begin::Ago(ms));
+        }
+        match text.parse() {
+            Ok(Moment(ms)) => Ok(Begin::At(ms)),
+            Err(_) => Err("a duration, e.g. 24h, or a moment, e.g. 2026-03-01T12:00:00Z, is needed".to_owned()),
+        }
+    }
+}
+
+/// Some records at a time: the store may hold more than fits into memory.
+fn export(store: &Store, form: Form, (since, until): (i64, i64), user: Option<&str>) -> Result<(), Failure> {
+    const AT_ONCE: u32 = 500;
+    let wanted = |call: &CallRecord| {
+        (since..until).contains(&call.started_at.0) && user.is_none_or(|user| calls_user(&call.to, user))
+    };
+    if !form.head().is_empty() && !print_raw(&form.head())? {
+        return Ok(());
+    }
+    let mut place = 0;
+    loop {
+        let calls = store.calls_after(place, AT_ONCE)?;
+        let Some((last, _)) = calls.last() else { return Ok(()) };
+        place = *last;
+        let lines: String = calls
+            .iter()
+            .filter(|(_, call)| wanted(call))
+            .map(|(_, call)| form.line(call))
+            .collect();
+        if !print_raw(&lines)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a Request-URI's user part is this one.
+fn calls_user(uri: &str, user: &str) -> bool {
+    uri.parse::<segue_sip_wire::Uri>()
+        .is_ok_and(|uri| uri.user().is_some_and(|found| found == user))
 }
 
 fn row(call: &CallRecord) -> Row {

@@ -97,8 +97,13 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints one line at once. `false`: whoever read has seen enough (`| head`).
 pub fn line(text: &str) -> Result<bool, Failure> {
+    print_raw(&format!("{text}\n"))
+}
+
+/// The same of text that has its own ends of lines.
+pub fn print_raw(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Failure::refused(

@@ -220,6 +220,18 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.records.keep),
     },
     Key {
+        name: "records.keep_max",
+        meaning: "how many call records the store keeps, the newest, or \"none\" for all",
+        set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.records.keep_max = v),
+        get: |c| json!(c.records.keep_max),
+    },
+    Key {
+        name: "records.keep_age",
+        meaning: "how long after its beginning a call's record stays in the store, e.g. \"90d\", or \"none\"",
+        set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.records.keep_age_ms = v),
+        get: |c| json!(c.records.keep_age_ms),
+    },
+    Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
         set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),

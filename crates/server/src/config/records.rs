@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use segue_jobs::{Form, RecordFile};
+use segue_store::Kept;
 use serde_json::{Value, json};
 
 /// A CSV file of some 250,000 calls.
@@ -19,6 +20,10 @@ pub struct Records {
     pub rotate: Rotate,
     /// How many files set aside stay of each; `None`: all.
     pub keep: Option<u32>,
+    /// How many call records the store keeps; `None`: all.
+    pub keep_max: Option<u32>,
+    /// How long it keeps one, milliseconds; `None`: for ever.
+    pub keep_age_ms: Option<u64>,
 }
 
 /// When a file is set aside.
@@ -40,6 +45,8 @@ impl Default for Records {
                 daily: false,
             },
             keep: None,
+            keep_max: None,
+            keep_age_ms: None,
         }
     }
 }
@@ -71,6 +78,15 @@ impl Records {
         };
         let both = [file(Form::Csv, &self.csv), file(Form::JsonLines, &self.jsonl)];
         both.into_iter().flatten().collect()
+    }
+
+    /// What stays in the store.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            max: self.keep_max,
+            age_ms: self.keep_age_ms,
+            forms: self.files().iter().map(|file| file.form.name()).collect(),
+        }
     }
 
     /// Paths are meant from where the configuration file stands.
