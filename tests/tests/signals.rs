@@ -68,6 +68,27 @@ impl Office {
         }
     }
 
+    /// A subscriber who is busy and leaves the rest to the profile, and a caller who plays this scenario.
+    fn call_busy(&self, user: &str, scenario: &str) -> Parties {
+        let folder = self.folder.join(user);
+        let callee = Sipp::callee(&folder, "busy", Over::Udp, 0);
+        let target = format!("sip:{user}@127.0.0.1:{}", callee.port());
+        let add = ["subscriber", "add", user, "--target", &target];
+        self.segue
+            .cli(&[&add[..], &["--clip", "clip", "--greeting", "greeting"]].concat());
+        let call_id = format!("{user}@signals");
+        let to = (user, self.segue.sip_udp());
+        let caller = Sipp::caller(&folder, scenario, (Over::Udp, 0), to, &call_id);
+        until("the caller to be held", Duration::from_secs(5), || {
+            caller.has_seen("SIP/2.0 183 ").then_some(())
+        });
+        Parties {
+            caller,
+            callee,
+            call_id,
+        }
+    }
+
     /// SIGTERM, and the log until it is heard.
     fn drain(&self) {
         self.segue.signal(Signal::SIGTERM);
@@ -106,6 +127,34 @@ fn held(record: &Value, asked_ms: u64) {
     assert_eq!(record["hold_asked_ms"], asked_ms, "{record:#}");
     let held_ms = record["hold_ms"].as_u64().unwrap();
     assert!((asked_ms..asked_ms + 400).contains(&held_ms), "{record:#}");
+}
+
+#[test]
+fn sighup_changes_when_callers_of_the_mailbox_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office::open(folder.path());
+    office
+        .segue
+        .cli(&["clip", "add", "greeting", &sample("greeting.mp4").display().to_string()]);
+    // Held while the profile says something else: this call keeps what it began with.
+    let first = office.call_busy("first", "hang_up_at_greeting");
+    office.write(&format!("{}answer_at = \"after_greeting\"\n", profile(300)));
+    office.reload("read again");
+    let second = office.call_busy("second", "answered_after_the_greeting");
+    let first = first.finish();
+    office.write(&format!("{}answer_at = \"greeting\"\n", profile(300)));
+    office.reload("read again");
+    let third = office.call_busy("third", "hang_up_at_greeting");
+    let (second, third) = (second.finish(), third.finish());
+    for (call_id, asked_ms) in [(first, 1_500), (second, 300), (third, 300)] {
+        let record = office.record(&call_id);
+        assert_eq!(
+            (&record["result"], &record["cause"]),
+            (&"greeted".into(), &486.into()),
+            "{record:#}"
+        );
+        assert_eq!(record["hold_asked_ms"], asked_ms, "{record:#}");
+    }
 }
 
 #[test]

@@ -94,6 +94,10 @@ const SHORT_RING_GREETING: &[&str] = &[
     "--greeting",
     "greeting",
 ];
+#[rustfmt::skip]
+const ANSWERED_BEFORE: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "greeting"];
+#[rustfmt::skip]
+const ANSWERED_AFTER: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "after_greeting"];
 const ANSWERED: Option<(&str, Option<u64>)> = Some(("answered", None));
 
 const fn story(
@@ -312,6 +316,20 @@ const STORIES: &[Story] = &[
         Plays("ring_until_cancelled", 0),
         SHORT_RING_GREETING,
         Some(("message", None)),
+    ),
+    story(
+        "answered_before_the_greeting",
+        ("hang_up_at_greeting", 0),
+        Plays("ring_until_cancelled", 0),
+        ANSWERED_BEFORE,
+        Some(("greeted", None)),
+    ),
+    story(
+        "answered_after_the_greeting",
+        ("answered_after_the_greeting", 0),
+        Plays("ring_until_cancelled", 0),
+        ANSWERED_AFTER,
+        Some(("greeted", None)),
     ),
     story(
         "busy_leaves_a_message_without_clip",

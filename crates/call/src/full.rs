@@ -55,7 +55,7 @@ impl Full {
             duration_ms,
             step: Step::Pracking { notice: notice.clone() },
         };
-        if cx.early_is_over() || cx.invite.profile.answer_at == AnswerAt::Greeting {
+        if cx.early_is_over() || lookup.plan.answer_at == AnswerAt::Greeting {
             cx.answer_a();
         } else if !cx.answer_is_given() && cx.give_answer_early() == MediaMay::StartOnPrack {
             return Phase::Full(waiting);

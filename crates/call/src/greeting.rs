@@ -106,7 +106,7 @@ impl Greeting {
             }
             return Greeting::beep(missed, lookup, cx);
         };
-        if cx.early_is_over() || cx.invite.profile.answer_at == AnswerAt::Greeting {
+        if cx.early_is_over() || lookup.plan.answer_at == AnswerAt::Greeting {
             cx.answer_a();
             return Greeting::play(missed, lookup, greeting, cx);
         }

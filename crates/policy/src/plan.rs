@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Profile, Subscriber};
+use crate::{AnswerAt, Profile, Subscriber};
 
 /// How several targets ring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct Plan {
     pub no_answer_ms: u64,
     /// The greeting, by name.
     pub greeting: Option<String>,
+    /// When A gets the 200 for the mailbox.
+    pub answer_at: AnswerAt,
 }
 
 impl Plan {
@@ -51,6 +53,7 @@ impl Plan {
             hold_ms: subscriber.hold_ms.unwrap_or(profile.hold_ms).min(profile.hold_max_ms),
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),
             greeting: subscriber.greeting.clone(),
+            answer_at: subscriber.answer_at.unwrap_or(profile.answer_at),
         }
     }
 }
@@ -90,6 +93,20 @@ mod tests {
         (bob.hold_ms, bob.no_answer_ms) = (Some(0), Some(7_000));
         let plan = Plan::new(&bob, &profile());
         assert_eq!((plan.hold_ms, plan.no_answer_ms), (0, 7_000));
+    }
+
+    #[test]
+    fn each_subscriber_may_be_answered_for_at_another_time() {
+        let (mut bob, mut profile) = (subscriber(), profile());
+        for of_profile in [AnswerAt::Greeting, AnswerAt::AfterGreeting] {
+            profile.answer_at = of_profile;
+            bob.answer_at = None;
+            assert_eq!(Plan::new(&bob, &profile).answer_at, of_profile);
+            for own in [AnswerAt::Greeting, AnswerAt::AfterGreeting] {
+                bob.answer_at = Some(own);
+                assert_eq!(Plan::new(&bob, &profile).answer_at, own);
+            }
+        }
     }
 
     #[test]

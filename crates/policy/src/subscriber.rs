@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Ring;
+use crate::{AnswerAt, Ring};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Subscriber {
     pub no_answer_ms: Option<u64>,
     /// Name of the clip played as their greeting.
     pub greeting: Option<String>,
+    /// When callers get the 200 for the mailbox; absent: as the profile says.
+    pub answer_at: Option<AnswerAt>,
 }
 
 /// Most targets of one subscriber.

@@ -4,6 +4,7 @@
 mod fixture;
 
 use fixture::{Segue, clip, keys, sorted};
+use segue_policy::AnswerAt;
 use serde_json::{Value, json};
 
 #[test]
@@ -29,7 +30,7 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
     ]);
     let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_ms": 6000,
-                          "no_answer_ms": 20000, "greeting": "ring"});
+                          "no_answer_ms": 20000, "greeting": "ring", "answer_at": null});
     assert_eq!(added, expected);
     assert_eq!(
         server.lookup("bob").unwrap().unwrap().subscriber.hold_ms,
@@ -73,7 +74,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "clip",
             "hold_ms",
             "no_answer_ms",
-            "greeting"
+            "greeting",
+            "answer_at"
         ])
     );
     assert!(
@@ -85,6 +87,35 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
     assert_eq!(segue.json(&["subscriber", "remove", "bob"])["removed"], true);
     assert_eq!(segue.json(&["subscriber", "list"]), json!([]));
     assert!(server.lookup("bob").unwrap().is_none());
+}
+
+#[test]
+fn a_subscriber_says_when_callers_of_the_mailbox_are_answered() {
+    let segue = Segue::new();
+    let server = segue.store();
+    segue.json(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1",
+        "--answer-at",
+        "greeting",
+    ]);
+    let found = |value: &str| {
+        let set = segue.json(&["subscriber", "set", "bob", "--answer-at", value]);
+        (
+            set["answer_at"].clone(),
+            server.lookup("bob").unwrap().unwrap().subscriber.answer_at,
+        )
+    };
+    let after = (json!("after_greeting"), Some(AnswerAt::AfterGreeting));
+    assert_eq!(found("after_greeting"), after);
+    assert_eq!(found("none"), (Value::Null, None));
+    assert_eq!(found("after-greeting"), after);
+    assert_eq!(found("greeting"), (json!("greeting"), Some(AnswerAt::Greeting)));
+    let (_, said) = segue.fails(2, &["subscriber", "set", "bob", "--answer-at", "never"]);
+    assert!(said.contains("'greeting' or 'after_greeting'"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER];
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -249,4 +249,9 @@ CREATE TABLE record_file (
     form TEXT PRIMARY KEY,
     seq  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// 6: when callers of a subscriber's mailbox get their 200.
+const ANSWER_AT: &str = "
+ALTER TABLE subscriber ADD COLUMN answer_at TEXT CHECK (answer_at IN ('greeting', 'after_greeting'));
 ";

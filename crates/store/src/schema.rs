@@ -4,7 +4,7 @@
 //!
 //! | table | a row is | notes |
 //! |---|---|---|
-//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times mean the profile's |
+//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, mean the profile's |
 //! | `target` | where a subscriber is reached | `place` counts from 0, in their order |
 //! | `retention` | a mailbox's own rules | absent row or NULL: the default; -1: no limit |
 //! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::{Ring, Subscriber};
+use segue_policy::{AnswerAt, Ring, Subscriber};
 
 use crate::{Store, StoreError, clips};
 
-const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +149,13 @@ fn ring_word(ring: Ring) -> &'static str {
     }
 }
 
+fn answer_word(at: AnswerAt) -> &'static str {
+    match at {
+        AnswerAt::Greeting => "greeting",
+        AnswerAt::AfterGreeting => "after_greeting",
+    }
+}
+
 fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
     for clip in [&subscriber.clip, &subscriber.greeting].into_iter().flatten() {
         if clips::by_name(tx, clip)?.is_none() {
@@ -156,10 +163,11 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         }
     }
     tx.prepare_cached(
-        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms) VALUES (?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
-             ring_ms = excluded.ring_ms",
+             ring_ms = excluded.ring_ms, answer_at = excluded.answer_at",
     )?
     .execute(params![
         subscriber.user,
@@ -168,7 +176,8 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         subscriber.no_answer_ms,
         subscriber.greeting,
         ring_word(subscriber.ring),
-        subscriber.ring_ms
+        subscriber.ring_ms,
+        subscriber.answer_at.map(answer_word)
     ])?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
         .execute([&subscriber.user])?;
@@ -192,5 +201,10 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
             _ => Ring::Together,
         },
         ring_ms: row.get(6)?,
+        answer_at: match row.get_ref(7)?.as_str_or_null()? {
+            Some("greeting") => Some(AnswerAt::Greeting),
+            Some("after_greeting") => Some(AnswerAt::AfterGreeting),
+            _ => None,
+        },
     })
 }

@@ -10,6 +10,7 @@ use segue_tests::{
 use serde_json::Value;
 
 use crate::{
+    ANSWERED_AFTER, ANSWERED_BEFORE,
     Callee::{self, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
     HELD, HELD_LONG, PROLONGED, Story, Ways,
 };
@@ -107,6 +108,14 @@ fn listen(folder: &Path, callee: &Callee, over: Over) -> Option<(Sipp, bool)> {
     }
 }
 
+/// A time of a record, in milliseconds of its minute and hour.
+fn moment(at: &Value) -> Option<i64> {
+    let (_, clock) = at.as_str()?.trim_end_matches('Z').split_once('T')?;
+    let mut parts = clock.split([':', '.']).map(|part| part.parse::<i64>().ok());
+    let mut next = || parts.next().flatten();
+    Some(((next()? * 60 + next()?) * 60 + next()?) * 1_000 + next()?)
+}
+
 /// The call record, and the message when there must be one.
 fn judge(
     segue: &Segue,
@@ -146,6 +155,23 @@ fn judge(
         must(
             "`#` ends the hold",
             call["hold_ms"].as_u64().is_some_and(|ms| ms < 5_000),
+        )?;
+    }
+    let answered_ms = moment(&shown["answered_at"]);
+    let greeted_ms = shown["switches"]
+        .as_array()
+        .and_then(|switches| switches.iter().find(|switch| switch["to"] == "greeting"))
+        .and_then(|switch| moment(&switch["at"]));
+    let before_ms = greeted_ms
+        .zip(answered_ms)
+        .map(|(greeted, answered)| answered - greeted);
+    if story.flags == ANSWERED_BEFORE {
+        must("A is answered before the greeting", before_ms.is_some_and(|ms| ms <= 0))?;
+    }
+    if story.flags == ANSWERED_AFTER {
+        must(
+            "A is answered after the greeting",
+            before_ms.is_some_and(|ms| ms > 2_000),
         )?;
     }
     let prolonged = story.flags == PROLONGED;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use segue_call::{Lookup, StoreReply};
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule};
-use segue_policy::{Plan, Profile, Subscriber};
+use segue_policy::{AnswerAt, Plan, Profile, Subscriber};
 
 use crate::dice::{Dice, MS, S, Time};
 
@@ -70,6 +70,7 @@ impl StoreScript {
             }),
             no_answer_ms: dice.maybe(80, |d| d.between(500, 20_000)),
             greeting: dice.maybe(75, |_| "greeting".into()),
+            answer_at: dice.maybe(30, |d| d.pick(&[AnswerAt::Greeting, AnswerAt::AfterGreeting])),
             ..Subscriber::default()
         };
         StoreScript {

@@ -96,6 +96,11 @@ impl World {
             ring_ms: if chance(2) { 3_000 } else { 15_000 },
             hold_ms,
             no_answer_ms,
+            answer_at: if chance(2) {
+                AnswerAt::Greeting
+            } else {
+                AnswerAt::AfterGreeting
+            },
             ..Plan::default()
         };
         let lookup = Lookup {
@@ -114,11 +119,6 @@ impl World {
         };
         let profile = Profile {
             name: "softphone".into(),
-            answer_at: if chance(2) {
-                AnswerAt::Greeting
-            } else {
-                AnswerAt::AfterGreeting
-            },
             ringing_status: if chance(2) { 180 } else { 183 },
             redirect_targets: if chance(3) {
                 Vec::new()

@@ -63,7 +63,7 @@ fn is_said_in_place_of_the_greeting_and_the_caller_is_let_go() {
 
 #[test]
 fn a_caller_who_is_answered_after_greetings_is_told_early_and_refused() {
-    let mut s = full(|setup| setup.profile.answer_at = AnswerAt::AfterGreeting);
+    let mut s = full(|setup| setup.answer_at(AnswerAt::AfterGreeting));
     s.run_ms(6_100);
     assert_eq!(s.a().got(), ["183 sdp", "480"]);
     assert_eq!(s.a().got_reason().unwrap(), MAILBOX_FULL);
@@ -79,7 +79,7 @@ fn the_notice_waits_for_the_prack_where_the_caller_had_no_answer_yet() {
         ..Setup::default()
     }
     .lookup(|l| l.clip = None);
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.b().refuses(486, "Busy Here");
     s.run_ms(1_000);

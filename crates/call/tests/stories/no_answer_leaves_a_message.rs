@@ -104,7 +104,7 @@ fn the_manifest_tells_what_a_message_needs() {
 #[test]
 fn answered_after_the_greeting() {
     let mut setup = Setup::default();
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = recorded(setup);
     assert_eq!(s.a().got(), ["183 sdp", "183 sdp", "181 sdp", "200 sdp"]);
     s.run_ms(2_000);
@@ -124,7 +124,7 @@ fn after_a_reliable_answer_no_sdp_follows() {
         supports_100rel: true,
         ..Setup::default()
     };
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.a().pracks();
     s.run_ms(32_000);
@@ -140,7 +140,7 @@ fn an_early_greeting_waits_for_its_prack_when_a_had_no_answer_yet() {
         ..Setup::default()
     }
     .lookup(|l| l.clip = None);
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.b().refuses(486, "Busy Here");
     s.run_ms(1_000);
@@ -161,7 +161,7 @@ fn the_prack_of_the_ringing_is_not_that_of_the_answer() {
         ..Setup::default()
     }
     .lookup(|l| l.clip = None);
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.b().rings();
     s.b().refuses(486, "Busy Here");

@@ -60,7 +60,7 @@ fn a_lost_prack_is_a_server_time_out() {
 fn a_200_that_was_held_back_is_no_answer_in_the_record() {
     for cancelled in [true, false] {
         let mut setup = setup().lookup(|found| found.clip = None);
-        setup.profile.answer_at = segue_policy::AnswerAt::AfterGreeting;
+        setup.answer_at(segue_policy::AnswerAt::AfterGreeting);
         let mut s = setup.call();
         s.b().refuses(486, "Busy Here");
         assert_eq!(s.a().got(), ["183 reliable sdp"]);

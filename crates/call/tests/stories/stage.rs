@@ -13,7 +13,7 @@ use segue_call::{
     Output, Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
-use segue_policy::{Plan, Profile, Ring};
+use segue_policy::{AnswerAt, Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 
 mod agent;
@@ -107,6 +107,7 @@ impl Default for Setup {
             hold_ms: 6_000,
             no_answer_ms: 20_000,
             greeting: Some("sorry".into()),
+            answer_at: AnswerAt::Greeting,
         };
         let lookup = Lookup {
             plan,
@@ -150,6 +151,10 @@ impl Setup {
             change(lookup);
         }
         self
+    }
+
+    pub fn answer_at(&mut self, at: AnswerAt) {
+        *self = self.clone().lookup(|l| l.plan.answer_at = at);
     }
 
     pub fn call(self) -> Stage {

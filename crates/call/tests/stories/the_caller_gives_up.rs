@@ -65,7 +65,7 @@ fn by_a_bye_in_the_early_dialog() {
 #[test]
 fn during_an_early_greeting() {
     let mut setup = Setup::default();
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.run_ms(26_100);
     s.run_ms(1_000);

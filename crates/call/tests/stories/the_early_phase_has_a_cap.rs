@@ -32,7 +32,7 @@ fn holding_for_hours_ends_in_the_mailbox() {
 #[test]
 fn a_long_early_greeting_is_answered_in_its_midst() {
     let mut setup = Setup::default().lookup(|l| l.greeting = Some(clip(2, "sorry", 3_600_000)));
-    setup.profile.answer_at = AnswerAt::AfterGreeting;
+    setup.answer_at(AnswerAt::AfterGreeting);
     let mut s = setup.call();
     s.run_ms(169_900);
     assert_eq!(s.a().got(), ["183 sdp", "181 sdp"]);

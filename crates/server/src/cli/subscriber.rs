@@ -1,13 +1,13 @@
 //! `segue subscriber add|set|list|remove`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::{DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, check_targets};
+use segue_policy::{AnswerAt, DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, check_targets};
 use serde_json::{Value, json};
 
 use super::{
     Context,
     output::{Row, or_dash},
-    value::{ClipName, DurationMs, OrNone, RingTime, RingWord, Target, User},
+    value::{AnswerWord, ClipName, DurationMs, OrNone, RingTime, RingWord, Target, User},
 };
 use crate::failure::Failure;
 
@@ -62,6 +62,9 @@ pub struct Options {
     /// Clip played as their greeting, or 'none'
     #[arg(long, value_name = "NAME")]
     greeting: Option<OrNone<ClipName>>,
+    /// When callers of the mailbox are answered: 'greeting', 'after_greeting', or 'none' for as the profile says
+    #[arg(long, value_name = "WHEN")]
+    answer_at: Option<OrNone<AnswerWord>>,
 }
 
 impl Options {
@@ -72,6 +75,7 @@ impl Options {
             && self.hold.is_none()
             && self.no_answer.is_none()
             && self.greeting.is_none()
+            && self.answer_at.is_none()
     }
 
     fn apply(self, subscriber: &mut Subscriber) {
@@ -92,6 +96,9 @@ impl Options {
         }
         if let Some(OrNone(greeting)) = self.greeting {
             subscriber.greeting = greeting.map(|ClipName(name)| name);
+        }
+        if let Some(OrNone(at)) = self.answer_at {
+            subscriber.answer_at = at.map(|AnswerWord(at)| at);
         }
     }
 }
@@ -205,13 +212,14 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "hold_ms": subscriber.hold_ms,
         "no_answer_ms": subscriber.no_answer_ms,
         "greeting": subscriber.greeting,
+        "answer_at": subscriber.answer_at,
     })
 }
 
 fn describe(subscriber: &Subscriber) -> String {
     let profile = || "the profile's".to_owned();
     format!(
-        "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}",
+        "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}, answered {}",
         subscriber.user,
         reached(subscriber),
         subscriber.clip.as_deref().unwrap_or("none"),
@@ -220,5 +228,10 @@ fn describe(subscriber: &Subscriber) -> String {
             .no_answer_ms
             .map_or_else(profile, |ms| DurationMs(ms).to_string()),
         subscriber.greeting.as_deref().unwrap_or("none"),
+        match subscriber.answer_at {
+            None => "when the profile says",
+            Some(AnswerAt::Greeting) => "before the greeting",
+            Some(AnswerAt::AfterGreeting) => "after the greeting",
+        },
     )
 }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
-use segue_policy::Ring;
+use segue_policy::{AnswerAt, Ring};
 use segue_sip_wire::Uri;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -264,6 +264,22 @@ impl From<RingWord> for Ring {
         match word {
             RingWord::Together => Ring::Together,
             RingWord::InOrder => Ring::InOrder,
+        }
+    }
+}
+
+/// When callers get the 200 for the mailbox, in the words of the profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerWord(pub AnswerAt);
+
+impl FromStr for AnswerWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AnswerWord, String> {
+        match text {
+            "greeting" => Ok(AnswerWord(AnswerAt::Greeting)),
+            "after_greeting" | "after-greeting" => Ok(AnswerWord(AnswerAt::AfterGreeting)),
+            _ => Err("callers are answered at 'greeting' or 'after_greeting'".to_owned()),
         }
     }
 }
