@@ -161,3 +161,32 @@ fn whatever_happens_each_leg_ends_once_and_nothing_is_left() {
         "in {seeds} runs this was never seen: {unseen:?}"
     );
 }
+
+#[test]
+fn several_targets_each_end_once_and_one_is_bridged() {
+    let one = number("SEGUE_SEED");
+    let seeds = one.map_or(0..number("SEGUE_SEEDS").unwrap_or(400), |seed| seed..seed + 1);
+    let (mut counts, mut failed) = (BTreeMap::<String, u32>::new(), Vec::new());
+    for seed in seeds.clone() {
+        match live(Setup::several(seed)) {
+            Ok(marks) => marks.into_iter().for_each(|mark| *counts.entry(mark).or_default() += 1),
+            Err(why) => failed.push((seed, why)),
+        }
+    }
+    for (seed, why) in failed.iter().skip(1) {
+        println!("seed {seed}: {}", why.lines().last().unwrap_or_default());
+    }
+    if let Some((seed, why)) = failed.first() {
+        panic!("{} seeds failed; seed {seed}:\n{why}", failed.len());
+    }
+    println!("{counts:#?}");
+    let wanted = [
+        "targets took turns",
+        "targets rang together",
+        "two targets answered",
+        "a second fork answered",
+        "B's 200 crossed our CANCEL",
+    ];
+    let unseen: Vec<_> = wanted.iter().filter(|mark| !counts.contains_key(**mark)).collect();
+    assert!(one.is_some() || unseen.is_empty(), "never seen: {unseen:?}");
+}

@@ -11,6 +11,7 @@ macro_rules! hold {
 
 mod callee_leg;
 mod caller_leg;
+mod several;
 mod whole_call;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +60,7 @@ pub fn check(world: &World) -> Result<Marks, String> {
     nothing_left(world)?;
     stranger_hears_nothing(world)?;
     for call in 0..world.callers.len() {
-        let view = View::of(world, call);
+        let view = View::of(world, call, call);
         view.check(&mut marks).map_err(|why| format!("call {call}: {why}"))?;
     }
     for (message, kept) in &world.ledger.0 {
@@ -129,13 +130,15 @@ fn stranger_hears_nothing(world: &World) -> Result<(), String> {
 struct View<'a> {
     world: &'a World,
     call: usize,
+    /// The target that `b` is about.
+    callee: usize,
     a: Vec<Said<'a>>,
     b: Vec<Said<'a>>,
     entries: Vec<&'a Entry>,
 }
 
 impl<'a> View<'a> {
-    fn of(world: &'a World, call: usize) -> View<'a> {
+    fn of(world: &'a World, call: usize, callee: usize) -> View<'a> {
         let wire = |who: Party| {
             let said = |(n, e): (usize, &'a Entry)| match &e.what {
                 Seen::Wire { party, out, msg, .. } if *party == who => Some(Said {
@@ -162,7 +165,8 @@ impl<'a> View<'a> {
             world,
             call,
             a: wire(Party::A(call)),
-            b: wire(Party::B(call)),
+            callee,
+            b: wire(Party::B(callee)),
             entries,
         }
     }
@@ -192,6 +196,10 @@ impl<'a> View<'a> {
         self.one_answer(marks)?;
         self.reliable_responses(marks)?;
         self.callee_leg(marks)?;
+        if !self.alone() {
+            several::targets(self, record, marks)?;
+            return self.media(marks);
+        }
         self.hold(record, marks)?;
         self.media(marks)?;
         self.record(record, marks)?;
@@ -228,6 +236,11 @@ impl<'a> View<'a> {
         if self.events().any(|(_, e)| matches!(e, MediaEvent::RtpGone { .. })) {
             marks.insert("RTP gone while bridged".into());
         }
+    }
+
+    /// Whether the callee has one target only.
+    fn alone(&self) -> bool {
+        self.world.setup.scenarios[self.call].more.is_empty()
     }
 
     fn events(&self) -> impl Iterator<Item = (Time, &MediaEvent)> {

@@ -116,7 +116,10 @@ pub struct World {
     pub now: Time,
     pub shard: Shard,
     pub callers: Vec<Caller>,
+    /// One for each call, then the further targets.
     pub callees: Vec<Callee>,
+    /// The call that each callee is a target of.
+    pub called_by: Vec<usize>,
     pub media: MediaModel,
     pub ledger: Ledger,
     pub places: Places,
@@ -175,6 +178,16 @@ impl World {
             callers.push(Caller::new(a, scenario.caller.clone(), format!("b{i}")));
             callees.push(Callee::new(b, scenario.callee.clone()));
         }
+        let mut called_by: Vec<usize> = (0..callees.len()).collect();
+        for (i, scenario) in setup.scenarios.iter().enumerate() {
+            for script in &scenario.more {
+                let n = callees.len();
+                let at = format!("10.2.0.{}:5060", n + 1).parse().expect("an address");
+                let b = Phone::new(format!("b{i}t{n}"), at, Protocol::Udp, Dice::new(seed, 500 + n as u64));
+                callees.push(Callee::new(b, script.clone()));
+                called_by.push(i);
+            }
+        }
         let network = |salt| match setup.delay {
             Some(delay) => Network::smooth(delay),
             None => Network::by(Dice::new(seed, salt)),
@@ -184,6 +197,7 @@ impl World {
             shard,
             callers,
             callees,
+            called_by,
             media: MediaModel::new(Dice::new(seed, 1)),
             ledger: Ledger::default(),
             places: Places::default(),
@@ -305,22 +319,17 @@ impl World {
                 }
             }
         }
-        for i in 0..self.callers.len() {
-            for (party, out, protocol) in [
-                (
-                    Party::A(i),
-                    std::mem::take(&mut self.callers[i].phone.out),
-                    self.callers[i].phone.protocol,
-                ),
-                (
-                    Party::B(i),
-                    std::mem::take(&mut self.callees[i].phone.out),
-                    self.callees[i].phone.protocol,
-                ),
-            ] {
+        for i in 0..self.callees.len() {
+            if let Some(caller) = self.callers.get_mut(i) {
+                let (out, protocol) = (std::mem::take(&mut caller.phone.out), caller.phone.protocol);
                 for bytes in out {
-                    self.said_by_phone(party, protocol, bytes);
+                    self.said_by_phone(Party::A(i), protocol, bytes);
                 }
+            }
+            let callee = &mut self.callees[i].phone;
+            let (out, protocol) = (std::mem::take(&mut callee.out), callee.protocol);
+            for bytes in out {
+                self.said_by_phone(Party::B(i), protocol, bytes);
             }
         }
     }
@@ -350,7 +359,7 @@ impl World {
             && self.callees[i].answered_at == Some(self.now)
         {
             let now = self.now;
-            self.callers[i].callee_answers(now);
+            self.callers[self.called_by[i]].callee_answers(now);
         }
         let arrivals = self.arrivals(party, protocol, false);
         if arrivals.is_empty() {

@@ -106,7 +106,7 @@ impl<'a> View<'a> {
         self.world
             .log
             .iter()
-            .find(|e| matches!(e.what, Seen::Unsent { party } if party == Party::B(self.call)))
+            .find(|e| matches!(e.what, Seen::Unsent { party } if party == Party::B(self.callee)))
             .map(|e| e.at)
     }
 
@@ -401,7 +401,7 @@ impl<'a> View<'a> {
         {
             hold!(byes_to(&self.a, &dialog.call_id), "A still believes in the call");
         }
-        let callee = &self.world.callees[self.call];
+        let callee = &self.world.callees[self.callee];
         if callee.script.dies.is_none() {
             for dialog in callee.open_dialogs() {
                 hold!(byes_to(&self.b, &dialog.call_id), "B still believes in the call");

@@ -1,6 +1,6 @@
 //! What a run is made of.
 
-use segue_policy::{AnswerAt, Profile, Reliable};
+use segue_policy::{AnswerAt, Profile, Reliable, Ring};
 
 use crate::{
     callee::CalleeScript,
@@ -15,6 +15,8 @@ use crate::{
 pub struct Scenario {
     pub caller: CallerScript,
     pub callee: CalleeScript,
+    /// The callee's further targets.
+    pub more: Vec<CalleeScript>,
     pub store: StoreScript,
     pub media: MediaScript,
     /// The operator ends the call, this long after the start.
@@ -26,6 +28,7 @@ impl Scenario {
         Scenario {
             caller: CallerScript::plain(),
             callee: CalleeScript::plain(),
+            more: Vec::new(),
             store: StoreScript::plain(),
             media: MediaScript::plain(),
             operator: None,
@@ -36,6 +39,7 @@ impl Scenario {
         let mut scenario = Scenario {
             caller: CallerScript::by(dice),
             callee: CalleeScript::by(dice),
+            more: Vec::new(),
             store: StoreScript::by(dice),
             media: MediaScript::by(dice),
             operator: dice.maybe(3, |d| d.between(0, 60 * S)),
@@ -90,6 +94,28 @@ impl Setup {
             stranger: dice.chance(10),
             delay: None,
         }
+    }
+}
+
+impl Setup {
+    /// One call to somebody with two to four targets, which ring together or take turns.
+    pub fn several(seed: u64) -> Setup {
+        let mut setup = Setup::by(seed);
+        let mut dice = Dice::new(seed, 5);
+        let Some(mut scenario) = setup.scenarios.drain(..).next() else {
+            return setup;
+        };
+        let more = dice.between(1, 3);
+        scenario.more = (0..more).map(|_| CalleeScript::by(&mut dice)).collect();
+        for callee in scenario.more.iter_mut().chain([&mut scenario.callee]) {
+            callee.dies = None;
+        }
+        if let Some(subscriber) = &mut scenario.store.subscriber {
+            subscriber.ring = dice.pick(&[Ring::Together, Ring::InOrder]);
+            subscriber.ring_ms = dice.maybe(80, |d| d.between(500, 8_000));
+        }
+        setup.scenarios = vec![scenario];
+        setup
     }
 }
 

@@ -4,7 +4,7 @@ use segue_b2bua::CallKey;
 use segue_call::{LegId, MediaAction, MediaEvent, StoreAction, StoreReply};
 
 use super::{Pending, Seen, World};
-use crate::{dice::MS, media_model::Fires, store_model::Kept};
+use crate::{callee::Callee, dice::MS, media_model::Fires, store_model::Kept};
 
 impl World {
     pub(super) fn perform(&mut self, key: CallKey, action: MediaAction) {
@@ -74,10 +74,13 @@ impl World {
         let script = self.setup.scenarios[call].store.clone();
         match action {
             StoreAction::Lookup { user } => {
-                let callee = &self.callees[call];
-                let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
-                let target = format!("sip:{user}@{}{param}", callee.phone.address);
-                let reply = script.reply(&user, vec![target], &self.setup.profile);
+                let mine = self.callees.iter().zip(&self.called_by).filter(|(_, of)| **of == call);
+                let target = |callee: &Callee| {
+                    let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
+                    format!("sip:{}@{}{param}", callee.phone.user, callee.phone.address)
+                };
+                let targets = mine.map(|(callee, _)| target(callee)).collect();
+                let reply = script.reply(&user, targets, &self.setup.profile);
                 self.later(self.now + script.lookup_takes, Pending::Store(key, reply));
             }
             StoreAction::Reserve {
