@@ -32,9 +32,9 @@ test: ## Everything that must be green, with a clear last line
 fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); installs cargo-fuzz once; docs/fuzzing.md
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' TARGET='$(TARGET)' fuzz/run.sh
 
-bench: samples ## Measure what calls and streams cost (6 minutes; docs/figures.md says how)
+bench: samples ## Measure what calls and streams cost (8 minutes; ONLY=plain, FLAME=1 for flame graphs: docs/figures.md)
 	@cargo build --locked --release --bin segue --bin bench
-	@target/release/bench
+	@FLAME='$(FLAME)' target/release/bench $(ONLY)
 
 deb: setup ## Make the Debian package target/debian/segue_*.deb (installs cargo-deb once); docs/install.md
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb

@@ -1,8 +1,11 @@
 //! `make bench`: what calls and streams cost, as CPU and memory a piece, beside what SIPp and bare sockets cost in the same run.
-//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video|recording|pacing` measures only that.
+//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video|recording|pacing` measures only that;
+//! with `FLAME=1` in the environment `perf` samples the server meanwhile.
 
+mod flame;
 mod pacing;
 mod party;
+mod recording;
 mod rtpengine;
 mod sipp;
 mod usage;
@@ -16,7 +19,8 @@ use std::{
     time::Duration,
 };
 
-use party::Party;
+use flame::Flame;
+use party::{Codecs, Party};
 use rtpengine::Rtpengine;
 use segue_tests::segue::{Segue, sample};
 use serde_json::Value;
@@ -105,6 +109,7 @@ impl Bench<'_> {
         };
         let before = (self.cpu(), Cpu::of(callee.pid()));
         let callers = Sipp::callers(self.folder, Scenario::Own, &calls);
+        let flame = self.flame(Duration::from_secs(u64::from(PLAIN_FOR_S)), &format!("plain-{rate}"));
         let outcome = callers.finish(Duration::from_secs(u64::from(PLAIN_FOR_S) + 45));
         // The last records are written.
         thread::sleep(Duration::from_secs(1));
@@ -123,6 +128,15 @@ impl Bench<'_> {
             each(uas.total_us),
             segue.total_us / uas.total_us,
         );
+        if let Some(flame) = flame {
+            flame.finish();
+        }
+    }
+
+    /// Samples the server, when `FLAME=1` asks for it.
+    fn flame(&self, wanted: Duration, name: &str) -> Option<Flame> {
+        let asked = std::env::var("FLAME").is_ok_and(|value| value == "1");
+        asked.then(|| Flame::start(self.pid(), wanted, name))
     }
 
     fn streams(&mut self, video: bool) {
@@ -143,14 +157,15 @@ impl Bench<'_> {
         let ramp = Duration::from_secs(u64::from(STREAMS / STREAMS_A_SECOND) + 1);
         thread::sleep(ramp);
         let held_kib = resident_kib(self.pid());
-        let held = self.window(&round);
+        let kind = if video { "video" } else { "audio" };
+        let held = self.window(&round, &format!("held-{kind}"));
         self.tell_held(&held, held_kib - idle_kib);
         // A sends before B answers, as phones do: B's side learns from it where to send.
         round.a.sends(true);
         round.b.sends(true);
         thread::sleep(HOLD - MEASURED);
         let bridged_kib = resident_kib(self.pid());
-        let bridged = self.window(&round);
+        let bridged = self.window(&round, &format!("relay-{kind}"));
         tell_bridged(&bridged, bridged_kib - idle_kib);
         if !video {
             self.relayed_us = Some(bridged.segue.total_us / bridged.count("media_relayed"));
@@ -168,7 +183,7 @@ impl Bench<'_> {
             Ok(engine) => engine,
             Err(why) => return tell("rtpengine", why),
         };
-        let (a, b) = (Party::start("a"), Party::start("b"));
+        let (a, b) = (Party::start("a", Codecs::Common), Party::start("b", Codecs::Common));
         for number in 0..STREAMS {
             let [for_a, for_b] = engine.call(number, a.ports()[0], b.ports()[0]);
             a.add_peer(for_a);
@@ -195,47 +210,13 @@ impl Bench<'_> {
         }
     }
 
-    /// Calls that leave a message of sound, all at one time.
-    fn recordings(&mut self) {
-        const RECORDINGS: u32 = 50;
-        println!("\n{RECORDINGS} callers leave a voice message of 20 s at one time.\n\n| what | measured |\n|:--|--:|");
-        self.segue.stop();
-        self.segue.run();
-        let (a, callee) = (Party::start("a"), Sipp::callee(self.folder, Scenario::Busy));
-        self.subscriber("away", &["--target", &callee.uri(), "--clip", "none", "--hold", "0s"]);
-        a.sends(true);
-        let calls = Calls {
-            user: "away",
-            server: self.segue.sip_udp(),
-            a_second: 25,
-            count: RECORDINGS,
-            talk: Duration::from_secs(20),
-        };
-        let [audio, _] = a.ports();
-        let callers = Sipp::callers(self.folder, Scenario::WithMedia { audio, video: None }, &calls);
-        thread::sleep(Duration::from_secs(6));
-        let before = self.cpu();
-        thread::sleep(MEASURED);
-        let used = self.cpu().since(&before);
-        let share = |us: f64| us / f64::from(RECORDINGS) / MEASURED.as_micros() as f64 * 100.0;
-        tell(
-            "CPU a recording under way, % of a core",
-            format!("**{:.3}**", share(used.total_us)),
-        );
-        tell(
-            "of it the spool thread's",
-            format!("{:.3}", share(used.of_threads("segue-spool"))),
-        );
-        let outcome = callers.finish(Duration::from_secs(40));
-        tell("recordings that failed", format!("{}", outcome.failed));
-    }
-
     /// Calls with media of their own, begun.
     fn round(&self, video: bool, count: u32, round: &Round) -> Running {
-        let (a, b) = (Party::start("a"), Party::start("b"));
+        let (a, b) = (Party::start("a", Codecs::Common), Party::start("b", Codecs::Common));
         let at = |party: &Party| {
             let [audio, picture] = party.ports();
             Scenario::WithMedia {
+                codecs: Codecs::Common,
                 audio,
                 video: video.then_some(picture),
             }
@@ -261,15 +242,19 @@ impl Bench<'_> {
     }
 
     /// What is used and carried for [`MEASURED`].
-    fn window(&self, round: &Running) -> Window {
+    fn window(&self, round: &Running, name: &str) -> Window {
+        let flame = self.flame(MEASURED, name);
         let own = std::process::id();
         let before = (self.cpu(), Cpu::of(own), self.counters(), round.packets());
         thread::sleep(MEASURED);
         let packets = round.packets();
-        let counters = self.counters();
+        let (counters, segue, own) = (self.counters(), self.cpu(), Cpu::of(own));
+        if let Some(flame) = flame {
+            flame.finish();
+        }
         Window {
-            segue: self.cpu().since(&before.0),
-            own: Cpu::of(own).since(&before.1),
+            segue: segue.since(&before.0),
+            own: own.since(&before.1),
             counters: counters
                 .into_iter()
                 .map(|(name, count)| (name.clone(), count - before.2.get(&name).unwrap_or(&0.0)))

@@ -19,6 +19,59 @@ const TAKEN_EVERY: Duration = Duration::from_millis(2);
 const PACKETS_A_PICTURE: u64 = 2;
 const PICTURE_BYTES: usize = 1_000;
 
+/// What is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Codecs {
+    /// PCMU and H.264.
+    Common,
+    /// Opus and VP8.
+    Web,
+}
+
+impl Codecs {
+    /// What follows the port in the m-line of sound.
+    pub fn audio(self) -> &'static str {
+        match self {
+            Codecs::Common => "RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000",
+            Codecs::Web => "RTP/AVP 111 101\r\na=rtpmap:111 opus/48000/2",
+        }
+    }
+
+    /// The attributes of the m-line of pictures.
+    pub fn video(self) -> &'static str {
+        match self {
+            Codecs::Common => {
+                "a=rtpmap:96 H264/90000\r\na=fmtp:96 profile-level-id=42e01f;packetization-mode=1\r\na=rtcp-fb:96 nack pli"
+            }
+            Codecs::Web => "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack pli",
+        }
+    }
+
+    /// The packet of sound of this turn.
+    fn sound(self, turn: u64) -> Vec<u8> {
+        match self {
+            Codecs::Common => packet(0, turn == 0, turn, turn * 160, &[0x10; 160]),
+            // One frame of 20 ms, CELT, 40 kbit/s (RFC 6716 §3.1).
+            Codecs::Web => packet(111, turn == 0, turn, turn * 960, &[0xf8; 100]),
+        }
+    }
+
+    /// A part of a picture. Every picture is a key frame, so that each may be the first one shown.
+    fn part(self, picture: u64, part: u64) -> Vec<u8> {
+        let mut payload = [0x65; PICTURE_BYTES];
+        if self == Codecs::Web {
+            // RFC 7741 §4.2 (start of partition 0, PictureID of 7 bits), §4.3, and the start code of a key frame (RFC 6386 §9.1).
+            let first = if part == 0 { 0x90 } else { 0x80 };
+            payload[..3].copy_from_slice(&[first, 0x80, picture as u8 & 0x7f]);
+            if part == 0 {
+                payload[3..13].copy_from_slice(&[0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01]);
+            }
+        }
+        let sequence = picture * PACKETS_A_PICTURE + part;
+        packet(96, part + 1 == PACKETS_A_PICTURE, sequence, picture * 3_600, &payload)
+    }
+}
+
 /// One side of one round of calls. It sends to whom it has heard.
 pub struct Party {
     lines: [Arc<Line>; 2],
@@ -43,7 +96,7 @@ struct Flags {
 
 impl Party {
     /// A silent one; its threads are called `NAME-send` and `NAME-recv`.
-    pub fn start(name: &str) -> Party {
+    pub fn start(name: &str, codecs: Codecs) -> Party {
         let lines = [Line::bind(), Line::bind()].map(Arc::new);
         let flags = Arc::<Flags>::default();
         let mut threads = Vec::new();
@@ -52,7 +105,7 @@ impl Party {
             threads.push(spawn(format!("{name}-recv"), move || line.receive(&flags)));
         }
         let (senders, sends) = (lines.clone(), Arc::clone(&flags));
-        threads.push(spawn(format!("{name}-send"), move || send(&senders, &sends)));
+        threads.push(spawn(format!("{name}-send"), move || send(codecs, &senders, &sends)));
         Party { lines, flags, threads }
     }
 
@@ -70,6 +123,13 @@ impl Party {
     pub fn add_peer(&self, peer: SocketAddr) {
         let [audio, _] = &self.lines;
         audio.peers.lock().unwrap().push(peer);
+    }
+
+    /// Sends what went to others to these, as often as to as many of them.
+    pub fn redirect(&self, peers: [SocketAddr; 2]) {
+        for (line, peer) in self.lines.iter().zip(peers) {
+            line.peers.lock().unwrap().fill(peer);
+        }
     }
 
     /// Packets received and sent so far.
@@ -127,7 +187,7 @@ impl Line {
     }
 }
 
-fn send(lines: &[Arc<Line>; 2], flags: &Flags) {
+fn send(codecs: Codecs, lines: &[Arc<Line>; 2], flags: &Flags) {
     let [audio, video] = lines;
     let mut next = Instant::now();
     for tick in 0_u64.. {
@@ -140,16 +200,12 @@ fn send(lines: &[Arc<Line>; 2], flags: &Flags) {
             continue;
         }
         let (turn, slot) = (tick / AUDIO_EVERY_MS, tick % AUDIO_EVERY_MS);
-        let sound = packet(0, turn == 0, turn, turn * 160, &[0x10; 160]);
-        flags.sent.fetch_add(send_to_slot(audio, slot, &sound), Relaxed);
+        let sound = send_to_slot(audio, slot, &codecs.sound(turn));
+        flags.sent.fetch_add(sound, Relaxed);
         if turn % 2 == 0 {
-            let picture = turn / 2;
             for part in 0..PACKETS_A_PICTURE {
-                // Slices of a key frame: every picture may be the first one shown.
-                let payload = [0x65; PICTURE_BYTES];
-                let sequence = picture * PACKETS_A_PICTURE + part;
-                let slice = packet(96, part + 1 == PACKETS_A_PICTURE, sequence, picture * 3_600, &payload);
-                flags.sent.fetch_add(send_to_slot(video, slot, &slice), Relaxed);
+                let pictures = send_to_slot(video, slot, &codecs.part(turn / 2, part));
+                flags.sent.fetch_add(pictures, Relaxed);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::party::Codecs;
 use segue_tests::{
     segue::repository,
     sipp::{Over, free_port},
@@ -27,7 +28,11 @@ pub enum Scenario {
     /// SIPp's own `uac` or `uas`: audio, with nobody at the media port.
     Own,
     /// `tests/sipp/bench/`, with a [`crate::party::Party`] at these ports.
-    WithMedia { audio: u16, video: Option<u16> },
+    WithMedia {
+        codecs: Codecs,
+        audio: u16,
+        video: Option<u16>,
+    },
     /// Says 486 to every call.
     Busy,
 }
@@ -80,16 +85,18 @@ impl Sipp {
         match scenario {
             Scenario::Own => command.args(["-sn", own]),
             Scenario::Busy => command.arg("-sf").arg(repository().join("tests/sipp/callee/busy.xml")),
-            Scenario::WithMedia { audio, video } => command
+            Scenario::WithMedia { codecs, audio, video } => command
                 .arg("-sf")
                 .arg(repository().join(format!("tests/sipp/bench/{role}.xml")))
                 .args([
                     "-key",
                     "audio",
-                    &audio.to_string(),
+                    &format!("{audio} {}", codecs.audio()),
                     "-key",
                     "video",
-                    &video.map_or_else(String::new, m_line),
+                    &video.map_or_else(String::new, |port| {
+                        format!("\r\nm=video {port} RTP/AVP 96\r\n{}", codecs.video())
+                    }),
                 ]),
         };
         let child = command
@@ -156,12 +163,4 @@ impl Drop for Sipp {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Video as a second m-line, after the end of the line before.
-fn m_line(port: u16) -> String {
-    format!(
-        "\r\nm=video {port} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n\
-         a=fmtp:96 profile-level-id=42e01f;packetization-mode=1\r\na=rtcp-fb:96 nack pli"
-    )
 }
