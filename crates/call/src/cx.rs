@@ -35,6 +35,8 @@ pub(crate) struct Cx {
     pub passing: Option<Passing>,
     /// Where A's message will be.
     pub place: Place,
+    /// A's message is being recorded.
+    pub recording: bool,
     pub record: CallRecord,
     /// Keys that may be told once more, another way.
     pub keys: Keys,
@@ -89,6 +91,7 @@ impl Cx {
             bridged: None,
             passing: None,
             place: Place::default(),
+            recording: false,
             stays: false,
             clip_trouble: None,
             first_clip_packet: None,

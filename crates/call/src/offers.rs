@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use segue_sdp::{Agreed, Description, Direction, Side};
+use segue_sdp::{Agreed, Choice, Description, Direction, Side};
 
 use crate::{
     caller::kept,
@@ -35,9 +35,14 @@ impl Cx {
 
     /// Answer an offer in the codecs in use, without asking anybody.
     pub fn answer_here(&mut self, leg: LegId, offer: &Description) {
+        // What is recorded may change its audio codec: the worker joins what came in either.
+        let any_audio = leg == LegId::A && self.recording;
         let answered = self.side_of(leg).and_then(|(side, first)| {
-            let choice = kept(first);
-            side.answer(offer, choice).ok()
+            let video = first.video.as_ref().map(|stream| stream.format.codec);
+            let again = || any_audio.then_some(Choice::KeepVideo(video));
+            side.answer(offer, kept(first))
+                .ok()
+                .or_else(|| side.answer(offer, again()?).ok())
         });
         match answered {
             Some(agreed) => {

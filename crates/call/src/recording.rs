@@ -62,6 +62,7 @@ impl Recording {
             longest_bytes: room.longest_bytes,
             silence_ms,
         });
+        cx.recording = true;
         let until = cx.in_ms(room.longest_ms.saturating_add(LONGEST_LATE_MS_MAX));
         Phase::Recording(Recording {
             missed,
@@ -83,6 +84,7 @@ impl Recording {
             Seen::Media(MediaEvent::RtpGone { leg: LegId::A }) => self.stop(StopCause::RtpGone, cx),
             Seen::Due if cx.is_due(self.until) => self.stop(StopCause::Longest, cx),
             Seen::Media(MediaEvent::RecordFailed { why }) => {
+                cx.recording = false;
                 cx.end_a(480, reason::NORMAL);
                 let why = format!("{}; the message could not be recorded: {why}", self.missed.sentence);
                 Ending::begin(cx, CallResult::Failed, Some(self.missed.cause), why)
@@ -92,6 +94,7 @@ impl Recording {
     }
 
     fn stop(self, cause: StopCause, cx: &mut Cx) -> Phase {
+        cx.recording = false;
         cx.media(MediaAction::StopRecording { cause });
         cx.end_a(480, reason::RECORDED);
         Saving::begin(self.missed, self.message_id, cause, cx)

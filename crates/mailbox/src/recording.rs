@@ -1,6 +1,7 @@
 //! What a recording carries with it, so that it can become a message even after a crash.
 //!
-//! The manifest is the first record of a spool file, the end its last; both as JSON in a spool record of kind `meta`.
+//! The manifest is the first record of a spool file, the end its last; both as JSON in a spool record of kind `meta`. Between them
+//! a [`StreamInfo`] says that a stream goes on in another codec.
 
 use serde::{Deserialize, Serialize};
 

@@ -30,6 +30,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<i16>, JobError> {
         source.push_buffer(gst::Buffer::from_mut_slice(chunk.to_vec()))?;
     }
     source.end_of_stream()?;
+    pull(&pipeline, &sink)
+}
+
+/// All 16-bit samples that a running pipeline gives.
+pub(crate) fn pull(pipeline: &Running, sink: &AppSink) -> Result<Vec<i16>, JobError> {
     let mut samples = Vec::new();
     loop {
         if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(50)) {

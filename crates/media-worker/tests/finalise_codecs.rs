@@ -170,6 +170,54 @@ fn h264_with_g722_gets_opus() {
 }
 
 #[test]
+fn a_caller_who_changes_its_codec_while_it_speaks_is_heard_in_all_of_them_in_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = cache(prepared(), "h264-360-1");
+    let mut sent = packets(&seen, VIDEO);
+    sent.extend(reports(&seen, VIDEO));
+    // Each change comes between two packets; the source stays, its clock and its numbers do not.
+    for (n, (sound, payload_type)) in [("PCMU", 0), ("opus", 111), ("G722", 9)].into_iter().enumerate() {
+        let heard = cache(prepared(), &sound.to_lowercase());
+        let spoken = [0..1_390, 1_390..2_790, 2_790..9_999][n].clone();
+        let sender = Sender {
+            payload_type,
+            first_rtp: AUDIO.first_rtp.wrapping_mul(n as u32 + 1),
+            ..AUDIO
+        };
+        if n > 0 {
+            let info = segue_mailbox::StreamInfo {
+                stream: AUDIO.stream,
+                payload_type,
+                encoding: sound.to_owned(),
+                clock_rate: heard.clock_rate,
+                fmtp: None,
+            };
+            sent.push(Sent {
+                stream: AUDIO.stream,
+                kind: segue_media::spool::RecordKind::Meta,
+                arrival_ms: spoken.start,
+                packet: serde_json::to_vec(&info).unwrap(),
+            });
+        }
+        let own = packets(&heard, sender).into_iter().chain(reports(&heard, sender));
+        sent.extend(own.filter(|sent| spoken.contains(&sent.arrival_ms)));
+    }
+    let spool = folder.path().join("a.spool");
+    std::fs::write(&spool, spool_of(&manifest(Kind::Video, None), sent, None)).unwrap();
+    let Outcome::Recording { file, .. } = Worker::start().finalise(&spool, folder.path()) else {
+        panic!("no recording")
+    };
+    let movie = Movie::decode(&folder.path().join(file));
+    assert!(movie.sound.duration_ms().abs_diff(4_000) <= 60);
+    // Marks of 2 kHz begin at 0.4 s of each second: in PCMU, Opus, Opus and G.722.
+    let tones = [1_000, 1_450, 1_650, 2_000, 2_450, 2_650, 3_000, 3_450, 3_650].map(|at| movie.sound.tone_at(at, 100));
+    let expected = [440, 2_000, 440, 440, 2_000, 440, 440, 2_000, 440].map(Some);
+    assert_eq!(tones, expected);
+    let apart = movie.picture_after_sound_ms(Colour::White, 2000);
+    assert!(apart.len() == 4 && apart.iter().all(|ms| ms.abs() <= 60.0), "{apart:?}");
+}
+
+#[test]
 fn voice_alone_is_an_mp4_that_a_browser_plays_with_holes_where_nothing_came() {
     for sound in ["opus", "G722"] {
         // Half a second is lost in the middle.

@@ -43,6 +43,8 @@ pub enum Choice<'a> {
         /// The video codec in use.
         video: Option<Codec>,
     },
+    /// Any audio codec that we know, the first that is offered; this video codec, as with `Keep`.
+    KeepVideo(Option<Codec>),
 }
 
 /// What of an m-line is taken.
@@ -323,6 +325,8 @@ fn pick(now: Option<&Line>, kind: Kind, line: &MediaLine, choice: Choice<'_>) ->
             kept.filter(|codec| !codec.is_foreign() || foreign_now().is_none())
                 .and_then(same)
         }
+        Choice::KeepVideo(_) if kind == Kind::Audio => line.formats.first().cloned(),
+        Choice::KeepVideo(video) => video.and_then(same),
         Choice::Like(other) => match of(other) {
             Some(stream) if stream.format.codec.is_foreign() => {
                 return Ok(Taken::Foreign {
@@ -338,7 +342,7 @@ fn pick(now: Option<&Line>, kind: Kind, line: &MediaLine, choice: Choice<'_>) ->
     match (known, choice) {
         (Some(format), _) => Ok(Taken::Known(format)),
         (None, Choice::Prefer(_) | Choice::Keep { .. }) => foreign_now().ok_or(Unusable::Format),
-        (None, Choice::Like(_)) => Err(Unusable::Format),
+        (None, Choice::Like(_) | Choice::KeepVideo(_)) => Err(Unusable::Format),
     }
 }
 

@@ -103,6 +103,24 @@ fn video_can_be_dropped_and_taken_up_again() {
 }
 
 #[test]
+fn where_audio_may_change_its_codec_video_may_not() {
+    let (mut side, first) = session();
+    let video = first.video.as_ref().map(|stream| stream.format.codec);
+    let pcma = "m=audio 4000 RTP/AVP 18 8\r\n";
+    let changed = side
+        .answer(&offer("10.0.0.1", pcma, VIDEO), Choice::KeepVideo(video))
+        .unwrap();
+    assert_eq!(changed.audio.unwrap().format.codec, Codec::Pcma);
+    assert_eq!(changed.video.unwrap().format.codec, first.video.unwrap().format.codec);
+    let vp8 = "m=video 4002 RTP/AVP 98\r\na=rtpmap:98 VP8/90000\r\n";
+    for (audio, video_line) in [(pcma, vp8), ("m=audio 4000 RTP/AVP 18\r\n", VIDEO)] {
+        let before = side.clone();
+        let refused = side.answer(&offer("10.0.0.1", audio, video_line), Choice::KeepVideo(video));
+        assert!(refused.is_err() && format!("{side:?}") == format!("{before:?}"));
+    }
+}
+
+#[test]
 fn a_re_offer_without_the_codec_in_use_changes_nothing() {
     let (mut side, first) = session();
     let error = side

@@ -3,8 +3,9 @@
 use segue_call::{MediaAction, MediaEvent};
 use segue_mailbox::{Kind, StopCause};
 use segue_records::CallResult;
+use segue_sdp::Codec;
 
-use crate::stage::{A, AUDIO, Setup, Stage, sdp};
+use crate::stage::{A, AUDIO, Setup, Stage, VIDEO, sdp};
 
 /// A caller into the recorder, 3 s of message spoken.
 fn recording(setup: Setup) -> Stage {
@@ -188,4 +189,50 @@ fn a_spool_that_is_never_synced_does_not_keep_the_call() {
         ["lookup", "reserve"],
         "its spool is left to the next start, or comes late: its place stays"
     );
+}
+
+#[test]
+fn another_audio_codec_does_not_end_it_and_another_video_codec_is_refused() {
+    let mut s = recording(Setup::default());
+    let opus = "m=audio 4000 RTP/AVP 111\r\na=rtpmap:111 opus/48000/2\r\n";
+    s.a().offers(Some(sdp(&format!("{opus}{VIDEO}"))));
+    let configured = |s: &Stage| {
+        let actions = s.media_actions().into_iter().rev();
+        let mut audio = actions.filter_map(|action| match action {
+            MediaAction::Configure { audio, .. } => audio,
+            _ => None,
+        });
+        audio.next().unwrap().format.codec
+    };
+    assert_eq!(s.a().got().last().unwrap(), "accept");
+    assert_eq!(configured(&s), Codec::Opus);
+    // A hold and its end, and back again.
+    s.a()
+        .offers(Some(sdp(&format!("{opus}a=inactive\r\n{VIDEO}a=inactive\r\n"))));
+    s.a().offers(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
+    assert_eq!(configured(&s), Codec::Pcmu);
+    s.a().offers(Some(sdp(&format!(
+        "{AUDIO}m=video 4002 RTP/AVP 98\r\na=rtpmap:98 VP8/90000\r\n"
+    ))));
+    assert_eq!(s.a().got().last().unwrap(), "refuse 488");
+    s.a().hangs_up();
+    let record = s.finish();
+    let recorded = |did: &&String| did.starts_with("record") || did.starts_with("stop");
+    assert_eq!(
+        s.media_did().iter().filter(recorded).collect::<Vec<_>>(),
+        ["record", "stop bye"]
+    );
+    assert_eq!(record.result, CallResult::Message);
+}
+
+#[test]
+fn before_the_recording_the_codec_of_the_clip_stays() {
+    let mut s = Setup::default().call();
+    s.run_ms(2_000);
+    s.a().offers(Some(sdp(&format!(
+        "m=audio 4000 RTP/AVP 111\r\na=rtpmap:111 opus/48000/2\r\n{VIDEO}"
+    ))));
+    assert_eq!(s.a().got().last().unwrap(), "refuse 488");
+    s.a().cancels();
+    s.finish();
 }

@@ -59,14 +59,22 @@ impl Sound {
         Ok(Some(sound).filter(|sound| sound.length_ns() > 0))
     }
 
+    /// Samples a second.
+    pub fn rate(&self) -> u32 {
+        match self {
+            Sound::Samples { rate, .. } => *rate,
+            Sound::Opus { .. } => 48_000,
+        }
+    }
+
     /// How long it is, nanoseconds.
     pub fn length_ns(&self) -> i64 {
-        let (samples, rate) = match self {
-            Sound::Samples { rate, samples } => (i64::try_from(samples.len()).unwrap_or(i64::MAX), *rate),
-            Sound::Opus { packets, .. } => (packets.iter().map(|(_, length)| i64::from(*length)).sum(), 48_000),
+        let samples = match self {
+            Sound::Samples { samples, .. } => i64::try_from(samples.len()).unwrap_or(i64::MAX),
+            Sound::Opus { packets, .. } => packets.iter().map(|(_, length)| i64::from(*length)).sum(),
         };
         let a_second = samples.saturating_mul(1_000 * MS);
-        a_second.checked_div(rate.into()).unwrap_or(0)
+        a_second.checked_div(self.rate().into()).unwrap_or(0)
     }
 }
 

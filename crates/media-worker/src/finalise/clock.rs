@@ -16,6 +16,17 @@ pub(super) struct Track {
     pub runs: Vec<TimedRun>,
 }
 
+impl Track {
+    /// When its first packet is to be heard or seen, nanoseconds.
+    pub fn begins_ns(&self) -> i64 {
+        let times = self
+            .runs
+            .iter()
+            .flat_map(|run| run.packets.iter().map(|packet| run.time_ns(packet)));
+        times.min().unwrap_or(0)
+    }
+}
+
 /// A run and when it begins.
 #[derive(Debug)]
 pub(super) struct TimedRun {

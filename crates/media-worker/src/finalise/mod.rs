@@ -4,6 +4,7 @@
 
 mod audio;
 mod clock;
+mod join;
 mod mux;
 mod opus_header;
 mod receive;
@@ -12,7 +13,7 @@ mod vp8;
 
 use std::path::Path;
 
-use segue_mailbox::RecordingManifest;
+use segue_mailbox::{RecordingManifest, StreamInfo};
 use segue_media::spool::{RecordKind, SpoolReader};
 use segue_media::worker::Outcome;
 
@@ -33,6 +34,9 @@ const POSTER_TRIES: usize = 4;
 /// How long the last frame is shown at least.
 const LAST_FRAME_NS: i64 = 40 * MS;
 
+/// Streams of a spool that are decoded; a caller that changes its codec more often is silent from there on.
+const STREAMS_MAX: usize = 16;
+
 /// Sound and picture on one timeline that begins at zero.
 struct Recording {
     audio: Option<Sound>,
@@ -45,9 +49,9 @@ struct Recording {
 
 /// Finalises a spool.
 pub(crate) fn finalise(spool: &Path, out_dir: &Path, steps: &mut Steps) -> Result<Outcome, JobError> {
-    let (manifest, streams) = read(spool)?;
+    let (infos, streams) = read(spool)?;
     steps.at(1, 10);
-    let recording = assemble(&manifest, &streams)?;
+    let recording = assemble(&infos, &streams)?;
     steps.at(2, 10);
     let has_video = !recording.pictures.is_empty();
     let file = mux::write(&recording, out_dir)?;
@@ -61,18 +65,28 @@ pub(crate) fn finalise(spool: &Path, out_dir: &Path, steps: &mut Steps) -> Resul
     })
 }
 
-fn read(spool: &Path) -> Result<(RecordingManifest, Vec<Stream>), JobError> {
+/// The streams of a spool; one that went on in another codec is one more.
+fn read(spool: &Path) -> Result<(Vec<StreamInfo>, Vec<Stream>), JobError> {
     let mut reader = SpoolReader::open(spool)?;
     let first = reader.next().filter(|record| record.kind == RecordKind::Meta);
     let manifest: RecordingManifest = first
         .and_then(|record| serde_json::from_slice(&record.packet).ok())
         .ok_or_else(|| JobError::refused("the spool does not begin with a manifest"))?;
-    let mut streams: Vec<Stream> = manifest.streams.iter().map(Stream::new).collect();
+    let mut infos = manifest.streams;
+    let mut streams: Vec<Stream> = infos.iter().map(Stream::new).collect();
     for record in reader {
-        let index = manifest
-            .streams
-            .iter()
-            .position(|stream| stream.stream == record.stream);
+        if record.kind == RecordKind::Meta {
+            if let Ok(mut info) = serde_json::from_slice::<StreamInfo>(&record.packet) {
+                if infos.len() >= STREAMS_MAX {
+                    // Known by nobody: silence.
+                    info.encoding.clear();
+                }
+                streams.push(Stream::new(&info));
+                infos.push(info);
+            }
+            continue;
+        }
+        let index = infos.iter().rposition(|info| info.stream == record.stream);
         let Some(stream) = index.and_then(|index| streams.get_mut(index)) else {
             continue;
         };
@@ -85,18 +99,21 @@ fn read(spool: &Path) -> Result<(RecordingManifest, Vec<Stream>), JobError> {
     if streams.iter().all(Stream::is_empty) {
         return Err(JobError::refused("the spool has no media packets"));
     }
-    Ok((manifest, streams))
+    Ok((infos, streams))
 }
 
-fn assemble(manifest: &RecordingManifest, streams: &[Stream]) -> Result<Recording, JobError> {
+fn assemble(infos: &[StreamInfo], streams: &[Stream]) -> Result<Recording, JobError> {
     let timed = clock::place(streams);
     let named = |name: &str| {
-        let mut tracks = manifest.streams.iter().zip(&timed);
+        let mut tracks = infos.iter().zip(&timed);
         tracks.find(|(info, _)| info.encoding.eq_ignore_ascii_case(name))
     };
-    let sounds = manifest.streams.iter().zip(&timed);
-    let mut sounds = sounds.filter_map(|(info, track)| Sound::of(track, &info.encoding).transpose());
-    let audio = sounds.next().transpose()?;
+    let sounds = infos.iter().zip(&timed);
+    let sounds = sounds.filter_map(|(info, track)| {
+        let sound = Sound::of(track, &info.encoding).transpose()?;
+        Some(sound.map(|sound| (track.begins_ns(), sound)))
+    });
+    let audio = join::join(sounds.collect::<Result<_, _>>()?)?;
     let (coding, pictures) = match (named("H264"), named("VP8")) {
         (Some((info, track)), _) => (
             Coding::H264,

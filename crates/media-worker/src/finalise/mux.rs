@@ -161,7 +161,7 @@ fn push_pictures(source: &AppSrc, recording: &Recording) -> Result<(), JobError>
 }
 
 /// Sound that is encoded here, with silence to the recording's end.
-fn push_samples(source: &AppSrc, rate: u32, samples: &[i16], end_ns: i64) -> Result<(), JobError> {
+pub(super) fn push_samples(source: &AppSrc, rate: u32, samples: &[i16], end_ns: i64) -> Result<(), JobError> {
     let in_ns = |samples: usize| {
         let a_second = i64::try_from(samples).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
         a_second.checked_div(rate.into()).unwrap_or(0)
@@ -183,7 +183,7 @@ fn push_samples(source: &AppSrc, rate: u32, samples: &[i16], end_ns: i64) -> Res
 }
 
 /// Opus as it came.
-fn push_packets(source: &AppSrc, packets: &[(Vec<u8>, u32)]) -> Result<(), JobError> {
+pub(super) fn push_packets(source: &AppSrc, packets: &[(Vec<u8>, u32)]) -> Result<(), JobError> {
     let in_ns = |samples: i64| samples.saturating_mul(1_000_000) / 48;
     let mut at = 0i64;
     for (packet, length) in packets {
@@ -226,7 +226,7 @@ fn picture_caps(coding: Coding, first: &Picture) -> gst::Caps {
     }
 }
 
-fn sound_caps(sound: &Sound) -> gst::Caps {
+pub(super) fn sound_caps(sound: &Sound) -> gst::Caps {
     match sound {
         Sound::Samples { rate, .. } => gst::Caps::builder("audio/x-raw")
             .field("format", "S16LE")

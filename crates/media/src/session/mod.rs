@@ -109,7 +109,7 @@ impl Session {
                     a.trust(trust);
                 }
             }
-            Command::Configure { leg, audio, video } => self.configure(now, leg, audio, video),
+            Command::Configure { leg, audio, video } => self.configure(now, leg, audio, video, sink),
             Command::Play {
                 source,
                 audio,
@@ -200,7 +200,14 @@ impl Session {
             .min()
     }
 
-    fn configure(&mut self, now: Instant, key: LegKey, audio: Option<Stream>, video: Option<Stream>) {
+    fn configure(
+        &mut self,
+        now: Instant,
+        key: LegKey,
+        audio: Option<Stream>,
+        video: Option<Stream>,
+        sink: &mut dyn Sink,
+    ) {
         let Some(leg) = find(&mut self.legs, key) else {
             return;
         };
@@ -216,6 +223,13 @@ impl Session {
             self.show.forget_pictures();
         }
         leg.configure(now, audio, video);
+        if key == LegKey::A
+            && let Some(recorder) = &mut self.recorder
+        {
+            for kind in [Kind::Audio, Kind::Video] {
+                recorder.configured(now, kind, leg.stream(kind).config.as_ref(), sink);
+            }
+        }
         let shows = leg.video.receives();
         // What this leg signals goes before its pictures, so to the side they are relayed to.
         leg.parameter_sets = sets;

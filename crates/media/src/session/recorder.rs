@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_sdp::{Codec, Kind};
+use segue_sdp::{Codec, Kind, Stream};
 
 use crate::{
     Event, LegKey, RecordingStop,
@@ -51,6 +51,8 @@ pub struct Recorder {
     video_began: bool,
     /// Asks A for key frames.
     pub asker: Asker,
+    /// What the spool says of A's codecs: of its audio, of its video.
+    codecs: [Option<Codec>; 2],
     first: Option<Instant>,
     last: Option<Instant>,
 }
@@ -108,6 +110,28 @@ impl Recorder {
         if self.bytes >= self.bytes_max {
             self.stop(RecordingStop::Longest, sink);
         }
+    }
+
+    /// A's streams are these from now on. Another codec than before is told in the spool, as the manifest does it.
+    pub fn configured(&mut self, now: Instant, kind: Kind, agreed: Option<&Stream>, sink: &mut dyn Sink) {
+        let Some(Stream { format, .. }) = agreed else { return };
+        let [audio, video] = &mut self.codecs;
+        let (known, stream) = match kind {
+            Kind::Audio => (audio, AUDIO_STREAM),
+            Kind::Video => (video, VIDEO_STREAM),
+        };
+        let before = known.replace(format.codec);
+        if before.is_none_or(|before| before.is_same_kind(format.codec)) {
+            return;
+        }
+        let told = serde_json::json!({
+            "stream": stream,
+            "payload_type": format.payload_type,
+            "encoding": format.codec.encoding_name(),
+            "clock_rate": format.codec.clock_rate(),
+            "fmtp": format.fmtp,
+        });
+        self.spool(now, RecordKind::Meta, kind, told.to_string().as_bytes(), sink);
     }
 
     /// Ends by itself when it is time.
@@ -174,8 +198,10 @@ impl Session {
             Err(why) => return sink.event(Event::RecordFailed { why: why.to_owned() }),
         };
         let mut asker = Asker::default();
+        let mut codecs = [None, None];
         if let Some(a) = find(&mut self.legs, LegKey::A) {
             a.watch_from(now);
+            codecs = [&a.audio, &a.video].map(|stream| stream.config.as_ref().map(|config| config.format.codec));
             if a.video.receives() {
                 asker.start(now);
             }
@@ -191,6 +217,7 @@ impl Session {
             bytes_max: limits.longest_bytes.map_or(BYTES_MAX, |bytes| bytes.min(BYTES_MAX)),
             video_began: false,
             asker,
+            codecs,
             first: None,
             last: None,
         });

@@ -155,3 +155,35 @@ fn a_recording_begins_with_what_is_known_of_the_callers_clocks() {
     });
     assert_eq!(scene.memory.spooled, 1);
 }
+
+#[test]
+fn another_codec_is_told_in_the_spool_and_the_same_is_not() {
+    let mut scene = Scene::new();
+    scene.say(Command::Record {
+        path: PathBuf::from("m"),
+        manifest_json: Vec::new(),
+        longest_ms: 60_000,
+        longest_bytes: None,
+        silence_ms: None,
+    });
+    scene.rtp(A, Kind::Audio, &[0; 160]);
+    let mut agreed = stream(Kind::Audio);
+    let configured = |scene: &mut Scene, agreed: &Stream| {
+        let before = scene.memory.spooled;
+        scene.say(Command::Configure {
+            leg: A,
+            audio: Some(agreed.clone()),
+            video: Some(stream(Kind::Video)),
+        });
+        scene.memory.spooled - before
+    };
+    assert_eq!(configured(&mut scene, &agreed), 0, "the same");
+    agreed.direction = Direction::SendOnly;
+    assert_eq!(configured(&mut scene, &agreed), 0, "a hold");
+    agreed.direction = Direction::SendRecv;
+    agreed.format.codec = Codec::Opus;
+    assert_eq!(configured(&mut scene, &agreed), 1);
+    assert_eq!(configured(&mut scene, &agreed), 0, "told once");
+    agreed.format.codec = Codec::Pcmu;
+    assert_eq!(configured(&mut scene, &agreed), 1, "and back");
+}
