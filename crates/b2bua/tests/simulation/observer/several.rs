@@ -75,11 +75,11 @@ pub(super) fn targets(first: &View, record: &CallRecord, marks: &mut Marks) -> R
             );
             continue;
         };
-        // Its turn is over by its last word, its CANCEL, its time, or nobody there.
-        let over = pair[0]
-            .b
-            .iter()
-            .any(|s| s.at <= after && (s.is(true, "CANCEL") || s.responds(false, "INVITE").is_some_and(|c| c >= 300)));
+        // Its turn is over by its last word, its CANCEL, our BYE to an answer that is none, its time, or nobody there.
+        let over = pair[0].b.iter().any(|s| {
+            s.at <= after
+                && (s.is(true, "CANCEL") || s.is(true, "BYE") || s.responds(false, "INVITE").is_some_and(|c| c >= 300))
+        });
         let turn = first.plan().map_or(0, |p| p.ring_ms) * MS;
         let late = after >= before + turn.min(TRIED);
         hold!(
