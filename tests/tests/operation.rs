@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use segue_tests::{
     segue::{Segue, binary},
     sipp::{Over, Sipp},
@@ -190,6 +191,56 @@ fn what_happens_is_told_as_it_happens_also_what_other_processes_do() {
             "server.ready"
         ]
     );
+}
+
+#[test]
+fn a_reload_and_what_a_rule_deletes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = Segue::start(&folder.path().join("segue"));
+    let events = Events::follow(&segue, &[]);
+    let before = std::fs::read_to_string(segue.config()).unwrap();
+    segue.signal(Signal::SIGHUP);
+    events.wait_for("server.reloaded", |e| e["taken"] == true);
+    std::fs::write(segue.config(), format!("holdms = 1\n{before}")).unwrap();
+    segue.signal(Signal::SIGHUP);
+    let refused = events.wait_for("server.reloaded", |e| e["taken"] == false);
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("segue.toml:1:1: unknown key holdms"),
+        "{refused}"
+    );
+    std::fs::write(segue.config(), before).unwrap();
+
+    leave_a_message(&segue, folder.path(), "ruled@events");
+    let committed = events.wait_for("message.committed", |e| e["mailbox"] == "bob");
+    let id = committed["message_id"].as_str().unwrap();
+    segue.cli(&["retention", "set", "bob", "--heard-max", "0"]);
+    segue.cli(&["message", "heard", id]);
+    let deleted = events.wait_for("message.deleted", |e| e["message_id"] == id);
+    assert_eq!(deleted["by"], "heard_max", "{deleted}");
+}
+
+#[test]
+fn a_server_that_can_keep_no_message_is_not_ready_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = Segue::start_with(&folder.path().join("segue"), "media_store = \"dir\"");
+    assert_eq!(segue.get("/ready").0, 200, "{}", segue.get("/ready").1);
+    let media = segue.data().join("media");
+    let aside = folder.path().join("aside");
+    std::fs::rename(&media, &aside).unwrap();
+    std::fs::write(&media, "no folder").unwrap();
+    let said = until("not to be ready", SOON, || {
+        let (status, said) = segue.get("/ready");
+        (status == 503).then_some(said)
+    });
+    assert!(said.contains("media"), "{said}");
+    std::fs::remove_file(&media).unwrap();
+    std::fs::rename(&aside, &media).unwrap();
+    until("to be ready again", SOON, || {
+        (segue.get("/ready").0 == 200).then_some(())
+    });
 }
 
 #[test]

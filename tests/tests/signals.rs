@@ -212,6 +212,17 @@ fn sigterm_lets_calls_go_on_and_turns_new_ones_away() {
         "refused@signals",
     );
     refused.finish().unwrap();
+    let row = until("the refusal to be listed", Duration::from_secs(5), || {
+        let mut rows = office.segue.rows(&["call", "list", "--refused"]).into_iter();
+        rows.find(|row| row["sip_call_id"] == "refused@signals")
+    });
+    assert_eq!(
+        (&row["status"], &row["admit"]),
+        (&503.into(), &"call again when it runs".into()),
+        "{row}"
+    );
+    let (status, said) = office.segue.get("/ready");
+    assert_eq!(status, 503, "{said}");
     assert!(office.segue.runs(), "{}", office.segue.log_text());
     let call_id = bridged.finish();
     assert_eq!(office.segue.ended().and_then(|status| status.code()), Some(0));

@@ -110,7 +110,7 @@ fn a_worker_that_hangs_is_killed_at_its_limit() {
 #[test]
 fn a_worker_that_talks_nonsense_counts_as_crashed() {
     let folder = tempfile::tempdir().unwrap();
-    let pool = shell(folder.path(), "echo hello; sleep 600");
+    let pool = shell(folder.path(), "echo hello; exec sleep 600");
     let error = pool.run(&beep(folder.path()), LIMIT, &mut |_| {}).unwrap_err();
     assert!(matches!(error, WorkerError::Crashed(_)), "{error}");
 }
@@ -118,7 +118,7 @@ fn a_worker_that_talks_nonsense_counts_as_crashed() {
 #[test]
 fn a_refusal_is_not_tried_again() {
     let folder = tempfile::tempdir().unwrap();
-    let reply = r#"echo '{"id":1,"is":"failed","refused":true,"why":"no clip"}'; sleep 600"#;
+    let reply = r#"echo '{"id":1,"is":"failed","refused":true,"why":"no clip"}'; exec sleep 600"#;
     let pool = shell(folder.path(), reply);
     let error = pool.run(&beep(folder.path()), LIMIT, &mut |_| {}).unwrap_err();
     assert_eq!(error, WorkerError::Refused("no clip".to_owned()));
