@@ -95,6 +95,8 @@ const SHORT_RING_GREETING: &[&str] = &[
     "greeting",
 ];
 #[rustfmt::skip]
+const ON_GREETING: &[&str] = &["--hold-on", "greeting", "--greeting", "greeting", "--hold", "1s", "--no-answer", "1s"];
+#[rustfmt::skip]
 const ANSWERED_BEFORE: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "greeting"];
 #[rustfmt::skip]
 const ANSWERED_AFTER: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "after_greeting"];
@@ -230,6 +232,20 @@ const STORIES: &[Story] = &[
         Plays("busy", 0),
         NOT_HELD,
         Some(("failed", Some(486))),
+    ),
+    story(
+        "held_on_the_greeting",
+        ("plain", 300),
+        Plays("answer", 300),
+        ON_GREETING,
+        ANSWERED,
+    ),
+    story(
+        "held_on_the_greeting_then_message",
+        ("leave_message", 7_000),
+        Plays("ring_until_cancelled", 0),
+        ON_GREETING,
+        Some(("message", None)),
     ),
     // The caller gives up.
     story(

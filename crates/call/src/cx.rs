@@ -215,6 +215,12 @@ impl Cx {
         }
     }
 
+    /// Whether what A was held on has come to its end at least once.
+    pub fn held_to_the_end(&self, playing_ms: u64) -> bool {
+        let end = self.first_clip_packet.and_then(|first| later(first, playing_ms));
+        self.clip_trouble.is_none() && end.is_some_and(|end| self.is_due(end))
+    }
+
     pub fn note_first_clip_packet(&mut self) {
         if self.first_clip_packet.is_none() {
             self.first_clip_packet = Some(self.now.mono);

@@ -106,6 +106,12 @@ impl Greeting {
             }
             return Greeting::beep(missed, lookup, cx);
         };
+        // Who was held on the greeting and has heard all of it does not hear it again.
+        if let Some((Source::Greeting, clip)) = lookup.held_on()
+            && cx.held_to_the_end(clip.duration_ms)
+        {
+            return Greeting::beep(missed, lookup, cx);
+        }
         if cx.early_is_over() || lookup.plan.answer_at == AnswerAt::Greeting {
             cx.answer_a();
             return Greeting::play(missed, lookup, greeting, cx);

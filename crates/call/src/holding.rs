@@ -47,10 +47,9 @@ impl Holding {
             return Greeting::begin(missed, lookup, cx);
         }
         let clip = lookup
-            .clip
-            .as_ref()
+            .held_on()
             .zip(cx.a.answer())
-            .and_then(|(clip, answer)| clip_use(clip, answer));
+            .and_then(|((_, clip), answer)| clip_use(clip, answer));
         match clip {
             None => Ringing::begin(lookup, cx),
             Some(clip) => {
@@ -70,7 +69,8 @@ impl Holding {
         let Holding { lookup, step } = self;
         match (step, seen) {
             (Step::Pracking { clip }, Seen::Pracked) => Holding::play(lookup, clip, cx),
-            (Step::Starting { .. }, Seen::Media(MediaEvent::FirstPacket { source: Source::Clip })) => {
+            (Step::Starting { .. }, Seen::Media(MediaEvent::FirstPacket { .. })) => {
+                cx.note_first_clip_packet();
                 let since = cx.now.mono;
                 let until = match cx.stays {
                     true => Holding::prolong(&lookup, since, cx),
@@ -111,13 +111,7 @@ impl Holding {
                 cx.stays = false;
                 Ringing::begin(lookup, cx)
             }
-            (
-                Step::Starting { .. } | Step::Held { .. },
-                Seen::Media(MediaEvent::PlayFailed {
-                    source: Source::Clip,
-                    why,
-                }),
-            ) => {
+            (Step::Starting { .. } | Step::Held { .. }, Seen::Media(MediaEvent::PlayFailed { why, .. })) => {
                 cx.clip_trouble = Some(why);
                 cx.stays = false;
                 Ringing::begin(lookup, cx)
@@ -147,7 +141,7 @@ impl Holding {
     /// planned. It is bounded as every hold is, and B still has all its time to ring before the early phase is over.
     fn prolong(lookup: &Lookup, since: Instant, cx: &mut Cx) -> Instant {
         let planned_ms = lookup.plan.hold_ms;
-        let clip_ms = lookup.clip.as_ref().map_or(0, |clip| clip.duration_ms);
+        let clip_ms = lookup.held_on().map_or(0, |(_, clip)| clip.duration_ms);
         let ends_ms = planned_ms.checked_next_multiple_of(clip_ms).unwrap_or(planned_ms);
         let early_ms = cx.early_deadline().map_or(u64::MAX, |early| {
             u64::try_from(early.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX)
@@ -162,7 +156,7 @@ impl Holding {
 
     fn play(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {
         cx.media(MediaAction::Play {
-            source: Source::Clip,
+            source: lookup.held_on().map_or(Source::Clip, |(source, _)| source),
             clip,
             looping: true,
         });

@@ -110,8 +110,8 @@ impl LookingUp {
                 });
                 // Take what the clip can be sent in; without one, what greeting or beep can.
                 let first = lookup
-                    .clip
-                    .as_ref()
+                    .held_on()
+                    .map(|(_, clip)| clip)
                     .or(lookup.greeting.as_ref())
                     .or(lookup.beep.as_ref());
                 let preferred = |format: &_| first.is_some_and(|clip| fitting(clip, format).is_some());

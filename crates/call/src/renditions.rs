@@ -1,9 +1,22 @@
 //! Which prepared rendition of a clip fits what was agreed with A.
 
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
+use segue_policy::HoldOn;
 use segue_sdp::{Agreed, Codec, Format, H264Need, Vp8Need, h264_receives, vp8_receives};
 
-use crate::io::ClipUse;
+use crate::io::{ClipUse, Lookup, Source};
+
+impl Lookup {
+    /// What A is held on, if anything.
+    pub(crate) fn held_on(&self) -> Option<(Source, &ClipInfo)> {
+        let clip = self.clip.as_ref().map(|clip| (Source::Clip, clip));
+        let greeting = self.greeting.as_ref().map(|clip| (Source::Greeting, clip));
+        match self.plan.hold_on {
+            HoldOn::Clip => clip,
+            HoldOn::Greeting => greeting.or(clip),
+        }
+    }
+}
 
 /// The clip in renditions for A; `None` when nothing of it can be sent.
 pub(crate) fn clip_use(clip: &ClipInfo, answered: &Agreed) -> Option<ClipUse> {

@@ -156,8 +156,15 @@ impl Ringing {
             Seen::Due => self.whose_turn_is_over(cx),
             Seen::CallerGone(gone) => Ending::caller_left_early(cx, gone),
             Seen::HangUp => Ending::by_operator(cx),
+            // Without a hold the clip, or the greeting in its place, begins now.
+            Seen::Media(MediaEvent::FirstPacket {
+                source: Source::Greeting,
+            }) => {
+                cx.note_first_clip_packet();
+                Phase::Ringing(self)
+            }
             Seen::Media(MediaEvent::PlayFailed {
-                source: Source::Clip,
+                source: Source::Clip | Source::Greeting,
                 why,
             }) => {
                 cx.clip_trouble = Some(why);

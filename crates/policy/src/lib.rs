@@ -5,7 +5,7 @@ mod profile;
 mod redirects;
 mod subscriber;
 
-pub use plan::{DEFAULT_RING_MS, Plan, Ring};
+pub use plan::{DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable};
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -15,6 +15,17 @@ pub enum Ring {
     InOrder,
 }
 
+/// What callers are held on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldOn {
+    /// The clip.
+    #[default]
+    Clip,
+    /// The greeting; the clip where there is none.
+    Greeting,
+}
+
 /// How long each target rings in order, milliseconds, when the subscriber names nothing else.
 pub const DEFAULT_RING_MS: u64 = 15_000;
 
@@ -31,6 +42,8 @@ pub struct Plan {
     pub ring_ms: u64,
     /// The clip to hold the caller on, by name.
     pub clip: Option<String>,
+    /// What the caller is held on.
+    pub hold_on: HoldOn,
     /// From the first clip packet to the INVITE to B, milliseconds; 0: clip while ringing.
     pub hold_ms: u64,
     /// From the first INVITE to B to the greeting, milliseconds, however many targets ring.
@@ -50,6 +63,7 @@ impl Plan {
             ring: subscriber.ring,
             ring_ms: subscriber.ring_ms.unwrap_or(DEFAULT_RING_MS),
             clip: subscriber.clip.clone(),
+            hold_on: subscriber.hold_on,
             hold_ms: subscriber.hold_ms.unwrap_or(profile.hold_ms).min(profile.hold_max_ms),
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),
             greeting: subscriber.greeting.clone(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, Ring};
+use crate::{AnswerAt, HoldOn, Ring};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Subscriber {
     pub ring_ms: Option<u64>,
     /// Name of the clip played to callers.
     pub clip: Option<String>,
+    /// What callers are held on.
+    pub hold_on: HoldOn,
     /// Hold time before they are invited, milliseconds; absent: the profile's.
     pub hold_ms: Option<u64>,
     /// Ring time before the greeting, milliseconds; absent: the profile's.

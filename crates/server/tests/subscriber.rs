@@ -29,7 +29,7 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         "ring",
     ]);
     let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "ring": "together",
-                          "ring_ms": null, "clip": "ring", "hold_ms": 6000,
+                          "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
                           "no_answer_ms": 20000, "greeting": "ring", "answer_at": null});
     assert_eq!(added, expected);
     assert_eq!(
@@ -75,7 +75,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "hold_ms",
             "no_answer_ms",
             "greeting",
-            "answer_at"
+            "answer_at",
+            "hold_on"
         ])
     );
     assert!(

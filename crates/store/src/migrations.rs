@@ -7,7 +7,7 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT];
+pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -254,4 +254,9 @@ CREATE TABLE record_file (
 /// 6: when callers of a subscriber's mailbox get their 200.
 const ANSWER_AT: &str = "
 ALTER TABLE subscriber ADD COLUMN answer_at TEXT CHECK (answer_at IN ('greeting', 'after_greeting'));
+";
+
+/// 7: what callers are held on.
+const HOLD_ON: &str = "
+ALTER TABLE subscriber ADD COLUMN hold_on TEXT NOT NULL DEFAULT 'clip' CHECK (hold_on IN ('clip', 'greeting'));
 ";

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::{AnswerAt, Ring, Subscriber};
+use segue_policy::{AnswerAt, HoldOn, Ring, Subscriber};
 
 use crate::{Store, StoreError, clips};
 
-const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,11 +163,11 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         }
     }
     tx.prepare_cached(
-        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
-             ring_ms = excluded.ring_ms, answer_at = excluded.answer_at",
+             ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on",
     )?
     .execute(params![
         subscriber.user,
@@ -177,7 +177,11 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         subscriber.greeting,
         ring_word(subscriber.ring),
         subscriber.ring_ms,
-        subscriber.answer_at.map(answer_word)
+        subscriber.answer_at.map(answer_word),
+        match subscriber.hold_on {
+            HoldOn::Clip => "clip",
+            HoldOn::Greeting => "greeting",
+        }
     ])?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
         .execute([&subscriber.user])?;
@@ -201,6 +205,10 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
             _ => Ring::Together,
         },
         ring_ms: row.get(6)?,
+        hold_on: match row.get_ref(8)?.as_str()? {
+            "greeting" => HoldOn::Greeting,
+            _ => HoldOn::Clip,
+        },
         answer_at: match row.get_ref(7)?.as_str_or_null()? {
             Some("greeting") => Some(AnswerAt::Greeting),
             Some("after_greeting") => Some(AnswerAt::AfterGreeting),

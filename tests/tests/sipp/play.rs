@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     ANSWERED_AFTER, ANSWERED_BEFORE,
     Callee::{self, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
-    HELD, HELD_LONG, PROLONGED, Story, Ways,
+    HELD, HELD_LONG, ON_GREETING, PROLONGED, Story, Ways,
 };
 
 /// No call, no port, no connection remains of all of them, and no call core panicked.
@@ -172,6 +172,13 @@ fn judge(
         must(
             "A is answered after the greeting",
             before_ms.is_some_and(|ms| ms > 2_000),
+        )?;
+    }
+    if story.flags == ON_GREETING {
+        must("A is held on the greeting", call["switches"][0]["to"] == "greeting")?;
+        must(
+            "the hold of 1 s was kept",
+            call["hold_ms"].as_u64().is_some_and(|ms| (1_000..1_400).contains(&ms)),
         )?;
     }
     let prolonged = story.flags == PROLONGED;

@@ -8,6 +8,7 @@ mod changes_pass_between_the_legs;
 mod delayed_offer;
 mod foreign_formats_are_relayed;
 mod hash_skips_the_hold;
+mod held_on_the_greeting;
 mod held_then_bridged;
 mod hold_and_resume;
 mod keys_by_event_and_info;

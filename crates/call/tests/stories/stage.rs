@@ -104,6 +104,7 @@ impl Default for Setup {
             ring: Ring::Together,
             ring_ms: 15_000,
             clip: Some("ringback".into()),
+            hold_on: segue_policy::HoldOn::Clip,
             hold_ms: 6_000,
             no_answer_ms: 20_000,
             greeting: Some("sorry".into()),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Context,
     output::{Row, or_dash},
-    value::{AnswerWord, ClipName, DurationMs, OrNone, RingTime, RingWord, Target, User},
+    value::{AnswerWord, ClipName, DurationMs, HoldOnWord, OrNone, RingTime, RingWord, Target, User},
 };
 use crate::failure::Failure;
 
@@ -53,6 +53,9 @@ pub struct Options {
     /// Clip that callers see while held, or 'none'
     #[arg(long, value_name = "NAME")]
     clip: Option<OrNone<ClipName>>,
+    /// What callers are held on
+    #[arg(long, value_name = "WHAT")]
+    hold_on: Option<HoldOnWord>,
     /// How long callers are held before the subscriber is called, or 'none' for the profile's
     #[arg(long, value_name = "DURATION")]
     hold: Option<OrNone<DurationMs>>,
@@ -72,6 +75,7 @@ impl Options {
         self.ring.is_none()
             && self.ring_time.is_none()
             && self.clip.is_none()
+            && self.hold_on.is_none()
             && self.hold.is_none()
             && self.no_answer.is_none()
             && self.greeting.is_none()
@@ -87,6 +91,9 @@ impl Options {
         }
         if let Some(OrNone(clip)) = self.clip {
             subscriber.clip = clip.map(|ClipName(name)| name);
+        }
+        if let Some(word) = self.hold_on {
+            subscriber.hold_on = word.into();
         }
         if let Some(OrNone(hold)) = self.hold {
             subscriber.hold_ms = hold.map(|DurationMs(ms)| ms);
@@ -209,6 +216,7 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "ring": subscriber.ring,
         "ring_ms": subscriber.ring_ms,
         "clip": subscriber.clip,
+        "hold_on": subscriber.hold_on,
         "hold_ms": subscriber.hold_ms,
         "no_answer_ms": subscriber.no_answer_ms,
         "greeting": subscriber.greeting,

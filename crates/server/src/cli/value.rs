@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
-use segue_policy::{AnswerAt, Ring};
+use segue_policy::{AnswerAt, HoldOn, Ring};
 use segue_sip_wire::Uri;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -264,6 +264,24 @@ impl From<RingWord> for Ring {
         match word {
             RingWord::Together => Ring::Together,
             RingWord::InOrder => Ring::InOrder,
+        }
+    }
+}
+
+/// What callers are held on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum HoldOnWord {
+    /// The clip
+    Clip,
+    /// The greeting; the clip where there is none
+    Greeting,
+}
+
+impl From<HoldOnWord> for HoldOn {
+    fn from(word: HoldOnWord) -> HoldOn {
+        match word {
+            HoldOnWord::Clip => HoldOn::Clip,
+            HoldOnWord::Greeting => HoldOn::Greeting,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The replies that packet path and store owe.
 
-use segue_call::{Input, MediaEvent, Ports, Source, StoreReply};
+use segue_call::{Input, MediaEvent, Ports, StoreReply};
 use segue_mailbox::Rule;
 
 use super::World;
@@ -72,7 +72,7 @@ impl World {
         if let Some((source, looping)) = self.reference.playing.filter(|_| !self.reference.closed) {
             if self.reference.first_packet_owed {
                 self.reference.first_packet_owed = false;
-                if source == Source::Clip {
+                if looping {
                     self.held_since = Some(self.now_ms);
                 }
                 self.input(Input::Media(MediaEvent::FirstPacket { source }));
