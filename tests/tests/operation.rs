@@ -194,6 +194,37 @@ fn what_happens_is_told_as_it_happens_also_what_other_processes_do() {
 }
 
 #[test]
+fn each_call_stands_once_in_both_files_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("segue");
+    let mut segue = Segue::start_with(
+        &own,
+        "[records]\ncsv = \"files/calls.csv\"\njsonl = \"files/calls.jsonl\"",
+    );
+    leave_a_message(&segue, folder.path(), "filed@records");
+    let call = segue.cli(&["wait", "call", "--sip-call-id", "filed@records", "--timeout", "5s"]);
+    segue.stop();
+    segue.run();
+    segue.stop();
+    let read = |name: &str| std::fs::read_to_string(own.join("files").join(name)).unwrap();
+    let lines: Vec<Value> = read("calls.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for name in ["id", "sip_call_id", "from", "to", "result", "message_id"] {
+        assert!(lines[0][name].is_string(), "{name}: {}", lines[0]);
+        assert_eq!(lines[0][name], call[name], "{name}");
+    }
+    let csv = read("calls.csv");
+    let rows: Vec<&str> = csv.split("\r\n").filter(|row| !row.is_empty()).collect();
+    assert_eq!(rows.len(), 2, "{csv}");
+    assert!(rows[0].starts_with("id,sip_call_id,"), "{csv}");
+    let id = call["id"].as_str().unwrap();
+    assert!(rows[1].starts_with(&format!("\"{id}\",\"filed@records\",")), "{csv}");
+}
+
+#[test]
 fn a_reload_and_what_a_rule_deletes_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let segue = Segue::start(&folder.path().join("segue"));
