@@ -18,7 +18,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use self::files::Files;
 use crate::{StoreError, writer::Writer};
@@ -233,14 +233,12 @@ impl Blobs {
                     Err(error) => tracing::warn!(%error, "the file of deleted media stays for now"),
                 }
             }
-            conn.execute_batch("BEGIN IMMEDIATE")?;
-            let forget = removed.iter().try_for_each(|id| {
-                conn.prepare_cached("DELETE FROM unlink WHERE blob = ?")?
-                    .execute([id])
-                    .map(drop)
-            });
-            conn.execute_batch(if forget.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-            forget?;
+            // Rolled back when it is dropped uncommitted: the writer goes on with this connection.
+            let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+            for id in removed {
+                tx.prepare_cached("DELETE FROM unlink WHERE blob = ?")?.execute([id])?;
+            }
+            tx.commit()?;
         }
     }
 

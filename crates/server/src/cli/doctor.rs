@@ -98,7 +98,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(built_in(&config, "beep", segue_mailbox::BEEP_CLIP));
             checks.push(built_in(&config, "notice", segue_mailbox::BUILT_IN_FULL_CLIP));
             checks.push(clips(&config));
-            checks.push(media(&config));
+            checks.push(media_files(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),
     }
@@ -276,8 +276,8 @@ fn clips(config: &Config) -> Check {
 }
 
 /// Media in files is only as good as its files.
-fn media(config: &Config) -> Check {
-    const NAME: &str = "media";
+fn media_files(config: &Config) -> Check {
+    const NAME: &str = "media files";
     const NAMED_MAX: usize = 5;
     if segue_store::version(&config.data_dir).ok().flatten().is_none() {
         return Check::ok(NAME, "none yet");
