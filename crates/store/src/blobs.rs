@@ -251,8 +251,10 @@ impl Blobs {
             if damaged.len() >= max {
                 break;
             }
-            if let Err(StoreError::Corrupt(why)) = self.files.open(BlobId(row.get(0)?), row.get(1)?) {
-                damaged.push(why);
+            match self.files.open(BlobId(row.get(0)?), row.get(1)?) {
+                Ok(_) => {}
+                Err(StoreError::Corrupt(why) | StoreError::Io(why)) => damaged.push(why),
+                Err(other) => damaged.push(other.to_string()),
             }
         }
         Ok(damaged)

@@ -20,8 +20,8 @@
 //! | `refused` | a request that never became a call | `record` is the JSON of `segue_records::RefusedRecord`; the newest 10,000 |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
-//! | `lease` | somebody reads a blob | until when; then it counts no more. Not written yet |
-//! | `unlink` | a file whose blob is gone | removed after the commit, or at the next start. Not written yet |
+//! | `lease` | somebody reads a blob | until when; then it counts no more. |
+//! | `unlink` | a file whose blob is gone | removed after the commit, or at the next start. |
 //!
 //! To add a table or column: append a step to `migrations.rs`, and describe it here.
 

@@ -283,7 +283,9 @@ fn media_files(config: &Config) -> Check {
         return Check::ok(NAME, "none yet");
     }
     match Store::open(&config.data_dir).and_then(|store| store.damaged_media(NAMED_MAX)) {
-        Ok(damaged) if damaged.is_empty() => Check::ok(NAME, "every file that the database names is there and whole"),
+        Ok(damaged) if damaged.is_empty() => {
+            Check::ok(NAME, "every file that the database names is there and of its length")
+        }
         Ok(damaged) => Check::warn(
             NAME,
             damaged.join(", "),

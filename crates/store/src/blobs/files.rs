@@ -105,7 +105,8 @@ impl Files {
         let path = self.path(id);
         let length = fs::metadata(&path).map_or(0, |file| file.len());
         match fs::remove_file(&path) {
-            Ok(()) => Ok(length),
+            // On the disk before the row that tells of it goes: nothing would remove a file that came back.
+            Ok(()) => path.parent().map_or(Ok(()), sync).map(|()| length),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(0),
             Err(e) => Err(failed(&path, &e)),
         }
