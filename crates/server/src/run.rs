@@ -89,8 +89,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         TcpListener::bind(config.http_listen).map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
     // After the sockets: a port in use leaves no new data directory behind.
     let store = Store::open_server(&config.data_dir)?;
-    store.set_retention_defaults(config.retention);
-    store.set_media_store(config.media_store);
+    config.apply_to(&store);
 
     let (inbox, inbox_end) = Inbox::new(INBOX_DEPTH);
     let spool_dir = config.data_dir.join("spool");
@@ -379,8 +378,7 @@ async fn obey(
                     Ok(reloaded) => {
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
-                        store.set_retention_defaults(config.retention);
-                        store.set_media_store(config.media_store);
+                        config.apply_to(&store);
                         watcher.server(Happening::ServerReloaded {
                             taken: true,
                             detail: "configuration and profiles were read again".to_owned(),

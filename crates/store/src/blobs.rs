@@ -21,7 +21,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use self::files::Files;
-use crate::{StoreError, writer::Writer};
+use crate::{StoreError, leases, writer::Writer};
 
 /// Bytes in one chunk, and in one piece handed out.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
@@ -30,7 +30,7 @@ pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 const COMMAND_STAGE_MS_MAX: i64 = 60 * 60 * 1000;
 
 /// Files removed in one step.
-const UNLINKS_MAX: usize = 256;
+const UNLINKS_MAX: usize = 64;
 
 /// Where new media goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,6 +83,15 @@ impl Stager {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Staged {
     pub(crate) id: BlobId,
+    pub(crate) bytes: u64,
+}
+
+/// Files that have been removed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unlinked {
+    /// The next ones come after this run.
+    pub(crate) last: BlobId,
+    /// Their bytes.
     pub(crate) bytes: u64,
 }
 
@@ -157,9 +166,10 @@ impl Blobs {
 
     /// Drops bytes, staged or linked; those under a lease when the last of them has ended.
     pub(crate) fn drop_bytes(&self, tx: &Connection, id: BlobId) -> Result<(), StoreError> {
+        let now_ms = crate::now_ms();
         let leased: bool = tx
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE blob = ? AND until > ?)")?
-            .query_row(params![id.0, crate::now_ms()], |row| row.get(0))?;
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM lease WHERE blob = ? AND until > ? AND until <= ?)")?
+            .query_row(params![id.0, now_ms, leases::until(now_ms)], |row| row.get(0))?;
         if leased {
             tx.prepare_cached("UPDATE blob SET doomed = 1 WHERE id = ?")?
                 .execute([id.0])?;
@@ -168,10 +178,11 @@ impl Blobs {
         free(tx, id)
     }
 
-    /// Ends leases whose time has come, and drops what was doomed and is read no more. Returns how many runs.
+    /// Ends leases whose time has come, and those that end later than any lease does: the clock was set back. Then drops what
+    /// was doomed and is read no more. Returns how many runs.
     pub(crate) fn drop_doomed(&self, tx: &Connection, now_ms: i64) -> Result<u64, StoreError> {
-        tx.prepare_cached("DELETE FROM lease WHERE until <= ?")?
-            .execute([now_ms])?;
+        tx.prepare_cached("DELETE FROM lease WHERE until <= ? OR until > ?")?
+            .execute([now_ms, leases::until(now_ms)])?;
         free_all(
             tx,
             "SELECT id FROM blob WHERE doomed = 1 AND NOT EXISTS (SELECT 1 FROM lease WHERE blob = blob.id)",
@@ -209,37 +220,37 @@ impl Blobs {
         Ok(staged.saturating_add(self.drop_doomed(tx, now_ms)?))
     }
 
-    /// Removes files whose bytes have been dropped, outside any transaction. Returns the bytes that it freed; a file that
-    /// cannot be removed is tried again later.
-    pub(crate) fn unlink_dropped(&self, conn: &Connection) -> Result<u64, StoreError> {
-        let mut freed = 0_u64;
-        let mut after = 0_i64;
-        loop {
-            let dropped = conn
-                .prepare_cached("SELECT blob FROM unlink WHERE blob > ? ORDER BY blob LIMIT ?")?
-                .query_map(params![after, UNLINKS_MAX], |row| row.get::<_, i64>(0))?
-                .collect::<Result<Vec<_>, _>>()?;
-            let Some(last) = dropped.last() else {
-                return Ok(freed);
-            };
-            after = *last;
-            let mut removed = Vec::new();
-            for id in dropped {
-                match self.files.remove(BlobId(id)) {
-                    Ok(bytes) => {
-                        freed = freed.saturating_add(bytes);
-                        removed.push(id);
-                    }
-                    Err(error) => tracing::warn!(%error, "the file of deleted media stays for now"),
+    /// Removes some files whose bytes have been dropped, those after the run `after`, outside any transaction. A file that
+    /// cannot be removed is tried again another time. `None`: there are no more.
+    pub(crate) fn unlink_dropped(&self, conn: &Connection, after: BlobId) -> Result<Option<Unlinked>, StoreError> {
+        let dropped = conn
+            .prepare_cached("SELECT blob FROM unlink WHERE blob > ? ORDER BY blob LIMIT ?")?
+            .query_map(params![after.0, UNLINKS_MAX], |row| row.get::<_, i64>(0))?
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = dropped.last().copied() else {
+            return Ok(None);
+        };
+        let mut bytes = 0_u64;
+        let mut removed = Vec::new();
+        for id in dropped {
+            match self.files.remove(BlobId(id)) {
+                Ok(length) => {
+                    bytes = bytes.saturating_add(length);
+                    removed.push(id);
                 }
+                Err(error) => tracing::warn!(%error, "the file of deleted media stays for now"),
             }
-            // Rolled back when it is dropped uncommitted: the writer goes on with this connection.
-            let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-            for id in removed {
-                tx.prepare_cached("DELETE FROM unlink WHERE blob = ?")?.execute([id])?;
-            }
-            tx.commit()?;
         }
+        // Rolled back when it is dropped uncommitted: the writer goes on with this connection.
+        let tx = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+        for id in removed {
+            tx.prepare_cached("DELETE FROM unlink WHERE blob = ?")?.execute([id])?;
+        }
+        tx.commit()?;
+        Ok(Some(Unlinked {
+            last: BlobId(last),
+            bytes,
+        }))
     }
 
     /// What of the media in files cannot be read whole: at most `max` of them, said in words.

@@ -130,7 +130,7 @@ impl Store {
     /// such rendition.
     pub fn rendition(&self, clip: i64, profile: RenditionProfile) -> Result<Option<Vec<u8>>, StoreError> {
         let blobs = self.inner.blobs.clone();
-        self.read(|db| {
+        self.read_media(|db| {
             let cache: Option<i64> = db
                 .prepare_cached("SELECT cache FROM rendition WHERE clip = ? AND profile = ?")?
                 .query_row(params![clip, profile.name()], |row| row.get(0))

@@ -35,7 +35,7 @@ impl Store {
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", &message))?;
             tx.prepare_cached("INSERT INTO lease (blob, holder, until) VALUES (?, ?, ?)")?
-                .execute(params![media, holder.name(), until()])?;
+                .execute(params![media, holder.name(), until(now_ms())])?;
             Ok((tx.last_insert_rowid(), BlobId(media), media_type))
         })?;
         Ok(Lease {
@@ -58,7 +58,7 @@ impl Lease {
         let id = self.id;
         self.inner.writer.write(move |tx| {
             tx.prepare_cached("UPDATE lease SET until = ? WHERE id = ?")?
-                .execute(params![until(), id])?;
+                .execute(params![until(now_ms()), id])?;
             Ok(())
         })
     }
@@ -75,6 +75,7 @@ impl Drop for Lease {
     }
 }
 
-fn until() -> i64 {
-    now_ms().saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
+/// When a lease ends that is taken at `now_ms`, Unix milliseconds.
+pub(crate) fn until(now_ms: i64) -> i64 {
+    now_ms.saturating_add(i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
 }

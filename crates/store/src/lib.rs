@@ -268,6 +268,15 @@ impl Store {
         self.inner.readers.read(f)
     }
 
+    /// The same for media without a lease: a file may go between its row and its opening, so that what looks damaged is looked
+    /// at once more.
+    fn read_media<T>(&self, f: impl Fn(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self.read(&f) {
+            Err(StoreError::Corrupt(_)) => self.read(&f),
+            other => other,
+        }
+    }
+
     fn write<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,

@@ -86,7 +86,7 @@ impl Store {
     /// A message's still picture.
     pub fn poster(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let blobs = self.inner.blobs.clone();
-        self.read(|db| {
+        self.read_media(|db| {
             let poster: Option<i64> = db
                 .prepare_cached("SELECT poster FROM message WHERE id = ?")?
                 .query_row([id], |row| row.get(0))

@@ -20,7 +20,7 @@ use tracing::{error, warn};
 
 use crate::{
     StoreError,
-    blobs::Blobs,
+    blobs::{BlobId, Blobs},
     stats::{Counters, Stats},
 };
 
@@ -112,7 +112,8 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || {
                 serve(&conn, &inbox, &blobs, &counted);
-                unlink_dropped(&conn, &blobs, &counted);
+                // Nothing comes any more: all of them.
+                unlink_dropped(&conn, &inbox, &mut None, &blobs, &counted);
             })
             .map_err(|e| StoreError::Io(e.to_string()))?;
         Ok(Writer {
@@ -205,8 +206,8 @@ fn serve(conn: &Connection, inbox: &Receiver<Box<dyn Work>>, blobs: &Blobs, coun
             None if tidy => match inbox.recv_timeout(VACUUM_IDLE) {
                 Ok(work) => work,
                 Err(RecvTimeoutError::Timeout) => {
-                    unlink_dropped(conn, blobs, counters);
-                    tidy = give_back_space(conn, inbox, &mut carried, counters);
+                    tidy = unlink_dropped(conn, inbox, &mut carried, blobs, counters)
+                        || give_back_space(conn, inbox, &mut carried, counters);
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -315,10 +316,31 @@ fn commit(conn: &Connection) -> Result<(), StoreError> {
     })
 }
 
-fn unlink_dropped(conn: &Connection, blobs: &Blobs, counters: &Counters) {
-    match blobs.unlink_dropped(conn) {
-        Ok(freed) => counters.freed(freed),
-        Err(error) => warn!(%error, "files of deleted media were not removed; tried again later"),
+/// Removes the files of dropped bytes until something waits: then it is `carried`, and there may be more to do.
+fn unlink_dropped(
+    conn: &Connection,
+    inbox: &Receiver<Box<dyn Work>>,
+    carried: &mut Option<Box<dyn Work>>,
+    blobs: &Blobs,
+    counters: &Counters,
+) -> bool {
+    let mut after = BlobId(0);
+    loop {
+        match blobs.unlink_dropped(conn, after) {
+            Ok(None) => return false,
+            Ok(Some(unlinked)) => {
+                counters.freed(unlinked.bytes);
+                after = unlinked.last;
+            }
+            Err(error) => {
+                warn!(%error, "files of deleted media were not removed; tried again later");
+                return false;
+            }
+        }
+        if let Ok(work) = inbox.try_recv() {
+            *carried = Some(work);
+            return true;
+        }
     }
 }
 

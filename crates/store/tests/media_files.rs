@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use fixture::{count, deposit, exported, files, pattern, raw};
@@ -25,6 +25,12 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Unix milliseconds so long from now.
+fn in_ms(ms: i64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap() + ms
 }
 
 fn only_file(dir: &Path) -> PathBuf {
@@ -186,7 +192,7 @@ fn a_message_being_read_is_freed_when_its_last_lease_ends() {
                 )
                 .unwrap();
         };
-        lease(i64::MAX);
+        lease(in_ms(300_000));
         let mut reader = FreesAtFirstPiece {
             store: &store,
             dir: dir.path(),
@@ -214,7 +220,7 @@ fn what_a_dead_server_was_reading_is_freed_by_the_next() {
     raw(dir.path())
         .execute(
             "INSERT INTO lease (blob, holder, until) SELECT media, 'server', ? FROM message",
-            [i64::MAX],
+            [in_ms(300_000)],
         )
         .unwrap();
     store.free_message("01A").unwrap();
@@ -223,4 +229,51 @@ fn what_a_dead_server_was_reading_is_freed_by_the_next() {
     let _store = store_in_files(dir.path());
     assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 0);
     wait_until("the file to go", || files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_lease_from_before_the_clock_was_set_back_holds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_in_files(dir.path());
+    for id in ["01A", "01B"] {
+        store.deposit(deposit(id, "bob", b"media")).unwrap();
+    }
+    let take = |until: i64| {
+        raw(dir.path())
+            .execute(
+                "INSERT INTO lease (blob, holder, until) SELECT media, 'command', ? FROM message",
+                [until],
+            )
+            .unwrap();
+    };
+    take(in_ms(3_600_000));
+    store.free_message("01A").unwrap();
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 1);
+    // Set back only after the deletion.
+    raw(dir.path())
+        .execute("UPDATE lease SET until = ?", [in_ms(300_000)])
+        .unwrap();
+    store.free_message("01B").unwrap();
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob WHERE doomed = 1"), 1);
+    raw(dir.path())
+        .execute("UPDATE lease SET until = ?", [in_ms(3_600_000)])
+        .unwrap();
+    store.run_retention(None, 0).unwrap();
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), 0);
+}
+
+#[test]
+fn many_files_go_while_others_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store_in_files(dir.path());
+    let ids: Vec<String> = (0..150).map(|n| format!("{n:03}")).collect();
+    for id in &ids {
+        store.deposit(deposit(id, "bob", b"media")).unwrap();
+    }
+    for id in &ids {
+        store.free_message(id).unwrap();
+    }
+    store.deposit(deposit("last", "bob", b"media")).unwrap();
+    wait_until("all but the last to go", || files(dir.path()).len() == 1);
+    assert_eq!(exported(&store, "last"), b"media");
 }

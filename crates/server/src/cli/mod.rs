@@ -131,16 +131,14 @@ impl Context {
             }
         };
         let store = Store::open(scratch.path())?;
-        store.set_retention_defaults(self.config.retention);
-        store.set_media_store(self.config.media_store);
+        self.config.apply_to(&store);
         Ok(store)
     }
 
     /// The store of the configured data directory, made if there is none.
     fn new_store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.config.data_dir)?;
-        store.set_retention_defaults(self.config.retention);
-        store.set_media_store(self.config.media_store);
+        self.config.apply_to(&store);
         Ok(store)
     }
 }

@@ -18,7 +18,7 @@ pub use keys::{KEYS, Key};
 pub use profiles::load as load_profiles;
 
 use segue_mailbox::Retention;
-use segue_store::MediaStore;
+use segue_store::{MediaStore, Store};
 
 use crate::failure::Failure;
 use place::Position;
@@ -210,6 +210,12 @@ impl Config {
         })?;
         self.sources.push((key.name, source));
         Ok(())
+    }
+
+    /// Gives a store what is configured about it; what it has already stays.
+    pub fn apply_to(&self, store: &Store) {
+        store.set_retention_defaults(self.retention);
+        store.set_media_store(self.media_store);
     }
 
     /// Where the value of a key came from.

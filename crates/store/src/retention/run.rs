@@ -176,12 +176,10 @@ impl Store {
 
     /// Frees what was deleted under a lease that its reader never ended.
     fn end_leases(&self) -> Result<(), StoreError> {
-        let now_ms = now_ms();
-        let any =
-            "SELECT EXISTS (SELECT 1 FROM lease WHERE until <= ?) OR EXISTS (SELECT 1 FROM blob WHERE doomed = 1)";
-        if self.read(|db| Ok(db.query_row(any, [now_ms], |row| row.get::<_, bool>(0))?))? {
+        let any = "SELECT EXISTS (SELECT 1 FROM lease) OR EXISTS (SELECT 1 FROM blob WHERE doomed = 1)";
+        if self.read(|db| Ok(db.query_row(any, [], |row| row.get::<_, bool>(0))?))? {
             let blobs = self.inner.blobs.clone();
-            self.write(move |tx| blobs.drop_doomed(tx, now_ms))?;
+            self.write(move |tx| blobs.drop_doomed(tx, now_ms()))?;
         }
         Ok(())
     }
