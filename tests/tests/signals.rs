@@ -52,9 +52,15 @@ impl Office {
     fn call(&self, user: &str, (scenario, pause_ms): (&str, u64)) -> Parties {
         let folder = self.folder.join(user);
         let callee = Sipp::callee(&folder, "answer", Over::Udp, 100);
+        self.call_to(user, callee, &[], (scenario, pause_ms))
+    }
+
+    /// A subscriber with this phone, and a caller who plays this scenario; held when this returns.
+    fn call_to(&self, user: &str, callee: Sipp, more: &[&str], (scenario, pause_ms): (&str, u64)) -> Parties {
+        let folder = self.folder.join(user);
         let target = format!("sip:{user}@127.0.0.1:{}", callee.port());
-        self.segue
-            .cli(&["subscriber", "add", user, "--target", &target, "--clip", "clip"]);
+        let add = ["subscriber", "add", user, "--target", &target, "--clip", "clip"];
+        self.segue.cli(&[&add[..], more].concat());
         let call_id = format!("{user}@signals");
         let to = (user, self.segue.sip_udp());
         let caller = Sipp::caller(&folder, scenario, (Over::Udp, pause_ms), to, &call_id);
@@ -72,21 +78,7 @@ impl Office {
     fn call_busy(&self, user: &str, scenario: &str) -> Parties {
         let folder = self.folder.join(user);
         let callee = Sipp::callee(&folder, "busy", Over::Udp, 0);
-        let target = format!("sip:{user}@127.0.0.1:{}", callee.port());
-        let add = ["subscriber", "add", user, "--target", &target];
-        self.segue
-            .cli(&[&add[..], &["--clip", "clip", "--greeting", "greeting"]].concat());
-        let call_id = format!("{user}@signals");
-        let to = (user, self.segue.sip_udp());
-        let caller = Sipp::caller(&folder, scenario, (Over::Udp, 0), to, &call_id);
-        until("the caller to be held", Duration::from_secs(5), || {
-            caller.has_seen("SIP/2.0 183 ").then_some(())
-        });
-        Parties {
-            caller,
-            callee,
-            call_id,
-        }
+        self.call_to(user, callee, &["--greeting", "greeting"], (scenario, 0))
     }
 
     /// SIGTERM, and the log until it is heard.

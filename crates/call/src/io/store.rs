@@ -1,0 +1,102 @@
+//! What a call asks of the store, and what that answers.
+
+use segue_mailbox::{Ask, ClipInfo, Rule};
+use segue_policy::Plan;
+
+/// What the store shall do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreAction {
+    /// Who is this, and what do their callers meet?
+    Lookup {
+        /// User part of the Request-URI.
+        user: String,
+    },
+    /// Keep a place for a message: `Reserved`, `MailboxFull` or `ReserveFailed` follows. Once a call.
+    Reserve {
+        /// The id that the message will have.
+        message_id: String,
+        /// Whose mailbox.
+        mailbox: String,
+        /// The caller's URI.
+        from: String,
+        /// How much room.
+        ask: Ask,
+    },
+    /// Give back a place that was `Reserved`: no message comes. No reply. A `Deposit` does so itself.
+    Release {
+        /// Whose mailbox.
+        mailbox: String,
+        /// The id that the message would have had.
+        message_id: String,
+    },
+    /// Make the synced recording a message: `Deposited` or `DepositFailed` follows.
+    Deposit {
+        /// Its id.
+        message_id: String,
+    },
+    /// Drop the synced recording (too short). No reply.
+    Discard {
+        /// Its id.
+        message_id: String,
+    },
+}
+
+/// What was found for a callee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The plan for this call.
+    pub plan: Plan,
+    /// The plan's clip, when it exists.
+    pub clip: Option<ClipInfo>,
+    /// The plan's greeting, when it exists.
+    pub greeting: Option<ClipInfo>,
+    /// The beep.
+    pub beep: Option<ClipInfo>,
+    /// The notice that the mailbox is full.
+    pub full: Option<ClipInfo>,
+}
+
+/// What the store answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoreReply {
+    /// The callee is a subscriber.
+    Found(Box<Lookup>),
+    /// No such subscriber.
+    NotFound,
+    /// The store could not answer.
+    LookupFailed {
+        /// Why.
+        why: String,
+    },
+    /// There is a place for the message, until it is deposited or the place is given back.
+    Reserved {
+        /// Whose mailbox.
+        mailbox: String,
+        /// The id that the message will have.
+        message_id: String,
+        /// It may last this long, milliseconds.
+        longest_ms: u64,
+        /// And take this much, bytes; `None`: no rule counts them.
+        longest_bytes: Option<u64>,
+    },
+    /// There is no place.
+    MailboxFull {
+        /// The rule that has no room.
+        rule: Rule,
+    },
+    /// The store could not say whether there is a place; there is none to give back.
+    ReserveFailed {
+        /// Why.
+        why: String,
+    },
+    /// The message is acknowledged: committed with its media.
+    Deposited {
+        /// Its id.
+        message_id: String,
+    },
+    /// The message could not be stored; its spool is kept for the next start.
+    DepositFailed {
+        /// Why.
+        why: String,
+    },
+}
