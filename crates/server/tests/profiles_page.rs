@@ -1,39 +1,25 @@
 //! docs/profiles.md says what is: every key, its default, and tests that exist.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+mod page;
+
+use std::collections::BTreeMap;
 
 use segue_policy::{PROFILE_KEYS, Profile};
 use serde_json::Value;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use page::{cells, quoted, shown};
 
 fn page() -> String {
-    fs::read_to_string(root().join("docs/profiles.md")).unwrap()
+    page::page("docs/profiles.md")
 }
 
 /// The rows of the page's table: key, default, meaning, tests.
 fn rows(page: &str) -> Vec<[&str; 4]> {
     page.lines()
         .filter(|line| line.starts_with("| `"))
-        .map(|line| {
-            let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-            cells
-                .try_into()
-                .unwrap_or_else(|cells| panic!("not four cells: {cells:?}"))
-        })
+        .map(cells)
         .collect()
-}
-
-/// What stands in backticks.
-fn quoted(text: &str) -> Vec<&str> {
-    text.split('`').skip(1).step_by(2).collect()
 }
 
 /// What the code has: each key with its default.
@@ -72,20 +58,13 @@ fn the_page_says_the_defaults_that_hold() {
 fn each_key_is_shown_by_tests_that_exist() {
     let page = page();
     for [key, _, _, tests] in rows(&page) {
-        assert!(!quoted(tests).is_empty(), "{key} is shown by nothing");
-        for test in quoted(tests) {
-            let (path, name) = test.split_once(": ").unwrap_or_else(|| panic!("{key}: {test}"));
-            let text = fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{key}: {path}: {e}"));
-            // A test function, or the name of a story that SIPp plays.
-            let there = text.contains(&format!("fn {name}(")) || text.contains(&format!("\"{name}\""));
-            assert!(there, "{key}: {path} has no test {name}");
-        }
+        shown(key, tests);
     }
 }
 
 #[test]
 fn the_example_names_every_key() {
-    let text = fs::read_to_string(root().join("sip-profiles/softphone.toml")).unwrap();
+    let text = page::page("sip-profiles/softphone.toml");
     let table: toml::Table = text.parse().unwrap();
     for (key, _) in PROFILE_KEYS {
         assert!(table.contains_key(*key), "softphone.toml leaves {key} out");
