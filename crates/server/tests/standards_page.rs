@@ -11,10 +11,10 @@ fn each_row_is_shown_by_tests_that_exist() {
     let mut rows = 0;
     // Tables of three cells: clause, what Segue does, tests. What is not done stands in lists.
     for line in page.lines().filter(|line| line.starts_with('|')) {
-        let [clause, does, tests] = cells(line);
-        if clause == "clause" || clause.starts_with("---") {
+        if line.starts_with("| clause |") || line.starts_with("|---") {
             continue;
         }
+        let [clause, does, tests] = cells(line);
         assert!(!does.is_empty(), "{clause} says nothing");
         shown(clause, tests);
         rows += 1;
