@@ -1,6 +1,7 @@
 //! Which profile admits a request: the first that matches by listening socket, then by source. Nobody else gets an answer.
+//! And which one holds for where a request of ours goes.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use segue_policy::Profile;
 use segue_sip::Peer;
@@ -46,10 +47,21 @@ impl Admission {
             ),
         })
     }
+
+    /// The profile of B's side: the first whose `sources` has the address that B's request goes to. None: that side is not trusted,
+    /// and has the call's other settings.
+    pub fn profile_towards(&self, address: IpAddr) -> Option<&Arc<Profile>> {
+        self.profiles.iter().find(|profile| profile.has(address))
+    }
+
+    /// Whether who is at this address is in our trust domain (RFC 3325 §2.3).
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.profile_towards(address).is_some_and(|profile| profile.trusted)
+    }
 }
 
 /// The network that holds just this address.
-fn host_net(ip: std::net::IpAddr) -> String {
+fn host_net(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
 }
 
@@ -92,6 +104,27 @@ mod tests {
         };
         assert_eq!(name("127.0.0.1:5070"), "trunk");
         assert_eq!(name("127.0.0.1:5060"), "phones");
+    }
+
+    #[test]
+    fn the_callees_side_has_the_profile_of_its_address() {
+        let trunk = Profile {
+            trusted: true,
+            ..Profile::clone(&profile("trunk", &["127.0.0.1:5070"], &["192.0.2.0/24"]))
+        };
+        let admission = Admission::new(vec![
+            Arc::new(trunk),
+            profile("phones", &[], &["192.0.2.0/28", "198.51.100.0/24"]),
+        ]);
+        let towards = |address: &str| {
+            let address = address.parse().unwrap();
+            let profile = admission.profile_towards(address);
+            (profile.map(|p| p.name.as_str()), admission.trusts(address))
+        };
+        // The first counts, whatever socket it listens on.
+        assert_eq!(towards("192.0.2.7"), (Some("trunk"), true));
+        assert_eq!(towards("198.51.100.7"), (Some("phones"), false));
+        assert_eq!(towards("203.0.113.7"), (None, false));
     }
 
     #[test]

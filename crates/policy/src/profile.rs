@@ -21,6 +21,8 @@ pub struct Profile {
     pub listen: Vec<String>,
     /// Sources it admits.
     pub sources: Vec<IpNet>,
+    /// Its peers are in our trust domain (RFC 3325 §2.3): what they say of who calls is believed, and is told to them.
+    pub trusted: bool,
     /// When provisional responses are sent reliably (RFC 3262).
     pub reliable: Reliable,
     /// When A gets the 200 for the mailbox.
@@ -52,6 +54,7 @@ impl Default for Profile {
             name: String::new(),
             listen: Vec::new(),
             sources: Vec::new(),
+            trusted: false,
             reliable: Reliable::Supported,
             answer_at: AnswerAt::Greeting,
             ringing_status: 183,
@@ -78,6 +81,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "sources",
         "a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]",
     ),
+    ("trusted", "true or false"),
     ("reliable", "\"supported\" or \"required\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
     ("ringing_status", "180 or 183"),
@@ -210,10 +214,14 @@ impl Profile {
         Ok(())
     }
 
+    /// Whether an address is one of its peers.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.sources.iter().any(|net| net.contains(&address))
+    }
+
     /// Whether this profile serves a request that came from `source` to the listening socket `local`.
     pub fn matches(&self, local: &str, source: IpAddr) -> bool {
-        (self.listen.is_empty() || self.listen.iter().any(|l| l == local))
-            && self.sources.iter().any(|net| net.contains(&source))
+        (self.listen.is_empty() || self.listen.iter().any(|l| l == local)) && self.has(source)
     }
 }
 
@@ -235,6 +243,7 @@ mod tests {
         assert_eq!(profile.check(), Ok(()));
         assert_eq!(profile.reliable, Reliable::Supported);
         assert_eq!(profile.answer_at, AnswerAt::Greeting);
+        assert!(!profile.trusted);
         assert_eq!(
             (
                 profile.ringing_status,

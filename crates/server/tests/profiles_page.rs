@@ -16,10 +16,7 @@ fn page() -> String {
 
 /// The rows of the page's table: key, default, meaning, tests.
 fn rows(page: &str) -> Vec<[&str; 4]> {
-    page.lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(cells)
-        .collect()
+    page.lines().filter(|line| line.starts_with("| `")).map(cells).collect()
 }
 
 /// What the code has: each key with its default.
