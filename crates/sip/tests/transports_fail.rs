@@ -64,6 +64,75 @@ fn an_unreachable_target_fails_at_once_with_503() {
     net.assert_nothing_left();
 }
 
+/// The first copy of the INVITE has arrived when the second cannot be sent any more: the call failed, but B does not know.
+fn failed_after_it_arrived(seed: u64) -> (Net, segue_sip::SessionId) {
+    let mut net = Net::new(seed);
+    let mut copies = 0;
+    net.judge = Box::new(move |from, m| match brief(m).as_str() {
+        "100 INVITE" => Fate::Lose,
+        "INVITE" if from == A => {
+            copies += 1;
+            if copies == 1 { Fate::Deliver } else { Fate::Refuse }
+        }
+        _ => Fate::Deliver,
+    });
+    let (_, b) = net.call();
+    net.run_ms(600);
+    assert_eq!(net.told(A), ["Failed 503", "Terminated"]);
+    (net, b)
+}
+
+#[test]
+fn who_answers_an_invite_that_failed_on_our_side_gets_ack_and_bye_once() {
+    let (mut net, b) = failed_after_it_arrived(11);
+    // Its 200 is lost twice, and its third is there twice: the ACK goes each time, the BYE once.
+    let mut answers = 0;
+    net.judge = Box::new(move |_, m| match brief(m).as_str() {
+        "200 INVITE" => {
+            answers += 1;
+            if answers < 3 { Fate::Lose } else { Fate::Double }
+        }
+        _ => Fate::Deliver,
+    });
+    net.answer(b, Some(sdp("answer")));
+    net.run_ms(5_000);
+    assert_eq!((net.sent_by(A, "ACK"), net.sent_by(A, "BYE")), (2, 1));
+    assert_eq!(
+        net.told(A),
+        ["Failed 503", "Terminated"],
+        "the call has gone on without it"
+    );
+    assert_eq!(net.told(B), ["Incoming", "Acked", "Bye", "Terminated"]);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn who_answers_after_our_patience_is_over_gets_ack_and_bye() {
+    let mut net = Net::new(12);
+    net.judge = Box::new(|from, _| if from == B { Fate::Lose } else { Fate::Deliver });
+    let (_, b) = net.call();
+    net.run_ms(20_000);
+    net.answer(b, Some(sdp("answer")));
+    net.run_ms(13_000);
+    assert_eq!(net.told(A), ["Failed 408", "Terminated"]);
+    net.judge = Box::new(|_, _| Fate::Deliver);
+    net.run_ms(5_000);
+    assert_eq!((net.sent_by(A, "ACK"), net.sent_by(A, "BYE")), (1, 1));
+    assert_eq!(net.told(B), ["Incoming", "Acked", "Bye", "Terminated"]);
+    net.assert_nothing_left();
+}
+
+#[test]
+fn who_rings_for_an_invite_that_failed_on_our_side_is_cancelled() {
+    let (mut net, b) = failed_after_it_arrived(13);
+    net.progress(b, 180, false, None);
+    net.run_ms(2_000);
+    assert_eq!(net.sent_by(A, "CANCEL"), 1);
+    assert_eq!(net.told(B), ["Incoming", "Cancelled", "Terminated"]);
+    assert_eq!(net.sent_by(A, "ACK"), 1);
+    net.assert_nothing_left();
+}
+
 #[test]
 fn a_name_without_address_fails_at_once_and_localhost_has_one() {
     let mut net = Net::new(4);

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use segue_sip_wire::{Message, MessageBuilder, Method};
 
 use super::{
+    cancel::cancel_of,
     core::{Core, TimerKey, after},
     ladder::summary,
 };
@@ -168,6 +169,12 @@ impl Core {
                         self.note(now, session, true, again, "ACK".to_owned());
                     }
                 }
+                Action::Cancel => {
+                    let (invite, peer) = (client.request.clone(), client.peer);
+                    if let (Some(cancel), Ok(via)) = (cancel_of(&invite, None), invite.top_via()) {
+                        self.start_client(now, cancel, peer, None, via.branch().unwrap_or_default(), None);
+                    }
+                }
                 Action::Pass => outcome = Some(Outcome::Passed),
                 Action::TimedOut => outcome = Some(Outcome::TimedOut),
                 Action::Unreachable => outcome = Some(Outcome::Unreachable),
@@ -291,7 +298,7 @@ impl Core {
                 Action::TimedOut => outcome = Some(Outcome::TimedOut),
                 Action::Set(timer, wait) => self.timers.set(TimerKey::Transaction(id, timer), after(now, wait)),
                 Action::Stop(timer) => self.timers.stop(TimerKey::Transaction(id, timer)),
-                Action::Ack | Action::Unreachable => {}
+                Action::Ack | Action::Cancel | Action::Unreachable => {}
             }
         }
         self.scratch = actions;

@@ -15,6 +15,9 @@ pub(crate) enum ClientInvite {
     Completed,
     /// A 2xx came.
     Accepted,
+    /// The user was told that nothing came of it, by time or transport; whether that was cancelled since. A copy of the
+    /// request may have arrived all the same.
+    Failed(bool),
     /// Over.
     Terminated,
 }
@@ -38,6 +41,7 @@ impl ClientInvite {
             Self::Proceeding => proceeding(input, timing, out),
             Self::Completed => completed(input, out),
             Self::Accepted => accepted(input, out),
+            Self::Failed(cancelled) => failed(cancelled, input, out),
             Self::Terminated => Self::Terminated,
         }
     }
@@ -54,21 +58,49 @@ fn calling(interval: Duration, input: ClientInput, timing: Timing, out: &mut Act
         }
         // "If the client transaction is still in the 'Calling' state when timer B fires, [it] SHOULD inform the TU"
         // (§17.1.1.2).
-        ClientInput::Timer(Timer::B) => {
-            out.push(Action::TimedOut);
-            ClientInvite::Terminated
-        }
-        // "The client transaction SHOULD inform the TU that a transport failure has occurred, and the client
-        // transaction SHOULD transition directly to the 'Terminated' state" (§17.1.4).
-        ClientInput::TransportFailed => {
-            out.push(Action::Unreachable);
-            ClientInvite::Terminated
-        }
+        ClientInput::Timer(Timer::B) => fail(Action::TimedOut, timing, out),
+        // "The client transaction SHOULD inform the TU that a transport failure has occurred" (§17.1.4).
+        ClientInput::TransportFailed => fail(Action::Unreachable, timing, out),
         ClientInput::Timer(_) => ClientInvite::Calling(interval),
         ClientInput::Response(status) => {
             out.extend([Action::Stop(Timer::A), Action::Stop(Timer::B)]);
             response(status, timing, out)
         }
+    }
+}
+
+/// §17.1.1.2 and §17.1.4 go to "Terminated" here. But an earlier copy may have arrived, and a callee that answers it "MUST"
+/// get an ACK (§13.2.2.4): the machine stays as long as an accepted one, for what comes late.
+fn fail(told: Action, timing: Timing, out: &mut Actions) -> ClientInvite {
+    out.extend([
+        told,
+        Action::Stop(Timer::A),
+        Action::Stop(Timer::B),
+        Action::Set(Timer::M, timing.patience()),
+    ]);
+    ClientInvite::Failed(false)
+}
+
+fn failed(cancelled: bool, input: ClientInput, out: &mut Actions) -> ClientInvite {
+    match input {
+        // It rings for nobody.
+        ClientInput::Response(0..=199) => {
+            if !cancelled {
+                out.push(Action::Cancel);
+            }
+            ClientInvite::Failed(true)
+        }
+        // The user gives it ACK and BYE.
+        ClientInput::Response(200..=299) => {
+            out.push(Action::Pass);
+            ClientInvite::Failed(cancelled)
+        }
+        ClientInput::Response(_) => {
+            out.push(Action::Ack);
+            ClientInvite::Failed(cancelled)
+        }
+        ClientInput::Timer(Timer::M) => ClientInvite::Terminated,
+        ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Failed(cancelled),
     }
 }
 
@@ -173,10 +205,28 @@ mod tests {
             state = next;
         }
         assert_eq!(intervals, [1000, 2000, 4000, 8000, 16000, 32000]);
+        let (state, out) = step(state, ClientInput::Timer(Timer::B), UDP);
+        assert_eq!((state, out[0]), (ClientInvite::Failed(false), Action::TimedOut));
         assert_eq!(
-            step(state, ClientInput::Timer(Timer::B), UDP),
-            (ClientInvite::Terminated, vec![Action::TimedOut])
+            step(state, ClientInput::Timer(Timer::M), UDP),
+            (ClientInvite::Terminated, vec![])
         );
+    }
+
+    #[test]
+    fn what_comes_after_the_failure_was_told_is_cancelled_acknowledged_or_passed_but_not_told() {
+        let (state, out) = step(ClientInvite::Calling(UDP.t1), ClientInput::TransportFailed, UDP);
+        assert_eq!(out[0], Action::Unreachable);
+        let (state, out) = step(state, ClientInput::Response(180), UDP);
+        assert_eq!(out, [Action::Cancel]);
+        for (input, actions) in [
+            (ClientInput::Response(180), vec![]),
+            (ClientInput::TransportFailed, vec![]),
+            (ClientInput::Response(200), vec![Action::Pass]),
+            (ClientInput::Response(487), vec![Action::Ack]),
+        ] {
+            assert_eq!(step(state, input, UDP), (ClientInvite::Failed(true), actions));
+        }
     }
 
     #[test]

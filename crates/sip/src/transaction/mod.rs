@@ -109,6 +109,8 @@ pub(crate) enum Action {
     SendAgain,
     /// Acknowledge the non-2xx response at hand.
     Ack,
+    /// Cancel the request: nobody waits for it any more.
+    Cancel,
     /// Hand the response to the user.
     Pass,
     /// Tell the user: 408 in effect (RFC 3261 §8.1.3.1), or an ACK that never came.
