@@ -1,13 +1,13 @@
 //! The only mapping between what `sip` says and what `call` says.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use segue_call::{Contact, Incoming, LegAction, LegEvent, MediaEvent, RefuseInfo};
-use segue_policy::Profile;
+use segue_policy::{Profile, ReliableToCallee};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::{KeyPress, Message, NameAddr, SessionUuid, Uri};
+use segue_sip_wire::{Host, KeyPress, Message, NameAddr, SessionUuid, Uri};
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
@@ -160,10 +160,26 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         max_forwards,
         headers,
         local: a.local,
-        reliable: true,
+        supported: Vec::new(),
+        required: Vec::new(),
         session_uuid: Some(caller),
         destination: None,
     })
+}
+
+/// Where an INVITE goes, as far as that is known without asking anybody.
+pub(crate) fn address(outgoing: &Outgoing) -> Option<IpAddr> {
+    let named = || outgoing.target.host().and_then(Host::ip);
+    outgoing.destination.map(|at| at.ip()).or_else(named)
+}
+
+/// What the INVITE says of reliable provisional responses, by the profile of B's side.
+pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
+    match towards.reliable_to_callee {
+        ReliableToCallee::Supported => outgoing.supported.push("100rel"),
+        ReliableToCallee::Required => outgoing.required.push("100rel"),
+        ReliableToCallee::Never => {}
+    }
 }
 
 /// A note for B's phone: in Subject, which most phones show, and for those that show what Call-Info refers to (RFC 3261 §20.9),
@@ -201,10 +217,12 @@ pub(crate) fn perform(
             status,
             reason,
             warning,
+            require,
         }) => {
             let mut headers: Vec<(&str, String)> = Vec::new();
             headers.extend(reason.map(|r| ("Reason", r)));
             headers.extend(warning.map(|w| ("Warning", w)));
+            headers.extend(require.map(|r| ("Require", r.to_owned())));
             endpoint.refuse(now, session, status, &headers)
         }
         LegAction::Invite { .. } => Ok(()),
@@ -249,6 +267,7 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
                 shell_word(&target)
             )
         }
+        Some(421) => "let the caller support 100rel, or set reliable = \"supported\" in its profile".to_owned(),
         Some(440) => "allow the call more branches at a time (Max-Breadth)".to_owned(),
         Some(482) => "look where the callee's targets and the servers there send the call".to_owned(),
         Some(488) => "offer PCMU, PCMA, G722 or opus (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF".to_owned(),
@@ -268,6 +287,41 @@ fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_profile_says_what_a_callee_is_told_of_100rel() {
+        use ReliableToCallee::{Never, Required, Supported};
+        for (reliable_to_callee, supported, required) in [
+            (Supported, vec!["100rel"], vec![]),
+            (Required, vec![], vec!["100rel"]),
+            (Never, vec![], vec![]),
+        ] {
+            let invite = LegAction::Invite {
+                target: "sip:bob@192.0.2.2:5070".parse().unwrap(),
+                from: "sip:alice@192.0.2.1".parse().unwrap(),
+                from_name: None,
+                sdp: Arc::from(*b""),
+                max_forwards: 69,
+                max_breadth: 60,
+                history: None,
+                note: None,
+            };
+            let a = Peer {
+                protocol: segue_sip::Protocol::Udp,
+                local: "192.0.2.9:5060".parse().unwrap(),
+                remote: "192.0.2.1:5060".parse().unwrap(),
+                flow: None,
+            };
+            let mut made = outgoing(invite, &a, SessionUuid::random(1)).unwrap();
+            assert_eq!(address(&made), Some("192.0.2.2".parse().unwrap()));
+            let profile = Profile {
+                reliable_to_callee,
+                ..Profile::default()
+            };
+            reliable(&mut made, &profile);
+            assert_eq!((made.supported, made.required), (supported, required));
+        }
+    }
 
     #[test]
     fn a_note_stays_in_its_headers() {

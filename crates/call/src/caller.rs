@@ -61,7 +61,7 @@ pub(crate) enum MediaMay {
 impl Caller {
     pub fn new(invite: &Incoming) -> Caller {
         let reliable = match invite.profile.reliable {
-            Reliable::Supported => invite.supports_100rel || invite.requires_100rel,
+            Reliable::Supported | Reliable::Always => invite.supports_100rel || invite.requires_100rel,
             Reliable::Required => invite.requires_100rel,
         };
         Caller {

@@ -263,7 +263,7 @@ pub enum LegAction {
 }
 
 /// A final refusal of A's INVITE.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RefuseInfo {
     /// 400 to 699.
     pub status: u16,
@@ -271,6 +271,8 @@ pub struct RefuseInfo {
     pub reason: Option<String>,
     /// Warning header value (RFC 3261 §20.43), if any.
     pub warning: Option<String>,
+    /// Require header value: the extension without which the call is not taken (RFC 3261 §21.4.16), if any.
+    pub require: Option<&'static str>,
 }
 
 /// What a call wants done, in order.

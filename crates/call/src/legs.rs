@@ -371,17 +371,20 @@ impl Cx {
 
     /// Refuse A's INVITE, if it is still to be answered.
     pub fn refuse_a(&mut self, status: u16, reason: Option<&str>, warning: Option<String>) {
+        self.refuse_a_with(RefuseInfo {
+            status,
+            reason: reason.map(str::to_owned),
+            warning,
+            ..RefuseInfo::default()
+        });
+    }
+
+    /// The same, with all that a refusal may say.
+    pub fn refuse_a_with(&mut self, info: RefuseInfo) {
         if matches!(self.legs.a, Leg::Inviting | Leg::Answered) {
             self.legs.a = Leg::Ended;
-            self.note_leg(LegId::A, Some(status), reason.map(str::to_owned));
-            self.leg(
-                LegId::A,
-                LegAction::Refuse(RefuseInfo {
-                    status,
-                    reason: reason.map(str::to_owned),
-                    warning,
-                }),
-            );
+            self.note_leg(LegId::A, Some(info.status), info.reason.clone());
+            self.leg(LegId::A, LegAction::Refuse(info));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The callee's plan is being read, then ports are leased for A.
 
+use segue_policy::Reliable;
 use segue_records::CallResult;
 use segue_sdp::Description;
 
@@ -7,7 +8,7 @@ use crate::{
     cx::Cx,
     ending::Ending,
     holding::Holding,
-    io::{LegId, Lookup, MediaAction, MediaEvent, StoreAction, StoreReply},
+    io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply},
     legs::Seen,
     phase::Phase,
     reason,
@@ -41,6 +42,15 @@ impl LookingUp {
             cx.refuse_a(482, None, None);
             let why = "The call is here already: it has gone in a circle";
             return Ending::begin(cx, CallResult::Rejected, Some(482), why);
+        }
+        if cx.invite.profile.reliable == Reliable::Always && !cx.a.is_reliable() {
+            cx.refuse_a_with(RefuseInfo {
+                status: 421,
+                require: Some("100rel"),
+                ..RefuseInfo::default()
+            });
+            let why = "The caller does not support 100rel, which the profile asks for (reliable)";
+            return Ending::begin(cx, CallResult::Rejected, Some(421), why);
         }
         let sdp = cx.invite.offer.clone();
         let offer = match sdp.map(|sdp| Description::parse(&sdp)).transpose() {

@@ -6,6 +6,6 @@ mod redirects;
 mod subscriber;
 
 pub use plan::{DEFAULT_RING_MS, HoldOn, Plan, Ring};
-pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable};
+pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable, ReliableToCallee};
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -25,6 +25,8 @@ pub struct Profile {
     pub trusted: bool,
     /// When provisional responses are sent reliably (RFC 3262).
     pub reliable: Reliable,
+    /// What INVITEs to callees say of reliable provisional responses.
+    pub reliable_to_callee: ReliableToCallee,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
     /// Status sent to A when B rings: 180 or 183.
@@ -56,6 +58,7 @@ impl Default for Profile {
             sources: Vec::new(),
             trusted: false,
             reliable: Reliable::Supported,
+            reliable_to_callee: ReliableToCallee::Supported,
             answer_at: AnswerAt::Greeting,
             ringing_status: 183,
             hold_ms: 0,
@@ -82,7 +85,8 @@ pub const KEYS: &[(&str, &str)] = &[
         "a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]",
     ),
     ("trusted", "true or false"),
-    ("reliable", "\"supported\" or \"required\""),
+    ("reliable", "\"supported\", \"required\" or \"always\""),
+    ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
     ("ringing_status", "180 or 183"),
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
@@ -113,6 +117,21 @@ pub enum Reliable {
     Supported,
     /// Only when the caller says `Require: 100rel`.
     Required,
+    /// Always: a caller that does not say `Supported: 100rel` is refused with 421.
+    Always,
+}
+
+/// What INVITEs to callees say of reliable provisional responses (RFC 3262 §4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReliableToCallee {
+    /// `Supported: 100rel`.
+    #[default]
+    Supported,
+    /// `Require: 100rel`; a callee that refuses that with 420 is asked again without.
+    Required,
+    /// Nothing; a callee that refuses that with 421 is asked again with `Require: 100rel`.
+    Never,
 }
 
 /// When A gets the 200 for the mailbox.
@@ -242,6 +261,7 @@ mod tests {
         let profile = smallest();
         assert_eq!(profile.check(), Ok(()));
         assert_eq!(profile.reliable, Reliable::Supported);
+        assert_eq!(profile.reliable_to_callee, ReliableToCallee::Supported);
         assert_eq!(profile.answer_at, AnswerAt::Greeting);
         assert!(!profile.trusted);
         assert_eq!(

@@ -109,8 +109,11 @@ pub struct Outgoing {
     /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a
     /// local 503.
     pub destination: Option<SocketAddr>,
-    /// Say `Supported: 100rel`.
-    pub reliable: bool,
+    /// Option tags for Supported, e.g. `100rel`. Those that the callee's 420 names are left out when the INVITE is made
+    /// again.
+    pub supported: Vec<&'static str>,
+    /// Option tags for Require; so are these.
+    pub required: Vec<&'static str>,
     /// For whom we call, in Session-ID (RFC 7989).
     pub session_uuid: Option<SessionUuid>,
 }

@@ -39,7 +39,7 @@ fn cancel_ends_a_ringing_call_on_both_sides() {
 fn cancel_waits_for_a_provisional_response() {
     let mut net = Net::new(2);
     let mut outgoing = net.outgoing();
-    outgoing.reliable = false;
+    outgoing.supported.clear();
     net.judge = Box::new(|from, _| if from == B { Fate::Delay(700) } else { Fate::Deliver });
     let (a, _) = net.call_with(outgoing);
     net.endpoints[A].cancel(net.now, a, None).unwrap();

@@ -206,3 +206,142 @@ fn a_prack_for_nothing_gets_481_and_for_the_response_at_hand_200() {
     );
     assert_eq!(script.told(), ["Incoming", "Prack"]);
 }
+
+/// A call of the hand-written peer whose 183 with our answer waits for its PRACK: our tag and its RSeq.
+fn unacknowledged() -> (Script, segue_sip::SessionId, String, u32) {
+    let mut script = Script::default();
+    script.say(&offering(
+        "INVITE",
+        1,
+        "i1",
+        None,
+        "Supported: 100rel\r\nAllow: UPDATE\r\n",
+    ));
+    let id = script.session();
+    let progress = Progress {
+        status: 183,
+        reliable: true,
+        sdp: Some(sdp("answer")),
+    };
+    script.endpoint.progress(script.now, id, progress).unwrap();
+    let ringing = script.hear();
+    let (tag, rseq) = (to_tag(&ringing[0]), ringing[0].rseq().unwrap());
+    (script, id, tag, rseq)
+}
+
+/// A request with an offer in it.
+fn offering(method: &str, cseq: u32, branch: &str, tag: Option<&str>, more: &str) -> String {
+    let body = "v=0\r\n";
+    request(method, cseq, branch, tag, more).replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!(
+            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
+#[test]
+fn an_offer_in_the_prack_is_answered_in_its_200_and_no_200_to_the_invite_overtakes_that() {
+    let (mut script, id, tag, rseq) = unacknowledged();
+    script.endpoint.answer(script.now, id, None).unwrap();
+    let prack = offering("PRACK", 2, "p2", Some(&tag), &format!("RAck: {rseq} 1 INVITE\r\n"));
+    assert_eq!(
+        statuses(&script.say(&prack)),
+        Vec::<String>::new(),
+        "the user has not answered it"
+    );
+    assert_eq!(script.told(), ["Incoming", "Prack", "Offer"]);
+    // While it has no answer there is no other offer, in either direction.
+    assert!(script.endpoint.offer(script.now, id, sdp("ours")).is_err());
+    let update = offering("UPDATE", 3, "u3", Some(&tag), "");
+    assert_eq!(statuses(&script.say(&update)), ["500 UPDATE"]);
+    script.endpoint.accept_offer(script.now, id, sdp("again")).unwrap();
+    let said = script.hear();
+    assert_eq!(statuses(&said), ["200 PRACK", "200 INVITE"]);
+    assert_eq!((said[0].sdp(), said[1].sdp()), (Some(&*sdp("again")), None));
+    assert_eq!(
+        statuses(&script.say(&prack)),
+        ["200 PRACK"],
+        "a repeated one gets the same"
+    );
+}
+
+#[test]
+fn a_prack_refused_for_its_offer_has_acknowledged_and_may_come_again_without_it() {
+    let (mut script, id, tag, rseq) = unacknowledged();
+    let rack = format!("RAck: {rseq} 1 INVITE\r\n");
+    script.say(&offering("PRACK", 2, "p2", Some(&tag), &rack));
+    script.endpoint.refuse_offer(script.now, id, 488).unwrap();
+    assert_eq!(statuses(&script.hear()), ["488 PRACK"]);
+    assert_eq!(
+        statuses(&script.say(&request("PRACK", 3, "p3", Some(&tag), &rack))),
+        ["200 PRACK"]
+    );
+    assert_eq!(
+        statuses(&script.say(&request("PRACK", 4, "p4", Some(&tag), &rack))),
+        ["481 PRACK"]
+    );
+    // It is not repeated any more.
+    assert_eq!(script.wait(std::time::Duration::from_secs(20)).len(), 0);
+    assert_eq!(script.told(), ["Incoming", "Prack", "Offer"]);
+}
+
+#[test]
+fn an_offer_in_the_prack_of_a_response_without_an_answer_is_refused() {
+    let mut script = Script::default();
+    script.say(&offering("INVITE", 1, "i1", None, "Supported: 100rel\r\n"));
+    let id = script.session();
+    let ringing = Progress {
+        status: 180,
+        reliable: true,
+        sdp: None,
+    };
+    script.endpoint.progress(script.now, id, ringing).unwrap();
+    let said = script.hear();
+    let (tag, rack) = (
+        to_tag(&said[0]),
+        format!("RAck: {} 1 INVITE\r\n", said[0].rseq().unwrap()),
+    );
+    assert_eq!(
+        statuses(&script.say(&offering("PRACK", 2, "p2", Some(&tag), &rack))),
+        ["488 PRACK"]
+    );
+    assert_eq!(
+        statuses(&script.say(&request("PRACK", 3, "p3", Some(&tag), &rack))),
+        ["200 PRACK"]
+    );
+    assert_eq!(script.told(), ["Incoming", "Prack"]);
+}
+
+#[test]
+fn a_refusal_while_the_offer_of_the_prack_waits_answers_that_too_and_sends_no_held_200() {
+    let (mut script, id, tag, rseq) = unacknowledged();
+    script.endpoint.answer(script.now, id, None).unwrap();
+    script.say(&offering(
+        "PRACK",
+        2,
+        "p2",
+        Some(&tag),
+        &format!("RAck: {rseq} 1 INVITE\r\n"),
+    ));
+    let said = statuses(&script.say(&request("CANCEL", 1, "i1", None, "")));
+    assert_eq!(said, ["200 CANCEL", "487 PRACK", "487 INVITE"]);
+}
+
+#[test]
+fn the_prack_of_a_rack_from_another_dialog_or_method_gets_481() {
+    let (mut script, _, tag, rseq) = unacknowledged();
+    for (cseq, rack) in [
+        (2, format!("RAck: {rseq} 1 UPDATE\r\n")),
+        (3, String::new()),
+        (4, "RAck: many\r\n".to_owned()),
+        (5, format!("RAck: {} 1 INVITE\r\n", rseq.wrapping_sub(1))),
+    ] {
+        let said = script.say(&request("PRACK", cseq, &format!("p{cseq}"), Some(&tag), &rack));
+        assert_eq!(statuses(&said), ["481 PRACK"], "{rack}");
+    }
+    let other = request("PRACK", 6, "p6", Some("ffff"), &format!("RAck: {rseq} 1 INVITE\r\n"));
+    assert_eq!(statuses(&script.say(&other)), ["481 PRACK"]);
+    assert_eq!(script.told(), ["Incoming", "Refused"]);
+}

@@ -1,5 +1,6 @@
 //! The main call with 100rel: media starts on the PRACK, B is not invited before it, no SDP follows the reliable answer.
 
+use segue_call::LegAction;
 use segue_policy::Reliable;
 use segue_records::CallResult;
 
@@ -98,4 +99,22 @@ fn a_profile_may_want_100rel_only_where_it_is_required() {
     assert_eq!(s.a().got(), ["183 sdp"]);
     s.a().cancels();
     s.finish();
+}
+
+#[test]
+fn a_profile_may_take_nobody_without_100rel() {
+    let mut with = setup();
+    with.profile.reliable = Reliable::Always;
+    let mut s = with.clone().call();
+    assert_eq!(s.a().got(), ["183 reliable sdp"]);
+    s.a().cancels();
+    s.finish();
+    with.supports_100rel = false;
+    let mut s = with.call();
+    let said = s.a().actions();
+    let [LegAction::Refuse(refusal)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert_eq!((refusal.status, refusal.require), (421, Some("100rel")));
+    assert_eq!(s.finish().cause, Some(421));
 }

@@ -31,8 +31,8 @@ impl Session {
         // If "the final response is 2xx and any of the unacknowledged reliable provisional responses contained a
         // session description … it MUST NOT send a final response until those provisional responses are acknowledged"
         // (RFC 3262 §3).
-        // Neither may it while our UPDATE has no answer.
-        if self.ours.is_some() {
+        // Neither may it while an offer in the early dialog, ours or theirs, has no answer.
+        if self.ours.is_some() || self.offer.is_some() {
             ringing.waiting.clear();
             ringing.held = Some(sdp);
             return Ok(());

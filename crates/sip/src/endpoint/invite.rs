@@ -38,13 +38,17 @@ impl Endpoint {
         let destination = core.destination(&outgoing);
         let phase = match destination {
             Some(peer) => {
-                let draft = core.draft_invite(&outgoing, peer, &local_tag, &call_id);
+                let cseq = core.first_cseq();
+                let draft = core.draft_invite(&outgoing, peer, &local_tag, &call_id, cseq);
                 let transaction = core.request(now, &draft, peer, Some(id));
                 let calling = Calling {
                     transaction,
                     cancel: Cancel::No,
                     provisional: false,
                     forks: Vec::new(),
+                    outgoing: Box::new(outgoing),
+                    peer,
+                    tries: 1,
                 };
                 Phase::Calling(Box::new(calling))
             }
@@ -182,11 +186,18 @@ impl Core {
         })
     }
 
-    fn draft_invite(&mut self, outgoing: &Outgoing, peer: Peer, local_tag: &str, call_id: &str) -> Draft {
+    pub(super) fn draft_invite(
+        &mut self,
+        outgoing: &Outgoing,
+        peer: Peer,
+        local_tag: &str,
+        call_id: &str,
+        cseq: u32,
+    ) -> Draft {
         let mut from = NameAddr::new(outgoing.from.without_headers()).with_tag(local_tag);
         from.display = outgoing.from_name.clone();
         let to = NameAddr::new(outgoing.target.without_headers());
-        let cseq = self.first_cseq();
+        let tags = |tags: &[&str]| Some(tags.join(", ")).filter(|tags| !tags.is_empty());
         let mut draft = Draft::new(Method::Invite, outgoing.target.clone())
             .header("Max-Forwards", outgoing.max_forwards.to_string())
             .header("From", from.to_string())
@@ -195,7 +206,8 @@ impl Core {
             .header("CSeq", format!("{cseq} INVITE"))
             .header("Contact", self.contact(peer))
             .header("Allow", ALLOW)
-            .maybe("Supported", outgoing.reliable.then(|| "100rel".to_owned()))
+            .maybe("Supported", tags(&outgoing.supported))
+            .maybe("Require", tags(&outgoing.required))
             .header("User-Agent", self.config.user_agent.as_str())
             .body("application/sdp", Bytes::copy_from_slice(&outgoing.sdp));
         draft.more.clone_from(&outgoing.headers);
@@ -291,6 +303,7 @@ impl Session {
         }
         match response.status().unwrap_or_default() {
             0..=199 => self.on_provisional(core, now, peer, invite, response),
+            _ if self.invite_again(core, now, response) => {}
             status => {
                 self.withdraw_offer(core, now);
                 if let Phase::Calling(calling) = &mut self.phase {
@@ -405,7 +418,7 @@ impl Session {
 
 impl Calling {
     /// Leaves the early dialogs to the INVITE's transaction, which outlives the session's interest in them.
-    fn leave_forks(&mut self, core: &mut Core) {
+    pub(super) fn leave_forks(&mut self, core: &mut Core) {
         if let Some(client) = core.transactions.client(self.transaction) {
             let forks = std::mem::take(&mut self.forks);
             client.losing.extend(forks.into_iter().map(|fork| fork.dialog));

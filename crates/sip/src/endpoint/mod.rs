@@ -2,6 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod again;
 mod answer;
 mod bye;
 mod cancel;

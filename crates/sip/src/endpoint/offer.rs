@@ -113,6 +113,7 @@ impl Session {
                 core.respond(now, transaction, &response, false);
             }
         }
+        self.release_answer(core, now);
         Ok(())
     }
 
@@ -141,19 +142,29 @@ impl Session {
         if !(300..=699).contains(&status) {
             return Err(self.wrong_state("a refusal"));
         }
+        self.end_offer(core, now, status)?;
+        self.release_answer(core, now);
+        Ok(())
+    }
+
+    fn end_offer(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), CommandError> {
         let Some(PendingOffer::Theirs {
             transaction, request, ..
         }) = self.offer.take()
         else {
             return Err(CommandError::NoOffer);
         };
+        // A PRACK that is refused for its offer may come again without one (RFC 6337 §2.3).
+        if request.method() == Some(&Method::Prack) {
+            self.late_prack = request.rack();
+        }
         self.reply(core, now, transaction, &request, status, &[]);
         Ok(())
     }
 
     /// The session ends, or the peer has cancelled: its pending request still gets a response.
     pub(crate) fn withdraw_offer(&mut self, core: &mut Core, now: Instant) {
-        let _ = self.refuse_offer(core, now, 487);
+        let _ = self.end_offer(core, now, 487);
     }
 
     /// Whether this is the server transaction of an INVITE without final response.

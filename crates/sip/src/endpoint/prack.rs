@@ -108,6 +108,10 @@ impl Session {
     ) {
         let rack = request.rack();
         if rack.is_some() && rack == self.late_prack {
+            // Its offer comes too late to be answered. The same without one is still welcome (RFC 6337 §2.3).
+            if request.sdp().is_some() {
+                return self.reply(core, now, transaction, request, 488, &[]);
+            }
             self.late_prack = None;
             return self.reply(core, now, transaction, request, 200, &[]);
         }
@@ -144,16 +148,20 @@ impl Session {
             self.emit(core, |session| Event::Prack { session, sdp: None });
             self.emit(core, |session| Event::Offer { session, sdp });
         } else {
+            // There is no answer yet that it could go on from (RFC 6337 §2.2). It "may send again a PRACK request without
+            // an offer" (§2.3).
+            self.late_prack = rack;
             self.reply(core, now, transaction, request, 488, &[]);
             self.emit(core, |session| Event::Prack { session, sdp: None });
         }
         self.after_prack(core, now);
     }
 
-    /// Sends the 200 that waited for a PRACK or for the answer to our UPDATE.
+    /// Sends the 200 that waited for a PRACK or for the answer to an offer in the early dialog.
     pub(crate) fn release_answer(&mut self, core: &mut Core, now: Instant) {
         if let Phase::Ringing(ringing) = &mut self.phase
             && self.ours.is_none()
+            && self.offer.is_none()
             && !ringing.unacknowledged.as_ref().is_some_and(|reliable| reliable.has_sdp)
             && let Some(sdp) = ringing.held.take()
         {

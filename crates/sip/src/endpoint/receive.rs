@@ -6,7 +6,7 @@ use segue_sip_wire::{Message, Method, ParseError};
 
 use super::{
     Endpoint,
-    core::{ALLOW, TimerKey},
+    core::{ALLOW, SUPPORTED, TimerKey},
     drive::Outcome,
     respond::reply_to,
     session::Phase,
@@ -240,7 +240,7 @@ impl Endpoint {
         let unknown: Vec<String> = request
             .list("Require")
             .into_iter()
-            .filter(|option| !option.eq_ignore_ascii_case("100rel"))
+            .filter(|option| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(option)))
             .collect();
         (!unknown.is_empty()).then(|| (420, vec![("Unsupported", unknown.join(", "))]))
     }

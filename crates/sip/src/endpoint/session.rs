@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use segue_sip_wire::{Message, RAck};
 
 use crate::{
-    api::{CommandError, Event, Peer, Progress, SessionId},
+    api::{CommandError, Event, Outgoing, Peer, Progress, SessionId},
     dialog::Dialog,
     transaction::store::TransactionId,
 };
@@ -125,6 +125,12 @@ pub(crate) struct Calling {
     /// A provisional response came.
     pub provisional: bool,
     pub forks: Vec<Fork>,
+    /// What was asked, to be asked again otherwise where the callee says how.
+    pub outgoing: Box<Outgoing>,
+    /// Where it went.
+    pub peer: Peer,
+    /// How often it was made.
+    pub tries: u8,
 }
 
 /// Whether the INVITE is to be cancelled.

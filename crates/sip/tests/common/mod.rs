@@ -216,7 +216,8 @@ impl Net {
             headers: vec![("Subject".to_owned(), "test".to_owned())],
             local: addr(A),
             destination: None,
-            reliable: true,
+            supported: vec!["100rel"],
+            required: Vec::new(),
             session_uuid: None,
         }
     }
