@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod control;
 pub mod impair;
+pub mod kamailio;
 pub mod movie;
 pub mod phone;
 pub mod picture;

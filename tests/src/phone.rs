@@ -142,6 +142,15 @@ pub enum Answers {
     OnCommand,
 }
 
+/// Where a phone registers.
+#[derive(Debug, Clone)]
+pub struct Registrar {
+    /// Its address, which is the domain too.
+    pub at: SocketAddr,
+    /// The party's password there.
+    pub password: String,
+}
+
 /// A running phone; dropped, it is gone.
 #[derive(Debug)]
 pub struct Phone {
@@ -168,6 +177,24 @@ impl Phone {
 
     /// Starts a phone that knows these codecs alone.
     pub fn start_with(folder: &Path, party: Party, answers: Answers, codecs: Codecs) -> Phone {
+        Phone::start_at(folder, party, answers, codecs, None)
+    }
+
+    /// Starts a phone and waits until it has registered.
+    pub fn start_registered(folder: &Path, party: Party, answers: Answers, registrar: &Registrar) -> Phone {
+        let phone = Phone::start_at(folder, party, answers, Codecs::USUAL, Some(registrar));
+        phone.expect_logged("200 OK");
+        phone
+    }
+
+    /// Starts a phone that registers, if it has where; it may fail to.
+    pub fn start_at(
+        folder: &Path,
+        party: Party,
+        answers: Answers,
+        codecs: Codecs,
+        registrar: Option<&Registrar>,
+    ) -> Phone {
         let folder = folder.join(party.name);
         fs::create_dir_all(&folder).expect("a phone's folder");
         Sound::tone_at_rate(codecs.microphone_rate(), party.tone_hz, TONE_MS)
@@ -181,13 +208,15 @@ impl Phone {
         )
         .expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
+        let account = match registrar {
+            None => format!("<sip:{}@127.0.0.1:{port}>;regint=0", party.name),
+            Some(Registrar { at, password }) => {
+                format!("<sip:{}@{at}>;auth_pass={password};regint=600", party.name)
+            }
+        };
         fs::write(
             folder.join("accounts"),
-            format!(
-                "<sip:{}@127.0.0.1:{port}>;regint=0;{};answermode={mode}\n",
-                party.name,
-                codecs.parameters()
-            ),
+            format!("{account};{};answermode={mode}\n", codecs.parameters()),
         )
         .expect("a phone's account");
         fs::write(folder.join("contacts"), "").expect("a phone's contacts");
@@ -398,6 +427,19 @@ impl Phone {
             let end = sound.duration_ms();
             (end >= 300 && (0..3).all(|n| sound.tone_at(end - 300 + n * 100, 100) == Some(hz))).then_some(())
         });
+    }
+
+    /// Waits until its log has this text.
+    #[track_caller]
+    pub fn expect_logged(&self, text: &str) {
+        until(
+            &format!("{} to log {text:?}", self.party.name),
+            Duration::from_secs(10),
+            || {
+                let log = fs::read(self.folder.join("log")).unwrap_or_default();
+                String::from_utf8_lossy(&log).contains(text).then_some(())
+            },
+        );
     }
 
     /// The end of its log.

@@ -1,0 +1,176 @@
+//! Kamailio in front, as docs/deploy.md tells: phones register there with passwords, calls come to Segue and go back
+//! through it to the callee's phone.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use segue_tests::{
+    kamailio::Kamailio,
+    movie::Movie,
+    phone::{A, Answers, B, Codecs, Phone, Registrar},
+    picture::Colour,
+    segue::{Segue, repository, sample},
+};
+
+const SOON: Duration = Duration::from_secs(5);
+const CLIP_HZ: u32 = 880;
+
+/// Phones, Kamailio, Segue; nothing but Kamailio's address may come to Segue.
+struct House {
+    a: Phone,
+    b: Option<Phone>,
+    kamailio: Kamailio,
+    segue: Segue,
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new(b_answers: Option<Answers>) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let profiles = folder.path().join("profiles");
+        fs::create_dir_all(&profiles).unwrap();
+        let profile = fs::read_to_string(repository().join("packaging/kamailio/segue-profile.toml")).unwrap();
+        assert!(profile.contains("192.0.2.10/32"), "{profile}");
+        let profile = profile.replace("192.0.2.10/32", &format!("{}/32", Kamailio::address()));
+        fs::write(profiles.join("kamailio.toml"), profile).unwrap();
+        let segue = Segue::start_with(
+            &folder.path().join("segue"),
+            &format!("profiles_dir = {:?}\n", profiles.display().to_string()),
+        );
+        let users = [("a", "one-two"), ("b", "three-four")];
+        let kamailio = Kamailio::start(folder.path(), &[segue.sip_udp()], &users);
+        let registrar = |password: &str| Registrar {
+            at: kamailio.at(),
+            password: password.to_owned(),
+        };
+        let a = Phone::start_registered(folder.path(), A, Answers::OnCommand, &registrar(users[0].1));
+        let b = b_answers.map(|answers| Phone::start_registered(folder.path(), B, answers, &registrar(users[1].1)));
+        segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
+        segue.cli(&["clip", "add", "yellow", sample("greeting.mp4").to_str().unwrap()]);
+        let target = format!("sip:b@{}", kamailio.at());
+        segue.cli(&[
+            "subscriber",
+            "add",
+            "b",
+            "--target",
+            &target,
+            "--clip",
+            "green",
+            "--greeting",
+            "yellow",
+            "--hold",
+            "2s",
+            "--no-answer",
+            "3s",
+        ]);
+        House {
+            a,
+            b,
+            kamailio,
+            segue,
+            folder,
+        }
+    }
+
+    fn dial(&mut self) -> Instant {
+        let at = self.kamailio.at();
+        self.a.dial(&format!("sip:b@{at}"))
+    }
+
+    /// B answers at once: A is first held on the clip, then both see and hear each other.
+    fn held_and_bridged(&mut self) {
+        let dialled = self.dial();
+        self.a.expect_sees(Colour::Green, SOON);
+        self.a.expect_hears(CLIP_HZ, SOON);
+        let b = self.b.as_mut().unwrap();
+        assert!(!b.was_called(dialled), "B was called while A was held");
+        b.expect_called(dialled, SOON);
+        self.a.expect_sees(Colour::Blue, SOON);
+        self.a.expect_hears(B.tone_hz, SOON);
+        b.expect_sees(Colour::Red, SOON);
+        b.expect_hears(A.tone_hz, SOON);
+        self.a.hang_up();
+        b.expect_event("CALL_CLOSED", dialled, SOON);
+        let call_id = self.a.call_id(dialled);
+        let args = ["wait", "call", "--sip-call-id", &call_id, "--state", "ended"];
+        self.segue.cli(&[&args[..], &["--timeout", "10s"]].concat());
+    }
+}
+
+#[test]
+fn registered_phones_are_held_on_the_clip_and_bridged() {
+    let mut house = House::new(Some(Answers::AtOnce));
+    house.held_and_bridged();
+    let calls = house.segue.rows(&["call", "list"]);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!(calls[0]["result"], "answered", "{calls:?}");
+}
+
+#[test]
+fn who_calls_a_phone_that_is_not_registered_leaves_a_message() {
+    let mut house = House::new(None);
+    let dialled = house.dial();
+    house.a.expect_sees(Colour::Green, SOON);
+    house.a.expect_sees(Colour::Yellow, SOON);
+    house
+        .a
+        .expect_event("CALL_ESTABLISHED", dialled, Duration::from_secs(5));
+    house.a.expect_sees(Colour::Grey, Duration::from_secs(8));
+    std::thread::sleep(Duration::from_secs(4));
+    house.a.hang_up();
+    let call_id = house.a.call_id(dialled);
+    let args = ["wait", "message", "--sip-call-id", &call_id, "--state", "committed"];
+    house.segue.cli(&[&args[..], &["--timeout", "20s"]].concat());
+    let messages = house.segue.rows(&["message", "list", "b"]);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(messages[0]["kind"], "video", "{messages:?}");
+    let file = house.folder.path().join("message");
+    let id = messages[0]["id"].as_str().unwrap();
+    house.segue.cli(&["message", "export", id, file.to_str().unwrap()]);
+    let movie = Movie::decode(&file);
+    assert!(
+        movie.share_of(Colour::Red) > 0.9,
+        "red is {}",
+        movie.share_of(Colour::Red)
+    );
+    assert!(movie.sound.share_of(A.tone_hz, 0) > 0.9, "{:?}", movie.sound.tones());
+}
+
+#[test]
+fn without_a_segue_node_people_still_reach_each_other() {
+    let mut house = House::new(Some(Answers::AtOnce));
+    house.segue.kill_9();
+    let dialled = house.dial();
+    let b = house.b.as_mut().unwrap();
+    // The node that is gone says nothing: Kamailio waits 5 s for it, once.
+    b.expect_called(dialled, Duration::from_secs(8));
+    house.a.expect_sees(Colour::Blue, SOON);
+    house.a.expect_hears(B.tone_hz, SOON);
+    house.a.hang_up();
+    let log = house.kamailio.log_text();
+    assert!(log.contains("it goes straight to the phone"), "{log}");
+}
+
+#[test]
+fn who_has_no_password_gets_nowhere() {
+    let house = House::new(None);
+    let stranger = Registrar {
+        at: house.kamailio.at(),
+        password: "guessed".to_owned(),
+    };
+    let b = Phone::start_at(house.folder.path(), B, Answers::AtOnce, Codecs::USUAL, Some(&stranger));
+    b.expect_logged("401 Unauthorized");
+    // Nor does a call that comes to Segue itself: only Kamailio is admitted.
+    let direct = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    direct.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let (to, from) = (house.segue.sip_udp(), direct.local_addr().unwrap());
+    let invite = format!(
+        "INVITE sip:b@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK-x\r\nMax-Forwards: 70\r\n\
+         From: <sip:x@{from}>;tag=1\r\nTo: <sip:b@{to}>\r\nCall-ID: x@{from}\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:x@{from}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    direct.send_to(invite.as_bytes(), to).unwrap();
+    assert!(direct.recv(&mut [0; 2048]).is_err(), "Segue answered");
+}
