@@ -2,7 +2,10 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    mpsc::{self, RecvTimeoutError},
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,12 +33,27 @@ pub enum Turn {
     Ran(RunReport),
 }
 
+/// Which call records stay; a change holds from the next turn on. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct KeptCalls(Arc<Mutex<Kept>>);
+
+impl KeptCalls {
+    /// From now on these.
+    pub fn set(&self, kept: Kept) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    fn now(&self) -> Kept {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Runs the rules of all mailboxes.
 #[derive(Debug)]
 pub struct Keeper {
     store: Store,
     guard: ClockGuard,
-    calls: Kept,
+    calls: KeptCalls,
     /// Said once for each step of the clock.
     has_said_stepped: bool,
 }
@@ -63,16 +81,21 @@ impl Keeper {
         Keeper {
             store,
             guard: ClockGuard::new(),
-            calls: Kept::default(),
+            calls: KeptCalls::default(),
             has_said_stepped: false,
         }
     }
 
     /// The same, and call records beyond these go as well.
     #[must_use]
-    pub fn with_calls(mut self, calls: Kept) -> Keeper {
-        self.calls = calls;
+    pub fn with_calls(self, kept: Kept) -> Keeper {
+        self.calls.set(kept);
         self
+    }
+
+    /// To change which call records stay.
+    pub fn calls(&self) -> KeptCalls {
+        self.calls.clone()
     }
 
     /// One turn: looks at the clocks, and where they agree lets the rules act.
@@ -90,7 +113,7 @@ impl Keeper {
         }
         self.has_said_stepped = stepped;
         // Counting needs no clock.
-        let gone = self.store.prune_calls(&self.calls, may.then_some(now.wall_ms))?;
+        let gone = self.store.prune_calls(&self.calls.now(), may.then_some(now.wall_ms))?;
         if gone > 0 {
             tracing::info!(gone, "call records beyond what is kept are gone");
         }

@@ -16,7 +16,7 @@ mod work;
 
 pub use deposit::{DepositError, DepositOutcome};
 pub use depositor::Depositor;
-pub use keeper::{Clocks, Keeper, KeeperThread, RETENTION_EVERY, Turn};
+pub use keeper::{Clocks, Keeper, KeeperThread, KeptCalls, RETENTION_EVERY, Turn};
 pub use pool::{WorkerCommand, WorkerError, WorkerPool};
-pub use record_files::{Form, RecordFile, RecordFileError, RecordFileStats, RecordFiles, RecordWriter};
+pub use record_files::{Form, RecordFile, RecordFileError, RecordFileStats, RecordFiles, RecordPlan, RecordWriter};
 pub use stats::{DepositStats, WorkStats};

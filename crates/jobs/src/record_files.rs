@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
@@ -100,6 +100,7 @@ pub struct RecordFileStats {
     written: Arc<AtomicU64>,
     waiting: Arc<AtomicU64>,
     failures: Arc<AtomicU64>,
+    unreadable: Arc<AtomicU64>,
 }
 
 impl RecordFileStats {
@@ -116,6 +117,11 @@ impl RecordFileStats {
     /// Attempts to write that failed; what they left out is written later.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
+    }
+
+    /// Records that are in no file since they could not be read, once for each file.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Relaxed)
     }
 }
 
@@ -156,7 +162,7 @@ impl RecordWriter {
         }
     }
 
-    /// Appends records that the file lacks, some at most. Returns how many; 0: it has all.
+    /// Appends records that the file lacks, some at most. Returns how many were looked at; 0: it has all.
     ///
     /// # Errors
     /// When the file or the store cannot; the file holds whole lines after that or is mended by the next turn.
@@ -171,13 +177,20 @@ impl RecordWriter {
             return Ok(0);
         };
         self.is_sound = false;
-        let mut lines = records.iter().map(|(_, record)| form.line(record)).peekable();
+        // One that cannot be read must not keep back all that come after it.
+        let readable = records.iter().filter_map(|(_, record)| record.as_ref().ok());
+        let written = readable.clone().count() as u64;
+        let mut lines = readable.map(|record| form.line(record)).peekable();
         while lines.peek().is_some() {
             self.append(&mut lines, now).map_err(|error| self.failed(error))?;
         }
         self.store.record_file_holds(form.name(), *last)?;
         self.is_sound = true;
-        self.stats.written.fetch_add(records.len() as u64, Relaxed);
+        self.stats.written.fetch_add(written, Relaxed);
+        for unreadable in records.iter().filter_map(|(_, record)| record.as_ref().err()) {
+            tracing::error!(file = %self.file.path.display(), "{unreadable}; the file is written without it");
+            self.stats.unreadable.fetch_add(1, Relaxed);
+        }
         Ok(records.len() as u64)
     }
 
@@ -251,9 +264,25 @@ impl RecordWriter {
     }
 }
 
+/// Which files are written; a change holds from the thread's next turn on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RecordPlan(Arc<Mutex<Vec<RecordFile>>>);
+
+impl RecordPlan {
+    /// From now on these. One that was there before goes on where it was.
+    pub fn set(&self, files: Vec<RecordFile>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    fn files(&self) -> Vec<RecordFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Ends the thread when dropped, after it has written what is there.
 #[derive(Debug)]
 pub struct RecordFiles {
+    plan: RecordPlan,
     ended: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -275,24 +304,33 @@ impl RecordFiles {
     /// When the thread cannot be made.
     pub fn start(store: &Store, files: Vec<RecordFile>, stats: &RecordFileStats) -> io::Result<RecordFiles> {
         let (sender, ended) = mpsc::channel::<()>();
-        let (store, stats) = (store.clone(), stats.clone());
+        let plan = RecordPlan(Arc::new(Mutex::new(files)));
+        let (store, stats, planned) = (store.clone(), stats.clone(), plan.clone());
         let thread = std::thread::Builder::new()
             .name("records".to_owned())
-            .spawn(move || keep(&store, files, &stats, &ended))?;
+            .spawn(move || keep(&store, &planned, &stats, &ended))?;
         Ok(RecordFiles {
+            plan,
             ended: Some(sender),
             thread: Some(thread),
         })
     }
+
+    /// To change which files these are.
+    pub fn plan(&self) -> RecordPlan {
+        self.plan.clone()
+    }
 }
 
-fn keep(store: &Store, files: Vec<RecordFile>, stats: &RecordFileStats, ended: &mpsc::Receiver<()>) {
-    let mut writers: Vec<RecordWriter> = files
-        .into_iter()
-        .map(|file| RecordWriter::new(store.clone(), file, stats.clone()))
-        .collect();
+fn keep(store: &Store, plan: &RecordPlan, stats: &RecordFileStats, ended: &mpsc::Receiver<()>) {
+    let mut writers = Vec::<RecordWriter>::new();
     let (mut is_last, mut has_failed) = (false, false);
     loop {
+        let files = plan.files();
+        if !writers.iter().map(|writer| &writer.file).eq(&files) {
+            let writer = |file| RecordWriter::new(store.clone(), file, stats.clone());
+            writers = files.into_iter().map(writer).collect();
+        }
         let (mut wrote, mut failed) = (0_u64, false);
         for writer in &mut writers {
             match writer.turn(SystemTime::now()) {

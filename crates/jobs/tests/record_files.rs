@@ -375,6 +375,80 @@ fn the_minute_deletes_records_by_number_at_once_and_by_age_while_the_clocks_agre
     assert_eq!(turn(2), 0);
 }
 
+#[test]
+fn a_row_that_cannot_be_read_is_left_out_and_counted_and_those_after_it_are_written() {
+    let Fixture { dir, store } = Fixture::new();
+    for n in 0..5 {
+        store.save_call(&call(n, CallResult::Abandoned)).unwrap();
+    }
+    drop(store);
+    // A disk that has turned one byte over, in the middle and at the end.
+    let database = dir.path().join("data/segue.db");
+    let mut bytes = fs::read(&database).unwrap();
+    for n in [2, 4] {
+        let row = format!("{{\"id\":\"01CALL{n:06}\"");
+        let at = bytes.windows(row.len()).position(|window| window == row.as_bytes());
+        bytes[at.expect("the row in the file")] = b'[';
+    }
+    fs::write(&database, bytes).unwrap();
+    let store = Store::open(&dir.path().join("data")).unwrap();
+    let fixture = Fixture { dir, store };
+    let stats = RecordFileStats::default();
+    let mut writer = RecordWriter::new(fixture.store.clone(), fixture.file(Form::Csv), stats.clone());
+    turns(&mut writer);
+    assert_eq!(ids(&fixture.all()[0]), ["01CALL000000", "01CALL000001", "01CALL000003"]);
+    assert_eq!((stats.written(), stats.unreadable()), (3, 2));
+    // They are not come back to, neither by this writer nor after a restart.
+    assert_eq!(
+        fixture.store.calls_waiting(fixture.store.record_file("csv").unwrap()),
+        Ok(0)
+    );
+    fixture.save(5..6);
+    let mut writer = RecordWriter::new(fixture.store.clone(), fixture.file(Form::Csv), stats.clone());
+    turns(&mut writer);
+    assert_eq!(ids(&fixture.all()[0]).last().unwrap(), "01CALL000005");
+    assert_eq!((stats.written(), stats.unreadable()), (4, 2));
+}
+
+#[test]
+fn files_that_are_named_later_are_written_without_a_restart() {
+    let fixture = Fixture::new();
+    fixture.save(0..3);
+    let stats = RecordFileStats::default();
+    let files = RecordFiles::start(&fixture.store, Vec::new(), &stats).unwrap();
+    let csv = fixture.file(Form::Csv);
+    files.plan().set(vec![csv.clone()]);
+    wait(|| stats.written() == 3);
+    let elsewhere = RecordFile {
+        path: fixture.dir.path().join("out/other"),
+        ..csv
+    };
+    files.plan().set(vec![elsewhere.clone()]);
+    // What comes before the change is seen may still go to the first.
+    let mut saved = 3;
+    wait(|| {
+        fixture.save(saved..saved + 1);
+        saved += 1;
+        elsewhere.path.exists()
+    });
+    drop(files);
+    let text = |path: &Path| ids(&fs::read_to_string(path).unwrap());
+    assert_eq!(
+        [text(&fixture.path()), text(&elsewhere.path)].concat(),
+        expected(0..saved)
+    );
+}
+
+fn wait(mut done: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("it does not come to that");
+}
+
 fn append(path: &Path, bytes: &[u8]) {
     fs::File::options()
         .append(true)

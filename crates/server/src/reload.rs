@@ -31,6 +31,12 @@ const LIVE: &[&str] = &[
     "retention.max_seconds",
     "retention.scope",
     "retention.trash",
+    "records.csv",
+    "records.jsonl",
+    "records.rotate",
+    "records.keep",
+    "records.keep_max",
+    "records.keep_age",
 ];
 
 /// What the command line said about where the configuration is.
@@ -82,6 +88,7 @@ fn take_live(config: &mut Config, new: Config) {
     config.drain_ms = new.drain_ms;
     config.log = new.log;
     config.retention = new.retention;
+    config.records = new.records;
     config.record_min_ms = new.record_min_ms;
     config.record_max_ms = new.record_max_ms;
     config.record_silence_ms = new.record_silence_ms;
@@ -109,7 +116,8 @@ mod tests {
     const OTHERWISE: &str = "media_store = \"dir\"\ndata_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
                              sip.udp = [\"127.0.0.1:1\"]\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
                              retention = { heard_max = 1, heard_age = \"1d\", unheard_max = 1, unheard_age = \"1d\", \
-                             max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n";
+                             max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n\
+                             records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n";
 
     #[test]
     fn live_keys_take_their_new_values_and_all_others_wait() {

@@ -11,7 +11,8 @@ use std::{
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
 use segue_jobs::{
-    Clocks, DepositOutcome, Depositor, Keeper, RETENTION_EVERY, RecordFileStats, RecordFiles, WorkerCommand, WorkerPool,
+    Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
+    WorkerCommand, WorkerPool,
 };
 use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
@@ -115,8 +116,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
     let depositor = Arc::new(Depositor::start(store.clone(), pool.clone(), spool_dir.clone()).map_err(spooled)?);
     depositor.salvage().map_err(spooled)?;
-    let _keeper = Keeper::new(store.clone())
-        .with_calls(config.records.kept())
+    let keeper = Keeper::new(store.clone()).with_calls(config.records.kept());
+    let kept_calls = keeper.calls();
+    let _keeper = keeper
         .start(RETENTION_EVERY, clocks)
         .map_err(|e| system("the thread of the retention rules cannot start", &e))?;
     let record_stats = RecordFileStats::default();
@@ -176,7 +178,12 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         orders,
         (config, given),
         log,
-        (store.clone(), watcher.clone()),
+        watcher.clone(),
+        Kept {
+            store: store.clone(),
+            record_files: record_files.plan(),
+            calls: kept_calls,
+        },
     ));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
     if let Some(path) = ready_file {
@@ -350,13 +357,30 @@ fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
     fs::rename(&partial, path).map_err(failed)
 }
 
+/// What is kept, and where.
+struct Kept {
+    store: Store,
+    record_files: RecordPlan,
+    calls: KeptCalls,
+}
+
+impl Kept {
+    /// As this configuration has it.
+    fn change(&self, config: &Config) {
+        config.apply_to(&self.store);
+        self.record_files.set(config.records.files());
+        self.calls.set(config.records.kept());
+    }
+}
+
 /// Makes orders of signals, as long as the shard takes them.
 async fn obey(
     mut signals: Signals,
     orders: mpsc::Sender<Order>,
     (mut config, given): (Config, Given),
     log: Log,
-    (store, watcher): (Store, Watcher),
+    watcher: Watcher,
+    kept: Kept,
 ) {
     let mut draining = false;
     loop {
@@ -378,7 +402,7 @@ async fn obey(
                     Ok(reloaded) => {
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
-                        config.apply_to(&store);
+                        kept.change(&config);
                         watcher.server(Happening::ServerReloaded {
                             taken: true,
                             detail: "configuration and profiles were read again".to_owned(),

@@ -42,7 +42,7 @@ pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use messages::Exported;
-pub use record_files::{Kept, REJECTED_MAX};
+pub use record_files::{Committed, Kept, REJECTED_MAX, Unreadable};
 pub use refused::REFUSED_MAX;
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};

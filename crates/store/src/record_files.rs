@@ -22,23 +22,39 @@ pub struct Kept {
     pub forms: Vec<&'static str>,
 }
 
+/// A call record in the store that is none any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the call record {id} cannot be read: {why}")]
+pub struct Unreadable {
+    /// Of the call.
+    pub id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The place of a committed call, and its record while that can be read.
+pub type Committed = (i64, Result<CallRecord, Unreadable>);
+
 impl Store {
-    /// Call records committed after a place, in order, at most `max`, each with its own place.
-    pub fn calls_after(&self, place: i64, max: u32) -> Result<Vec<(i64, CallRecord)>, StoreError> {
+    /// Call records committed after a place, in order, at most `max`, each with its own place. One that cannot be read
+    /// keeps nobody from those after it: it is [`Unreadable`].
+    pub fn calls_after(&self, place: i64, max: u32) -> Result<Vec<Committed>, StoreError> {
         self.read(|db| {
             let rows = db
                 .prepare_cached(
-                    "SELECT o.seq, c.record FROM call_order o JOIN call c ON c.id = o.id
+                    "SELECT o.seq, c.id, c.record FROM call_order o JOIN call c ON c.id = o.id
                      WHERE o.seq > ? ORDER BY o.seq LIMIT ?",
                 )?
-                .query_map(params![place, max], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+                .query_map(params![place, max], |row| {
+                    let (seq, id) = (row.get(0)?, row.get(1)?);
+                    let record = match row.get_ref(2)?.as_bytes() {
+                        Ok(json) => serde_json::from_slice(json).map_err(|e| e.to_string()),
+                        Err(e) => Err(e.to_string()),
+                    };
+                    Ok((seq, record.map_err(|why| Unreadable { id, why })))
+                })?
                 .collect::<Result<Vec<_>, _>>()?;
-            rows.iter()
-                .map(|(seq, json)| match serde_json::from_str(json) {
-                    Ok(record) => Ok((*seq, record)),
-                    Err(e) => Err(StoreError::Corrupt(e.to_string())),
-                })
-                .collect()
+            Ok(rows)
         })
     }
 

@@ -139,11 +139,14 @@ fn export(store: &Store, form: Form, (since, until): (i64, i64), user: Option<&s
         let calls = store.calls_after(place, AT_ONCE)?;
         let Some((last, _)) = calls.last() else { return Ok(()) };
         place = *last;
-        let lines: String = calls
-            .iter()
-            .filter(|(_, call)| wanted(call))
-            .map(|(_, call)| form.line(call))
-            .collect();
+        let mut lines = String::new();
+        for (_, call) in &calls {
+            match call {
+                Ok(call) if wanted(call) => lines.push_str(&form.line(call)),
+                Ok(_) => {}
+                Err(unreadable) => eprintln!("segue: {unreadable}; it is left out"),
+            }
+        }
         if !print_raw(&lines)? {
             return Ok(());
         }

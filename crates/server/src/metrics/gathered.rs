@@ -181,6 +181,11 @@ impl Parts {
             "Attempts to write files of records that failed; what they left out is written later",
             self.record_files.failures(),
         )?;
+        told.counter(
+            "record_rows_unreadable",
+            "Call records left out of a file of records since the store's row of them cannot be read",
+            self.record_files.unreadable(),
+        )?;
         told.gauge(
             "record_lines_waiting",
             "Call records that a file of records lacks still",

@@ -2,6 +2,7 @@
 //! themselves is read when somebody asks (`gathered.rs`). Every label has few values, none of them chosen by a peer.
 
 mod gathered;
+mod quality;
 
 use prometheus_client::{
     encoding::text::encode,
@@ -16,6 +17,7 @@ use prometheus_client::{
 use segue_records::{CallRecord, Event, Happening, MediaKind};
 
 pub use gathered::Parts;
+use quality::Quality;
 
 type Label = [(&'static str, String); 1];
 type Labels = [(&'static str, String); 2];
@@ -39,6 +41,7 @@ pub struct Metrics {
     messages: Family<Label, Counter>,
     deleted: Family<Label, Counter>,
     unkept: Counter,
+    quality: Quality,
 }
 
 /// Makes the histograms of a family.
@@ -64,6 +67,7 @@ impl Metrics {
             messages: Family::default(),
             deleted: Family::default(),
             unkept: Counter::default(),
+            quality: Quality::new(),
         };
         metrics.begin();
         metrics
@@ -148,6 +152,7 @@ impl Metrics {
         self.calls
             .get_or_create(&[("result", record.result.as_str().to_owned())])
             .inc();
+        self.quality.ended(record);
         if let (Some(asked), Some(kept)) = (record.hold_asked_ms, record.hold_ms) {
             match kept.checked_sub(asked) {
                 Some(error) => self.hold_error.observe(seconds(error)),
@@ -222,6 +227,7 @@ impl Metrics {
             "Call and refusal records that the store could not keep",
             self.unkept.clone(),
         );
+        self.quality.register(&mut all);
         all.register_collector(Box::new(parts));
         all
     }
