@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use segue_call::{Contact, Incoming, LegAction, LegEvent, MediaEvent, RefuseInfo};
+use segue_call::{Contact, Early, Incoming, LegAction, LegEvent, MediaEvent, RefuseInfo};
 use segue_policy::{Profile, ReliableToCallee};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
@@ -81,16 +81,17 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::Acked { session, sdp: None } => (session, LegEvent::Acked),
         Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
         Event::Provisional { session, response } => {
-            let status = response.status().unwrap_or(180);
-            (
-                session,
-                LegEvent::Provisional {
-                    status,
-                    sdp: response.sdp().map(Arc::from),
-                },
-            )
+            let early = Early {
+                status: response.status().unwrap_or(180),
+                fork: to_tag(&response),
+                sdp: response.sdp().map(Arc::from),
+            };
+            (session, LegEvent::Provisional(early))
         }
-        Event::Answered { session, sdp, .. } => (session, LegEvent::Answered { sdp }),
+        Event::Answered { session, sdp, response } => {
+            let fork = to_tag(&response);
+            (session, LegEvent::Answered { sdp, fork })
+        }
         Event::Failed {
             session,
             status: status @ 300..=399,
@@ -118,7 +119,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 local: response.is_none(),
             },
         ),
-        Event::Offer { session, sdp } => (session, LegEvent::Offer { sdp }),
+        Event::Offer { session, sdp, fork } => (session, LegEvent::Offer { sdp, fork }),
         Event::OfferAnswered { session, sdp } => (session, LegEvent::OfferAnswered { sdp }),
         Event::OfferRefused { session, status } => (session, LegEvent::OfferRefused { status }),
         Event::OfferWithdrawn { session } => (session, LegEvent::OfferWithdrawn),
@@ -132,6 +133,11 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::Info { .. } => return None,
         Event::Terminated { session } => (session, LegEvent::Terminated),
     })
+}
+
+/// The dialog that a response belongs to.
+fn to_tag(response: &Message) -> Option<Arc<str>> {
+    response.to().ok()?.tag().map(Arc::from)
 }
 
 /// The INVITE to B. It leaves by the socket that A's came to when the transport is the same.
@@ -180,6 +186,8 @@ pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
         ReliableToCallee::Required => outgoing.required.push("100rel"),
         ReliableToCallee::Never => {}
     }
+    // What became of each phone behind the callee's proxy may be told at once (RFC 6228 §4).
+    outgoing.supported.push("199");
 }
 
 /// A note for B's phone: in Subject, which most phones show, and for those that show what Call-Info refers to (RFC 3261 §20.9),
@@ -292,9 +300,9 @@ mod tests {
     fn the_profile_says_what_a_callee_is_told_of_100rel() {
         use ReliableToCallee::{Never, Required, Supported};
         for (reliable_to_callee, supported, required) in [
-            (Supported, vec!["100rel"], vec![]),
-            (Required, vec![], vec!["100rel"]),
-            (Never, vec![], vec![]),
+            (Supported, vec!["100rel", "199"], vec![]),
+            (Required, vec!["199"], vec!["100rel"]),
+            (Never, vec!["199"], vec![]),
         ] {
             let invite = LegAction::Invite {
                 target: "sip:bob@192.0.2.2:5070".parse().unwrap(),

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use segue_records::LegRecord;
-use segue_sdp::{Agreed, Description, SdpError, Side, WarnCode, Warning};
+use segue_sdp::{Agreed, SdpError, Side};
 use segue_sip_wire::Uri;
 
 use crate::{
     cx::Cx,
+    early::{Fork, Settled},
     io::{LegAction, LegId, MediaAction, Ports},
     legs::Leg,
     offers::remember,
@@ -39,6 +40,8 @@ pub(crate) struct Branch {
     pub agreed: Option<Agreed>,
     /// It has said that it takes no offers within the session.
     pub refuses_offers: bool,
+    /// Its early dialogs that have answered.
+    pub forks: Vec<Fork>,
 }
 
 impl Branch {
@@ -134,6 +137,7 @@ impl Cx {
             answer: None,
             agreed: None,
             refuses_offers: false,
+            forks: Vec::new(),
         });
         let leg = LegId(u32::try_from(self.legs.b.0.len()).ok()?);
         self.media(MediaAction::Open { leg });
@@ -180,14 +184,18 @@ impl Cx {
     }
 
     /// Read a branch's answer and tell the packet path.
-    pub fn target_answered(&mut self, leg: LegId, sdp: Option<Arc<[u8]>>) -> Result<(), SdpError> {
-        let nothing = || SdpError::Unusable(Warning::new(WarnCode::Miscellaneous, "a 200 without an answer"));
-        let branch = self.legs.b.get_mut(leg).ok_or_else(nothing)?;
-        let side = branch.side.as_mut().ok_or_else(nothing)?;
-        let answer = Description::parse(&sdp.ok_or_else(nothing)?)?;
-        let agreed = side.read_answer(&answer)?;
-        branch.answer = Some(agreed.clone());
-        branch.agreed = Some(agreed.clone());
+    pub fn target_answered(
+        &mut self,
+        leg: LegId,
+        fork: Option<&Arc<str>>,
+        sdp: Option<Arc<[u8]>>,
+    ) -> Result<(), SdpError> {
+        let Settled { side, answer, agreed } = self.settled(leg, fork, sdp)?;
+        if let Some(branch) = self.legs.b.get_mut(leg) {
+            branch.side = Some(side);
+            branch.answer = Some(answer);
+            branch.agreed = Some(agreed.clone());
+        }
         self.settle_with_callee(&agreed)?;
         self.media(MediaAction::Configure {
             leg,

@@ -122,6 +122,8 @@ pub enum LegEvent {
     Offer {
         /// The offer; `None`: a re-INVITE that asks for ours.
         sdp: Option<Arc<[u8]>>,
+        /// B before its 2xx: the early dialog that it came in.
+        fork: Option<Arc<str>>,
     },
     /// A key, told by INFO (its 200 has been sent).
     Key {
@@ -130,7 +132,7 @@ pub enum LegEvent {
         /// How long it was pressed, milliseconds.
         duration_ms: u64,
     },
-    /// The peer has cancelled its re-INVITE: its `Offer` wants no answer any more.
+    /// The peer has cancelled its re-INVITE, or ended the early dialog of its UPDATE: its `Offer` wants no answer any more.
     OfferWithdrawn,
     /// The answer to an offer of ours: in the PRACK or ACK of our response, or in the 2xx to our re-INVITE or UPDATE.
     OfferAnswered {
@@ -143,16 +145,13 @@ pub enum LegEvent {
         status: u16,
     },
     /// A 1xx of B above 100. A reliable one has its PRACK already.
-    Provisional {
-        /// 101 to 199.
-        status: u16,
-        /// Its body when application/sdp.
-        sdp: Option<Arc<[u8]>>,
-    },
+    Provisional(Early),
     /// B's first 2xx (its ACK is sent). Later 2xx of other forks get ACK and BYE unasked.
     Answered {
         /// Its body when application/sdp, or that of this fork's last reliable 1xx.
         sdp: Option<Arc<[u8]>>,
+        /// Its dialog.
+        fork: Option<Arc<str>>,
     },
     /// B's final refusal, or our own: 408 after a time-out, 503 when the transport failed.
     Failed {
@@ -176,6 +175,17 @@ pub enum LegEvent {
     CrossedCancel,
     /// Nothing is left of this leg in `sip`. Always the last event of a leg, exactly once.
     Terminated,
+}
+
+/// What a 1xx of B says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Early {
+    /// 101 to 199; 199: this early dialog is over (RFC 6228).
+    pub status: u16,
+    /// Its early dialog, by B's tag; `None`: it makes none.
+    pub fork: Option<Arc<str>>,
+    /// Its body when application/sdp.
+    pub sdp: Option<Arc<[u8]>>,
 }
 
 /// A Contact of a 3xx.

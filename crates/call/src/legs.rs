@@ -51,7 +51,11 @@ pub(crate) enum Seen {
     /// A branch's provisional response.
     CalleeProgress { status: u16 },
     /// A branch's 2xx.
-    CalleeAnswered { leg: LegId, sdp: Option<Arc<[u8]>> },
+    CalleeAnswered {
+        leg: LegId,
+        fork: Option<Arc<str>>,
+        sdp: Option<Arc<[u8]>>,
+    },
     /// A branch's refusal, or ours for it.
     CalleeFailed {
         leg: LegId,
@@ -177,7 +181,7 @@ impl Cx {
                 Some(Seen::CallerAnswered)
             }
             (Leg::Answered | Leg::Up, LegEvent::AckTimeout) => gone(self, CallerGone::NoAck),
-            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Offer { sdp }) => {
+            (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Offer { sdp, .. }) => {
                 self.re_offered(LegId::A, sdp);
                 None
             }
@@ -250,17 +254,21 @@ impl Cx {
                 self.branch_is(id, Leg::Ended);
                 None
             }
-            // Nothing of B is agreed before its 200, so there is nothing to change yet; it must hear so (RFC 3311 §5.2).
-            (Leg::Inviting, LegEvent::Offer { .. }) => {
-                self.leg(id, LegAction::RefuseOffer { status: 488 });
+            (Leg::Inviting, LegEvent::Offer { sdp, fork }) => {
+                self.early_offer(id, fork.as_ref(), sdp);
                 None
             }
             (Leg::Ended | Leg::Cancelled, _) => None,
-            (Leg::Inviting, LegEvent::Provisional { status, .. }) => Some(Seen::CalleeProgress { status }),
-            (Leg::Inviting, LegEvent::Answered { sdp }) => {
+            (Leg::Inviting, LegEvent::Provisional(early)) => {
+                self.note_early(id, &early);
+                // That one of B's phones is out of it is no news to A, who knows of none of them.
+                let status = early.status;
+                (status != 199).then_some(Seen::CalleeProgress { status })
+            }
+            (Leg::Inviting, LegEvent::Answered { sdp, fork }) => {
                 self.note_leg(id, Some(200), None);
                 self.branch_is(id, Leg::Up);
-                Some(Seen::CalleeAnswered { leg: id, sdp })
+                Some(Seen::CalleeAnswered { leg: id, fork, sdp })
             }
             (Leg::Inviting, LegEvent::Failed { status, phrase, local }) => {
                 self.note_leg(id, Some(status), Some(phrase.clone()));
@@ -299,7 +307,7 @@ impl Cx {
                 let reason = Some(reason::OTHER_LEG_BROKE.into());
                 Some(Seen::CalleeGone { leg: id, reason })
             }
-            (Leg::Up, LegEvent::Offer { sdp }) => {
+            (Leg::Up, LegEvent::Offer { sdp, .. }) => {
                 self.re_offered(id, sdp);
                 None
             }

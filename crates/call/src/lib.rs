@@ -19,6 +19,7 @@ mod bridged;
 mod call;
 mod caller;
 mod cx;
+mod early;
 mod ending;
 mod full;
 mod greeting;
@@ -42,6 +43,6 @@ mod settling;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Contact, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
-    Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
+    CallConfig, ClipUse, Contact, Early, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent,
+    Now, Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
 };

@@ -125,7 +125,7 @@ impl Ringing {
                 cx.tell_progress(status);
                 Phase::Ringing(self)
             }
-            Seen::CalleeAnswered { leg, sdp } => match cx.target_answered(leg, sdp) {
+            Seen::CalleeAnswered { leg, fork, sdp } => match cx.target_answered(leg, fork.as_ref(), sdp) {
                 Ok(()) => {
                     cx.end_other_branches(leg, reason::ELSEWHERE);
                     Bridged::begin(leg, self.lookup, cx)

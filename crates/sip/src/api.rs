@@ -204,7 +204,8 @@ pub enum Event {
         /// Which.
         session: SessionId,
     },
-    /// UAC: a provisional response above 100 (PRACK sent when reliable; duplicates and out-of-order RSeq absorbed).
+    /// UAC: a provisional response above 100 (PRACK sent when reliable; duplicates and out-of-order RSeq absorbed). After a 199
+    /// (RFC 6228) nothing more comes from its early dialog.
     Provisional {
         /// Which.
         session: SessionId,
@@ -242,8 +243,11 @@ pub enum Event {
         session: SessionId,
         /// The offer.
         sdp: Option<Arc<[u8]>>,
+        /// UAC before the final response: the early dialog that it came in, by its remote tag.
+        fork: Option<Arc<str>>,
     },
-    /// The peer has cancelled its re-INVITE: its `Offer` wants no answer any more (487 sent).
+    /// The peer has cancelled its re-INVITE (487 sent), or ended the early dialog of its UPDATE (481 sent): its `Offer` wants
+    /// no answer any more.
     OfferWithdrawn {
         /// Which.
         session: SessionId,

@@ -220,7 +220,12 @@ impl Reference {
         match state {
             Leg::Inviting => matches!(
                 event,
-                E::Provisional { .. } | E::Answered { .. } | E::Failed { .. } | E::Redirected { .. } | E::Terminated
+                E::Provisional { .. }
+                    | E::Answered { .. }
+                    | E::Offer { .. }
+                    | E::Failed { .. }
+                    | E::Redirected { .. }
+                    | E::Terminated
             ),
             Leg::Cancelled => matches!(
                 event,

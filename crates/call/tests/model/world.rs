@@ -7,8 +7,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
-    Call, CallConfig, Contact, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports, Source,
-    StoreReply,
+    Call, CallConfig, Contact, Early, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports,
+    Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
 use segue_policy::{AnswerAt, HoldOn, Plan, Profile, Ring};
@@ -366,6 +366,12 @@ impl World {
         }
     }
 
+    /// Which of the phones behind a target does something.
+    fn fork(&mut self) -> Option<Arc<str>> {
+        let tags = [None, Some("one"), Some("two")];
+        tags[self.below(3)].map(Arc::from)
+    }
+
     fn any_leg_event(&mut self, usable: bool) -> LegEvent {
         let offer = match self.below(5) {
             0 if !usable => None,
@@ -388,19 +394,28 @@ impl World {
             6 => LegEvent::Bye {
                 reason: Some("Q.850;cause=16".into()),
             },
-            7 => LegEvent::Offer { sdp: offer },
-            8 => LegEvent::OfferAnswered { sdp: offer },
-            9 => LegEvent::Provisional {
-                status: [180, 181, 183, 199][self.below(4)],
+            7 => LegEvent::Offer {
                 sdp: offer,
+                fork: self.fork(),
             },
+            8 => LegEvent::OfferAnswered { sdp: offer },
+            9 => LegEvent::Provisional(Early {
+                status: [180, 181, 183, 199][self.below(4)],
+                fork: self.fork(),
+                sdp: offer,
+            }),
             10 => LegEvent::Answered {
                 sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+                fork: self.fork(),
             },
             11 if self.chance(3) => LegEvent::Answered {
                 sdp: Some(sdp(FOREIGN)),
+                fork: self.fork(),
             },
-            11 => LegEvent::Answered { sdp: offer },
+            11 => LegEvent::Answered {
+                sdp: offer,
+                fork: self.fork(),
+            },
             12 => LegEvent::Failed {
                 status: [302, 404, 408, 486, 488, 503, 603][self.below(7)],
                 phrase: "No".into(),

@@ -1,6 +1,6 @@
 //! Re-INVITEs that are answered by us: without an offer, before the bridge, or when there is nobody to ask.
 
-use segue_call::{Input, LegEvent, LegId, MediaAction};
+use segue_call::{LegId, MediaAction};
 use segue_sdp::Stream as RtpStream;
 
 use crate::stage::{AUDIO, Setup, Stage, VIDEO, sdp};
@@ -60,7 +60,7 @@ fn an_update_while_held_does_not_start_the_clip_again() {
 fn an_offer_on_a_leg_that_is_ending_is_not_answered() {
     let mut s = bridged();
     s.b().hangs_up();
-    s.input(Input::Leg(LegId::A, LegEvent::Offer { sdp: None }));
+    s.a().offers(None);
     assert_eq!(s.a().got().last().unwrap(), "BYE");
     s.finish();
 }

@@ -6,6 +6,7 @@ mod b_does_not_take_the_call;
 mod bridged_calls_end;
 mod changes_pass_between_the_legs;
 mod delayed_offer;
+mod early_dialogs;
 mod foreign_formats_are_relayed;
 mod hash_skips_the_hold;
 mod held_on_the_greeting;

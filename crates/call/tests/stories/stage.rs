@@ -339,6 +339,7 @@ impl Stage {
                         *leg,
                         LegEvent::Answered {
                             sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+                            fork: None,
                         },
                     ),
                 );

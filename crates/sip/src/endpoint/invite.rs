@@ -11,8 +11,9 @@ use segue_sip_wire::{Message, Method, NameAddr, phrase};
 use super::{
     Endpoint,
     core::{ALLOW, Core, SessionTimer, after},
+    early::Early,
     incoming::shared_sdp,
-    session::{Calling, Cancel, Confirmed, Fork, Phase, Session},
+    session::{Calling, Cancel, Confirmed, Phase, Session},
 };
 use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
@@ -269,22 +270,6 @@ impl Session {
         matches!(&self.phase, Phase::Calling(calling) if calling.transaction == invite)
     }
 
-    /// Whether a 1xx says what its fork has said before.
-    pub(crate) fn repeats(&self, response: &Message) -> bool {
-        let Phase::Calling(calling) = &self.phase else {
-            return true;
-        };
-        let Ok(to) = response.to() else { return false };
-        let fork = calling
-            .forks
-            .iter()
-            .find(|fork| Some(fork.dialog.remote_tag.as_str()) == to.tag());
-        fork.and_then(|fork| fork.last.as_ref())
-            .is_some_and(|(status, body, rseq)| {
-                Some(*status) == response.status() && body == response.body() && *rseq == response.rseq()
-            })
-    }
-
     /// A response that is no 2xx.
     pub(crate) fn on_invite_response(
         &mut self,
@@ -336,13 +321,20 @@ impl Session {
         if calling.cancel != Cancel::Sent {
             core.set(id, SessionTimer::Patience, after(now, PATIENCE));
         }
-        let tell =
-            response.status() != Some(100) && calling.on_early(core, now, id, peer, invite, response) && !repeated;
-        if tell {
+        let early = match response.status() {
+            Some(100) => Early::Ignored,
+            _ => calling.on_early(core, now, id, peer, invite, response),
+        };
+        if early != Early::Ignored && !repeated {
             core.event(Event::Provisional {
                 session: id,
                 response: response.clone(),
             });
+        }
+        if early == Early::Ended
+            && let Ok(to) = response.to()
+        {
+            self.early_dialog_ended(core, now, to.tag().unwrap_or_default());
         }
         self.send_cancel(core, now);
     }
@@ -413,64 +405,5 @@ impl Session {
         let response = response.clone();
         let sdp = shared_sdp(&response).or(early);
         self.emit(core, |session| Event::Answered { session, response, sdp });
-    }
-}
-
-impl Calling {
-    /// Leaves the early dialogs to the INVITE's transaction, which outlives the session's interest in them.
-    pub(super) fn leave_forks(&mut self, core: &mut Core) {
-        if let Some(client) = core.transactions.client(self.transaction) {
-            let forks = std::mem::take(&mut self.forks);
-            client.losing.extend(forks.into_iter().map(|fork| fork.dialog));
-        }
-    }
-
-    /// A 1xx above 100 on its fork. False: it is not to be processed further.
-    fn on_early(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        owner: SessionId,
-        peer: Peer,
-        invite: &Message,
-        response: &Message,
-    ) -> bool {
-        let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
-        // Without a tag there is no dialog (and nothing to acknowledge), but it still says how far the peer is.
-        let Some(tag) = tag else { return true };
-        let at = self.forks.iter().position(|fork| fork.dialog.remote_tag == tag);
-        if at.is_none() {
-            if self.forks.len() >= FORKS_MAX {
-                return false;
-            }
-            let Some(dialog) = Dialog::uac(invite, response, peer) else {
-                return false;
-            };
-            self.forks.push(Fork {
-                dialog,
-                rseq: None,
-                sdp: None,
-                last: None,
-            });
-        }
-        let last = self.forks.len().saturating_sub(1);
-        let Some(fork) = self.forks.get_mut(at.unwrap_or(last)) else {
-            return false;
-        };
-        let reliable = response.has_token("Require", "100rel");
-        if let Some(rseq) = response.rseq().filter(|_| reliable) {
-            if !fork.is_next(rseq) {
-                return false;
-            }
-            fork.dialog.refresh(response);
-            if fork.sdp.is_none() {
-                fork.sdp = shared_sdp(response);
-            }
-            fork.prack(core, now, owner, invite, rseq);
-        }
-        fork.last = response
-            .status()
-            .map(|status| (status, response.body().to_vec(), response.rseq()));
-        true
     }
 }

@@ -8,6 +8,7 @@ mod bye;
 mod cancel;
 mod core;
 mod drive;
+mod early;
 mod identity;
 mod incoming;
 mod info;

@@ -27,7 +27,7 @@ impl Session {
     ) {
         let invite = request.method() == Some(&Method::Invite);
         let sdp = shared_sdp(request);
-        if let Some(status) = self.glare(invite, sdp.is_some()) {
+        if let Some(status) = self.glare(invite, sdp.is_some(), remote_tag) {
             // "… MUST include a Retry-After header field with a randomly chosen value of between 0 and 10 seconds"
             // (§14.2).
             let retry = ("Retry-After", core.retry_after());
@@ -58,17 +58,17 @@ impl Session {
             let trying = core.response(request, 100, &self.local_tag).build();
             core.respond(now, transaction, &trying, false);
         }
-        let remote_tag = remote_tag.to_owned();
         self.offer = Some(PendingOffer::Theirs {
             transaction,
             request: request.clone(),
-            remote_tag,
+            remote_tag: remote_tag.to_owned(),
         });
-        self.emit(core, |session| Event::Offer { session, sdp });
+        let fork = self.is_early_caller().then(|| remote_tag.into());
+        self.emit(core, |session| Event::Offer { session, sdp, fork });
     }
 
     /// The refusal of an offer that comes at the wrong moment.
-    fn glare(&self, invite: bool, offers: bool) -> Option<u16> {
+    fn glare(&self, invite: bool, offers: bool, remote_tag: &str) -> Option<u16> {
         match &self.phase {
             // "A UAS that receives a second INVITE before it sends the final response to a first … MUST return a 500"
             // (§14.2). An UPDATE with an offer while "the UAS has received an offer … to which it has not yet generated
@@ -87,7 +87,8 @@ impl Session {
             // "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is in progress MUST
             // return a 491" (§14.2).
             Phase::Calling(_) if invite => Some(491),
-            Phase::Calling(calling) if offers => calling.forks.iter().all(|fork| fork.sdp.is_none()).then_some(491),
+            // Each early dialog has an offer and an answer of its own (RFC 6337 §2.2).
+            Phase::Calling(calling) if offers => (!calling.is_answered(remote_tag)).then_some(491),
             // Our 2xx to the INVITE before has no ACK yet.
             Phase::Confirmed(confirmed) if confirmed.accept.is_some() && (invite || offers) => Some(500),
             _ => None,
@@ -160,6 +161,16 @@ impl Session {
         }
         self.reply(core, now, transaction, &request, status, &[]);
         Ok(())
+    }
+
+    /// The early dialog of the pending offer is over.
+    pub(super) fn end_offer_with(&mut self, core: &mut Core, now: Instant, status: u16) {
+        let _ = self.end_offer(core, now, status);
+    }
+
+    /// UAC before the final response: there may be several dialogs.
+    fn is_early_caller(&self) -> bool {
+        matches!(self.phase, Phase::Calling(_))
     }
 
     /// The session ends, or the peer has cancelled: its pending request still gets a response.

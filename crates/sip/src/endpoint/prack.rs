@@ -146,7 +146,8 @@ impl Session {
                 remote_tag,
             });
             self.emit(core, |session| Event::Prack { session, sdp: None });
-            self.emit(core, |session| Event::Offer { session, sdp });
+            let fork = None;
+            self.emit(core, |session| Event::Offer { session, sdp, fork });
         } else {
             // There is no answer yet that it could go on from (RFC 6337 §2.2). It "may send again a PRACK request without
             // an offer" (§2.3).

@@ -59,10 +59,13 @@ impl Session {
                 Some(&mut ringing.dialog).filter(|_| done)
             }
             // Of several forks nobody knows yet which one will be talked to.
-            Phase::Calling(calling) => match calling.forks.as_mut_slice() {
-                [fork] if fork.sdp.is_some() => Some(&mut fork.dialog),
-                _ => None,
-            },
+            Phase::Calling(calling) => {
+                let mut living = calling.forks.iter_mut().filter(|fork| !fork.ended);
+                match (living.next(), living.next()) {
+                    (Some(fork), None) if fork.sdp.is_some() => Some(&mut fork.dialog),
+                    _ => None,
+                }
+            }
             _ => None,
         };
         dialog.filter(|dialog| dialog.allows_update)
@@ -235,6 +238,15 @@ impl Session {
             if remote_tag != winner);
         if lost {
             self.offer_refused(core, now, 487);
+        }
+    }
+
+    /// The early dialog that we made an offer in is over.
+    pub(super) fn offer_lost_with(&mut self, core: &mut Core, now: Instant, gone: &str) {
+        let lost = matches!(&self.ours, Some(OurOffer { state: OfferState::Sent { remote_tag, .. }, .. })
+            if remote_tag == gone);
+        if lost {
+            self.offer_refused(core, now, 481);
         }
     }
 

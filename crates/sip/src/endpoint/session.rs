@@ -150,7 +150,19 @@ pub(crate) struct Fork {
     /// Its answer in a reliable 1xx.
     pub sdp: Option<Arc<[u8]>>,
     /// Its last 1xx, to know a repetition.
-    pub last: Option<(u16, Vec<u8>, Option<u32>)>,
+    pub last: Option<Said>,
+    /// 199 has ended it (RFC 6228).
+    pub ended: bool,
+}
+
+/// What in a 1xx is news.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub status: Option<u16>,
+    pub body: Arc<[u8]>,
+    pub rseq: Option<u32>,
+    /// P-Early-Media.
+    pub early_media: Option<String>,
 }
 
 /// A confirmed dialog.
@@ -215,6 +227,7 @@ impl Session {
                 return calling
                     .forks
                     .iter_mut()
+                    .filter(|fork| !fork.ended)
                     .map(|fork| &mut fork.dialog)
                     .find(|dialog| dialog.remote_tag == remote_tag);
             }

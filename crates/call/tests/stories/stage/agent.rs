@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use segue_call::{Contact, Input, LegAction, LegEvent, LegId, Output};
+use segue_call::{Contact, Early, Input, LegAction, LegEvent, LegId, Output};
 
 use super::{AUDIO, Stage, VIDEO, name, sdp};
 
@@ -64,11 +64,14 @@ impl<'a> Agent<'a> {
     }
 
     pub fn rings(self) {
-        self.event(LegEvent::Provisional { status: 180, sdp: None });
+        self.progresses(180);
     }
 
     pub fn progresses(self, status: u16) {
-        self.event(LegEvent::Provisional { status, sdp: None });
+        self.early(Early {
+            status,
+            ..Early::default()
+        });
     }
 
     pub fn answers(self) {
@@ -76,7 +79,24 @@ impl<'a> Agent<'a> {
     }
 
     pub fn answers_with(self, sdp: Option<Arc<[u8]>>) {
-        self.event(LegEvent::Answered { sdp });
+        self.event(LegEvent::Answered { sdp, fork: None });
+    }
+
+    /// A 1xx with all that it says.
+    pub fn early(self, early: Early) {
+        self.event(LegEvent::Provisional(early));
+    }
+
+    /// One of the phones behind it answers.
+    pub fn answers_as(self, fork: &str, sdp: Option<Arc<[u8]>>) {
+        let fork = Some(fork.into());
+        self.event(LegEvent::Answered { sdp, fork });
+    }
+
+    /// One of the phones behind it sends UPDATE before it answers.
+    pub fn offers_early(self, fork: &str, sdp: Arc<[u8]>) {
+        let fork = Some(fork.into());
+        self.event(LegEvent::Offer { sdp: Some(sdp), fork });
     }
 
     pub fn refuses(self, status: u16, phrase: &str) {
@@ -114,7 +134,7 @@ impl<'a> Agent<'a> {
     }
 
     pub fn offers(self, sdp: Option<Arc<[u8]>>) {
-        self.event(LegEvent::Offer { sdp });
+        self.event(LegEvent::Offer { sdp, fork: None });
     }
 
     /// A key by INFO.
