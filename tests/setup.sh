@@ -13,7 +13,7 @@ PACKAGES=(
     # to make the sample clips
     espeak-ng
     # to test: softphones, SIP scenarios, a proxy, decoding, a browser
-    baresip-core baresip-ffmpeg sip-tester kamailio ffmpeg chromium procps
+    baresip-core baresip-ffmpeg sip-tester kamailio ffmpeg chromium openssl procps
 )
 
 say() { printf 'setup: %s\n' "$*"; }

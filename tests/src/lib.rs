@@ -2,6 +2,7 @@
 //! tell which party is heard and seen. A step that fails panics with what it waited for.
 
 pub mod browser;
+pub mod certificate;
 pub mod control;
 pub mod impair;
 pub mod kamailio;

@@ -12,7 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{control::Control, picture::Colour, sound::Sound, wait::until};
+use crate::{
+    certificate::{Root, Signed},
+    control::Control,
+    picture::Colour,
+    sound::Sound,
+    wait::until,
+};
 
 /// Who holds the phone.
 #[derive(Debug, Clone, Copy)]
@@ -195,6 +201,27 @@ impl Phone {
         codecs: Codecs,
         registrar: Option<&Registrar>,
     ) -> Phone {
+        Phone::start_over(folder, party, answers, codecs, registrar, None)
+    }
+
+    /// Starts a phone that speaks TLS, with this certificate, and believes in this root.
+    pub fn start_by_tls(
+        folder: &Path,
+        (party, answers): (Party, Answers),
+        codecs: Codecs,
+        tls: (&Signed, &Root),
+    ) -> Phone {
+        Phone::start_over(folder, party, answers, codecs, None, Some(tls))
+    }
+
+    fn start_over(
+        folder: &Path,
+        party: Party,
+        answers: Answers,
+        codecs: Codecs,
+        registrar: Option<&Registrar>,
+        tls: Option<(&Signed, &Root)>,
+    ) -> Phone {
         let folder = folder.join(party.name);
         fs::create_dir_all(&folder).expect("a phone's folder");
         Sound::tone_at_rate(codecs.microphone_rate(), party.tone_hz, TONE_MS)
@@ -202,14 +229,18 @@ impl Phone {
             .expect("a tone");
         let port = free_block();
         let control_port = port + 2;
-        fs::write(
-            folder.join("config"),
-            config(&folder, party, port, control_port, codecs),
-        )
-        .expect("a phone's config");
+        let mut text = config(&folder, party, port, control_port, codecs);
+        if let Some((signed, root)) = tls {
+            let (own, root) = (signed.both.display(), root.file());
+            text.push_str(&format!("sip_certificate {own}\nsip_cafile {}\n", root.display()));
+        }
+        fs::write(folder.join("config"), text).expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
         let account = match registrar {
-            None => format!("<sip:{}@127.0.0.1:{port}>;regint=0", party.name),
+            None => {
+                let transport = if tls.is_some() { ";transport=tls" } else { "" };
+                format!("<sip:{}@127.0.0.1:{port}{transport}>;regint=0", party.name)
+            }
             Some(Registrar { at, password }) => {
                 format!("<sip:{}@{at}>;auth_pass={password};regint=600", party.name)
             }
@@ -247,6 +278,11 @@ impl Phone {
             phone.show(party.colour);
         }
         phone
+    }
+
+    /// Its URI for who speaks TLS: that port is the next.
+    pub fn tls_uri(&self) -> String {
+        format!("sip:{}@127.0.0.1:{};transport=tls", self.party.name, self.port + 1)
     }
 
     /// Its URI.

@@ -109,6 +109,11 @@ impl Segue {
         self.bound("tcp")
     }
 
+    /// Where it takes SIP over TLS; `sip.tls` must be among its settings.
+    pub fn sip_tls(&self) -> SocketAddr {
+        self.bound("tls")
+    }
+
     /// Where it takes HTTP.
     pub fn http(&self) -> SocketAddr {
         self.bound("http")

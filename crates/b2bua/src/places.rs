@@ -35,7 +35,7 @@ impl Place {
         };
         Some(Place {
             name: name.to_ascii_lowercase(),
-            port: target.port().unwrap_or(5060),
+            port: target.port().unwrap_or(if target.wants_tls() { 5061 } else { 5060 }),
         })
     }
 
@@ -71,6 +71,7 @@ mod tests {
         assert_eq!(of("sip:bob@[2001:db8::1]:5070"), None);
         let place = of("sip:bob@PBX.example.com").unwrap();
         assert_eq!(Some(&place), of("sip:eve@pbx.example.com:5060").as_ref());
+        assert_eq!(of("sips:bob@pbx.example.com"), of("sip:bob@pbx.example.com:5061"));
         let mut places = Places::default();
         assert_eq!(places.look_up(&place), None);
         assert_eq!(places.look_up(&place), Some(Known::Asked));

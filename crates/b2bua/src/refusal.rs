@@ -149,11 +149,7 @@ impl Refusal {
         RefusedRecord {
             id: Ulid::from_parts(u64::try_from(self.at.0).unwrap_or(0), self.nonce).to_string(),
             at: self.at,
-            protocol: match self.protocol {
-                Protocol::Udp => "udp",
-                Protocol::Tcp => "tcp",
-            }
-            .to_owned(),
+            protocol: self.protocol.as_str().to_ascii_lowercase(),
             source: self.source.to_string(),
             local: self.local.to_string(),
             method: self.method.clone(),

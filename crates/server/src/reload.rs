@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use segue_b2bua::{Admission, Order};
 use segue_call::CallConfig;
 use segue_policy::Profile;
+use segue_sip::transport::Tls;
 
 use crate::{
     config::{Config, KEYS, load_profiles},
@@ -19,6 +20,10 @@ const LIVE: &[&str] = &[
     "media_store",
     "profiles_dir",
     "drain_ms",
+    "sip.tls_certificate",
+    "sip.tls_key",
+    "sip.tls_ca",
+    "sip.tls_client_ca",
     "log",
     "record.min_ms",
     "record.max_ms",
@@ -56,12 +61,19 @@ pub struct Reloaded {
     pub waiting: Vec<&'static str>,
     /// For the shard.
     pub order: Order,
+    /// Certificates for new connections; `None` where there is no TLS.
+    pub tls: Option<Tls>,
 }
 
 /// Reads everything again. On an error nothing has changed.
 pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
     let new = Config::load(given.file.as_deref(), given.data.as_deref())?;
     let profiles = load_profiles(&new)?;
+    // Read again though their paths are the same: that is how a certificate is renewed.
+    let tls = match running.sip_tls.is_empty() {
+        true => None,
+        false => Some(new.sip_tls_paths.load()?),
+    };
     let names = profiles.iter().map(|profile| profile.name.clone()).collect();
     let waiting = KEYS
         .iter()
@@ -75,6 +87,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
             call: call_config(&config),
             admission: admission(profiles),
         },
+        tls,
         profiles: names,
         waiting,
         config,
@@ -87,6 +100,7 @@ fn take_live(config: &mut Config, new: Config) {
     config.profiles_dir = new.profiles_dir;
     config.drain_ms = new.drain_ms;
     config.log = new.log;
+    config.sip_tls_paths = new.sip_tls_paths;
     config.retention = new.retention;
     config.records = new.records;
     config.record_min_ms = new.record_min_ms;
@@ -114,7 +128,8 @@ mod tests {
     use super::*;
 
     const OTHERWISE: &str = "media_store = \"dir\"\ndata_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
-                             sip.udp = [\"127.0.0.1:1\"]\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
+                             sip = { udp = [\"127.0.0.1:1\"], tls_certificate = \"c\", tls_key = \"k\", tls_ca = \"r\", \
+                             tls_client_ca = \"s\" }\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
                              retention = { heard_max = 1, heard_age = \"1d\", unheard_max = 1, unheard_age = \"1d\", \
                              max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n\
                              records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n";

@@ -16,7 +16,10 @@ use segue_jobs::{
 };
 use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
-use segue_sip::{EndpointConfig, Local, Protocol, transport::Transports};
+use segue_sip::{
+    EndpointConfig, Local, Protocol,
+    transport::{TlsRenewal, Transports},
+};
 use segue_store::Store;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -57,6 +60,7 @@ struct Ready {
 struct ReadySip {
     udp: Vec<SocketAddr>,
     tcp: Vec<SocketAddr>,
+    tls: Vec<SocketAddr>,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,8 +88,9 @@ pub fn run(config: Config, given: Given, ready_file: Option<&Path>) -> Result<Ex
 
 async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     let profiles = load_profiles(&config)?;
-    let transports =
+    let mut transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
+    let renewal = listen_tls(&config, &mut transports)?;
     let http =
         TcpListener::bind(config.http_listen).map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
     // After the sockets: a port in use leaves no new data directory behind.
@@ -146,6 +151,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         sip: ReadySip {
             udp: of(&sockets, Protocol::Udp),
             tcp: of(&sockets, Protocol::Tcp),
+            tls: of(&sockets, Protocol::Tls),
         },
         http: ReadyHttp {
             listen: http
@@ -178,14 +184,14 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         orders,
         (config, given),
         log,
-        watcher.clone(),
+        (watcher.clone(), renewal),
         Kept {
             store: store.clone(),
             record_files: record_files.plan(),
             calls: kept_calls,
         },
     ));
-    tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, http = %ready.http.listen, "ready");
+    tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, sip.tls = ?ready.sip.tls, http = %ready.http.listen, "ready");
     if let Some(path) = ready_file {
         write_ready(path, &ready)?;
     }
@@ -265,8 +271,22 @@ fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {
     }
 }
 
+fn listen_tls(config: &Config, transports: &mut Transports) -> Result<Option<TlsRenewal>, Failure> {
+    if config.sip_tls.is_empty() {
+        return Ok(None);
+    }
+    let tls = config.sip_tls_paths.load()?;
+    let listening = transports.listen_tls(&config.sip_tls, tls);
+    listening.map(Some).map_err(|e| in_use(e.addr, &e.why, "sip.tls"))
+}
+
 fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u64) -> EndpointConfig {
-    let advertise = |bind: &SocketAddr| match &config.sip_advertise {
+    let advertise = |protocol: Protocol, bind: &SocketAddr| match &config.sip_advertise {
+        // A port stands there for UDP and TCP, which share one.
+        Some(name) if protocol == Protocol::Tls => {
+            let host = name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+            format!("{}:{}", host.map_or(name.as_str(), |(host, _)| host), bind.port())
+        }
         Some(name)
             if name.parse::<SocketAddr>().is_ok()
                 || name.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) =>
@@ -284,7 +304,7 @@ fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u6
             .map(|(protocol, bind)| Local {
                 protocol: *protocol,
                 bind: *bind,
-                advertise: advertise(bind),
+                advertise: advertise(*protocol, bind),
             })
             .collect(),
         ..EndpointConfig::default()
@@ -379,7 +399,7 @@ async fn obey(
     orders: mpsc::Sender<Order>,
     (mut config, given): (Config, Given),
     log: Log,
-    watcher: Watcher,
+    (watcher, renewal): (Watcher, Option<TlsRenewal>),
     kept: Kept,
 ) {
     let mut draining = false;
@@ -399,7 +419,10 @@ async fn obey(
                         });
                         continue;
                     }
-                    Ok(reloaded) => {
+                    Ok(mut reloaded) => {
+                        if let (Some(renewal), Some(tls)) = (&renewal, reloaded.tls.take()) {
+                            renewal.renew(tls);
+                        }
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
                         kept.change(&config);
@@ -440,6 +463,7 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
         profiles,
         waiting,
         order,
+        tls: _,
     } = reloaded;
     for key in waiting {
         tracing::warn!("{key} has changed: that holds after a restart");

@@ -209,6 +209,14 @@ impl Uri {
         self.scheme == Scheme::Sips
     }
 
+    /// Whether it leads to TLS: `sips:`, or `transport=tls` (RFC 5630 §3.1.4).
+    pub fn wants_tls(&self) -> bool {
+        self.is_sips()
+            || self
+                .param("transport")
+                .is_some_and(|name| name.eq_ignore_ascii_case("tls"))
+    }
+
     /// The user, percent-decoded. Bytes that are no UTF-8 are replaced.
     pub fn user(&self) -> Option<Cow<'_, str>> {
         self.user_raw().map(unescape)

@@ -16,6 +16,35 @@ pub enum Protocol {
     Udp,
     /// TCP.
     Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+
+impl Protocol {
+    /// It has connections: nothing is lost on it, and nothing is sent again.
+    #[must_use]
+    pub fn is_stream(self) -> bool {
+        self != Protocol::Udp
+    }
+
+    /// The port where none is named (RFC 3261 §18.2.1, §19.1.2).
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Protocol::Udp | Protocol::Tcp => 5060,
+            Protocol::Tls => 5061,
+        }
+    }
+
+    /// As Via names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Udp => "UDP",
+            Protocol::Tcp => "TCP",
+            Protocol::Tls => "TLS",
+        }
+    }
 }
 
 /// One accepted or opened stream connection. `None` on UDP.
@@ -25,21 +54,23 @@ pub struct FlowId(pub u64);
 /// Where a message came from, or goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
-    /// UDP or TCP.
+    /// How.
     pub protocol: Protocol,
     /// Our listening socket.
     pub local: SocketAddr,
     /// The other side.
     pub remote: SocketAddr,
-    /// The connection it came by (or must go by, if still open), for TCP.
+    /// The connection it came by (or must go by, if still open), for TCP and TLS.
     pub flow: Option<FlowId>,
 }
 
 /// Bytes to send.
 #[derive(Debug, Clone)]
 pub struct Transmit {
-    /// Where to. For TCP without a (living) flow: connect to `remote`.
+    /// Where to. For TCP and TLS without a (living) flow: connect to `remote`.
     pub peer: Peer,
+    /// Who must be there, for a TLS connection that is opened for it (RFC 5922 §7.3); `None`: the address itself.
+    pub domain: Option<Arc<str>>,
     /// One whole message.
     pub bytes: Bytes,
     /// Given back with `handle_transport_error` if it could not be sent.
@@ -81,7 +112,7 @@ impl Default for EndpointConfig {
 /// One listening socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
-    /// UDP or TCP.
+    /// What is spoken on it.
     pub protocol: Protocol,
     /// The bound address, as [`Peer::local`] says it.
     pub bind: SocketAddr,

@@ -2,13 +2,17 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use segue_sip_wire::{Host, Message, Method, NameAddr, Uri};
 
 use crate::{
     api::{Peer, Protocol},
     draft::Draft,
+    secure::domain_of,
 };
 
 /// One dialog, early or confirmed.
@@ -32,6 +36,8 @@ pub(crate) struct Dialog {
     pub peer: Peer,
     /// Our Contact.
     pub contact: String,
+    /// Who was called, by name.
+    domain: Option<Arc<str>>,
     /// The peer's Allow names UPDATE (RFC 3311 §4).
     pub allows_update: bool,
 }
@@ -54,6 +60,7 @@ impl Dialog {
             remote_seq: Some(invite.cseq().ok()?.number),
             peer,
             contact,
+            domain: None,
             allows_update: invite.has_token("Allow", "UPDATE"),
         })
     }
@@ -80,6 +87,7 @@ impl Dialog {
             remote_seq: None,
             peer,
             contact: invite.header("Contact")?.to_string(),
+            domain: domain_of(invite, peer),
             allows_update: response.has_token("Allow", "UPDATE"),
         })
     }
@@ -126,6 +134,7 @@ impl Dialog {
             _ => self.remote_target.without_headers(),
         };
         let mut draft = Draft::new(method, uri);
+        draft.domain.clone_from(&self.domain);
         draft.any_transport = self.first_hop().param("transport").is_none();
         for route in routes {
             draft = draft.header("Route", route);
@@ -162,6 +171,8 @@ impl Dialog {
 pub(crate) fn next_hop(uri: &Uri, last: Peer) -> Peer {
     let Some(remote) = address(uri) else { return last };
     let protocol = match uri.param("transport") {
+        _ if uri.is_sips() => Protocol::Tls,
+        Some(name) if name.eq_ignore_ascii_case("tls") => Protocol::Tls,
         Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
         Some(_) => Protocol::Udp,
         None if remote.ip() == last.remote.ip() => last.protocol,
@@ -170,7 +181,7 @@ pub(crate) fn next_hop(uri: &Uri, last: Peer) -> Peer {
     // A connection to the same host is used again: many peers name a port in Contact that they don't listen on by TCP.
     let flow = last
         .flow
-        .filter(|_| protocol == Protocol::Tcp && remote.ip() == last.remote.ip());
+        .filter(|_| protocol.is_stream() && protocol == last.protocol && remote.ip() == last.remote.ip());
     Peer {
         protocol,
         local: last.local,
@@ -185,5 +196,6 @@ pub(crate) fn address(uri: &Uri) -> Option<SocketAddr> {
         Host::Name(name) if name.eq_ignore_ascii_case("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
         host => host.ip()?,
     };
-    Some(SocketAddr::new(ip, uri.port().unwrap_or(5060)))
+    let default = if uri.wants_tls() { Protocol::Tls } else { Protocol::Udp };
+    Some(SocketAddr::new(ip, uri.port().unwrap_or(default.default_port())))
 }

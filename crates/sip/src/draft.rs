@@ -2,6 +2,8 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use segue_sip_wire::{Message, MessageBuilder, Method, Uri};
 
@@ -19,6 +21,8 @@ pub(crate) struct Draft {
     pub body: Option<(&'static str, Bytes)>,
     /// The URI it goes to names no transport: where TCP was only guessed, UDP is tried after it.
     pub any_transport: bool,
+    /// Who was called in its dialog, by name: proves who is at an address that the peer's Contact names, by TLS.
+    pub domain: Option<Arc<str>>,
 }
 
 impl Draft {
@@ -30,6 +34,7 @@ impl Draft {
             more: Vec::new(),
             body: None,
             any_transport: false,
+            domain: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod api;
 mod dialog;
 mod draft;
 mod endpoint;
+mod secure;
 mod stats;
 mod timers;
 mod transaction;

@@ -45,6 +45,7 @@ fn to(protocol: Protocol, local: SocketAddr, remote: SocketAddr, id: u64) -> Tra
     };
     Transmit {
         peer,
+        domain: None,
         bytes: Bytes::from_static(OPTIONS.as_bytes()),
         id,
     }
@@ -66,6 +67,7 @@ async fn a_message_cut_into_many_segments_arrives_whole_and_its_answer_takes_the
     assert_eq!(peer.remote, a.local_addr().unwrap());
     x.send(Transmit {
         peer,
+        domain: None,
         bytes: Bytes::from_static(b"answer"),
         id: 7,
     });
@@ -260,7 +262,12 @@ async fn answered(x: &mut Transports) -> (TcpStream, Peer) {
 
 fn answer(x: &mut Transports, peer: Peer, bytes: &[u8], id: u64) {
     let bytes = Bytes::copy_from_slice(bytes);
-    x.send(Transmit { peer, bytes, id });
+    x.send(Transmit {
+        peer,
+        domain: None,
+        bytes,
+        id,
+    });
 }
 
 #[tokio::test]

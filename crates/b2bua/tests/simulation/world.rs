@@ -374,7 +374,7 @@ impl World {
     }
 
     fn transmit(&mut self, transmit: Transmit) {
-        let Transmit { peer, bytes, id } = transmit;
+        let Transmit { peer, bytes, id, .. } = transmit;
         let msg = Msg::read(&bytes);
         let at = |phone: &Phone| phone.address == peer.remote;
         let caller = self.callers.iter().position(|a| at(&a.phone)).map(Party::A);

@@ -234,9 +234,6 @@ impl FromStr for Target {
         if !uri.is_sip() {
             return Err("a target is a SIP URI, e.g. sip:bob@192.0.2.7:5060".to_owned());
         }
-        if uri.is_sips() {
-            return Err("sips: needs TLS, which is not built yet; use sip:".to_owned());
-        }
         if uri.headers().is_some() {
             return Err("a target carries no headers ('?...')".to_owned());
         }
@@ -244,8 +241,9 @@ impl FromStr for Target {
             return Err("port 0 cannot be called".to_owned());
         }
         match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
-            None | Some("udp" | "tcp") => Ok(Target(text.to_owned())),
-            Some(other) => Err(format!("transport={other} is not built yet; use udp or tcp")),
+            Some("udp") if uri.is_sips() => Err("sips: needs TLS: leave transport=udp out".to_owned()),
+            None | Some("udp" | "tcp" | "tls") => Ok(Target(text.to_owned())),
+            Some(other) => Err(format!("transport={other} is not built yet; use udp, tcp or tls")),
         }
     }
 }
@@ -428,6 +426,8 @@ mod tests {
             "sip:bob@192.0.2.7",
             "sip:bob@192.0.2.7:5070;transport=tcp",
             "sip:bob@[2001:db8::1]:5060",
+            "sip:bob@192.0.2.7;transport=tls",
+            "sips:bob@pbx.example.com",
             "sip:192.0.2.7",
         ] {
             assert!(good.parse::<Target>().is_ok(), "{good}");
@@ -437,7 +437,7 @@ mod tests {
             "bob",
             "bob@192.0.2.7",
             "tel:+49301234",
-            "sips:bob@192.0.2.7",
+            "sips:bob@192.0.2.7;transport=udp",
             "sip:",
             "sip:bob@192.0.2.7:0",
             "sip:bob@192.0.2.7:99999",

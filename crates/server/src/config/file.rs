@@ -42,6 +42,7 @@ pub(super) fn read(config: &mut Config, path: &Path) -> Result<(), Failure> {
         }
     }
     config.records.based(base);
+    config.sip_tls_paths.based(base);
     Ok(())
 }
 

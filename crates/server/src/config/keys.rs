@@ -81,8 +81,38 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.sip_tcp.iter().map(ToString::to_string).collect::<Vec<_>>()),
     },
     Key {
+        name: "sip.tls",
+        meaning: "the list of TLS sockets for SIP; port 0 takes a free one",
+        set: |c, raw| raw.sockets().map(|v| c.sip_tls = v),
+        get: |c| json!(c.sip_tls.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    },
+    Key {
+        name: "sip.tls_certificate",
+        meaning: "the PEM file of the certificate for sip.tls, with its issuers after it",
+        set: |c, raw| raw.text().map(|v| c.sip_tls_paths.certificate = Some(PathBuf::from(v))),
+        get: |c| path(&c.sip_tls_paths.certificate),
+    },
+    Key {
+        name: "sip.tls_key",
+        meaning: "the PEM file of its private key, readable by its owner alone (chmod 600)",
+        set: |c, raw| raw.text().map(|v| c.sip_tls_paths.key = Some(PathBuf::from(v))),
+        get: |c| path(&c.sip_tls_paths.key),
+    },
+    Key {
+        name: "sip.tls_ca",
+        meaning: "the PEM file of the roots that servers' certificates must come from; absent: the system's",
+        set: |c, raw| raw.text().map(|v| c.sip_tls_paths.ca = Some(PathBuf::from(v))),
+        get: |c| path(&c.sip_tls_paths.ca),
+    },
+    Key {
+        name: "sip.tls_client_ca",
+        meaning: "the PEM file of the roots that clients' certificates must come from; absent: clients need none",
+        set: |c, raw| raw.text().map(|v| c.sip_tls_paths.client_ca = Some(PathBuf::from(v))),
+        get: |c| path(&c.sip_tls_paths.client_ca),
+    },
+    Key {
         name: "sip.advertise",
-        meaning: "the host or host:port that Via and Contact say; absent: the socket's own address",
+        meaning: "the host or host:port that Via and Contact say (by TLS the host with the socket's port); absent: the socket's own address",
         set: |c, raw| advertised(raw).map(|v| c.sip_advertise = Some(v)),
         get: |c| json!(c.sip_advertise),
     },
@@ -238,6 +268,10 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.test_seed),
     },
 ];
+
+fn path(path: &Option<PathBuf>) -> Value {
+    json!(path.as_ref().map(|file| file.display().to_string()))
+}
 
 fn media_store(raw: &Raw) -> Result<MediaStore, String> {
     MediaStore::from_name(raw.text()?).ok_or_else(|| "\"sqlite\" or \"dir\" is needed".to_owned())

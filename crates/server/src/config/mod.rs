@@ -5,6 +5,7 @@ mod keys;
 mod place;
 mod profiles;
 mod records;
+pub mod tls;
 mod value;
 
 use std::{
@@ -23,6 +24,7 @@ use segue_store::{MediaStore, Store};
 use crate::failure::Failure;
 use place::Position;
 use records::Records;
+use tls::TlsPaths;
 use value::Raw;
 
 /// Every setting, resolved.
@@ -44,6 +46,10 @@ pub struct Config {
     pub sip_udp: Vec<SocketAddr>,
     /// TCP sockets for SIP.
     pub sip_tcp: Vec<SocketAddr>,
+    /// TLS sockets for SIP.
+    pub sip_tls: Vec<SocketAddr>,
+    /// Certificates for them.
+    pub sip_tls_paths: TlsPaths,
     /// Host (or host:port) that Via and Contact say; `None`: the socket's own address.
     pub sip_advertise: Option<String>,
     /// SIP timer T1, milliseconds.
@@ -115,6 +121,8 @@ impl Default for Config {
             log_json: false,
             sip_udp: vec![SocketAddr::new(localhost, 5060)],
             sip_tcp: vec![SocketAddr::new(localhost, 5060)],
+            sip_tls: Vec::new(),
+            sip_tls_paths: TlsPaths::default(),
             sip_advertise: None,
             sip_t1_ms: 500,
             http_listen: SocketAddr::new(localhost, 8080),
@@ -238,11 +246,19 @@ impl Config {
             let at = said.map(|(_, source)| format!("{source}: ")).unwrap_or_default();
             Err(Failure::refused("bad_configuration", format!("{at}{message}"), fix))
         };
-        if self.sip_udp.is_empty() && self.sip_tcp.is_empty() {
+        if self.sip_udp.is_empty() && self.sip_tcp.is_empty() && self.sip_tls.is_empty() {
             return wrong(
-                &["sip.udp", "sip.tcp"],
-                "sip.udp and sip.tcp are both empty, so nobody can call".to_owned(),
+                &["sip.udp", "sip.tcp", "sip.tls"],
+                "sip.udp, sip.tcp and sip.tls are all empty, so nobody can call".to_owned(),
                 "name a socket, e.g. sip.udp = [\"127.0.0.1:5060\"]",
+            );
+        }
+        let paths = &self.sip_tls_paths;
+        if !self.sip_tls.is_empty() && (paths.certificate.is_none() || paths.key.is_none()) {
+            return wrong(
+                &["sip.tls"],
+                "sip.tls has sockets, but there is no certificate for them".to_owned(),
+                "set sip.tls_certificate and sip.tls_key to PEM files",
             );
         }
         if self.record_min_ms > self.record_max_ms {
@@ -255,12 +271,12 @@ impl Config {
                 "make record.min_ms the smaller one",
             );
         }
-        let sip = self.sip_udp.iter().chain(&self.sip_tcp);
+        let sip = self.sip_udp.iter().chain(&self.sip_tcp).chain(&self.sip_tls);
         if self.sip_advertise.is_none()
             && let Some(any) = sip.clone().find(|a| a.ip().is_unspecified())
         {
             return wrong(
-                &["sip.udp", "sip.tcp"],
+                &["sip.udp", "sip.tcp", "sip.tls"],
                 format!("{any} is no address that a peer could answer to"),
                 "set sip.advertise to this machine's address or name",
             );

@@ -102,7 +102,7 @@ impl Session {
         let Some(client) = core.transactions.client(calling.transaction) else {
             return;
         };
-        let (invite, peer) = (client.request.clone(), client.peer);
+        let (invite, way) = (client.request.clone(), client.way());
         let built = cancel_of(&invite, reason.as_deref());
         calling.cancel = Cancel::Sent;
         core.stop(self.id, SessionTimer::Patience);
@@ -110,7 +110,7 @@ impl Session {
         if let Some(cancel) = built
             && let Ok(via) = invite.top_via()
         {
-            core.start_client(now, cancel, peer, Some(self.id), via.branch().unwrap_or_default(), None);
+            core.start_client(now, cancel, way, Some(self.id), via.branch().unwrap_or_default());
         }
     }
 

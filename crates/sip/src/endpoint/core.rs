@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -162,7 +163,7 @@ impl Core {
     pub(crate) fn timing(&self, peer: Peer) -> Timing {
         Timing {
             t1: self.config.t1,
-            reliable: peer.protocol == Protocol::Tcp,
+            reliable: peer.protocol.is_stream(),
         }
     }
 
@@ -198,16 +199,24 @@ impl Core {
         match peer.protocol {
             Protocol::Udp => format!("<sip:segue@{advertise}>"),
             Protocol::Tcp => format!("<sip:segue@{advertise};transport=tcp>"),
+            Protocol::Tls => format!("<sip:segue@{advertise};transport=tls>"),
         }
+    }
+
+    /// Our Contact towards who is called by a `sips:` URI: "the Contact … MUST contain a SIPS URI as well" (§8.1.1.8).
+    pub(crate) fn secure_contact(&self, peer: Peer) -> String {
+        format!("<sips:segue@{}>", self.advertise(peer))
     }
 
     /// Our Via, asking for `rport` (RFC 3581).
     pub(crate) fn via(&self, peer: Peer, branch: &str) -> String {
-        let protocol = match peer.protocol {
-            Protocol::Udp => "UDP",
-            Protocol::Tcp => "TCP",
-        };
-        format!("SIP/2.0/{protocol} {};branch={branch};rport", self.advertise(peer))
+        let protocol = peer.protocol.as_str();
+        // What the peer proved by its certificate holds for requests of its own on the connection too (RFC 5923 §8.1).
+        let alias = if peer.protocol == Protocol::Tls { ";alias" } else { "" };
+        format!(
+            "SIP/2.0/{protocol} {};branch={branch};rport{alias}",
+            self.advertise(peer)
+        )
     }
 
     fn advertise(&self, peer: Peer) -> String {
@@ -216,9 +225,10 @@ impl Core {
     }
 
     /// Sends bytes that no transaction repeats.
-    pub(crate) fn send(&mut self, peer: Peer, bytes: Bytes) -> Transmit {
+    pub(crate) fn send(&mut self, peer: Peer, domain: Option<Arc<str>>, bytes: Bytes) -> Transmit {
         let transmit = Transmit {
             peer,
+            domain,
             bytes,
             id: self.next_id(),
         };

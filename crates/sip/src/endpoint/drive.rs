@@ -12,9 +12,10 @@ use super::{
 use crate::{
     api::{Peer, Protocol, SessionId, Transmit},
     draft::Draft,
+    secure::domain_of,
     transaction::{
         Action, ClientInput, ClientInvite, ClientOther, ServerInput, ServerInvite, ServerOther, Timer,
-        store::{Client, ClientState, Server, ServerState, TransactionId, client_key, merge_key},
+        store::{Client, ClientState, Server, ServerState, TransactionId, Way, client_key, merge_key},
     },
 };
 
@@ -59,7 +60,12 @@ impl Core {
         {
             Some(tcp) => {
                 let request = draft.build(&self.via(tcp, &branch));
-                self.start_client(now, request, tcp, owner, &branch, Some(peer))
+                let way = Way {
+                    peer: tcp,
+                    domain: None,
+                    fallback: Some(peer),
+                };
+                self.start_client(now, request, way, owner, &branch)
             }
             None => {
                 let udp = Peer {
@@ -70,7 +76,9 @@ impl Core {
                 // A phone that sent a large INVITE by TCP may have closed it and listen by UDP, as its Contact says.
                 let guessed = draft.any_transport && peer.protocol == Protocol::Tcp;
                 let fallback = guessed.then(|| self.localized(udp)).flatten();
-                self.start_client(now, request, peer, owner, &branch, fallback)
+                let domain = domain_of(&request, peer).or_else(|| draft.domain.clone());
+                let way = Way { peer, domain, fallback };
+                self.start_client(now, request, way, owner, &branch)
             }
         }
     }
@@ -80,13 +88,12 @@ impl Core {
         &mut self,
         now: Instant,
         request: Message,
-        peer: Peer,
+        way: Way,
         owner: Option<SessionId>,
         branch: &str,
-        fallback: Option<Peer>,
     ) -> TransactionId {
         let id = TransactionId(self.next_id());
-        let timing = self.timing(peer);
+        let timing = self.timing(way.peer);
         let method = request.method().cloned().unwrap_or(Method::Options);
         // Replaced by `start` at once.
         let state = match method {
@@ -97,12 +104,13 @@ impl Core {
             state,
             timing,
             request: Arc::new(request),
-            peer,
+            peer: way.peer,
+            domain: way.domain,
             owner,
             ack: None,
             acked: Vec::new(),
             losing: Vec::new(),
-            fallback,
+            fallback: way.fallback,
             key: client_key(branch, &method),
         };
         let mut actions = std::mem::take(&mut self.scratch);
@@ -145,6 +153,7 @@ impl Core {
                     }
                     let transmit = Transmit {
                         peer: client.peer,
+                        domain: client.domain.clone(),
                         bytes: client.request.to_bytes(),
                         id: id.0,
                     };
@@ -162,17 +171,18 @@ impl Core {
                             .map(|ack| ack.to_bytes());
                     }
                     let (peer, ack, owner) = (client.peer, client.ack.clone(), client.owner);
+                    let domain = client.domain.clone();
                     if let Some(ack) = ack {
-                        self.send(peer, ack);
+                        self.send(peer, domain, ack);
                     }
                     if let Some(session) = owner {
                         self.note(now, session, true, again, "ACK".to_owned());
                     }
                 }
                 Action::Cancel => {
-                    let (invite, peer) = (client.request.clone(), client.peer);
+                    let (invite, way) = (client.request.clone(), client.way());
                     if let (Some(cancel), Ok(via)) = (cancel_of(&invite, None), invite.top_via()) {
-                        self.start_client(now, cancel, peer, None, via.branch().unwrap_or_default(), None);
+                        self.start_client(now, cancel, way, None, via.branch().unwrap_or_default());
                     }
                 }
                 Action::Pass => outcome = Some(Outcome::Passed),
@@ -210,6 +220,7 @@ impl Core {
         };
         client.request = Arc::new(rebuilt);
         client.peer = udp;
+        client.domain = None;
         client.timing = timing;
         client.start(&mut self.scratch);
         self.refuses_tcp(now, udp.remote);
@@ -240,6 +251,7 @@ impl Core {
             state,
             timing,
             peer: reply_to,
+            domain: None,
             owner,
             response: None,
             key,
@@ -257,6 +269,7 @@ impl Core {
         };
         let status = response.status().unwrap_or(500);
         server.response = Some((response.to_bytes(), summary(response)));
+        server.domain = domain_of(response, server.peer);
         server.on(ServerInput::Respond(status), &mut self.scratch);
         if again {
             for action in &mut self.scratch {
@@ -287,12 +300,17 @@ impl Core {
                     let Some((bytes, line)) = server.response.clone() else {
                         continue;
                     };
-                    let (peer, session) = (server.peer, server.owner);
+                    let (peer, session, domain) = (server.peer, server.owner, server.domain.clone());
                     if action == Action::SendAgain {
                         self.stats.again_out = self.stats.again_out.saturating_add(1);
                     }
                     self.note(now, session, true, action == Action::SendAgain, line);
-                    self.transmits.push_back(Transmit { peer, bytes, id: id.0 });
+                    self.transmits.push_back(Transmit {
+                        peer,
+                        domain,
+                        bytes,
+                        id: id.0,
+                    });
                 }
                 Action::Pass => outcome = Some(Outcome::Passed),
                 Action::TimedOut => outcome = Some(Outcome::TimedOut),

@@ -19,6 +19,7 @@ use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
     dialog::{Dialog, address},
     draft::Draft,
+    secure::{domain_of, is_secure},
     transaction::{
         ClientInput,
         store::{FORKS_MAX, TransactionId},
@@ -171,11 +172,14 @@ impl Core {
             .iter()
             .any(|socket| socket.protocol == Protocol::Udp);
         let protocol = match outgoing.target.param("transport") {
+            // A `sips:` URI wants TLS, over TCP (§19.1.4, RFC 5630 §3.1.3): there is no other way.
+            Some(name) if outgoing.target.is_sips() && !is_secure(name) => return None,
+            _ if outgoing.target.is_sips() => Protocol::Tls,
+            Some(name) if name.eq_ignore_ascii_case("tls") => Protocol::Tls,
             Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
             Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
-            // TLS and the like: not ours.
+            // WebSocket and the like: not ours.
             Some(_) => return None,
-            None if outgoing.target.is_sips() => return None,
             None if !have_udp => Protocol::Tcp,
             None => Protocol::Udp,
         };
@@ -199,13 +203,17 @@ impl Core {
         from.display = outgoing.from_name.clone();
         let to = NameAddr::new(outgoing.target.without_headers());
         let tags = |tags: &[&str]| Some(tags.join(", ")).filter(|tags| !tags.is_empty());
+        let contact = match outgoing.target.is_sips() {
+            true => self.secure_contact(peer),
+            false => self.contact(peer),
+        };
         let mut draft = Draft::new(Method::Invite, outgoing.target.clone())
             .header("Max-Forwards", outgoing.max_forwards.to_string())
             .header("From", from.to_string())
             .header("To", to.to_string())
             .header("Call-ID", call_id)
             .header("CSeq", format!("{cseq} INVITE"))
-            .header("Contact", self.contact(peer))
+            .header("Contact", contact)
             .header("Allow", ALLOW)
             .maybe("Supported", tags(&outgoing.supported))
             .maybe("Require", tags(&outgoing.required))
@@ -231,7 +239,8 @@ impl Core {
         let draft = dialog.ack(cseq);
         let draft = self.identified(&draft, owner).unwrap_or(draft);
         let ack = draft.build(&self.via(peer, &branch));
-        let transmit = self.send(peer, ack.to_bytes());
+        let domain = domain_of(&ack, peer).or(draft.domain);
+        let transmit = self.send(peer, domain, ack.to_bytes());
         if let Some(owner) = owner {
             self.note(now, owner, true, false, "ACK".to_owned());
         }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     api::{Event, Peer, SessionId},
+    secure::domain_of,
     transaction::{
         ClientInput, ServerInput,
         store::{client_key, merge_key, server_key},
@@ -62,7 +63,8 @@ impl Endpoint {
         let Some(response) = error.response(peer.remote, &tag) else {
             return;
         };
-        self.core.send(reply_to(peer, &response), response.to_bytes());
+        let domain = domain_of(&response, peer);
+        self.core.send(reply_to(peer, &response), domain, response.to_bytes());
     }
 
     /// The message of this [`Transmit::id`](crate::Transmit::id) could not be sent.
@@ -236,6 +238,13 @@ impl Endpoint {
         }
         if !request.request_uri().is_some_and(|uri| uri.is_sip()) {
             return Some((416, Vec::new()));
+        }
+        // A `sips:` URI wants TLS up to the callee (RFC 5630 §5), which a call that goes on to wherever its callee is cannot
+        // promise. Within a dialog it is our own Contact.
+        let begins = request.to().is_ok_and(|to| to.tag().is_none());
+        if begins && request.request_uri().is_some_and(|uri| uri.is_sips()) {
+            let why = "399 segue \"sips is not taken: call by sip with transport=tls\"";
+            return Some((416, vec![("Warning", why.to_owned())]));
         }
         let unknown: Vec<String> = request
             .list("Require")

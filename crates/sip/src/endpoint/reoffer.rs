@@ -213,15 +213,15 @@ impl Session {
         let client = core.transactions.client(transaction);
         let invite = client
             .filter(|client| client.request.method() == Some(&Method::Invite) && !*cancelled)
-            .map(|client| (client.request.clone(), client.peer));
-        let Some((invite, peer)) = invite else {
+            .map(|client| (client.request.clone(), client.way()));
+        let Some((invite, way)) = invite else {
             core.forget_transaction(transaction);
             return self.offer_failed(core, now, 408);
         };
         *cancelled = true;
         core.set(self.id, SessionTimer::OfferGiveUp, after(now, core.patience()));
         if let (Some(cancel), Ok(via)) = (cancel_of(&invite, None), invite.top_via()) {
-            core.start_client(now, cancel, peer, Some(self.id), via.branch().unwrap_or_default(), None);
+            core.start_client(now, cancel, way, Some(self.id), via.branch().unwrap_or_default());
         }
     }
 

@@ -8,15 +8,18 @@ use super::{
     Endpoint,
     core::{ALLOW, Core, SUPPORTED},
 };
-use crate::api::{Event, Peer, Protocol};
+use crate::{
+    api::{Event, Peer, Protocol},
+    secure::domain_of,
+};
 
 /// Where the response to a request goes: by UDP to its source, at the source port if `rport` asks for it (RFC 3581 §4),
-/// else at sent-by's; by TCP on its connection, and if that is gone to sent-by's port at its source.
+/// else at sent-by's; by TCP and TLS on its connection, and if that is gone to sent-by's port at its source.
 pub(crate) fn reply_to(peer: Peer, request: &Message) -> Peer {
     let Ok(via) = request.top_via() else { return peer };
     let port = match peer.protocol {
         Protocol::Udp if via.rport().is_some() => peer.remote.port(),
-        Protocol::Udp | Protocol::Tcp => via.port_or_default(),
+        Protocol::Udp | Protocol::Tcp | Protocol::Tls => via.port_or_default(),
     };
     Peer {
         remote: SocketAddr::new(peer.remote.ip(), port),
@@ -66,7 +69,8 @@ impl Endpoint {
             builder = builder.header(name, value);
         }
         let response = builder.build();
-        self.core.send(reply_to(peer, request), response.to_bytes());
+        let domain = domain_of(&response, peer);
+        self.core.send(reply_to(peer, request), domain, response.to_bytes());
         if status >= 400 {
             let request = Arc::new(request.clone());
             self.core.event(Event::Refused { peer, request, status });

@@ -36,6 +36,8 @@ pub(crate) struct Client {
     /// As sent.
     pub request: Arc<Message>,
     pub peer: Peer,
+    /// See [`Transmit::domain`].
+    pub domain: Option<Arc<str>>,
     /// Whose it is; nobody's is the BYE of a fork that lost.
     pub owner: Option<SessionId>,
     /// Our ACK of a refusal.
@@ -50,10 +52,29 @@ pub(crate) struct Client {
     pub key: String,
 }
 
+/// Where a request goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub peer: Peer,
+    /// See [`Transmit::domain`].
+    pub domain: Option<Arc<str>>,
+    /// See [`Client::fallback`].
+    pub fallback: Option<Peer>,
+}
+
 /// More forks than this of one INVITE are ignored.
 pub(crate) const FORKS_MAX: usize = 16;
 
 impl Client {
+    /// The same way, for the CANCEL of its INVITE.
+    pub(crate) fn way(&self) -> Way {
+        Way {
+            peer: self.peer,
+            domain: self.domain.clone(),
+            fallback: None,
+        }
+    }
+
     pub(crate) fn on(&mut self, input: ClientInput, out: &mut Actions) {
         self.state = match self.state {
             ClientState::Invite(state) => ClientState::Invite(state.on(input, self.timing, out)),
@@ -98,6 +119,8 @@ pub(crate) struct Server {
     pub timing: Timing,
     /// Where responses go.
     pub peer: Peer,
+    /// See [`Transmit::domain`].
+    pub domain: Option<Arc<str>>,
     pub owner: SessionId,
     /// The last response, with what the ladder calls it.
     pub response: Option<(Bytes, String)>,

@@ -1,9 +1,11 @@
-//! SIP over sockets: UDP and TCP on tokio. Bytes become messages here; nothing else is decided.
+//! SIP over sockets: UDP, TCP and TLS on tokio. Bytes become messages here; nothing else is decided.
 //!
 //! Everything is bounded: connections, each connection's write queue, the way in. A queue that is full on UDP is a lost
-//! datagram, which the transaction layer repairs; on TCP it is a failed send.
+//! datagram, which the transaction layer repairs; on a connection it is a failed send.
 
+mod stream;
 mod tcp;
+mod tls;
 mod udp;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -12,7 +14,8 @@ use segue_sip_wire::{Message, ParseError};
 use tokio::sync::mpsc;
 
 use crate::{FlowId, Peer, Protocol, Transmit};
-use tcp::{Flow, Flows};
+use stream::{Flow, Flows};
+pub use tls::{Tls, TlsError, TlsFile, TlsFiles, TlsRenewal};
 use udp::UdpSender;
 
 /// Received messages that may wait for the shard.
@@ -23,7 +26,9 @@ const INBOUND_DEPTH: usize = 4_096;
 pub struct Limits {
     /// A TCP connection attempt.
     pub connect: Duration,
-    /// One write to a TCP connection.
+    /// A TLS handshake.
+    pub handshake: Duration,
+    /// One write to a connection.
     pub write: Duration,
     /// From the first byte of a message on a connection to its last.
     pub message: Duration,
@@ -43,6 +48,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(5),
             write: Duration::from_secs(5),
             message: Duration::from_secs(10),
             idle_new: Duration::from_secs(10),
@@ -87,7 +93,8 @@ pub enum Received {
 /// All SIP sockets of one shard.
 pub struct Transports {
     udp: BTreeMap<SocketAddr, UdpSender>,
-    tcp: Vec<SocketAddr>,
+    /// Listening for connections, TCP before TLS.
+    listening: Vec<(Protocol, SocketAddr)>,
     flows: Flows,
     inbound: mpsc::Receiver<Inbound>,
 }
@@ -123,20 +130,35 @@ impl Transports {
         let flows = Flows::new(to_shard, limits);
         let mut listening = Vec::new();
         for addr in tcp {
-            listening.push(flows.listen(*addr).map_err(|e| refused(*addr, &e))?);
+            let bound = tcp::listen(Protocol::Tcp, *addr, flows.shared()).map_err(|e| refused(*addr, &e))?;
+            listening.push((Protocol::Tcp, bound));
         }
         Ok(Transports {
             udp: senders,
-            tcp: listening,
+            listening,
             flows,
             inbound,
         })
     }
 
+    /// Listens for TLS as well. What is given back takes new certificates.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub fn listen_tls(&mut self, addrs: &[SocketAddr], tls: Tls) -> Result<TlsRenewal, BindError> {
+        let renewal = TlsRenewal(self.flows.shared());
+        renewal.renew(tls);
+        for addr in addrs {
+            let bound = tcp::listen(Protocol::Tls, *addr, self.flows.shared()).map_err(|e| refused(*addr, &e))?;
+            self.listening.push((Protocol::Tls, bound));
+        }
+        Ok(renewal)
+    }
+
     /// What is bound, UDP first.
     pub fn local_addrs(&self) -> Vec<(Protocol, SocketAddr)> {
         let udp = self.udp.keys().map(|a| (Protocol::Udp, *a));
-        udp.chain(self.tcp.iter().map(|a| (Protocol::Tcp, *a))).collect()
+        udp.chain(self.listening.iter().copied()).collect()
     }
 
     /// The next thing that came in. Cancel-safe.
@@ -159,7 +181,7 @@ impl Transports {
     /// Sends now, or queues. A failure comes back as `SendFailed`.
     pub fn send(&mut self, transmit: Transmit) {
         match transmit.peer.protocol {
-            Protocol::Tcp => self.flows.send(transmit),
+            Protocol::Tcp | Protocol::Tls => self.flows.send(transmit),
             Protocol::Udp => {
                 let bound = self.udp.get(&transmit.peer.local).or_else(|| self.udp.values().next());
                 match bound {
