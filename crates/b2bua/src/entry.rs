@@ -10,6 +10,7 @@ use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
 use segue_sip_wire::SessionUuid;
 
 use crate::{
+    headers::Carried,
     identity::Ends,
     places::{Place, Places},
 };
@@ -20,6 +21,8 @@ pub(crate) struct Entry {
     pub profile: Arc<Profile>,
     /// Where A's INVITE came from and arrived.
     pub peer: Peer,
+    /// What A's INVITE says for others than us.
+    pub carried: Carried,
     /// Where B's targets are whose hosts are names.
     pub places: Places,
     /// INVITEs that wait for such a place.
@@ -106,6 +109,7 @@ impl Entry {
             switches: Vec::new(),
             message_id: None,
             admit: None,
+            icid: None,
             why: "A fault of ours ended the call; see the log. A recording under way is kept as a message.".to_owned(),
         }
     }

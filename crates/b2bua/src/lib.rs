@@ -11,6 +11,7 @@ mod entry;
 #[cfg(test)]
 mod faults;
 mod gauges;
+mod headers;
 mod identity;
 mod inbox;
 mod look_up;
@@ -26,6 +27,7 @@ mod translate;
 pub use admission::Admission;
 pub use clips::ClipCache;
 pub use gauges::Gauges;
+pub use headers::{Fate, HEADERS, HeaderRule};
 pub use inbox::{Inbox, InboxEnd};
 pub use perform::{Deposits, Node, Order, Watch, perform};
 pub use places::Place;

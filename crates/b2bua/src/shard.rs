@@ -24,6 +24,7 @@ mod legs;
 use crate::{
     Admission, Refusal,
     entry::{Entry, Leg, ladder},
+    headers::Carried,
     identity::{Ends, Present},
     places::{Place, Places},
     translate,
@@ -372,7 +373,7 @@ impl Shard {
             ));
             return;
         }
-        let Some(mut incoming) = translate::incoming(invite, &peer, Arc::clone(&profile)) else {
+        let Some(mut incoming) = translate::incoming(now, invite, &peer, Arc::clone(&profile)) else {
             let _ = self.endpoint.refuse(now.mono, session, 400, &[]);
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(400)));
             return;
@@ -399,7 +400,7 @@ impl Shard {
             target: incoming.request_uri.to_string(),
             ladder: Vec::new(),
         };
-        let (from, to) = (incoming.from.to_string(), incoming.request_uri.to_string());
+        let (from, to) = (incoming.shown().to_string(), incoming.request_uri.to_string());
         let seed = self.rng.next_u64();
         let config = Arc::clone(&self.call_config);
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
@@ -413,6 +414,7 @@ impl Shard {
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
             call,
+            carried: Carried::of(invite, profile.trusted),
             profile,
             peer,
             places: Places::default(),

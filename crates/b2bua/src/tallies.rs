@@ -126,6 +126,7 @@ mod tests {
             message_id: None,
             why: String::new(),
             admit: None,
+            icid: None,
         })
     }
 

@@ -1,16 +1,21 @@
 //! The only mapping between what `sip` says and what `call` says.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use segue_call::{Contact, Early, Incoming, LegAction, LegEvent, MediaEvent, RefuseInfo};
+use segue_call::{Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, Shown};
 use segue_policy::{Profile, ReliableToCallee};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
-use segue_sip_wire::{Host, KeyPress, Message, NameAddr, SessionUuid, Uri};
+use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
+
+use crate::headers::{self, Carried};
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
-pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
+pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
     let from = invite.from().ok()?;
     let max_forwards = invite.max_forwards().ok()?.unwrap_or(70);
     Some(Incoming {
@@ -18,6 +23,7 @@ pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> 
         from: from.uri.without_params(),
         from_name: from.display,
         request_uri: invite.request_uri()?.clone(),
+        further: further(now, invite, profile.trusted),
         offer: invite.sdp().map(Arc::from),
         supports_100rel: invite.has_token("Supported", "100rel") || invite.has_token("Require", "100rel"),
         requires_100rel: invite.has_token("Require", "100rel"),
@@ -28,6 +34,20 @@ pub(crate) fn incoming(invite: &Message, peer: &Peer, profile: Arc<Profile>) -> 
         source: peer.remote.ip(),
         profile,
     })
+}
+
+/// What its other headers mean to the call.
+fn further(now: Now, invite: &Message, trusted: bool) -> Further {
+    let shown = headers::shown(invite, trusted).map(|shown| Shown {
+        uri: shown.uri.without_params(),
+        name: shown.display,
+    });
+    let fresh_ms = headers::fresh_for_ms(invite, now.wall.0);
+    Further {
+        shown,
+        icid: headers::icid(invite, trusted),
+        invite_by: fresh_ms.and_then(|ms| now.mono.checked_add(Duration::from_millis(ms))),
+    }
 }
 
 /// The most branches of a call at a time (RFC 5393 §5.3.3): the default without the header, and never more.
@@ -165,18 +185,13 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         sdp,
         max_forwards,
         headers,
+        parts: Parts::default(),
         local: a.local,
         supported: Vec::new(),
         required: Vec::new(),
         session_uuid: Some(caller),
         destination: None,
     })
-}
-
-/// Where an INVITE goes, as far as that is known without asking anybody.
-pub(crate) fn address(outgoing: &Outgoing) -> Option<IpAddr> {
-    let named = || outgoing.target.host().and_then(Host::ip);
-    outgoing.destination.map(|at| at.ip()).or_else(named)
 }
 
 /// What the INVITE says of reliable provisional responses, by the profile of B's side.
@@ -188,6 +203,40 @@ pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
     }
     // What became of each phone behind the callee's proxy may be told at once (RFC 6228 §4).
     outgoing.supported.push("199");
+}
+
+/// The INVITE to B with what A's says for it, now that it is known whether B's side is trusted.
+pub(crate) fn carrying(mut outgoing: Outgoing, carried: &Carried, trusted: bool) -> Outgoing {
+    if carried.withheld && !trusted {
+        // From as nobody's is kept as it came.
+        let host = outgoing.from.host().map(|host| host.to_string());
+        let is_known = host.is_none_or(|host| !host.eq_ignore_ascii_case("anonymous.invalid"));
+        if let Some(nobody) = headers::anonymous().filter(|_| is_known) {
+            (outgoing.from, outgoing.from_name) = (nobody.uri, nobody.display);
+        }
+    }
+    let mut headers = carried.towards(trusted);
+    for (name, ours) in std::mem::take(&mut outgoing.headers) {
+        say_too(&mut headers, name, ours);
+    }
+    outgoing.headers = headers;
+    outgoing.parts = carried.parts.clone();
+    outgoing
+}
+
+/// A header of ours beside those of A; what is said already is not said again.
+fn say_too(headers: &mut Vec<(String, String)>, name: String, ours: String) {
+    let theirs = headers.iter_mut().filter(|(theirs, _)| *theirs == name);
+    for (_, theirs) in theirs {
+        // Subject may stand once.
+        if *theirs == ours || name == "Subject" {
+            if !theirs.contains(&ours) {
+                *theirs = format!("{theirs} ({ours})");
+            }
+            return;
+        }
+    }
+    headers.push((name, ours));
 }
 
 /// A note for B's phone: in Subject, which most phones show, and for those that show what Call-Info refers to (RFC 3261 §20.9),
@@ -321,7 +370,7 @@ mod tests {
                 flow: None,
             };
             let mut made = outgoing(invite, &a, SessionUuid::random(1)).unwrap();
-            assert_eq!(address(&made), Some("192.0.2.2".parse().unwrap()));
+            assert_eq!(made.remote().map(|at| at.ip()), Some("192.0.2.2".parse().unwrap()));
             let profile = Profile {
                 reliable_to_callee,
                 ..Profile::default()
@@ -339,6 +388,33 @@ mod tests {
             info,
             "<data:text/plain;charset=utf-8,Bleibt%20dran%3A%20%22sch%C3%B6n%22%2C%20100%20%25%3EVia%3A%20x>;purpose=info"
         );
+    }
+
+    #[test]
+    fn our_note_stands_beside_what_the_caller_says_once() {
+        let [(_, subject), (_, info)] = note_headers("A stays");
+        let said = |theirs: &[(&str, &str)]| {
+            let mut headers: Vec<(String, String)> =
+                theirs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            for (name, ours) in note_headers("A stays") {
+                say_too(&mut headers, name, ours);
+            }
+            headers
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let ours = [pair("Subject", &subject), pair("Call-Info", &info)];
+        assert_eq!(said(&[]), ours);
+        assert_eq!(
+            said(&[("Call-Info", "<https://x>;purpose=icon"), ("Subject", "Lunch")]),
+            [
+                pair("Call-Info", "<https://x>;purpose=icon"),
+                pair("Subject", "Lunch (A stays)"),
+                pair("Call-Info", &info),
+            ]
+        );
+        // A server before us has said it.
+        assert_eq!(said(&[("Subject", "Lunch (A stays)"), ("Call-Info", &info)]).len(), 2);
+        assert_eq!(said(&[("Subject", &subject), ("Call-Info", &info)]), ours);
     }
 
     #[test]

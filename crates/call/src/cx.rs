@@ -65,7 +65,7 @@ impl Cx {
         let record = CallRecord {
             id: ids.ulid(now.wall),
             sip_call_id: invite.sip_call_id.clone(),
-            from: invite.from.without_params().to_string(),
+            from: invite.shown().to_string(),
             to: invite.request_uri.to_string(),
             started_at: now.wall,
             first_media_at: None,
@@ -83,6 +83,7 @@ impl Cx {
             message_id: None,
             admit: None,
             why: String::new(),
+            icid: invite.further.icid.clone(),
         };
         let mut cx = Cx {
             a: Caller::new(&invite),
@@ -106,6 +107,17 @@ impl Cx {
         };
         cx.add_leg_record(cx.invite.sip_call_id.clone(), cx.invite.request_uri.to_string());
         cx
+    }
+
+    /// That moment, or the last at which what A's network asserts of the caller is still fresh to B (RFC 8224 §6.2).
+    pub fn while_fresh(&self, at: Instant) -> Instant {
+        self.invite.further.invite_by.map_or(at, |by| at.min(by))
+    }
+
+    /// The caller's name where it is shown.
+    pub fn shown_name(&self) -> Option<&String> {
+        let shown = self.invite.further.shown.as_ref();
+        shown.map_or(self.invite.from_name.as_ref(), |shown| shown.name.as_ref())
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {

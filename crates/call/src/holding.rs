@@ -74,7 +74,7 @@ impl Holding {
                 let since = cx.now.mono;
                 let until = match cx.stays {
                     true => Holding::prolong(&lookup, since, cx),
-                    false => cx.in_ms(lookup.plan.hold_ms),
+                    false => cx.while_fresh(cx.in_ms(lookup.plan.hold_ms)),
                 };
                 let step = Step::Held { since, until };
                 Phase::Holding(Holding { lookup, step })
@@ -150,8 +150,10 @@ impl Holding {
             .saturating_sub(lookup.plan.no_answer_ms)
             .min(cx.invite.profile.hold_max_ms);
         let hold_ms = ends_ms.min(most_ms).max(planned_ms);
-        cx.record.hold_asked_ms = Some(hold_ms);
-        later(since, hold_ms).unwrap_or(since)
+        let until = cx.while_fresh(later(since, hold_ms).unwrap_or(since));
+        let hold_ms = until.saturating_duration_since(since).as_millis();
+        cx.record.hold_asked_ms = u64::try_from(hold_ms).ok();
+        until
     }
 
     fn play(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {
@@ -163,7 +165,7 @@ impl Holding {
         if lookup.plan.hold_ms == 0 {
             return Ringing::begin(lookup, cx);
         }
-        let until = cx.in_ms(FIRST_PACKET_MS_MAX);
+        let until = cx.while_fresh(cx.in_ms(FIRST_PACKET_MS_MAX));
         Phase::Holding(Holding {
             lookup,
             step: Step::Starting { until },

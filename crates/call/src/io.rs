@@ -1,5 +1,6 @@
 //! What goes into a call and what comes out. Everything outside the call core is told or asked in these words.
 
+mod further;
 mod media;
 mod store;
 
@@ -13,6 +14,7 @@ use segue_policy::Profile;
 use segue_records::{CallRecord, UnixMs};
 use segue_sip_wire::Uri;
 
+pub use further::{Further, Shown};
 pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source};
 pub use store::{Lookup, StoreAction, StoreReply};
 
@@ -58,6 +60,8 @@ pub struct Incoming {
     pub from_name: Option<String>,
     /// The Request-URI.
     pub request_uri: Uri,
+    /// What its other headers mean for the call.
+    pub further: Further,
     /// The body when its type is application/sdp; `None` for a delayed offer.
     pub offer: Option<Arc<[u8]>>,
     /// A said `Supported: 100rel`.
@@ -76,6 +80,14 @@ pub struct Incoming {
     pub source: IpAddr,
     /// The profile that admitted it.
     pub profile: Arc<Profile>,
+}
+
+impl Incoming {
+    /// Who is shown as the caller in record, message and events.
+    pub fn shown(&self) -> Uri {
+        let shown = self.further.shown.as_ref();
+        shown.map_or(&self.from, |shown| &shown.uri).without_params()
+    }
 }
 
 /// Everything that can happen to a call. Failures are inputs too.

@@ -43,6 +43,6 @@ mod settling;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Contact, Early, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent,
-    Now, Operator, Output, Ports, RefuseInfo, Source, StoreAction, StoreReply,
+    CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
+    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply,
 };

@@ -48,7 +48,7 @@ impl Recording {
             call_id: cx.record.id.clone(),
             sip_call_id: cx.record.sip_call_id.clone(),
             from: cx.record.from.clone(),
-            from_name: cx.invite.from_name.clone(),
+            from_name: cx.shown_name().cloned(),
             started_at_ms: cx.now.wall.0,
             kind: if video { Kind::Video } else { Kind::Audio },
             shortest_ms: cx.config.record_min_ms,

@@ -249,6 +249,11 @@ impl RecordWriter {
             Some(id) => self.store.place_of_call(&id)?.unwrap_or(0),
             None => 0,
         };
+        // Lines with more columns begin a file of their own.
+        let is_old = is_of_an_older_version(&self.file).map_err(|error| self.failed(error))?;
+        if is_old {
+            set_aside(&self.file).map_err(|error| self.failed(error))?;
+        }
         if found > place {
             self.store.record_file_holds(self.file.form.name(), found)?;
         }
@@ -485,5 +490,22 @@ fn begins_as(file: &mut File, form: Form) -> io::Result<bool> {
     };
     let mut begin = Vec::new();
     file.take(head.len() as u64).read_to_end(&mut begin)?;
-    Ok(head.as_bytes().starts_with(&begin))
+    Ok(head.as_bytes().starts_with(&begin) || lacks_columns(&begin, form))
+}
+
+/// Whether a file begins as it did before there were more columns.
+fn lacks_columns(begin: &[u8], form: Form) -> bool {
+    let first = begin.split(|b| *b == b'\n').next().unwrap_or_default();
+    let columns = [first.trim_ascii_end(), b","].concat();
+    form == Form::Csv && first.len() < begin.len() && form.head().as_bytes().starts_with(&columns)
+}
+
+fn is_of_an_older_version(file: &RecordFile) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    match File::open(&file.path) {
+        Ok(open) => open.take(file.form.head().len() as u64).read_to_end(&mut begin)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(lacks_columns(&begin, file.form))
 }

@@ -34,6 +34,7 @@ fn call(n: u32, result: CallResult) -> CallRecord {
         message_id: None,
         why: "The caller hung up.".to_owned(),
         admit: None,
+        icid: None,
     }
 }
 
@@ -252,6 +253,23 @@ fn what_was_written_just_before_a_crash_stands_once() {
         turns(&mut fixture.writer(fixture.file(form)));
         assert_eq!(ids(&fs::read_to_string(fixture.path()).unwrap()), expected(6..7));
     }
+}
+
+#[test]
+fn a_file_with_fewer_columns_is_set_aside() {
+    let fixture = Fixture::new();
+    fixture.save(0..2);
+    turns(&mut fixture.writer(fixture.file(Form::Csv)));
+    let text = fs::read_to_string(fixture.path()).unwrap();
+    let older = text.replacen(&format!(",{}\r\n", COLUMNS[COLUMNS.len() - 1]), "\r\n", 1);
+    assert_ne!(text, older);
+    fs::write(fixture.path(), &older).unwrap();
+    fixture.save(2..4);
+    turns(&mut fixture.writer(fixture.file(Form::Csv)));
+    let [before, now] = fixture.all().try_into().unwrap();
+    assert_eq!(before, older);
+    assert_eq!(now.lines().next(), Some(COLUMNS.join(",").as_str()));
+    assert_eq!(ids(&now), expected(2..4));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub struct CallRecord {
     pub id: String,
     /// Call-ID of the caller's leg.
     pub sip_call_id: String,
-    /// The caller's From URI without parameters.
+    /// The caller as it is shown: what a trusted side asserts (P-Asserted-Identity), else From; without parameters.
     pub from: String,
     /// The Request-URI the caller asked for.
     pub to: String,
@@ -49,6 +49,9 @@ pub struct CallRecord {
     /// What would have let a rejected call in.
     #[serde(default)]
     pub admit: Option<String>,
+    /// The charging identifier that a trusted network before us gave the call (icid-value, RFC 7315 §4.6).
+    #[serde(default)]
+    pub icid: Option<String>,
 }
 
 /// How a call ended.

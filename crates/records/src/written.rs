@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{CallRecord, LegRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
-pub const COLUMNS: [&str; 27] = [
+pub const COLUMNS: [&str; 28] = [
     "id",
     "sip_call_id",
     "from",
@@ -34,6 +34,7 @@ pub const COLUMNS: [&str; 27] = [
     "a_jitter_ms",
     "why",
     "admit",
+    "icid",
 ];
 
 impl CallRecord {
@@ -63,6 +64,7 @@ impl CallRecord {
             "message_id": self.message_id,
             "why": self.why,
             "admit": self.admit,
+            "icid": self.icid,
         })
     }
 
@@ -133,6 +135,7 @@ impl CallRecord {
             number(media.iter().map(|stream| stream.jitter_ms).max()),
             text(Some(&self.why)),
             text(self.admit.as_deref()),
+            text(self.icid.as_deref()),
         ];
         fields.join(",")
     }
@@ -202,6 +205,7 @@ mod tests {
             message_id: None,
             why: "The caller hung up.".to_owned(),
             admit: None,
+            icid: None,
         }
     }
 

@@ -79,6 +79,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         ],
         message_id: None,
         admit: None,
+        icid: None,
         why: "the caller hung up".to_owned(),
     }
 }
@@ -87,7 +88,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 20] = [
+const ROW: [&str; 21] = [
     "id",
     "sip_call_id",
     "from",
@@ -108,6 +109,7 @@ const ROW: [&str; 20] = [
     "message_id",
     "why",
     "admit",
+    "icid",
 ];
 
 #[test]

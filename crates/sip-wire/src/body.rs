@@ -8,24 +8,28 @@ use crate::{
 
 /// The SDP of a body of this type, if it describes the session.
 pub(crate) fn find_sdp<'a>(content_type: &str, disposition: Option<&str>, body: &'a [u8]) -> Option<&'a [u8]> {
-    let (media_type, params) = media_type(content_type);
-    if media_type.eq_ignore_ascii_case("application/sdp") {
+    let (essence, _) = media_type(content_type);
+    if essence.eq_ignore_ascii_case("application/sdp") {
         return is_session(disposition).then_some(body);
     }
     let multipart = ["multipart/mixed", "multipart/alternative", "multipart/related"];
-    if !multipart.iter().any(|known| media_type.eq_ignore_ascii_case(known)) {
+    if !multipart.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let params = Params::parse(params, true).ok()?;
-    let boundary = params.get("boundary").map(|value| match take_quoted(value) {
+    parts(body, &boundary(content_type)?).find_map(|part| sdp_part(part))
+}
+
+/// The boundary that a multipart type names.
+pub(crate) fn boundary(content_type: &str) -> Option<String> {
+    let params = Params::parse(media_type(content_type).1, true).ok()?;
+    params.get("boundary").map(|value| match take_quoted(value) {
         Some((inner, _)) => unescape_quoted(inner),
         None => value.to_owned(),
-    })?;
-    parts(body, &boundary).find_map(|part| sdp_part(part))
+    })
 }
 
 /// `type/subtype` without spaces around the slash worth naming, and the parameters with their first `;`.
-fn media_type(value: &str) -> (&str, &str) {
+pub(crate) fn media_type(value: &str) -> (&str, &str) {
     let at = value.find(';').unwrap_or(value.len());
     let (media_type, params) = value.split_at_checked(at).unwrap_or((value, ""));
     (media_type.trim(), params)
@@ -42,7 +46,7 @@ fn is_session(disposition: Option<&str>) -> bool {
 }
 
 /// The parts between the boundaries, heads included; at most [`PARTS_MAX`], never nested.
-fn parts<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn parts<'a>(body: &'a [u8], boundary: &str) -> impl Iterator<Item = &'a [u8]> {
     let delimiter = [b"--", boundary.as_bytes()].concat();
     let usable = !boundary.is_empty() && boundary.len() <= 70;
     let mut rest = usable
@@ -82,21 +86,29 @@ fn after_delimiter<'a>(body: &'a [u8], delimiter: &[u8], first: bool) -> Option<
     }
 }
 
-fn sdp_part(part: &[u8]) -> Option<&[u8]> {
-    let head_end = find(part, b"\r\n\r\n")?;
-    let body = part.get(head_end.checked_add(4)?..)?;
-    let head = std::str::from_utf8(part.get(..head_end)?).ok()?;
+pub(crate) fn sdp_part(part: &[u8]) -> Option<&[u8]> {
+    let (head, body) = part_head(part)?;
     let (mut is_sdp, mut disposition) = (false, None);
-    for line in head.split("\r\n") {
-        let Some(at) = line.find(':') else { continue };
-        let (name, value) = cut(line, at);
-        if crate::name::same(name.trim(), "Content-Type") {
+    for (name, value) in head {
+        if crate::name::same(name, "Content-Type") {
             is_sdp = media_type(value).0.eq_ignore_ascii_case("application/sdp");
-        } else if name.trim().eq_ignore_ascii_case("Content-Disposition") {
+        } else if name.eq_ignore_ascii_case("Content-Disposition") {
             disposition = Some(value);
         }
     }
     (is_sdp && is_session(disposition)).then_some(body)
+}
+
+/// The header fields of a part and what follows them. `None`: it has none, or they are no text.
+pub(crate) fn part_head(part: &[u8]) -> Option<(impl Iterator<Item = (&str, &str)>, &[u8])> {
+    let head_end = find(part, b"\r\n\r\n")?;
+    let body = part.get(head_end.checked_add(4)?..)?;
+    let head = std::str::from_utf8(part.get(..head_end)?).ok()?;
+    let fields = head.split("\r\n").filter_map(|line| {
+        let (name, value) = cut(line, line.find(':')?);
+        Some((name.trim(), value))
+    });
+    Some((fields, body))
 }
 
 /// The first place of a short pattern.

@@ -7,7 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use segue_sip_wire::{KeyPress, Message, SessionUuid, Uri};
+use segue_sip_wire::{KeyPress, Message, Parts, SessionUuid, Uri};
+
+use crate::dialog::address;
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +137,8 @@ pub struct Outgoing {
     pub max_forwards: u8,
     /// More headers, in order.
     pub headers: Vec<(String, String)>,
+    /// More parts of its body.
+    pub parts: Parts,
     /// Which of our sockets it leaves from (its address also finds the TCP one beside it).
     pub local: SocketAddr,
     /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a
@@ -147,6 +151,14 @@ pub struct Outgoing {
     pub required: Vec<&'static str>,
     /// For whom we call, in Session-ID (RFC 7989).
     pub session_uuid: Option<SessionUuid>,
+}
+
+impl Outgoing {
+    /// Where it goes first, as far as that is known.
+    #[must_use]
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.destination.or_else(|| address(&self.target))
+    }
 }
 
 /// A command that could not be carried out; nothing was sent.

@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use segue_sip_wire::{Message, MessageBuilder, Method, Uri};
@@ -18,7 +18,7 @@ pub(crate) struct Draft {
     /// Headers of others' choosing.
     pub more: Vec<(String, String)>,
     /// Content-Type and body.
-    pub body: Option<(&'static str, Bytes)>,
+    pub body: Option<(Cow<'static, str>, Bytes)>,
     /// The URI it goes to names no transport: where TCP was only guessed, UDP is tried after it.
     pub any_transport: bool,
     /// Who was called in its dialog, by name: proves who is at an address that the peer's Contact names, by TLS.
@@ -51,8 +51,8 @@ impl Draft {
         }
     }
 
-    pub(crate) fn body(mut self, content_type: &'static str, body: Bytes) -> Self {
-        self.body = Some((content_type, body));
+    pub(crate) fn body(mut self, content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
+        self.body = Some((content_type.into(), body));
         self
     }
 

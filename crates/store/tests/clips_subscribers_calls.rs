@@ -153,6 +153,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         }],
         message_id: None,
         admit: None,
+        icid: None,
         why: "the caller hung up while held".to_owned(),
     }
 }

@@ -64,8 +64,10 @@ impl Shard {
     /// Makes a leg of a call: the INVITE to one of its targets.
     pub(super) fn invite(&mut self, now: Now, key: CallKey, leg: LegId, mut outgoing: Outgoing) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
-        let towards = translate::address(&outgoing).and_then(|to| self.admission.profile_towards(to));
+        let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
+        let trusted = towards.is_some_and(|profile| profile.trusted);
         translate::reliable(&mut outgoing, towards.unwrap_or(&entry.profile));
+        let outgoing = translate::carrying(outgoing, &entry.carried, trusted);
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);
         let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();

@@ -7,8 +7,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
-    Call, CallConfig, Contact, Early, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator, Ports,
-    Source, StoreReply,
+    Call, CallConfig, Contact, Early, Further, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator,
+    Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
 use segue_policy::{AnswerAt, HoldOn, Plan, Profile, Ring};
@@ -138,6 +138,7 @@ impl World {
             from: "sip:alice@10.0.0.1".parse().unwrap(),
             from_name: None,
             request_uri: "sip:bob@segue.example".parse().unwrap(),
+            further: Further::default(),
             offer,
             supports_100rel: chance(2),
             requires_100rel: chance(6),

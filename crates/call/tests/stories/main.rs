@@ -12,6 +12,7 @@ mod hash_skips_the_hold;
 mod held_on_the_greeting;
 mod held_then_bridged;
 mod hold_and_resume;
+mod identity_stays_fresh;
 mod keys_by_event_and_info;
 mod loops;
 mod no_answer_leaves_a_message;

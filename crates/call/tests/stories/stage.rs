@@ -9,8 +9,8 @@ use std::{
 };
 
 use segue_call::{
-    Call, CallConfig, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now, Operator,
-    Output, Ports, Source, StoreReply,
+    Call, CallConfig, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
+    Operator, Output, Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
@@ -66,6 +66,10 @@ pub struct Setup {
     pub max_breadth: u8,
     pub is_loop: bool,
     pub own_sockets: Vec<SocketAddr>,
+    /// What A's INVITE says beyond RFC 3261.
+    pub further: Further,
+    /// B is to be invited within this.
+    pub fresh_ms: Option<u64>,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -142,6 +146,8 @@ impl Default for Setup {
             max_breadth: 60,
             is_loop: false,
             own_sockets: Vec::new(),
+            further: Further::default(),
+            fresh_ms: None,
         }
     }
 }
@@ -190,6 +196,10 @@ impl Stage {
             from: "sip:alice@10.0.0.1".parse().unwrap(),
             from_name: Some("Alice".into()),
             request_uri: setup.to.parse().unwrap(),
+            further: Further {
+                invite_by: setup.fresh_ms.map(|ms| epoch + Duration::from_millis(ms)),
+                ..setup.further.clone()
+            },
             offer: setup.offer.clone(),
             supports_100rel: setup.supports_100rel,
             requires_100rel: false,

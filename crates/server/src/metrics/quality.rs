@@ -221,6 +221,7 @@ mod tests {
             message_id: None,
             why: String::new(),
             admit: None,
+            icid: None,
         };
         let quality = Quality::new();
         quality.ended(&record);

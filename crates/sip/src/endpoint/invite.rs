@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
-    dialog::{Dialog, address},
+    dialog::Dialog,
     draft::Draft,
     secure::{domain_of, is_secure},
     transaction::{
@@ -165,7 +165,7 @@ impl Endpoint {
 impl Core {
     /// Where an INVITE goes first. The target's transport; without one UDP (RFC 3263 §4.1), whatever the caller came by.
     fn destination(&self, outgoing: &Outgoing) -> Option<Peer> {
-        let remote = outgoing.destination.or_else(|| address(&outgoing.target))?;
+        let remote = outgoing.remote()?;
         let have_udp = self
             .config
             .sockets
@@ -207,6 +207,10 @@ impl Core {
             true => self.secure_contact(peer),
             false => self.contact(peer),
         };
+        let (content_type, body) = match outgoing.parts.is_empty() {
+            true => ("application/sdp".into(), Bytes::copy_from_slice(&outgoing.sdp)),
+            false => outgoing.parts.with_sdp(Some(&outgoing.sdp)),
+        };
         let mut draft = Draft::new(Method::Invite, outgoing.target.clone())
             .header("Max-Forwards", outgoing.max_forwards.to_string())
             .header("From", from.to_string())
@@ -218,7 +222,7 @@ impl Core {
             .maybe("Supported", tags(&outgoing.supported))
             .maybe("Require", tags(&outgoing.required))
             .header("User-Agent", self.config.user_agent.as_str())
-            .body("application/sdp", Bytes::copy_from_slice(&outgoing.sdp));
+            .body(content_type, body);
         draft.more.clone_from(&outgoing.headers);
         draft
     }

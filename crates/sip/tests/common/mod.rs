@@ -21,7 +21,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sip::{
     Endpoint, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,
 };
-use segue_sip_wire::Message;
+use segue_sip_wire::{Message, Parts};
 
 pub const A: usize = 0;
 pub const B: usize = 1;
@@ -214,6 +214,7 @@ impl Net {
             sdp: sdp("offer"),
             max_forwards: 70,
             headers: vec![("Subject".to_owned(), "test".to_owned())],
+            parts: Parts::default(),
             local: addr(A),
             destination: None,
             supported: vec!["100rel"],

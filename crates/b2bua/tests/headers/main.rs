@@ -1,0 +1,12 @@
+//! What of one side's messages the other side gets to see, and what is kept of who calls.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
+
+mod invite;
+mod node;
+mod privacy;

@@ -1,0 +1,293 @@
+//! One server between a caller and a callee that are written out; addresses say who is trusted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use segue_b2bua::{Admission, CallKey, Shard, ShardConfig, ShardOutput};
+use segue_call::{CallConfig, Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_mailbox::RecordingManifest;
+use segue_policy::{Plan, Profile};
+use segue_records::{CallRecord, Happening, UnixMs};
+use segue_sip::{EndpointConfig, Local, Peer, Protocol};
+use segue_sip_wire::Message;
+
+pub const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+/// Sides that are trusted, and sides that are not.
+pub const TRUNK_A: &str = "10.1.0.1:5060";
+pub const TRUNK_B: &str = "10.1.0.2:5060";
+pub const PHONE_A: &str = "10.2.0.1:5060";
+pub const PHONE_B: &str = "10.2.0.2:5060";
+const HERE: &str = "10.0.0.1:5060";
+
+pub struct Node {
+    pub now: Now,
+    pub shard: Shard,
+    a: &'static str,
+    pub b: &'static str,
+    key: Option<CallKey>,
+    /// Where to, and what.
+    pub post: Vec<(String, Message)>,
+    pub records: Vec<CallRecord>,
+    pub looked_up: Vec<String>,
+    pub reserved_for: Vec<String>,
+    pub recordings: Vec<RecordingManifest>,
+    pub callers_told: Vec<String>,
+    cseq: u32,
+}
+
+impl Node {
+    /// `a` calls, the callee is at `b`.
+    pub fn new(a: &'static str, b: &'static str, change: impl Fn(&mut Profile)) -> Node {
+        let profile = |name: &str, net: &str, trusted| {
+            let mut profile = Profile {
+                name: name.into(),
+                sources: vec![net.parse().unwrap()],
+                trusted,
+                ..Profile::default()
+            };
+            change(&mut profile);
+            Arc::new(profile)
+        };
+        let local = Local {
+            protocol: Protocol::Udp,
+            bind: HERE.parse().unwrap(),
+            advertise: HERE.into(),
+        };
+        let config = ShardConfig {
+            endpoint: EndpointConfig {
+                sockets: vec![local],
+                ..EndpointConfig::default()
+            },
+            call: Arc::new(CallConfig {
+                record_min_ms: 1_000,
+                record_max_ms: 60_000,
+                record_silence_ms: 4_000,
+                early_max_ms: 170_000,
+            }),
+            admission: Admission::new(vec![
+                profile("trunk", "10.1.0.0/16", true),
+                profile("phones", "10.2.0.0/16", false),
+            ]),
+            seed: 1,
+        };
+        Node {
+            now: Now {
+                mono: Instant::now(),
+                wall: UnixMs(1_700_000_000_000),
+            },
+            shard: Shard::new(config),
+            a,
+            b,
+            key: None,
+            post: Vec::new(),
+            records: Vec::new(),
+            looked_up: Vec::new(),
+            reserved_for: Vec::new(),
+            recordings: Vec::new(),
+            callers_told: Vec::new(),
+            cseq: 1,
+        }
+    }
+
+    pub fn run(&mut self) {
+        while let Some(output) = self.shard.poll_output() {
+            self.perform(output);
+        }
+    }
+
+    pub fn wait(&mut self, ms: u64) {
+        self.now.mono += Duration::from_millis(ms);
+        self.now.wall.0 += i64::try_from(ms).unwrap();
+        self.shard.handle_timeout(self.now);
+        self.run();
+    }
+
+    fn perform(&mut self, output: ShardOutput) {
+        let now = self.now;
+        match output {
+            ShardOutput::Transmit(transmit) => {
+                let message = Message::parse_datagram(&transmit.bytes).unwrap();
+                self.post.push((transmit.peer.remote.to_string(), message));
+            }
+            ShardOutput::Media(key, MediaAction::Open { leg }) => {
+                self.key = Some(key);
+                let (address, audio) = ("10.9.9.9".parse().unwrap(), 4_000 + u16::try_from(leg.0).unwrap() * 4);
+                let ports = Ports {
+                    address,
+                    audio,
+                    video: audio + 2,
+                };
+                self.shard.handle_media(now, key, MediaEvent::Opened { leg, ports });
+            }
+            ShardOutput::Media(_, MediaAction::Record { manifest, .. }) => self.recordings.push(manifest),
+            ShardOutput::Store(key, StoreAction::Lookup { user }, _) => {
+                let plan = Plan {
+                    mailbox: user.clone(),
+                    targets: vec![format!("sip:phone@{}", self.b)],
+                    no_answer_ms: 20_000,
+                    ..Plan::default()
+                };
+                self.looked_up.push(user);
+                let lookup = Lookup {
+                    plan,
+                    clip: None,
+                    greeting: None,
+                    beep: None,
+                    full: None,
+                };
+                self.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));
+            }
+            ShardOutput::Store(key, StoreAction::Reserve { from, .. }, _) => {
+                self.reserved_for.push(from);
+                let why = "locked".into();
+                self.shard.handle_store(now, key, StoreReply::ReserveFailed { why });
+            }
+            ShardOutput::Event(event) => {
+                if let Happening::CallStarted { from, .. } = event.what {
+                    self.callers_told.push(from);
+                }
+            }
+            ShardOutput::Ended(_, record) => self.records.push(*record),
+            _ => {}
+        }
+    }
+
+    pub fn deliver(&mut self, from: &str, bytes: &[u8]) {
+        let peer = Peer {
+            protocol: Protocol::Udp,
+            local: HERE.parse().unwrap(),
+            remote: from.parse().unwrap(),
+            flow: None,
+        };
+        let message = Message::parse_datagram(bytes).unwrap();
+        self.shard.handle_message(self.now, peer, message);
+        self.run();
+    }
+
+    /// A's INVITE with these header lines, and SDP.
+    pub fn calls(&mut self, lines: &str) {
+        self.calls_with(lines, "application/sdp", SDP.as_bytes());
+    }
+
+    pub fn calls_with(&mut self, lines: &str, content_type: &str, body: &[u8]) {
+        self.asks_for(&format!("sip:bob@{HERE}"), lines, content_type, body);
+    }
+
+    pub fn asks_for(&mut self, uri: &str, lines: &str, content_type: &str, body: &[u8]) {
+        let from = match lines.contains("From:") {
+            true => "",
+            false => "From: \"Alice\" <sip:alice@example.com>;tag=a\r\n",
+        };
+        let head = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {a};branch=z9hG4bKi\r\nMax-Forwards: 70\r\n{from}To: <sip:bob@{HERE}>\r\n\
+             Call-ID: call\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@{a}>\r\n{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            body.len(),
+            a = self.a,
+        );
+        self.deliver(self.a, &[head.as_bytes(), body].concat());
+    }
+
+    /// A request of A after the INVITE: CANCEL, or within the dialog.
+    pub fn a_asks(&mut self, method: &str, lines: &str) {
+        let (cseq, branch, tag) = match method {
+            "CANCEL" => (1, "z9hG4bKi".to_owned(), String::new()),
+            "ACK" => (1, "z9hG4bKack".to_owned(), self.tag_for_a()),
+            _ => {
+                self.cseq += 1;
+                (self.cseq, format!("z9hG4bK{}", self.cseq), self.tag_for_a())
+            }
+        };
+        let text = format!(
+            "{method} sip:segue@{HERE} SIP/2.0\r\nVia: SIP/2.0/UDP {a};branch={branch}\r\nMax-Forwards: 70\r\n\
+             From: \"Alice\" <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@{HERE}>{tag}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:alice@{a}>\r\n{lines}Content-Length: 0\r\n\r\n",
+            a = self.a,
+        );
+        let text = match method {
+            "CANCEL" => text.replacen("sip:segue@", "sip:bob@", 1),
+            _ => text,
+        };
+        self.deliver(self.a, text.as_bytes());
+    }
+
+    fn tag_for_a(&self) -> String {
+        let tags = self.post.iter().filter(|(to, _)| to == self.a);
+        let tag = tags
+            .filter_map(|(_, message)| message.to().unwrap().tag().map(str::to_owned))
+            .last();
+        format!(";tag={}", tag.unwrap())
+    }
+
+    /// B's response to its last INVITE.
+    pub fn b_says(&mut self, status: &str, lines: &str, content_type: &str, body: &[u8]) {
+        let invite = self.to_b("INVITE").last().cloned().unwrap();
+        let mut kept = String::new();
+        for name in ["Via", "From", "Call-ID", "CSeq"] {
+            kept.push_str(&format!("{name}: {}\r\n", invite.header(name).unwrap()));
+        }
+        let head = format!(
+            "SIP/2.0 {status}\r\n{kept}To: {};tag=b\r\nContact: <sip:b@{b}>\r\n{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            invite.header("To").unwrap(),
+            body.len(),
+            b = self.b,
+        );
+        self.deliver(self.b, &[head.as_bytes(), body].concat());
+    }
+
+    pub fn b_answers(&mut self, lines: &str) {
+        self.b_says("200 OK", lines, "application/sdp", SDP.as_bytes());
+        self.a_asks("ACK", "");
+    }
+
+    /// Requests of a method that B got.
+    pub fn to_b(&self, method: &str) -> Vec<Message> {
+        let is = |message: &Message| message.method().is_some_and(|m| m.to_string() == method);
+        let to_b = self.post.iter().filter(|(to, message)| to == self.b && is(message));
+        to_b.map(|(_, message)| message.clone()).collect()
+    }
+
+    pub fn invite(&self) -> Message {
+        self.to_b("INVITE").pop().expect("B is invited")
+    }
+
+    /// Responses of a status that A got.
+    pub fn to_a(&self, status: u16) -> Vec<Message> {
+        let to_a = self
+            .post
+            .iter()
+            .filter(|(to, message)| to == self.a && message.status() == Some(status));
+        to_a.map(|(_, message)| message.clone()).collect()
+    }
+}
+
+/// The headers of a message that are not each leg's own, in order.
+pub fn further(message: &Message) -> Vec<(String, String)> {
+    const OWN: [&str; 16] = [
+        "Via",
+        "Max-Forwards",
+        "From",
+        "To",
+        "Call-ID",
+        "CSeq",
+        "Contact",
+        "Allow",
+        "Supported",
+        "User-Agent",
+        "Server",
+        "Max-Breadth",
+        "Session-ID",
+        "Content-Type",
+        "Content-Length",
+        "Require",
+    ];
+    let all = message.all_headers().filter(|(name, _)| !OWN.contains(name));
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+pub fn pairs(further: &[(String, String)]) -> Vec<(&str, &str)> {
+    further
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
