@@ -12,8 +12,8 @@ PACKAGES=(
     gstreamer1.0-libav gstreamer1.0-tools
     # to make the sample clips
     espeak-ng
-    # to test: softphones, SIP scenarios, a proxy, decoding, a browser
-    baresip-core baresip-ffmpeg sip-tester kamailio ffmpeg chromium openssl procps
+    # to test: softphones, SIP scenarios, a proxy, a capture agent, decoding, a browser
+    baresip-core baresip-ffmpeg sip-tester kamailio sngrep ffmpeg chromium openssl procps
 )
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -11,6 +11,7 @@ use std::{
 use segue_b2bua::Gauges;
 use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
 use segue_media::Media;
+use segue_sip::transport::HepStats;
 use segue_store::Store;
 use segue_web::{Events, Health, Site};
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ pub struct Told {
     pub depositor: Arc<Depositor>,
     /// Worker processes.
     pub pool: WorkerPool,
+    /// Copies of SIP messages.
+    pub hep: HepStats,
     /// The files of call records.
     pub record_files: RecordFileStats,
     /// Events and metrics.
@@ -112,6 +115,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         store: told.store.clone(),
         depositor: Arc::clone(&told.depositor),
         pool: told.pool.clone(),
+        hep: told.hep.clone(),
         record_files: told.record_files.clone(),
         hub: told.watcher.hub.clone(),
         started: SystemTime::now(),

@@ -18,7 +18,7 @@ use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
 use segue_sip::{
     EndpointConfig, Local, Protocol,
-    transport::{TlsRenewal, Transports},
+    transport::{Hep, HepStats, TlsRenewal, Transports},
 };
 use segue_store::Store;
 use serde::Serialize;
@@ -93,6 +93,17 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let renewal = listen_tls(&config, &mut transports)?;
     let http =
         TcpListener::bind(config.http_listen).map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
+    let hep = HepStats::default();
+    if let Some(collector) = config.hep_collector {
+        let copies = Hep::to(collector, config.hep_capture_id, hep.clone());
+        transports.copy_to(copies.map_err(|e| {
+            Failure::refused(
+                "hep",
+                format!("{collector} cannot be reached: {e}"),
+                "name another collector in hep.collector, or none",
+            )
+        })?);
+    }
     // After the sockets: a port in use leaves no new data directory behind.
     let store = Store::open_server(&config.data_dir)?;
     config.apply_to(&store);
@@ -167,6 +178,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         store: store.clone(),
         depositor,
         pool,
+        hep,
         record_files: record_stats,
         watcher: watcher.clone(),
     };

@@ -50,6 +50,8 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "sip.tcp",
             "sip.advertise",
             "sip.t1_ms",
+            "hep.collector",
+            "hep.capture_id",
             "http.listen",
             "http.events",
             "media.address",

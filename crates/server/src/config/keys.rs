@@ -123,6 +123,21 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.sip_t1_ms),
     },
     Key {
+        name: "hep.collector",
+        meaning: "the address:port of a Homer collector that gets a copy of each SIP message (HEPv3 over UDP); absent: none",
+        set: |c, raw| raw.socket().map(|v| c.hep_collector = Some(v)),
+        get: |c| json!(c.hep_collector.map(|a| a.to_string())),
+    },
+    Key {
+        name: "hep.capture_id",
+        meaning: "the number by which the collector knows this server",
+        set: |c, raw| {
+            raw.number(0..=u64::from(u32::MAX))
+                .map(|v| c.hep_capture_id = u32::try_from(v).unwrap_or(u32::MAX))
+        },
+        get: |c| json!(c.hep_capture_id),
+    },
+    Key {
         name: "http.listen",
         meaning: "the HTTP socket (/health, /ready, /metrics, /events); port 0 takes a free one",
         set: |c, raw| raw.socket().map(|v| c.http_listen = v),

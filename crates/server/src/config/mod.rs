@@ -54,6 +54,10 @@ pub struct Config {
     pub sip_advertise: Option<String>,
     /// SIP timer T1, milliseconds.
     pub sip_t1_ms: u64,
+    /// Homer's collector; `None`: no copies.
+    pub hep_collector: Option<SocketAddr>,
+    /// Our number there.
+    pub hep_capture_id: u32,
     /// The HTTP socket.
     pub http_listen: SocketAddr,
     /// Whoever reaches the HTTP socket may follow events, also off loopback.
@@ -125,6 +129,8 @@ impl Default for Config {
             sip_tls_paths: TlsPaths::default(),
             sip_advertise: None,
             sip_t1_ms: 500,
+            hep_collector: None,
+            hep_capture_id: 2001,
             http_listen: SocketAddr::new(localhost, 8080),
             http_events_anyone: false,
             media_address: localhost,

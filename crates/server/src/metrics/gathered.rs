@@ -11,7 +11,7 @@ use prometheus_client::{
 use segue_b2bua::Gauges;
 use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
 use segue_media::Media;
-use segue_sip::METHODS;
+use segue_sip::{METHODS, transport::HepStats};
 use segue_store::{COMMIT_US, Store};
 use segue_web::Hub;
 
@@ -29,6 +29,8 @@ pub struct Parts {
     pub pool: WorkerPool,
     /// The files of call records.
     pub record_files: RecordFileStats,
+    /// Copies of SIP messages.
+    pub hep: HepStats,
     /// The followers of events.
     pub hub: Hub,
     /// When the server started.
@@ -96,6 +98,16 @@ impl Parts {
             };
             [way("in", inward), way("out", outward)].concat()
         };
+        told.counter(
+            "hep_copies",
+            "Copies of SIP messages sent to the collector",
+            self.hep.sent(),
+        )?;
+        told.counter(
+            "hep_copies_lost",
+            "Copies of SIP messages that could not be sent at once",
+            self.hep.lost(),
+        )?;
         told.family(
             "sip_requests",
             "Requests received and sent, retransmissions among them",

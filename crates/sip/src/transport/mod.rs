@@ -3,6 +3,7 @@
 //! Everything is bounded: connections, each connection's write queue, the way in. A queue that is full on UDP is a lost
 //! datagram, which the transaction layer repairs; on a connection it is a failed send.
 
+mod hep;
 mod stream;
 mod tcp;
 mod tls;
@@ -14,6 +15,8 @@ use segue_sip_wire::{Message, ParseError};
 use tokio::sync::mpsc;
 
 use crate::{FlowId, Peer, Protocol, Transmit};
+use hep::Way;
+pub use hep::{Hep, HepStats};
 use stream::{Flow, Flows};
 pub use tls::{Tls, TlsError, TlsFile, TlsFiles, TlsRenewal};
 use udp::UdpSender;
@@ -97,6 +100,7 @@ pub struct Transports {
     listening: Vec<(Protocol, SocketAddr)>,
     flows: Flows,
     inbound: mpsc::Receiver<Inbound>,
+    hep: Option<Hep>,
 }
 
 /// What socket tasks say.
@@ -138,7 +142,13 @@ impl Transports {
             listening,
             flows,
             inbound,
+            hep: None,
         })
+    }
+
+    /// From now on each message, in and out, is copied there.
+    pub fn copy_to(&mut self, hep: Hep) {
+        self.hep = Some(hep);
     }
 
     /// Listens for TLS as well. What is given back takes new certificates.
@@ -170,6 +180,9 @@ impl Transports {
                     if let Received::FlowClosed(id) = received {
                         self.flows.remove(id);
                     }
+                    if let (Some(hep), Received::Message(peer, message)) = (&mut self.hep, &received) {
+                        hep.copy(Way::In, peer, &message.to_bytes());
+                    }
                     return received;
                 }
                 // `flows` holds a sender, so the channel never closes.
@@ -180,6 +193,9 @@ impl Transports {
 
     /// Sends now, or queues. A failure comes back as `SendFailed`.
     pub fn send(&mut self, transmit: Transmit) {
+        if let Some(hep) = &mut self.hep {
+            hep.copy(Way::Out, &transmit.peer, &transmit.bytes);
+        }
         match transmit.peer.protocol {
             Protocol::Tcp | Protocol::Tls => self.flows.send(transmit),
             Protocol::Udp => {
