@@ -15,6 +15,7 @@ mod headers;
 mod identity;
 mod inbox;
 mod look_up;
+mod own;
 mod packet_path;
 mod perform;
 mod places;

@@ -193,7 +193,7 @@ fn wanted(request: &Message, status: u16) -> String {
     match status {
         405 | 501 => "send INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO or OPTIONS".to_owned(),
         406 | 415 => "send and accept application/sdp".to_owned(),
-        416 => "use a sip: URI".to_owned(),
+        416 => "use a sip:, sips: or tel: URI".to_owned(),
         420 => {
             let mut unknown = request.list("Require");
             unknown.retain(|option| !option.eq_ignore_ascii_case("100rel"));

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -26,6 +26,7 @@ use crate::{
     entry::{Entry, Leg, ladder},
     headers::Carried,
     identity::{Ends, Present},
+    own::Own,
     places::{Place, Places},
     translate,
 };
@@ -103,10 +104,10 @@ pub struct Shard {
     next_call: u64,
     /// Set by `close`: no call begins any more.
     closing: bool,
-    own_sockets: Arc<[SocketAddr]>,
+    own: Own,
     present: Present,
     /// Events of legs that the endpoint has never known.
-    own: VecDeque<(CallKey, LegId, LegEvent)>,
+    said_here: VecDeque<(CallKey, LegId, LegEvent)>,
     outputs: VecDeque<ShardOutput>,
     stats: ShardStats,
 }
@@ -114,12 +115,7 @@ pub struct Shard {
 impl Shard {
     /// A shard without calls.
     pub fn new(config: ShardConfig) -> Shard {
-        let own_sockets = config.endpoint.sockets.iter().flat_map(|socket| {
-            let host: Option<IpAddr> = socket.advertise.parse().ok();
-            let advertised = host.map(|ip| SocketAddr::new(ip, 5060));
-            [Some(socket.bind), socket.advertise.parse().ok().or(advertised)]
-        });
-        let own_sockets: Arc<[SocketAddr]> = own_sockets.flatten().collect();
+        let own = Own::of(&config.endpoint.sockets);
         Shard {
             endpoint: Endpoint::new(config.endpoint),
             call_config: config.call,
@@ -131,9 +127,9 @@ impl Shard {
             due: BTreeSet::new(),
             next_call: 1,
             closing: false,
-            own_sockets,
+            own,
             present: Present::default(),
-            own: VecDeque::new(),
+            said_here: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: ShardStats::default(),
         }
@@ -329,7 +325,7 @@ impl Shard {
     /// Carries events from the endpoint, and our own, to their calls until there are none.
     fn pump(&mut self, now: Now) {
         loop {
-            while let Some((key, leg, event)) = self.own.pop_front() {
+            while let Some((key, leg, event)) = self.said_here.pop_front() {
                 self.feed(now, key, Input::Leg(leg, event));
             }
             let Some(event) = self.endpoint.poll_event() else { break };
@@ -382,10 +378,10 @@ impl Shard {
         let caller = named.unwrap_or_else(|| self.uuid());
         self.endpoint.name_peer(session, caller);
         let ends = Ends::new(caller, self.uuid());
-        let user = incoming.request_uri.user().unwrap_or_default().into_owned();
+        let user = translate::called(&incoming.request_uri);
         let here = self.present.find(caller, &user).and_then(|key| self.calls.get(&key));
         incoming.is_loop = here.is_some_and(|entry| entry.call.has_caller());
-        incoming.own_sockets = Arc::clone(&self.own_sockets);
+        self.own.tell(&mut incoming);
         let key = CallKey(self.next_call);
         if !incoming.is_loop {
             self.present.add(caller, user.clone(), key);

@@ -17,6 +17,8 @@ use crate::headers::{self, Carried};
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
     let from = invite.from().ok()?;
+    let to = invite.to().ok()?;
+    let route = invite.routes("Route").ok()?;
     let max_forwards = invite.max_forwards().ok()?.unwrap_or(70);
     Some(Incoming {
         sip_call_id: invite.call_id()?.to_owned(),
@@ -31,6 +33,10 @@ pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Pro
         max_breadth: max_breadth(invite),
         is_loop: false,
         own_sockets: Arc::new([]),
+        own_names: Arc::new([]),
+        to: to.uri,
+        to_name: to.display,
+        route: route.into_iter().map(|hop| hop.uri).collect(),
         source: peer.remote.ip(),
         profile,
     })
@@ -48,6 +54,41 @@ fn further(now: Now, invite: &Message, trusted: bool) -> Further {
         icid: headers::icid(invite, trusted),
         invite_by: fresh_ms.and_then(|ms| now.mono.checked_add(Duration::from_millis(ms))),
     }
+}
+
+/// Whom a call is to, as far as that makes it another call.
+pub(crate) fn called(request_uri: &Uri) -> String {
+    match request_uri.user() {
+        Some(user) => user.into_owned(),
+        None => request_uri.to_string(),
+    }
+}
+
+/// What a callee may say beside its status that its caller needs: why, when to try again, and with what credentials.
+const SAID: [&str; 6] = [
+    "Reason",
+    "Retry-After",
+    "Warning",
+    "Error-Info",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
+];
+/// Most of these that are passed on, and their longest value, bytes.
+const SAID_MAX: usize = 16;
+const SAID_BYTES_MAX: usize = 1024;
+
+/// What a refusal says beside its status, in its order; where a 3xx points to, too.
+fn said(response: &Message) -> Vec<(String, String)> {
+    let redirects = response.status().is_some_and(|status| (300..400).contains(&status));
+    let known = |name: &str| {
+        let named = SAID.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
+        named.or(Some("Contact").filter(|contact| redirects && (name.eq_ignore_ascii_case(contact) || name == "m")))
+    };
+    let all = response.all_headers();
+    let all = all.filter_map(|(name, value)| Some((known(name)?.to_owned(), value.trim().to_owned())));
+    all.filter(|(_, value)| value.len() <= SAID_BYTES_MAX && !value.contains(char::is_control))
+        .take(SAID_MAX)
+        .collect()
 }
 
 /// The most branches of a call at a time (RFC 5393 §5.3.3): the default without the header, and never more.
@@ -123,6 +164,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 status,
                 phrase,
                 contacts: contacts(&response),
+                said: said(&response),
             },
         ),
         Event::CrossedCancel { session } => (session, LegEvent::CrossedCancel),
@@ -137,6 +179,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 status,
                 phrase,
                 local: response.is_none(),
+                said: response.as_deref().map(said).unwrap_or_default(),
             },
         ),
         Event::Offer { session, sdp, fork } => (session, LegEvent::Offer { sdp, fork }),
@@ -164,6 +207,7 @@ fn to_tag(response: &Message) -> Option<Arc<str>> {
 pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Option<Outgoing> {
     let LegAction::Invite {
         target,
+        way,
         from,
         from_name,
         sdp,
@@ -180,6 +224,9 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
     headers.extend(note.iter().flat_map(|note| note_headers(note)));
     Some(Outgoing {
         target,
+        to: way.to,
+        route: way.route,
+        hop: way.hop,
         from,
         from_name,
         sdp,
@@ -275,11 +322,13 @@ pub(crate) fn perform(
             reason,
             warning,
             require,
+            said,
         }) => {
             let mut headers: Vec<(&str, String)> = Vec::new();
             headers.extend(reason.map(|r| ("Reason", r)));
             headers.extend(warning.map(|w| ("Warning", w)));
             headers.extend(require.map(|r| ("Require", r.to_owned())));
+            headers.extend(said.iter().map(|(name, value)| (name.as_str(), value.clone())));
             endpoint.refuse(now, session, status, &headers)
         }
         LegAction::Invite { .. } => Ok(()),
@@ -325,6 +374,10 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
             )
         }
         Some(421) => "let the caller support 100rel, or set reliable = \"supported\" in its profile".to_owned(),
+        Some(403) => {
+            "name the callee or the place that it goes to in `destinations` of the caller's profile".to_owned()
+        }
+        Some(480) => "set `next_hop` in the caller's profile, or send the call with a Route".to_owned(),
         Some(440) => "allow the call more branches at a time (Max-Breadth)".to_owned(),
         Some(482) => "look where the callee's targets and the servers there send the call".to_owned(),
         Some(488) => "offer PCMU, PCMA, G722 or opus (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF".to_owned(),
@@ -355,6 +408,7 @@ mod tests {
         ] {
             let invite = LegAction::Invite {
                 target: "sip:bob@192.0.2.2:5070".parse().unwrap(),
+                way: Box::default(),
                 from: "sip:alice@192.0.2.1".parse().unwrap(),
                 from_name: None,
                 sdp: Arc::from(*b""),

@@ -16,6 +16,7 @@ use crate::{
     legs::Leg,
     offers::remember,
     reason,
+    ringing::Target,
 };
 
 /// Most branches of one call; the packet path has room for these and A.
@@ -30,6 +31,10 @@ pub(crate) struct Branches(Vec<Branch>);
 pub(crate) struct Branch {
     pub target: Uri,
     pub leg: Leg,
+    /// It is the callee as A called it.
+    as_called: bool,
+    /// It is reached by the call's way on, not by its own host.
+    onward: bool,
     /// Whose 3xx led here.
     redirected_by: Option<LegId>,
     leased: bool,
@@ -123,15 +128,17 @@ fn history_info(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRe
 
 impl Cx {
     /// Begin a branch: its ports are asked for. `None` when there are too many.
-    pub fn try_target(&mut self, target: Uri, redirected_by: Option<LegId>) -> Option<LegId> {
+    pub fn try_target(&mut self, target: Target) -> Option<LegId> {
         if self.legs.b.0.len() >= BRANCHES_MAX {
             return None;
         }
-        self.add_leg_record(String::new(), target.to_string());
+        self.add_leg_record(String::new(), target.uri.to_string());
         self.legs.b.0.push(Branch {
-            target,
+            target: target.uri,
             leg: Leg::Leasing,
-            redirected_by,
+            as_called: target.as_called,
+            onward: target.onward,
+            redirected_by: target.redirected_by,
             leased: true,
             side: None,
             answer: None,
@@ -165,12 +172,18 @@ impl Cx {
         branch.side = Some(side);
         branch.leg = Leg::Inviting;
         let target = branch.target.clone();
+        let way = self.way.clone().filter(|_| branch.onward);
+        let mut way = way.unwrap_or_default();
+        if branch.as_called {
+            way.to = Some((self.invite.to.clone(), self.invite.to_name.clone()));
+        }
         let history = history_info(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);
         self.note_invited();
         let note = Some(&self.invite.profile.prolonged_note).filter(|note| self.stays && !note.is_empty());
         let note = note.cloned();
         let invite = LegAction::Invite {
             target,
+            way: Box::new(way),
             from: self.invite.from.clone(),
             from_name: self.invite.from_name.clone(),
             sdp,

@@ -1,15 +1,15 @@
 //! What all phases of a call share: its invite, its legs and sides, its record, and the way out.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use segue_records::{CallRecord, CallResult, LegRecord, MediaKind, PhaseName, SwitchRecord};
 use segue_sdp::Kind;
-use segue_sip_wire::{Host, Uri};
+use segue_sip_wire::Uri;
 
 use crate::{
     caller::Caller,
     ids::Ids,
-    io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction},
+    io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction, Way},
     keys::Keys,
     legs::{Leg, Legs},
     passing::Passing,
@@ -44,6 +44,8 @@ pub(crate) struct Cx {
     pub stays: bool,
     /// Why the clip could not be played, for the last sentence.
     pub clip_trouble: Option<String>,
+    /// How targets that go onward get there, if they do.
+    pub way: Option<Way>,
     first_clip_packet: Option<Instant>,
     /// When the early phase has lasted long enough.
     early_until: Option<Instant>,
@@ -95,6 +97,7 @@ impl Cx {
             recording: false,
             stays: false,
             clip_trouble: None,
+            way: None,
             first_clip_packet: None,
             early_until: later(now.mono, config.early_max_ms),
             ports: Anchor::None,
@@ -106,6 +109,7 @@ impl Cx {
             record,
         };
         cx.add_leg_record(cx.invite.sip_call_id.clone(), cx.invite.request_uri.to_string());
+        cx.leave_own_route();
         cx
     }
 
@@ -193,15 +197,7 @@ impl Cx {
 
     /// Whether a call to this target would be this call again: it is one of our own sockets, and names the callee.
     pub fn comes_back(&self, target: &Uri) -> bool {
-        let Some(ip) = target.host().and_then(Host::ip) else {
-            return false;
-        };
-        let port = target.port().unwrap_or(5060);
-        let here = |own: &SocketAddr| {
-            let every = own.ip().is_unspecified() && ip.is_loopback();
-            own.port() == port && (own.ip() == ip || every)
-        };
-        self.invite.own_sockets.iter().any(here) && target.user() == self.invite.request_uri.user()
+        self.is_here(target) && target.user() == self.invite.request_uri.user()
     }
 
     /// Keep how a leg's INVITE ended, and the reason that came with the end.

@@ -43,7 +43,7 @@ enum Step {
 
 impl Holding {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        if let Some(missed) = ringing::nowhere_to_call(&lookup.plan) {
+        if let Some(missed) = ringing::nowhere_to_call(&lookup.plan, cx) {
             return Greeting::begin(missed, lookup, cx);
         }
         let clip = lookup

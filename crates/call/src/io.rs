@@ -76,6 +76,14 @@ pub struct Incoming {
     pub is_loop: bool,
     /// Where we listen: targets there that name the callee would come back at once.
     pub own_sockets: Arc<[SocketAddr]>,
+    /// The same by the names and ports that we say of ourselves.
+    pub own_names: Arc<[(String, u16)]>,
+    /// To, as A says it, without its tag.
+    pub to: Uri,
+    /// Its display name.
+    pub to_name: Option<String>,
+    /// The Route of the INVITE, as it came.
+    pub route: Vec<Uri>,
     /// Where it came from.
     pub source: IpAddr,
     /// The profile that admitted it.
@@ -173,6 +181,8 @@ pub enum LegEvent {
         phrase: String,
         /// No response came from the peer: the status is ours.
         local: bool,
+        /// What it says beside its status (Reason, Retry-After, Warning, challenges), for a caller who is told as it came.
+        said: Vec<(String, String)>,
     },
     /// B's 3xx: it is to be reached elsewhere.
     Redirected {
@@ -182,6 +192,8 @@ pub enum LegEvent {
         phrase: String,
         /// Where, as many as are worth looking at, in its order.
         contacts: Vec<Contact>,
+        /// As in `Failed`.
+        said: Vec<(String, String)>,
     },
     /// B's 2xx crossed our CANCEL; it has its ACK and its BYE.
     CrossedCancel,
@@ -209,6 +221,17 @@ pub struct Contact {
     pub q: u16,
 }
 
+/// How a request gets to its target; by default by the target's own host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// To and its display name, where that is not the target.
+    pub to: Option<(Uri, Option<String>)>,
+    /// Route, first hop first.
+    pub route: Vec<Uri>,
+    /// The next server, which stands in no Route.
+    pub hop: Option<Uri>,
+}
+
 /// What a SIP leg shall say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LegAction {
@@ -232,6 +255,8 @@ pub enum LegAction {
     Invite {
         /// B's URI.
         target: Uri,
+        /// How it gets there.
+        way: Box<Way>,
         /// A's identity as B shall see it (From).
         from: Uri,
         /// A's display name.
@@ -295,6 +320,8 @@ pub struct RefuseInfo {
     pub warning: Option<String>,
     /// Require header value: the extension without which the call is not taken (RFC 3261 §21.4.16), if any.
     pub require: Option<&'static str>,
+    /// What a peer said beside its status, to be said again.
+    pub said: Vec<(String, String)>,
 }
 
 /// What a call wants done, in order.

@@ -62,6 +62,7 @@ pub(crate) enum Seen {
         status: u16,
         phrase: String,
         local: bool,
+        said: Vec<(String, String)>,
     },
     /// A branch's 3xx.
     CalleeRedirected {
@@ -69,6 +70,7 @@ pub(crate) enum Seen {
         status: u16,
         phrase: String,
         contacts: Vec<Contact>,
+        said: Vec<(String, String)>,
     },
     /// The branch that had answered is gone; or one broke off before it answered.
     CalleeGone { leg: LegId, reason: Option<String> },
@@ -270,7 +272,15 @@ impl Cx {
                 self.branch_is(id, Leg::Up);
                 Some(Seen::CalleeAnswered { leg: id, fork, sdp })
             }
-            (Leg::Inviting, LegEvent::Failed { status, phrase, local }) => {
+            (
+                Leg::Inviting,
+                LegEvent::Failed {
+                    status,
+                    phrase,
+                    local,
+                    said,
+                },
+            ) => {
                 self.note_leg(id, Some(status), Some(phrase.clone()));
                 self.branch_ended(id);
                 Some(Seen::CalleeFailed {
@@ -278,6 +288,7 @@ impl Cx {
                     status,
                     phrase,
                     local,
+                    said,
                 })
             }
             (
@@ -286,6 +297,7 @@ impl Cx {
                     status,
                     phrase,
                     contacts,
+                    said,
                 },
             ) => {
                 self.note_leg(id, Some(status), Some(phrase.clone()));
@@ -295,6 +307,7 @@ impl Cx {
                     status,
                     phrase,
                     contacts,
+                    said,
                 })
             }
             (Leg::Up, LegEvent::Bye { reason }) => {

@@ -31,6 +31,7 @@ mod legs;
 mod looking_up;
 mod missed;
 mod offers;
+mod onward;
 mod passing;
 mod phase;
 mod place;
@@ -44,5 +45,5 @@ mod settling;
 pub use call::Call;
 pub use io::{
     CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
-    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply,
+    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply, Way,
 };

@@ -1,6 +1,6 @@
 //! The callee's plan is being read, then ports are leased for A.
 
-use segue_policy::Reliable;
+use segue_policy::{Reliable, UnknownCallee};
 use segue_records::CallResult;
 use segue_sdp::Description;
 
@@ -10,6 +10,7 @@ use crate::{
     holding::Holding,
     io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply},
     legs::Seen,
+    onward::NoWay,
     phase::Phase,
     reason,
     renditions::fitting,
@@ -65,6 +66,10 @@ impl LookingUp {
                 );
             }
         };
+        let looking = LookingUp {
+            offer,
+            step: Step::Asking,
+        };
         match cx
             .invite
             .request_uri
@@ -74,34 +79,54 @@ impl LookingUp {
         {
             Some(user) => {
                 cx.store(StoreAction::Lookup { user });
-                Phase::LookingUp(LookingUp {
-                    offer,
-                    step: Step::Asking,
-                })
+                Phase::LookingUp(looking)
             }
-            None => {
+            None => looking.unknown(cx, "The Request-URI names no user"),
+        }
+    }
+
+    /// The callee is no subscriber.
+    fn unknown(self, cx: &mut Cx, why: &str) -> Phase {
+        match cx.invite.profile.unknown_callee {
+            UnknownCallee::Reject => {
                 cx.refuse_a(404, None, None);
-                Ending::begin(cx, CallResult::Rejected, Some(404), "The Request-URI names no user")
+                Ending::begin(cx, CallResult::Rejected, Some(404), why)
+            }
+            UnknownCallee::Forward => {
+                let lookup = Lookup {
+                    plan: cx.plain_plan(),
+                    clip: None,
+                    greeting: None,
+                    beep: None,
+                    full: None,
+                };
+                self.found(Box::new(lookup), cx)
             }
         }
     }
 
+    /// It is known whom to call.
+    fn found(self, mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx) {
+            return ended;
+        }
+        cx.media(MediaAction::Open { leg: LegId::A });
+        Phase::LookingUp(LookingUp {
+            step: Step::Leasing { lookup },
+            ..self
+        })
+    }
+
     pub fn on(mut self, seen: Seen, cx: &mut Cx) -> Phase {
         match (self.step, seen) {
-            (Step::Asking, Seen::Store(StoreReply::Found(mut lookup))) => {
-                if let Some(ended) = LookingUp::goes_in_a_circle(&mut lookup, cx) {
-                    return ended;
-                }
-                cx.media(MediaAction::Open { leg: LegId::A });
-                Phase::LookingUp(LookingUp {
-                    step: Step::Leasing { lookup },
-                    ..self
-                })
+            (Step::Asking, Seen::Store(StoreReply::Found(lookup))) => {
+                let step = Step::Asking;
+                LookingUp { step, ..self }.found(lookup, cx)
             }
             (Step::Asking, Seen::Store(StoreReply::NotFound)) => {
-                cx.refuse_a(404, None, None);
                 let why = format!("{} is no subscriber", cx.record.to);
-                Ending::begin(cx, CallResult::Rejected, Some(404), why)
+                let step = Step::Asking;
+                LookingUp { step, ..self }.unknown(cx, &why)
             }
             (Step::Asking, Seen::Store(StoreReply::LookupFailed { why })) => {
                 cx.refuse_a(500, Some(reason::STORE_FAILED), None);
@@ -182,8 +207,17 @@ impl LookingUp {
         }
     }
 
-    /// A call that would come back to us is refused before any media; so is one that may not split as often as it would.
-    fn goes_in_a_circle(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
+    /// A call that may not go where it would, or would come back to us, is refused before any media; so is one that may not split as
+    /// often as it would.
+    fn does_not_get_there(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
+        if let Some(onward) = ringing::named(&lookup.plan, cx).find(|target| target.onward) {
+            match cx.way_on(&onward.uri, !lookup.plan.plain) {
+                Ok(way) => cx.way = Some(way),
+                // A subscriber has other targets, or a mailbox.
+                Err(NoWay::Nowhere) if !lookup.plan.plain => {}
+                Err(no) => return Some(cx.does_not_go_on(&no)),
+            }
+        }
         let targets = lookup.plan.targets.len();
         lookup.plan.targets.retain(|target| match target.parse() {
             Ok(target) => !cx.comes_back(&target),
@@ -194,7 +228,7 @@ impl LookingUp {
             let why = "The callee's target is this server and the callee again";
             return Some(Ending::begin(cx, CallResult::Rejected, Some(482), why));
         }
-        let (breadth, max) = (ringing::breadth(&lookup.plan), usize::from(cx.invite.max_breadth));
+        let (breadth, max) = (ringing::breadth(&lookup.plan, cx), usize::from(cx.invite.max_breadth));
         if max == 0 || breadth > max {
             cx.refuse_a(440, None, None);
             let why = format!("The callee has {breadth} targets to ring at once, and Max-Breadth allows {max}");

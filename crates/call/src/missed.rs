@@ -2,6 +2,8 @@
 
 use segue_sip_wire::phrase;
 
+use crate::reason;
+
 /// The longest phrase of a peer that goes into a sentence.
 const PHRASE_MAX: usize = 80;
 
@@ -14,6 +16,8 @@ pub(crate) struct Missed {
     ours: bool,
     /// A sentence without its full stop.
     pub sentence: String,
+    /// What the peer said beside its status.
+    pub said: Vec<(String, String)>,
 }
 
 impl Missed {
@@ -23,6 +27,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
+            said: Vec::new(),
         }
     }
 
@@ -32,6 +37,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
+            said: Vec::new(),
         }
     }
 
@@ -47,6 +53,7 @@ impl Missed {
                 cause: status,
                 ours: true,
                 sentence: format!("The callee {what} ({status} of our own)"),
+                said: Vec::new(),
             };
         }
         let what = match status {
@@ -73,6 +80,21 @@ impl Missed {
             cause: status,
             ours: false,
             sentence: format!("The callee {what} ({status} {said})"),
+            said: Vec::new(),
+        }
+    }
+
+    /// With what it said beside that.
+    pub fn saying(self, said: Vec<(String, String)>) -> Missed {
+        Missed { said, ..self }
+    }
+
+    /// What a caller is told to whom a callee's failure goes as it came. But a 503 would keep the caller from calling anybody by
+    /// us: "the proxy SHOULD NOT forward [it] … [if it] is the only response …, generate a 500" (RFC 3261 §16.7 step 6).
+    pub fn as_it_came(&self) -> (u16, Option<&'static str>) {
+        match self.cause {
+            503 => (500, Some(reason::NEXT_UNAVAILABLE)),
+            status => (status, None),
         }
     }
 
@@ -82,6 +104,7 @@ impl Missed {
             cause: 500,
             ours: true,
             sentence: "The callee's leg ended without a response".into(),
+            said: Vec::new(),
         }
     }
 
@@ -91,6 +114,7 @@ impl Missed {
             cause: 488,
             ours: true,
             sentence: format!("The callee answered with nothing to connect ({why})"),
+            said: Vec::new(),
         }
     }
 
@@ -100,6 +124,7 @@ impl Missed {
             cause: 503,
             ours: true,
             sentence: format!("There were no media ports for the callee ({why})"),
+            said: Vec::new(),
         }
     }
 
@@ -109,6 +134,7 @@ impl Missed {
             cause: 404,
             ours: true,
             sentence: format!("The callee's target {target} is no SIP address"),
+            said: Vec::new(),
         }
     }
 
@@ -118,6 +144,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee did not answer".into(),
+            said: Vec::new(),
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) const NO_COMMON_MEDIA: &str = "SIP;cause=488;text=\"Not Acceptable He
 pub(crate) const MEDIA_LOST: &str = "Q.850;cause=41;text=\"Media lost\"";
 /// The call has lasted as long as the profile allows.
 pub(crate) const LONGEST: &str = "Q.850;cause=102;text=\"Longest call reached\"";
+/// The next server was not to be had, for a caller who is told 500.
+pub(crate) const NEXT_UNAVAILABLE: &str = "SIP;cause=503;text=\"Next server unavailable\"";
 /// No ports, no store.
 pub(crate) const NO_CIRCUIT: &str = "Q.850;cause=34;text=\"No media ports available\"";
 /// The store could not answer.

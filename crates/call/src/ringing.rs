@@ -2,8 +2,8 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use segue_policy::{Plan, Ring};
-use segue_sip_wire::Uri;
+use segue_policy::{AS_CALLED, Plan, Ring};
+use segue_sip_wire::{Scheme, Uri};
 
 use crate::{
     bridged::Bridged,
@@ -13,6 +13,7 @@ use crate::{
     io::{Contact, LegId, Lookup, MediaEvent, Source},
     legs::Seen,
     missed::Missed,
+    onward::bare_host,
     phase::Phase,
     reason,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Ringing {
     missed: Option<Missed>,
     /// How many did not.
     missed_count: usize,
+    has_invited: bool,
     /// Counted from the first INVITE.
     no_answer_at: Option<Instant>,
     /// How many more targets a 3xx may bring.
@@ -40,9 +42,13 @@ const REDIRECT_BYTES_MAX: usize = 256;
 
 /// Somebody to call.
 #[derive(Debug)]
-struct Target {
-    uri: Uri,
-    redirected_by: Option<LegId>,
+pub(crate) struct Target {
+    pub uri: Uri,
+    /// The callee as A called it.
+    pub as_called: bool,
+    /// By the call's way on, not by its own host.
+    pub onward: bool,
+    pub redirected_by: Option<LegId>,
 }
 
 /// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
@@ -57,33 +63,48 @@ struct Lane {
 }
 
 /// Why nobody can be called, if that is so.
-pub(crate) fn nowhere_to_call(plan: &Plan) -> Option<Missed> {
-    match targets(plan).next() {
+pub(crate) fn nowhere_to_call(plan: &Plan, cx: &Cx) -> Option<Missed> {
+    match targets(plan, cx).next() {
         Some(_) => None,
         None => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
     }
 }
 
-/// The targets that can be called.
-pub(crate) fn targets(plan: &Plan) -> impl Iterator<Item = Uri> {
-    let parsed = plan.targets.iter().filter_map(|target| target.parse::<Uri>().ok());
-    parsed.filter(Uri::is_sip)
+/// The targets that can be called: those that go onward only where there is a way on.
+pub(crate) fn targets<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target> + use<'a> {
+    let has_way = cx.way.is_some();
+    named(plan, cx).filter(move |target| has_way || !target.onward)
+}
+
+/// The targets that a plan names.
+pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target> + use<'a> {
+    let called = cx.invite.request_uri.clone();
+    let target = move |text: &String| {
+        let as_called = text == AS_CALLED;
+        let uri = if as_called { called.clone() } else { text.parse().ok()? };
+        let onward = as_called || plan.onward || !uri.is_sip();
+        Some(Target {
+            uri,
+            as_called,
+            onward,
+            redirected_by: None,
+        })
+    };
+    let known = |target: &Target| target.as_called || target.uri.is_sip() || *target.uri.scheme() == Scheme::Tel;
+    plan.targets.iter().filter_map(target).filter(known)
 }
 
 /// How many branches a plan has at a time.
-pub(crate) fn breadth(plan: &Plan) -> usize {
+pub(crate) fn breadth(plan: &Plan, cx: &Cx) -> usize {
     match plan.ring {
-        Ring::Together => targets(plan).count(),
+        Ring::Together => targets(plan, cx).count(),
         Ring::InOrder => 1,
     }
 }
 
 impl Ringing {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        let targets = targets(&lookup.plan).map(|uri| Target {
-            uri,
-            redirected_by: None,
-        });
+        let targets = targets(&lookup.plan, cx);
         let queues: Vec<VecDeque<Target>> = match lookup.plan.ring {
             Ring::InOrder => vec![targets.collect()],
             Ring::Together => targets.map(|target| VecDeque::from([target])).collect(),
@@ -100,6 +121,7 @@ impl Ringing {
             lookup,
             missed: None,
             missed_count: 0,
+            has_invited: false,
             no_answer_at: None,
             redirects_left: REDIRECTS_MAX,
         };
@@ -140,13 +162,18 @@ impl Ringing {
                 status,
                 phrase,
                 local,
-            } => self.failed(leg, Missed::refused(status, &phrase, local), cx),
+                said,
+            } => self.failed(leg, Missed::refused(status, &phrase, local).saying(said), cx),
             Seen::CalleeRedirected {
                 leg,
                 status,
                 phrase,
                 contacts,
-            } => self.redirected(leg, Missed::refused(status, &phrase, false), contacts, cx),
+                said,
+            } => {
+                let missed = Missed::refused(status, &phrase, false).saying(said);
+                self.redirected(leg, missed, contacts, cx)
+            }
             Seen::CalleeGone { leg, .. } => self.failed(leg, Missed::broke_off(), cx),
             Seen::Due if cx.early_is_over() => self.give_up(Missed::too_long(), cx),
             Seen::Due if self.no_answer_at.is_some_and(|at| cx.is_due(at)) => {
@@ -187,13 +214,17 @@ impl Ringing {
 
     /// Whether anything of the call is known on the callee's side.
     pub fn has_invited(&self) -> bool {
-        self.no_answer_at.is_some()
+        self.has_invited
     }
 
     /// An INVITE has gone out.
     fn invited(&mut self, leg: LegId, cx: &Cx) {
         let plan = &self.lookup.plan;
-        self.no_answer_at.get_or_insert_with(|| cx.in_ms(plan.no_answer_ms));
+        self.has_invited = true;
+        // How long a callee rings who is no subscriber, others decide.
+        if !plan.plain {
+            self.no_answer_at.get_or_insert_with(|| cx.in_ms(plan.no_answer_ms));
+        }
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) {
             let takes_turns = plan.ring == Ring::InOrder || !lane.waiting.is_empty();
             lane.until = takes_turns.then(|| cx.in_ms(plan.ring_ms));
@@ -203,10 +234,7 @@ impl Ringing {
     /// Whom each free lane tries next.
     fn try_waiting(&mut self, cx: &mut Cx) {
         for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
-            lane.trying = lane
-                .waiting
-                .pop_front()
-                .and_then(|target| cx.try_target(target.uri, target.redirected_by));
+            lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
         }
     }
 
@@ -233,8 +261,7 @@ impl Ringing {
         let mut next: Vec<Uri> = Vec::new();
         for Contact { uri, .. } in contacts {
             let allowed = &cx.invite.profile.redirect_targets;
-            let host = uri.host().map(|host| host.to_string()).unwrap_or_default();
-            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let host = bare_host(&uri);
             let waits = |uri: &Uri| {
                 self.lanes
                     .iter()
@@ -244,7 +271,7 @@ impl Ringing {
             let follow = next.len() < self.redirects_left
                 && uri.is_sip()
                 && uri.to_string().len() <= REDIRECT_BYTES_MAX
-                && allowed.iter().any(|allowed| allowed.admits(host))
+                && allowed.iter().any(|allowed| allowed.admits(&host))
                 && !cx.comes_back(&uri)
                 && !cx.legs.b.has_tried(&uri)
                 && !waits(&uri)
@@ -263,8 +290,12 @@ impl Ringing {
         lane.trying = None;
         lane.until = None;
         for uri in next.into_iter().rev() {
-            let redirected_by = Some(leg);
-            lane.waiting.push_front(Target { uri, redirected_by });
+            lane.waiting.push_front(Target {
+                uri,
+                as_called: false,
+                onward: false,
+                redirected_by: Some(leg),
+            });
         }
         self.try_waiting(cx);
         self.go_on(cx)
@@ -306,6 +337,9 @@ impl Ringing {
     /// Nobody took the call.
     fn missed(self, cx: &mut Cx) -> Phase {
         let missed = self.missed.unwrap_or_else(Missed::rang_out).of(self.missed_count);
+        if self.lookup.plan.plain {
+            return Ending::as_it_came(missed, cx);
+        }
         if missed.is_a_loop() {
             return Ending::in_a_circle(missed, cx);
         }
@@ -315,6 +349,9 @@ impl Ringing {
     /// Whoever still rings has rung in vain.
     fn give_up(self, missed: Missed, cx: &mut Cx) -> Phase {
         cx.end_branches(reason::NO_ANSWER);
+        if self.lookup.plan.plain {
+            return Ending::as_it_came(missed, cx);
+        }
         Greeting::begin(missed, self.lookup, cx)
     }
 }

@@ -1,11 +1,13 @@
 //! A subscriber's facts and a profile's rules to the plan for one call. Pure.
 
+mod onward;
 mod plan;
 mod profile;
 mod redirects;
 mod subscriber;
 
-pub use plan::{DEFAULT_RING_MS, HoldOn, Plan, Ring};
+pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
+pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable, ReliableToCallee};
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -29,13 +29,20 @@ pub enum HoldOn {
 /// How long each target rings in order, milliseconds, when the subscriber names nothing else.
 pub const DEFAULT_RING_MS: u64 = 15_000;
 
+/// In place of a target's URI: the Request-URI as the caller called it.
+pub const AS_CALLED: &str = "as-called";
+
 /// What this call will do, all defaults resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The mailbox that a message would go to.
     pub mailbox: String,
-    /// Where the callee is reached, SIP URIs.
+    /// Where the callee is reached, SIP URIs or [`AS_CALLED`].
     pub targets: Vec<String>,
+    /// The targets are reached by the call's Route or the profile's next hop, not by their own hosts.
+    pub onward: bool,
+    /// Nobody's mailbox: the callee is no subscriber. How the call fails goes to the caller as it came.
+    pub plain: bool,
     /// How they ring.
     pub ring: Ring,
     /// How long each rings when they take turns, milliseconds.
@@ -60,6 +67,8 @@ impl Plan {
         Plan {
             mailbox: subscriber.user.clone(),
             targets: subscriber.targets.clone(),
+            onward: false,
+            plain: false,
             ring: subscriber.ring,
             ring_ms: subscriber.ring_ms.unwrap_or(DEFAULT_RING_MS),
             clip: subscriber.clip.clone(),

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::RedirectTarget;
+use crate::{Destination, NextHop, RedirectTarget, UnknownCallee};
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
 ///
@@ -47,6 +47,13 @@ pub struct Profile {
     pub media_from: MediaFrom,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
     pub redirect_targets: Vec<RedirectTarget>,
+    /// What becomes of calls to those who are no subscribers.
+    pub unknown_callee: UnknownCallee,
+    /// Where such calls, and those of subscribers who want it so, go on to when they have no Route of their own.
+    #[serde(with = "crate::onward::maybe")]
+    pub next_hop: Option<NextHop>,
+    /// What may be called beyond the subscribers; empty: nothing.
+    pub destinations: Vec<Destination>,
 }
 
 impl Default for Profile {
@@ -69,6 +76,9 @@ impl Default for Profile {
             call_max_ms: 14_400_000,
             media_from: MediaFrom::Proven,
             redirect_targets: Vec::new(),
+            unknown_callee: UnknownCallee::Reject,
+            next_hop: None,
+            destinations: Vec::new(),
         }
     }
 }
@@ -105,6 +115,15 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "redirect_targets",
         "a list of host names, domains and networks, e.g. [\"pbx.example.com\", \"*.example.com\", \"192.168.1.0/24\"]",
+    ),
+    ("unknown_callee", "\"reject\" or \"forward\""),
+    (
+        "next_hop",
+        "an address, a host or a SIP URI of a server, e.g. \"192.0.2.1:5060\" or \"sip:sbc.example.com;lr\"; empty: none",
+    ),
+    (
+        "destinations",
+        "a list of numbers, host names, domains and networks, e.g. [\"+49*\", \"*.example.com\", \"192.0.2.0/24\"]; \"*\": whatever goes to next_hop",
     ),
 ];
 

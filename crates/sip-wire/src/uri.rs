@@ -9,6 +9,9 @@ use std::{
 
 use crate::params::Params;
 
+/// The namespace of services (RFC 5031 §4.2).
+const SERVICE: &str = "service:";
+
 /// A URI's scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -215,6 +218,23 @@ impl Uri {
             || self
                 .param("transport")
                 .is_some_and(|name| name.eq_ignore_ascii_case("tls"))
+    }
+
+    /// What follows the scheme of a URI that is no SIP URI, e.g. a number of `tel:`.
+    pub fn opaque(&self) -> Option<&str> {
+        match &self.parts {
+            Parts::Sip(_) => None,
+            Parts::Opaque(rest) => Some(rest),
+        }
+    }
+
+    /// Whether it is a service URN (`urn:service:`, RFC 5031); URN namespaces ignore case (RFC 8141 §3.1).
+    pub fn is_service(&self) -> bool {
+        let Parts::Opaque(rest) = &self.parts else { return false };
+        let begins = rest
+            .get(..SERVICE.len())
+            .is_some_and(|begin| begin.eq_ignore_ascii_case(SERVICE));
+        self.scheme.as_str() == "urn" && begins
     }
 
     /// The user, percent-decoded. Bytes that are no UTF-8 are replaced.

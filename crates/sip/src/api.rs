@@ -125,8 +125,14 @@ pub struct Local {
 /// An INVITE to send.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// Request-URI and To.
+    /// Request-URI.
     pub target: Uri,
+    /// To, and its display name; `None`: the target.
+    pub to: Option<(Uri, Option<String>)>,
+    /// Route, first hop first.
+    pub route: Vec<Uri>,
+    /// The next server, where that stands in no Route.
+    pub hop: Option<Uri>,
     /// From.
     pub from: Uri,
     /// Display name of From.
@@ -141,7 +147,7 @@ pub struct Outgoing {
     pub parts: Parts,
     /// Which of our sockets it leaves from (its address also finds the TCP one beside it).
     pub local: SocketAddr,
-    /// Where to send it. `None`: the target's host when that is an address or localhost; else the session fails with a
+    /// Where to send it. `None`: the next hop's host when that is an address or localhost; else the session fails with a
     /// local 503.
     pub destination: Option<SocketAddr>,
     /// Option tags for Supported, e.g. `100rel`. Those that the callee's 420 names are left out when the INVITE is made
@@ -157,7 +163,13 @@ impl Outgoing {
     /// Where it goes first, as far as that is known.
     #[must_use]
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.destination.or_else(|| address(&self.target))
+        self.destination.or_else(|| address(self.next_hop()))
+    }
+
+    /// Whose host and transport say where it goes: the next server that we know of our own, else "the first Route header field value,
+    /// if present, or … the Request-URI" (RFC 3261 §16.6 step 7).
+    pub fn next_hop(&self) -> &Uri {
+        self.hop.as_ref().or(self.route.first()).unwrap_or(&self.target)
     }
 }
 

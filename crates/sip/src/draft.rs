@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     pub any_transport: bool,
     /// Who was called in its dialog, by name: proves who is at an address that the peer's Contact names, by TLS.
     pub domain: Option<Arc<str>>,
+    /// The next server, where neither Route nor Request-URI names it.
+    pub hop: Option<Uri>,
 }
 
 impl Draft {
@@ -35,6 +37,7 @@ impl Draft {
             body: None,
             any_transport: false,
             domain: None,
+            hop: None,
         }
     }
 

@@ -29,7 +29,8 @@ pub(crate) fn domain_of(message: &Message, peer: Peer) -> Option<Arc<str>> {
     name(uri?.host()?)
 }
 
-fn name(host: &Host) -> Option<Arc<str>> {
+/// Who must be at a host, when that is a name.
+pub(crate) fn name(host: &Host) -> Option<Arc<str>> {
     match host {
         Host::Name(name) => Some(Arc::from(name.to_ascii_lowercase())),
         _ => None,

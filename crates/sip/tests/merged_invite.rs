@@ -55,8 +55,8 @@ fn what_cannot_be_served_is_refused_with_its_status() {
             "400 INVITE",
         ),
         (
-            "phone number",
-            request("INVITE", 1, "x", None, "").replace("INVITE sip:bob@127.0.0.2", "INVITE tel:+4930"),
+            "letter box",
+            request("INVITE", 1, "x", None, "").replace("INVITE sip:bob@127.0.0.2", "INVITE mailto:bob@127.0.0.2"),
             "416 INVITE",
         ),
         (

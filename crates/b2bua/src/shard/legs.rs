@@ -20,7 +20,7 @@ impl Shard {
             let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
                 return;
             };
-            if let Some(place) = Place::of(&outgoing.target) {
+            if let Some(place) = Place::of(outgoing.next_hop()) {
                 match entry.places.look_up(&place) {
                     Some(Known::At(at)) => outgoing.destination = at,
                     known => {
@@ -37,10 +37,14 @@ impl Shard {
         // Nothing of it has been sent yet, and nothing will be.
         if matches!(action, LegAction::Cancel { .. }) && entry.waiting.remove(&leg).is_some() {
             let phrase = "No address was known yet".to_owned();
-            let (status, local) = (487, true);
-            self.own
-                .push_back((key, leg, LegEvent::Failed { status, phrase, local }));
-            return self.own.push_back((key, leg, LegEvent::Terminated));
+            let failed = LegEvent::Failed {
+                status: 487,
+                phrase,
+                local: true,
+                said: Vec::new(),
+            };
+            self.said_here.push_back((key, leg, failed));
+            return self.said_here.push_back((key, leg, LegEvent::Terminated));
         }
         let Some(session) = entry.legs.get(&leg).map(|l| l.session) else {
             return;
@@ -50,7 +54,8 @@ impl Shard {
         if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
             if offers {
                 // Somebody waits for what becomes of it.
-                self.own.push_back((key, leg, LegEvent::OfferRefused { status: 491 }));
+                self.said_here
+                    .push_back((key, leg, LegEvent::OfferRefused { status: 491 }));
             }
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");

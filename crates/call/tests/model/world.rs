@@ -151,6 +151,10 @@ impl World {
             } else {
                 Arc::new([])
             },
+            own_names: Arc::new([]),
+            to: "sip:bob@segue.example".parse().unwrap(),
+            to_name: None,
+            route: Vec::new(),
             profile: Arc::new(profile),
         };
         let config = CallConfig {
@@ -232,6 +236,7 @@ impl World {
                                 status: 487,
                                 phrase,
                                 local: false,
+                                said: Vec::new(),
                             },
                         );
                     }
@@ -421,11 +426,13 @@ impl World {
                 status: [302, 404, 408, 486, 488, 503, 603][self.below(7)],
                 phrase: "No".into(),
                 local: false,
+                said: Vec::new(),
             },
             13 => LegEvent::Failed {
                 status: 503,
                 phrase: "Service Unavailable".into(),
                 local: true,
+                said: Vec::new(),
             },
             14 => {
                 let contacts = (0..self.below(4))
@@ -438,6 +445,7 @@ impl World {
                     status: 302,
                     phrase: "Moved".into(),
                     contacts,
+                    said: Vec::new(),
                 }
             }
             15 => LegEvent::CrossedCancel,

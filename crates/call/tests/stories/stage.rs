@@ -70,6 +70,7 @@ pub struct Setup {
     pub further: Further,
     /// B is to be invited within this.
     pub fresh_ms: Option<u64>,
+    pub route: &'static [&'static str],
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -105,6 +106,8 @@ impl Default for Setup {
         let plan = Plan {
             mailbox: "bob".into(),
             targets: vec!["sip:bob@192.0.2.2:5070".into()],
+            onward: false,
+            plain: false,
             ring: Ring::Together,
             ring_ms: 15_000,
             clip: Some("ringback".into()),
@@ -148,6 +151,7 @@ impl Default for Setup {
             own_sockets: Vec::new(),
             further: Further::default(),
             fresh_ms: None,
+            route: &[],
         }
     }
 }
@@ -207,6 +211,10 @@ impl Stage {
             max_breadth: setup.max_breadth,
             is_loop: setup.is_loop,
             own_sockets: setup.own_sockets.clone().into(),
+            own_names: [("segue.example".to_owned(), 5060)].into(),
+            to: setup.to.parse().unwrap(),
+            to_name: Some("Bob".into()),
+            route: setup.route.iter().map(|hop| hop.parse().unwrap()).collect(),
             source: "10.0.0.1".parse().unwrap(),
             profile: Arc::new(setup.profile.clone()),
         };
@@ -364,6 +372,7 @@ impl Stage {
                             status: 487,
                             phrase,
                             local: false,
+                            said: Vec::new(),
                         },
                     ),
                 );

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{Peer, Protocol, SessionId, Transmit},
     draft::Draft,
-    secure::domain_of,
+    secure::{domain_of, name},
     transaction::{
         Action, ClientInput, ClientInvite, ClientOther, ServerInput, ServerInvite, ServerOther, Timer,
         store::{Client, ClientState, Server, ServerState, TransactionId, Way, client_key, merge_key},
@@ -76,7 +76,10 @@ impl Core {
                 // A phone that sent a large INVITE by TCP may have closed it and listen by UDP, as its Contact says.
                 let guessed = draft.any_transport && peer.protocol == Protocol::Tcp;
                 let fallback = guessed.then(|| self.localized(udp)).flatten();
-                let domain = domain_of(&request, peer).or_else(|| draft.domain.clone());
+                let domain = match &draft.hop {
+                    Some(hop) => hop.host().and_then(name).filter(|_| peer.protocol == Protocol::Tls),
+                    None => domain_of(&request, peer).or_else(|| draft.domain.clone()),
+                };
                 let way = Way { peer, domain, fallback };
                 self.start_client(now, request, way, owner, &branch)
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use segue_sip_wire::{Message, Method, NameAddr, phrase};
+use segue_sip_wire::{Message, Method, NameAddr, Uri, phrase};
 
 use super::{
     Endpoint,
@@ -163,18 +163,19 @@ impl Endpoint {
 }
 
 impl Core {
-    /// Where an INVITE goes first. The target's transport; without one UDP (RFC 3263 §4.1), whatever the caller came by.
+    /// Where an INVITE goes first. The next hop's transport; without one UDP (RFC 3263 §4.1), whatever the caller came by.
     fn destination(&self, outgoing: &Outgoing) -> Option<Peer> {
+        let hop = outgoing.next_hop();
         let remote = outgoing.remote()?;
         let have_udp = self
             .config
             .sockets
             .iter()
             .any(|socket| socket.protocol == Protocol::Udp);
-        let protocol = match outgoing.target.param("transport") {
+        let protocol = match hop.param("transport") {
             // A `sips:` URI wants TLS, over TCP (§19.1.4, RFC 5630 §3.1.3): there is no other way.
-            Some(name) if outgoing.target.is_sips() && !is_secure(name) => return None,
-            _ if outgoing.target.is_sips() => Protocol::Tls,
+            Some(name) if hop.is_sips() && !is_secure(name) => return None,
+            _ if hop.is_sips() => Protocol::Tls,
             Some(name) if name.eq_ignore_ascii_case("tls") => Protocol::Tls,
             Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
             Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
@@ -201,9 +202,16 @@ impl Core {
     ) -> Draft {
         let mut from = NameAddr::new(outgoing.from.without_headers()).with_tag(local_tag);
         from.display = outgoing.from_name.clone();
-        let to = NameAddr::new(outgoing.target.without_headers());
+        let to = match &outgoing.to {
+            Some((uri, display)) => {
+                let mut to = NameAddr::new(uri.without_headers());
+                to.display.clone_from(display);
+                to
+            }
+            None => NameAddr::new(outgoing.target.without_headers()),
+        };
         let tags = |tags: &[&str]| Some(tags.join(", ")).filter(|tags| !tags.is_empty());
-        let contact = match outgoing.target.is_sips() {
+        let contact = match outgoing.target.is_sips() || outgoing.next_hop().is_sips() {
             true => self.secure_contact(peer),
             false => self.contact(peer),
         };
@@ -211,7 +219,12 @@ impl Core {
             true => ("application/sdp".into(), Bytes::copy_from_slice(&outgoing.sdp)),
             false => outgoing.parts.with_sdp(Some(&outgoing.sdp)),
         };
-        let mut draft = Draft::new(Method::Invite, outgoing.target.clone())
+        let (uri, route) = routed(&outgoing.target, &outgoing.route);
+        let mut draft = Draft::new(Method::Invite, uri);
+        for hop in route {
+            draft = draft.header("Route", hop);
+        }
+        let mut draft = draft
             .header("Max-Forwards", outgoing.max_forwards.to_string())
             .header("From", from.to_string())
             .header("To", to.to_string())
@@ -223,6 +236,7 @@ impl Core {
             .maybe("Require", tags(&outgoing.required))
             .header("User-Agent", self.config.user_agent.as_str())
             .body(content_type, body);
+        draft.hop.clone_from(&outgoing.hop);
         draft.more.clone_from(&outgoing.headers);
         draft
     }
@@ -274,6 +288,19 @@ impl Core {
             self.note(now, session, true, false, "BYE (another fork)".to_owned());
         }
         self.request(now, &draft, dialog.next_hop(), None);
+    }
+}
+
+/// Request-URI and Route of a request to this target: "If the first URI of the route set … does not contain [the lr] parameter, the
+/// UAC MUST place the first URI from the route set into the Request-URI", and the target last into Route (§12.2.1.1, §16.6 step 6).
+fn routed(target: &Uri, route: &[Uri]) -> (Uri, Vec<String>) {
+    let value = |hop: &Uri| NameAddr::new(hop.clone()).to_string();
+    match route.split_first() {
+        Some((first, rest)) if first.param("lr").is_none() => {
+            let rest = rest.iter().chain([target]).map(value).collect();
+            (first.without_headers(), rest)
+        }
+        _ => (target.clone(), route.iter().map(value).collect()),
     }
 }
 

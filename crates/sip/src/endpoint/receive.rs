@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_sip_wire::{Message, Method, ParseError};
+use segue_sip_wire::{Message, Method, ParseError, Scheme, Uri};
 
 use super::{
     Endpoint,
@@ -19,6 +19,11 @@ use crate::{
         store::{client_key, merge_key, server_key},
     },
 };
+
+/// Whether requests may ask for this: SIP URIs, numbers (RFC 3966) and services, as those for emergencies (RFC 5031).
+fn is_served(uri: &Uri) -> bool {
+    uri.is_sip() || *uri.scheme() == Scheme::Tel || uri.is_service()
+}
 
 /// Server transactions that one session may have at a time: a peer that asks more is told to wait.
 const TRANSACTIONS_MAX: u32 = 64;
@@ -236,7 +241,7 @@ impl Endpoint {
             // "If the UAS recognizes but does not support the method … 405"; else 501 (§21.5.2).
             return Some((if method.is_known() { 405 } else { 501 }, Vec::new()));
         }
-        if !request.request_uri().is_some_and(|uri| uri.is_sip()) {
+        if !request.request_uri().is_some_and(is_served) {
             return Some((416, Vec::new()));
         }
         // A `sips:` URI wants TLS up to the callee (RFC 5630 §5), which a call that goes on to wherever its callee is cannot

@@ -209,6 +209,9 @@ impl Net {
     pub fn outgoing(&self) -> Outgoing {
         Outgoing {
             target: "sip:bob@127.0.0.2".parse().unwrap(),
+            to: None,
+            route: Vec::new(),
+            hop: None,
             from: "sip:alice@127.0.0.1".parse().unwrap(),
             from_name: Some("Alice \"A\"".to_owned()),
             sdp: sdp("offer"),

@@ -104,6 +104,25 @@ impl<'a> Agent<'a> {
             status,
             phrase: phrase.into(),
             local: false,
+            said: Vec::new(),
+        });
+    }
+
+    pub fn refuses_saying(self, status: u16, said: Vec<(String, String)>) {
+        let phrase = String::new();
+        self.last_event(match status {
+            300..400 => LegEvent::Redirected {
+                status,
+                phrase,
+                contacts: Vec::new(),
+                said,
+            },
+            _ => LegEvent::Failed {
+                status,
+                phrase,
+                local: false,
+                said,
+            },
         });
     }
 
@@ -116,6 +135,7 @@ impl<'a> Agent<'a> {
             status,
             phrase: "Moved Temporarily".into(),
             contacts: to.iter().map(contact).collect(),
+            said: Vec::new(),
         });
     }
 
@@ -130,6 +150,7 @@ impl<'a> Agent<'a> {
             status,
             phrase: "Request Timeout".into(),
             local: true,
+            said: Vec::new(),
         });
     }
 

@@ -1,0 +1,74 @@
+//! Which addresses and names are ours.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use segue_call::Incoming;
+use segue_sip::Local;
+
+/// Where we listen, by address and by name.
+#[derive(Debug, Clone)]
+pub(crate) struct Own {
+    sockets: Arc<[SocketAddr]>,
+    names: Arc<[(String, u16)]>,
+}
+
+impl Own {
+    pub(crate) fn of(sockets: &[Local]) -> Own {
+        let addresses = sockets.iter().flat_map(|socket| {
+            let host: Option<IpAddr> = socket.advertise.parse().ok();
+            let advertised = host.map(|ip| SocketAddr::new(ip, 5060));
+            [Some(socket.bind), socket.advertise.parse().ok().or(advertised)]
+        });
+        let names = sockets.iter().filter_map(|socket| {
+            let (name, port) = match socket.advertise.rsplit_once(':') {
+                Some((name, port)) => (name, port.parse().ok()?),
+                None => (socket.advertise.as_str(), 5060),
+            };
+            let is_name = name.contains(|c: char| c.is_ascii_alphabetic()) && !name.contains(':');
+            is_name.then(|| (name.to_ascii_lowercase(), port))
+        });
+        Own {
+            sockets: addresses.flatten().collect(),
+            names: names.collect(),
+        }
+    }
+
+    /// Tells a call.
+    pub(crate) fn tell(&self, incoming: &mut Incoming) {
+        incoming.own_sockets = Arc::clone(&self.sockets);
+        incoming.own_names = Arc::clone(&self.names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_sip::Protocol;
+
+    use super::*;
+
+    #[test]
+    fn what_we_advertise_is_ours_too() {
+        let local = |advertise: &str| Local {
+            protocol: Protocol::Udp,
+            bind: "10.0.0.1:5070".parse().unwrap(),
+            advertise: advertise.into(),
+        };
+        let own = Own::of(
+            &[
+                "SBC.example.com",
+                "b.example.com:5070",
+                "192.0.2.1",
+                "[2001:db8::1]:5080",
+            ]
+            .map(local),
+        );
+        let names: Vec<(&str, u16)> = own.names.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+        assert_eq!(names, [("sbc.example.com", 5060), ("b.example.com", 5070)]);
+        for ours in ["10.0.0.1:5070", "192.0.2.1:5060", "[2001:db8::1]:5080"] {
+            assert!(own.sockets.contains(&ours.parse().unwrap()), "{ours}");
+        }
+    }
+}

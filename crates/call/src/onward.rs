@@ -1,0 +1,150 @@
+//! The way on of a call whose next server others choose: by what is left of its Route, else by the profile's next hop, else to the
+//! target's own host (RFC 3261 §16.4, §16.12). Only what the profile's destinations admit goes on: no open relay.
+
+use segue_policy::{Callee, Plan};
+use segue_records::CallResult;
+use segue_sip_wire::{Host, Scheme, Uri};
+
+use crate::{cx::Cx, ending::Ending, io::Way, phase::Phase};
+
+/// Why a call does not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoWay {
+    /// There is neither Route nor next hop, and the target names this server or none.
+    Nowhere,
+    /// Nothing admits it: this place or callee.
+    NotAdmitted(String),
+    /// Its next hop is this server again.
+    Here,
+}
+
+impl Cx {
+    /// Whether a URI names one of our own sockets.
+    pub fn is_here(&self, uri: &Uri) -> bool {
+        let port = uri.port().unwrap_or(5060);
+        match uri.host() {
+            None => false,
+            Some(Host::Name(name)) => {
+                let mut names = self.invite.own_names.iter();
+                names.any(|(own, at)| own.eq_ignore_ascii_case(name) && *at == port)
+            }
+            Some(host) => host.ip().is_some_and(|ip| {
+                self.invite.own_sockets.iter().any(|own| {
+                    let every = own.ip().is_unspecified() && ip.is_loopback();
+                    own.port() == port && (own.ip() == ip || every)
+                })
+            }),
+        }
+    }
+
+    /// Take our own entry from the Route: "If the first value in the Route header field indicates this proxy, the proxy MUST remove
+    /// that value from the request" (§16.4).
+    pub fn leave_own_route(&mut self) {
+        if self.invite.route.first().is_some_and(|first| self.is_here(first)) {
+            self.invite.route.remove(0);
+        }
+    }
+
+    /// How a request to this target goes on. A subscriber's own target is admitted to the next hop; where A's Route leads is A's word.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn way_on(&self, target: &Uri, is_subscriber: bool) -> Result<Way, NoWay> {
+        let profile = &self.invite.profile;
+        let admits_place = |uri: &Uri| {
+            let host = bare_host(uri);
+            match profile.destinations.iter().any(|to| to.admits_place(&host)) {
+                true => Ok(()),
+                false => Err(NoWay::NotAdmitted(host)),
+            }
+        };
+        if let Some(first) = self.invite.route.first() {
+            admits_place(first)?;
+            return self.unless_here(Way {
+                route: self.invite.route.clone(),
+                ..Way::default()
+            });
+        }
+        let next_hop = profile.next_hop.as_ref();
+        if let Some((hop, uri)) = next_hop.and_then(|hop| Some((hop, hop.uri().parse::<Uri>().ok()?))) {
+            let (number, host) = (number(target), bare_host(target));
+            let callee = Callee {
+                number: number.as_deref(),
+                host: &host,
+            };
+            if !is_subscriber && !profile.destinations.iter().any(|to| to.admits_callee(callee)) {
+                return Err(NoWay::NotAdmitted(number.unwrap_or(host)));
+            }
+            return self.unless_here(match hop.is_route() {
+                true => Way {
+                    route: vec![uri],
+                    ..Way::default()
+                },
+                false => Way {
+                    hop: Some(uri),
+                    ..Way::default()
+                },
+            });
+        }
+        if !target.is_sip() || self.is_here(target) {
+            return Err(NoWay::Nowhere);
+        }
+        admits_place(target)?;
+        Ok(Way::default())
+    }
+
+    fn unless_here(&self, way: Way) -> Result<Way, NoWay> {
+        let first = way.hop.as_ref().or(way.route.first());
+        match first.is_some_and(|first| self.is_here(first)) {
+            true => Err(NoWay::Here),
+            false => Ok(way),
+        }
+    }
+
+    /// A call that does not go on: said before anybody is disturbed.
+    pub fn does_not_go_on(&mut self, no: &NoWay) -> Phase {
+        let to = self.record.to.clone();
+        let (status, why) = match no {
+            // "… recognizes the user …, but does not currently have a valid forwarding location" (§21.4.18).
+            NoWay::Nowhere => (480, format!("{to} is not here, and the profile has no next_hop")),
+            NoWay::NotAdmitted(what) => (
+                403,
+                format!("{to} is not here, and no entry of the profile's destinations admits {what}"),
+            ),
+            NoWay::Here => (482, format!("{to} is not here, and its next hop is this server again")),
+        };
+        self.refuse_a(status, None, None);
+        Ending::begin(self, CallResult::Rejected, Some(status), why)
+    }
+
+    /// The plan for a callee who is no subscriber: called as A calls it, and nothing more.
+    pub fn plain_plan(&self) -> Plan {
+        Plan {
+            targets: vec![segue_policy::AS_CALLED.to_owned()],
+            onward: true,
+            plain: true,
+            ..Plan::default()
+        }
+    }
+}
+
+/// The host of a URI, an address without its brackets; empty when there is none.
+pub(crate) fn bare_host(uri: &Uri) -> String {
+    match uri.host() {
+        Some(Host::V6(ip)) => ip.to_string(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    }
+}
+
+/// The number that a URI names, without visual separators (RFC 3966 §3).
+fn number(uri: &Uri) -> Option<String> {
+    let text = match uri.scheme() {
+        Scheme::Tel => uri.opaque().unwrap_or_default().to_owned(),
+        _ => uri.user()?.into_owned(),
+    };
+    let mut digits = text.split(';').next().unwrap_or_default().to_owned();
+    digits.retain(|c| !"-.()".contains(c));
+    let bare = digits.strip_prefix('+').unwrap_or(&digits);
+    (!bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit())).then_some(digits)
+}

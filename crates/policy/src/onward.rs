@@ -1,0 +1,288 @@
+//! Where calls go on to whose callee is no subscriber, and which of them may.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::RedirectTarget;
+
+/// What becomes of a call to somebody who is no subscriber.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownCallee {
+    /// 404.
+    #[default]
+    Reject,
+    /// It goes on with its Request-URI as it came, if [`Destination`]s admit it.
+    Forward,
+}
+
+/// The next server: a SIP URI with a host and no user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NextHop(String);
+
+/// Why a next hop is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is neither an address, a host nor a SIP URI of a server")]
+pub struct NextHopError(String);
+
+impl NextHop {
+    /// As a URI, e.g. `sip:192.0.2.1:5070;lr`.
+    pub fn uri(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is to stand in a Route header (`;lr`); else requests just go there.
+    pub fn is_route(&self) -> bool {
+        self.0.split(';').skip(1).any(|param| {
+            param
+                .split('=')
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("lr"))
+        })
+    }
+}
+
+impl FromStr for NextHop {
+    type Err = NextHopError;
+
+    fn from_str(text: &str) -> Result<NextHop, NextHopError> {
+        let wrong = || NextHopError(text.to_owned());
+        let lower = text.to_ascii_lowercase();
+        let uri = match lower.starts_with("sip:") || lower.starts_with("sips:") {
+            true => text.to_owned(),
+            // An IPv6 address without port needs its brackets in a URI.
+            false if text.parse::<std::net::Ipv6Addr>().is_ok() => format!("sip:[{text}]"),
+            false => format!("sip:{text}"),
+        };
+        let (_, rest) = uri.split_once(':').ok_or_else(wrong)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~:;=[]".contains(c);
+        if !rest.chars().all(plain) {
+            return Err(wrong());
+        }
+        let host_port = rest.split(';').next().unwrap_or_default();
+        let (host, port) = match (host_port.rfind(']'), host_port.rsplit_once(':')) {
+            (Some(end), _) => {
+                let (host, port) = host_port.split_at_checked(end.saturating_add(1)).ok_or_else(wrong)?;
+                (host, (!port.is_empty()).then(|| port.strip_prefix(':').unwrap_or("-")))
+            }
+            (None, Some((host, port))) => (host, Some(port)),
+            (None, None) => (host_port, None),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match bare {
+            Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                matches!(
+                    host.parse::<RedirectTarget>(),
+                    Ok(RedirectTarget::Host(_) | RedirectTarget::Network(_))
+                ) && !host.contains(['/', '[', ']'])
+            }
+        };
+        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+        (is_host && is_port).then_some(NextHop(uri)).ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for NextHop {
+    type Error = NextHopError;
+
+    fn try_from(text: String) -> Result<NextHop, NextHopError> {
+        text.parse()
+    }
+}
+
+impl From<NextHop> for String {
+    fn from(hop: NextHop) -> String {
+        hop.0
+    }
+}
+
+/// A next hop as a file has it: empty when there is none.
+pub(crate) mod maybe {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::NextHop;
+
+    pub(crate) fn serialize<S: Serializer>(hop: &Option<NextHop>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(hop.as_ref().map_or("", NextHop::uri))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NextHop>, D::Error> {
+        let text = String::deserialize(from)?;
+        match text.as_str() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(D::Error::custom),
+        }
+    }
+}
+
+/// What may be called beyond the subscribers: without such a rule Segue relays to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Destination {
+    /// Whatever goes to the profile's own next hop (`*`).
+    Anything,
+    /// Numbers that begin like this (`+49*`), or just this one.
+    Number {
+        /// A `+` or none, then digits.
+        digits: String,
+        /// It is only the beginning.
+        more: bool,
+    },
+    /// A host or network.
+    Place(RedirectTarget),
+}
+
+/// Why an entry of `destinations` is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is neither \"*\", a number (\"+49*\", \"+4930123456\"), a host name, an address, a network nor \"*.\" and a domain"
+)]
+pub struct DestinationError(String);
+
+/// A callee beyond the subscribers, as its Request-URI names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Callee<'a> {
+    /// Its number, when it has one, without visual separators.
+    pub number: Option<&'a str>,
+    /// The host of its Request-URI, an address without brackets; empty when there is none (`tel:`).
+    pub host: &'a str,
+}
+
+impl Destination {
+    /// Whether a call to this callee may go to the profile's own next hop.
+    pub fn admits_callee(&self, callee: Callee<'_>) -> bool {
+        match self {
+            Destination::Anything => true,
+            Destination::Number { digits, more } => callee.number.is_some_and(|number| {
+                if *more {
+                    number.starts_with(digits)
+                } else {
+                    number == digits
+                }
+            }),
+            Destination::Place(place) => place.admits(callee.host),
+        }
+    }
+
+    /// Whether a call may go to this host because its caller says so, by Route or Request-URI.
+    pub fn admits_place(&self, host: &str) -> bool {
+        matches!(self, Destination::Place(place) if place.admits(host))
+    }
+}
+
+impl FromStr for Destination {
+    type Err = DestinationError;
+
+    fn from_str(text: &str) -> Result<Destination, DestinationError> {
+        if text == "*" {
+            return Ok(Destination::Anything);
+        }
+        let (digits, more) = match text.strip_suffix('*') {
+            Some(digits) => (digits, true),
+            None => (text, false),
+        };
+        let bare = digits.strip_prefix('+').unwrap_or(digits);
+        if !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_digit()) {
+            let digits = digits.to_owned();
+            return Ok(Destination::Number { digits, more });
+        }
+        let place = text.parse().map_err(|_| DestinationError(text.to_owned()))?;
+        Ok(Destination::Place(place))
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = DestinationError;
+
+    fn try_from(text: String) -> Result<Destination, DestinationError> {
+        text.parse()
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> String {
+        destination.to_string()
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Anything => f.write_str("*"),
+            Destination::Number { digits, more } => write!(f, "{digits}{}", if *more { "*" } else { "" }),
+            Destination::Place(place) => place.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_next_hop_is_an_address_a_host_or_a_server() {
+        for (text, uri) in [
+            ("192.0.2.1", "sip:192.0.2.1"),
+            ("192.0.2.1:5070", "sip:192.0.2.1:5070"),
+            ("2001:db8::1", "sip:[2001:db8::1]"),
+            ("[2001:db8::1]:5070", "sip:[2001:db8::1]:5070"),
+            ("sbc.example.com", "sip:sbc.example.com"),
+            ("sip:sbc.example.com;transport=tcp", "sip:sbc.example.com;transport=tcp"),
+        ] {
+            assert_eq!(text.parse::<NextHop>().unwrap().uri(), uri, "{text}");
+        }
+        for bad in [
+            "",
+            "sip:",
+            "sip:bob@sbc.example.com",
+            "tel:+49",
+            "192.0.2.1:0",
+            "192.0.2.1:70000",
+            "[2001:db8::1]5070",
+            "192.0.2.0/24",
+            "a b",
+            "sip:a?b=c",
+            "sip:a\r\nVia: b",
+        ] {
+            assert!(bad.parse::<NextHop>().is_err(), "{bad}");
+        }
+        assert!("sip:192.0.2.1;lr".parse::<NextHop>().unwrap().is_route());
+        assert!(!"sip:192.0.2.1;lrx".parse::<NextHop>().unwrap().is_route());
+    }
+
+    #[test]
+    fn a_callee_is_admitted_by_its_number_or_its_host() {
+        let admits = |entry: &str, number: Option<&str>, host: &str| {
+            entry
+                .parse::<Destination>()
+                .unwrap()
+                .admits_callee(Callee { number, host })
+        };
+        assert!(admits("+49*", Some("+4930123"), "x.example") && !admits("+49*", Some("+4830123"), "x.example"));
+        assert!(admits("+4930123", Some("+4930123"), "") && !admits("+4930123", Some("+49301234"), ""));
+        assert!(!admits("+49*", None, "+4930.example"), "a host is no number");
+        assert!(admits("*.example", None, "ims.example") && !admits("*.example", None, "example"));
+        assert!(admits("*", None, "anywhere.example"));
+    }
+
+    #[test]
+    fn where_the_caller_sends_it_only_places_admit() {
+        let admits = |entry: &str, host: &str| entry.parse::<Destination>().unwrap().admits_place(host);
+        assert!(admits("192.0.2.0/24", "192.0.2.7") && admits("sbc.example.com", "SBC.example.com"));
+        assert!(!admits("*", "192.0.2.7") && !admits("192*", "192.0.2.7"));
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for bad in ["", "+", "+*", "+49x", "**", "+49**", "sip:bob@x", "a b"] {
+            assert!(bad.parse::<Destination>().is_err(), "{bad}");
+        }
+        for good in ["*", "+49*", "110", "10.0.0.0/8", "*.example.com", "host.example"] {
+            assert_eq!(good.parse::<Destination>().unwrap().to_string(), good);
+        }
+    }
+}
