@@ -15,7 +15,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::wait::until;
+use crate::{sipp::Over, wait::until};
 
 /// The server; dropped, it is killed.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Segue {
         Segue::start_with(folder, "")
     }
 
-    /// The same with more settings: top-level keys and tables in TOML, none of `sip.udp`, `sip.tcp` and `http`.
+    /// The same with more settings: top-level keys and tables in TOML, none of `http`; both of `sip.udp` and `sip.tcp` in
+    /// `[sip]`, or neither.
     pub fn start_with(folder: &Path, settings: &str) -> Segue {
         fs::create_dir_all(folder).expect("the server's folder");
         let mut segue = Segue {
@@ -75,6 +76,11 @@ impl Segue {
              [http]\nlisten = {http:?}\n{tables}",
             data = self.data(),
         );
+        // Sockets that the settings name stand alone.
+        let config = match self.settings.contains("\nudp = ") {
+            true => config.replacen(&format!("udp = [{udp:?}]\ntcp = [{tcp:?}]\n"), "", 1),
+            false => config,
+        };
         fs::write(self.config(), config).expect("the server's configuration");
         self.starts += 1;
         let ready = self.folder.join(format!("ready-{}.json", self.starts));
@@ -117,6 +123,17 @@ impl Segue {
     /// Where it takes HTTP.
     pub fn http(&self) -> SocketAddr {
         self.bound("http")
+    }
+
+    /// All its sockets for SIP over this.
+    pub fn sip(&self, over: Over) -> Vec<SocketAddr> {
+        let sockets = self.ready["sip"][over.word()]
+            .as_array()
+            .expect("sockets in the ready file");
+        let parsed = sockets
+            .iter()
+            .map(|socket| socket.as_str().and_then(|text| text.parse().ok()));
+        parsed.collect::<Option<_>>().expect("addresses in the ready file")
     }
 
     /// The first address of the ready file under a key that has this word in it, however deep.

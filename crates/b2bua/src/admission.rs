@@ -141,6 +141,19 @@ mod tests {
     }
 
     #[test]
+    fn networks_of_ipv6_admit_and_are_told() {
+        let admission = Admission::new(vec![profile("carrier", &["[2001:db8::1]:5060"], &["2001:db8:1::/48"])]);
+        let of = |source: &str| admission.profile_for(&peer("[2001:db8::1]:5060", source));
+        assert_eq!(of("[2001:db8:1:2::9]:5060").unwrap().name, "carrier");
+        let (why, admit) = of("[2001:db8:2::9]:5060").unwrap_err();
+        assert!(why.contains("2001:db8:2::9"), "{why}");
+        assert!(
+            admit.contains("sources = [\"2001:db8:1::/48\", \"2001:db8:2::9/128\"]"),
+            "{admit}"
+        );
+    }
+
+    #[test]
     fn a_socket_that_no_profile_serves_is_told_so() {
         let admission = Admission::new(vec![profile("trunk", &["127.0.0.1:5070"], &["127.0.0.0/8"])]);
         let (why, admit) = admission

@@ -109,7 +109,7 @@ impl Net {
                     self.deliver(from, &to, &text);
                 }
             }
-            ShardOutput::Media(key, MediaAction::Open { leg }) => {
+            ShardOutput::Media(key, MediaAction::Open { leg, .. }) => {
                 node.opened += 1;
                 let (address, audio) = ("10.9.9.9".parse().unwrap(), 4_000 + u16::try_from(leg.0).unwrap() * 4);
                 let ports = Ports {

@@ -7,7 +7,7 @@ use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
 
-use segue_sip_wire::SessionUuid;
+use segue_sip_wire::{SessionUuid, Uri};
 
 use crate::{
     headers::Carried,
@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     pub carried: Carried,
     /// Where B's targets are whose hosts are names.
     pub places: Places,
+    /// Legs whose ports wait for such a place, with their targets.
+    pub leasing: BTreeMap<LegId, (Place, Uri)>,
     /// INVITEs that wait for such a place.
     pub waiting: BTreeMap<LegId, (Place, Outgoing)>,
     pub legs: BTreeMap<LegId, Leg>,

@@ -99,7 +99,7 @@ impl Desk {
                     self.said.push(format!("{} {text}", transmit.peer.remote));
                 }
                 ShardOutput::Media(key, action) => {
-                    if let MediaAction::Open { leg } = action {
+                    if let MediaAction::Open { leg, .. } = action {
                         let address = "10.0.0.254".parse().unwrap();
                         let (audio, video) = (4_000 + u16::try_from(leg.0).unwrap() * 4, 4_002);
                         let ports = Ports { address, audio, video };

@@ -18,7 +18,7 @@ pub(crate) struct Own {
 impl Own {
     pub(crate) fn of(sockets: &[Local]) -> Own {
         let addresses = sockets.iter().flat_map(|socket| {
-            let host: Option<IpAddr> = socket.advertise.parse().ok();
+            let host: Option<IpAddr> = socket.advertise.trim_matches(['[', ']']).parse().ok();
             let advertised = host.map(|ip| SocketAddr::new(ip, 5060));
             [Some(socket.bind), socket.advertise.parse().ok().or(advertised)]
         });
@@ -61,13 +61,19 @@ mod tests {
                 "SBC.example.com",
                 "b.example.com:5070",
                 "192.0.2.1",
+                "[2001:db8::2]",
                 "[2001:db8::1]:5080",
             ]
             .map(local),
         );
         let names: Vec<(&str, u16)> = own.names.iter().map(|(name, port)| (name.as_str(), *port)).collect();
         assert_eq!(names, [("sbc.example.com", 5060), ("b.example.com", 5070)]);
-        for ours in ["10.0.0.1:5070", "192.0.2.1:5060", "[2001:db8::1]:5080"] {
+        for ours in [
+            "10.0.0.1:5070",
+            "192.0.2.1:5060",
+            "[2001:db8::2]:5060",
+            "[2001:db8::1]:5080",
+        ] {
             assert!(own.sockets.contains(&ours.parse().unwrap()), "{ours}");
         }
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
+use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply, Towards};
 use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, Happening, UnixMs};
@@ -409,8 +409,12 @@ impl Performer {
 
     fn media(&mut self, key: CallKey, action: MediaAction) {
         let failed = match action {
-            MediaAction::Open { leg } => {
-                let event = match self.media.open(key.0, LegKey(leg.0)) {
+            MediaAction::Open { leg, towards } => {
+                let family = match towards {
+                    Towards::Family(family) => Some(family),
+                    Towards::Target(_) => None,
+                };
+                let event = match self.media.open(key.0, LegKey(leg.0), family) {
                     Ok(ports) => {
                         self.tallies.open(key);
                         MediaEvent::Opened {

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -13,13 +12,15 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
     Call, CallConfig, Input, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output, StoreAction, StoreReply,
+    Towards,
 };
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event as Told, Happening};
-use segue_sip::{Endpoint, EndpointConfig, Event, Outgoing, Peer, SessionId, Transmit};
+use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, ParseError};
 
 mod legs;
+mod ways;
 
 use crate::{
     Admission, Refusal,
@@ -179,40 +180,9 @@ impl Shard {
         self.pump(now);
     }
 
-    /// The address of a place that was asked for; `None`: it has none, and who is to be called there is unreachable.
-    pub fn handle_resolved(&mut self, now: Now, key: CallKey, place: Place, at: Option<SocketAddr>) {
-        if let Some(entry) = self.calls.get_mut(&key) {
-            entry.places.found(place.clone(), at);
-            let waits = |(leg, (waits, _)): (&LegId, &(Place, _))| (*waits == place).then_some(*leg);
-            let waiting: Vec<LegId> = entry.waiting.iter().filter_map(waits).collect();
-            for leg in waiting {
-                let waited = self.calls.get_mut(&key).and_then(|entry| entry.waiting.remove(&leg));
-                if let Some((_, outgoing)) = waited {
-                    self.invite(
-                        now,
-                        key,
-                        leg,
-                        Outgoing {
-                            destination: at,
-                            ..outgoing
-                        },
-                    );
-                }
-            }
-        }
-        self.pump(now);
-    }
-
-    /// The store answered. Names among the callee's targets are asked for at once, so that they are known after the hold.
+    /// The store answered.
     pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
-        if let (StoreReply::Found(lookup), Some(entry)) = (&reply, self.calls.get_mut(&key)) {
-            let targets = lookup.plan.targets.iter().filter_map(|target| target.parse().ok());
-            for place in targets.filter_map(|target| Place::of(&target)) {
-                if entry.places.look_up(&place).is_none() {
-                    self.outputs.push_back(ShardOutput::Resolve(key, place));
-                }
-            }
-        }
+        self.ask_for_targets(key, &reply);
         if let StoreReply::Reserved {
             mailbox, message_id, ..
         } = &reply
@@ -414,6 +384,7 @@ impl Shard {
             profile,
             peer,
             places: Places::default(),
+            leasing: BTreeMap::new(),
             waiting: BTreeMap::new(),
             legs,
             ends,
@@ -463,6 +434,12 @@ impl Shard {
             };
             match output {
                 Output::Leg(leg, action) => self.perform(now, key, leg, action),
+                Output::Media(MediaAction::Open {
+                    leg,
+                    towards: Towards::Target(target),
+                }) => self.lease(key, leg, target),
+                // It has no ports yet, and will get none.
+                Output::Media(MediaAction::CloseLeg { leg }) if entry.leasing.remove(&leg).is_some() => {}
                 Output::Media(action) => {
                     if matches!(action, MediaAction::Record { .. }) {
                         entry.place = None;

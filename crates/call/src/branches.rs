@@ -12,7 +12,7 @@ use segue_sip_wire::Uri;
 use crate::{
     cx::Cx,
     early::{Fork, Settled},
-    io::{LegAction, LegId, MediaAction, Ports},
+    io::{LegAction, LegId, MediaAction, Ports, Towards},
     legs::Leg,
     offers::remember,
     reason,
@@ -133,6 +133,9 @@ impl Cx {
             return None;
         }
         self.add_leg_record(String::new(), target.uri.to_string());
+        let way = self.way.as_ref().filter(|_| target.onward);
+        let first = way.and_then(|way| way.hop.as_ref().or(way.route.first()));
+        let towards = Towards::Target(first.unwrap_or(&target.uri).clone());
         self.legs.b.0.push(Branch {
             target: target.uri,
             leg: Leg::Leasing,
@@ -147,7 +150,7 @@ impl Cx {
             forks: Vec::new(),
         });
         let leg = LegId(u32::try_from(self.legs.b.0.len()).ok()?);
-        self.media(MediaAction::Open { leg });
+        self.media(MediaAction::Open { leg, towards });
         Some(leg)
     }
 

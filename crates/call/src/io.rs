@@ -15,7 +15,7 @@ use segue_records::{CallRecord, UnixMs};
 use segue_sip_wire::Uri;
 
 pub use further::{Further, Shown};
-pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source};
+pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source, Towards};
 pub use store::{Lookup, StoreAction, StoreReply};
 
 /// The moment of an input, on both clocks.

@@ -45,5 +45,5 @@ mod settling;
 pub use call::Call;
 pub use io::{
     CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
-    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply, Way,
+    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply, Towards, Way,
 };

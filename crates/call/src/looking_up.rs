@@ -2,13 +2,13 @@
 
 use segue_policy::{Reliable, UnknownCallee};
 use segue_records::CallResult;
-use segue_sdp::Description;
+use segue_sdp::{Description, Family};
 
 use crate::{
     cx::Cx,
     ending::Ending,
     holding::Holding,
-    io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply},
+    io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply, Towards},
     legs::Seen,
     onward::NoWay,
     phase::Phase,
@@ -110,7 +110,11 @@ impl LookingUp {
         if let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx) {
             return ended;
         }
-        cx.media(MediaAction::Open { leg: LegId::A });
+        // Who has offered nothing has its media where its SIP is, for all that is known.
+        let family = self.offer.as_ref().and_then(Description::family);
+        let family = family.unwrap_or_else(|| Family::of(cx.invite.source.to_canonical()));
+        let towards = Towards::Family(family);
+        cx.media(MediaAction::Open { leg: LegId::A, towards });
         Phase::LookingUp(LookingUp {
             step: Step::Leasing { lookup },
             ..self

@@ -43,7 +43,7 @@ fn paced(what: &str, with_video: bool) {
     let (audio, video) = (audio_clip(), video_clip());
     let memory = resident_kib();
     for key in 0..STREAMS {
-        media.open(key, LegKey::A).unwrap();
+        media.open(key, LegKey::A, None).unwrap();
         let video_stream = with_video.then(|| stream(Kind::Video, drain.address));
         let audio_stream = Some(stream(Kind::Audio, drain.address));
         media
@@ -94,7 +94,7 @@ fn relayed(what: &str, apart: Duration) {
     let mut senders = Vec::new();
     for key in 0..BRIDGES {
         for leg in [LegKey::A, LegKey(1)] {
-            let ports = media.open(key, leg).unwrap();
+            let ports = media.open(key, leg, None).unwrap();
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let mut audio = stream(Kind::Audio, drain.address);
             // Packets back go to where packets come from.

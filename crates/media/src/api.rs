@@ -21,10 +21,8 @@ impl LegKey {
 /// How the packet path is set up.
 #[derive(Debug, Clone)]
 pub struct MediaConfig {
-    /// Where RTP sockets are bound.
-    pub address: IpAddr,
-    /// What the SDP shall say instead, e.g. behind a 1:1 NAT.
-    pub advertise: IpAddr,
+    /// Where RTP sockets are bound: one address, or one of IPv4 and one of IPv6. The first serves whoever wants neither.
+    pub addresses: Vec<MediaAddress>,
     /// Where RTP and RTCP ports come from.
     pub ports: RangeInclusive<u16>,
     /// Media threads, at least 1.
@@ -43,14 +41,32 @@ impl Default for MediaConfig {
     fn default() -> MediaConfig {
         let localhost = IpAddr::from([127, 0, 0, 1]);
         MediaConfig {
-            address: localhost,
-            advertise: localhost,
+            addresses: vec![MediaAddress::plain(localhost)],
             ports: 20_000..=39_999,
             threads: 1,
             realtime: true,
             spool_dir: PathBuf::from("segue-data/spool"),
             seed: None,
             rtp_gone_ms: 30_000,
+        }
+    }
+}
+
+/// One address of ours for media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaAddress {
+    /// Where RTP sockets are bound.
+    pub bind: IpAddr,
+    /// What the SDP shall say instead, e.g. behind a 1:1 NAT; of the same family.
+    pub advertise: IpAddr,
+}
+
+impl MediaAddress {
+    /// The SDP says where the sockets are.
+    pub fn plain(ip: IpAddr) -> MediaAddress {
+        MediaAddress {
+            bind: ip,
+            advertise: ip,
         }
     }
 }

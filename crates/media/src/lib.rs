@@ -22,7 +22,8 @@ mod wheel;
 pub mod worker;
 
 pub use api::{
-    Command, Event, LegKey, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally, Trust,
+    Command, Event, LegKey, MediaAddress, MediaConfig, MediaError, Ports, RecordingStop, SessionKey, SwitchTo, Tally,
+    Trust,
 };
 pub use media::{Events, Media};
 pub use path::{g722, opus, vp8};

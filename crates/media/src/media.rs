@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::AtomicU64,
@@ -11,10 +12,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rand::Rng;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_sdp::Family;
 
 use crate::{
-    Command, Event, LegKey, MediaConfig, MediaError, Ports, SessionKey, Stats,
+    Command, Event, LegKey, MediaAddress, MediaConfig, MediaError, Ports, SessionKey, Stats,
     bell::Bell,
     ports::{self, PortPool},
     spool_link::{Job, SpoolLink},
@@ -38,10 +40,16 @@ const NTP_TO_UNIX_S: u64 = 2_208_988_800;
 /// The running packet path. Dropping it ends everything like [`Media::shutdown`].
 pub struct Media {
     config: MediaConfig,
-    ports: PortPool,
+    pools: Vec<Pool>,
     counters: Arc<Counters>,
     threads: Vec<Thread>,
     spooler: Option<(SyncSender<Job>, JoinHandle<()>)>,
+}
+
+/// The ports of one of our addresses.
+struct Pool {
+    ports: PortPool,
+    advertise: IpAddr,
 }
 
 struct Thread {
@@ -70,13 +78,20 @@ impl Media {
         })?;
         let mut rng = ports::rng(config.seed);
         let seed = rng.next_u64();
-        let ports = PortPool::new(config.address, config.ports.clone(), rng)?;
+        let mut pools = Vec::with_capacity(config.addresses.len());
+        for MediaAddress { bind, advertise } in &config.addresses {
+            let rng = StdRng::seed_from_u64(rng.next_u64());
+            pools.push(Pool {
+                ports: PortPool::new(*bind, config.ports.clone(), rng)?,
+                advertise: *advertise,
+            });
+        }
         let (events, counters) = (Arc::new(events), Arc::new(Counters::default()));
         let (jobs, spooled) = sync_channel(JOBS_MAX);
         let spooler = Spooler::new(spooled, events.clone());
         let spooler = spawn("segue-spool", move || spooler.run())?;
         let mut media = Media {
-            ports,
+            pools,
             counters,
             threads: Vec::new(),
             spooler: Some((jobs.clone(), spooler)),
@@ -109,12 +124,16 @@ impl Media {
         Ok(media)
     }
 
-    /// Binds a leg's four sockets (RTP and RTCP of audio and video), making the session with its first leg.
+    /// Binds a leg's four sockets (RTP and RTCP of audio and video), making the session with its first leg. Where we have no
+    /// address of the family that is asked for, they are of our first.
     ///
     /// # Errors
     /// [`MediaError::NoPorts`], [`MediaError::System`], [`MediaError::Busy`], [`MediaError::Gone`].
-    pub fn open(&self, session: SessionKey, leg: LegKey) -> Result<Ports, MediaError> {
-        let pairs = Box::new([self.ports.lease()?, self.ports.lease()?]);
+    pub fn open(&self, session: SessionKey, leg: LegKey, family: Option<Family>) -> Result<Ports, MediaError> {
+        let same = |pool: &&Pool| Some(Family::of(pool.advertise)) == family;
+        let pool = self.pools.iter().find(same).or_else(|| self.pools.first());
+        let pool = pool.ok_or_else(|| MediaError::Config("there is no address for media".to_owned()))?;
+        let pairs = Box::new([pool.ports.lease()?, pool.ports.lease()?]);
         let [audio, video] = pairs.each_ref().map(|pair| pair.lease.port);
         let thread = self.thread(session)?;
         thread
@@ -123,7 +142,7 @@ impl Media {
             .map_err(refused)?;
         thread.wake()?;
         Ok(Ports {
-            address: self.config.advertise,
+            address: pool.advertise,
             audio,
             video,
         })
@@ -161,7 +180,8 @@ impl Media {
 
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
-        self.counters.read(self.ports.leased())
+        self.counters
+            .read(self.pools.iter().map(|pool| pool.ports.leased()).sum())
     }
 
     /// Ends all sessions and recordings (cause `stopped`) and waits for the threads.

@@ -151,6 +151,10 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     // Flags of the one call: setting them later takes four more, for each of a leg's sockets.
     let kind = Type::DGRAM.nonblocking().cloexec();
     let socket = Socket::new_raw(Domain::for_address(address), kind, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        // What comes by IPv4 comes to a socket of IPv4.
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

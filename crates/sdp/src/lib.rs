@@ -4,6 +4,7 @@
 
 mod description;
 mod error;
+mod family;
 mod fmtp;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -16,6 +17,7 @@ mod write;
 
 pub use description::Description;
 pub use error::{SdpError, WarnCode, Warning};
+pub use family::Family;
 pub use h264::{H264Need, h264_receives};
 pub use side::{Agreed, Choice, Side};
 pub use stream::{Carried, Codec, Direction, ForeignFormat, Format, Kind, Stream};

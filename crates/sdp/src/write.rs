@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use crate::{
-    Codec, Direction, ForeignFormat, Kind,
+    Codec, Direction, Family, ForeignFormat, Kind,
     description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
 };
 
@@ -88,7 +88,7 @@ pub(crate) fn render(
     lines: &[Line],
     port: impl Fn(Kind) -> u16,
 ) -> String {
-    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let family = Family::of(address).as_str();
     let mut out = format!(
         "v=0\r\no=- {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt={time}\r\n"
     );

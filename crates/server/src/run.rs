@@ -272,8 +272,7 @@ fn allow_open_files() {
 
 fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {
     MediaConfig {
-        address: config.media_address,
-        advertise: config.media_advertise.unwrap_or(config.media_address),
+        addresses: config.media_addresses().collect(),
         ports: config.media_ports.clone(),
         threads: 1,
         realtime: true,
@@ -293,17 +292,17 @@ fn listen_tls(config: &Config, transports: &mut Transports) -> Result<Option<Tls
 }
 
 fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u64) -> EndpointConfig {
-    let advertise = |protocol: Protocol, bind: &SocketAddr| match &config.sip_advertise {
+    let advertise = |protocol: Protocol, bind: &SocketAddr| match config.advertised_for(*bind) {
         // A port stands there for UDP and TCP, which share one.
         Some(name) if protocol == Protocol::Tls => {
             let host = name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
-            format!("{}:{}", host.map_or(name.as_str(), |(host, _)| host), bind.port())
+            format!("{}:{}", host.map_or(name, |(host, _)| host), bind.port())
         }
         Some(name)
             if name.parse::<SocketAddr>().is_ok()
                 || name.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()) =>
         {
-            name.clone()
+            name.to_owned()
         }
         Some(name) => format!("{name}:{}", bind.port()),
         None => bind.to_string(),

@@ -377,3 +377,65 @@ async fn a_peer_that_does_not_read_fails_what_waits_for_it() {
         "each once, in order: {failed:?}"
     );
 }
+
+/// Where the next message comes from; connections may end before.
+async fn source(x: &mut Transports) -> Peer {
+    loop {
+        match next(x).await {
+            Received::Message(peer, _) => return peer,
+            Received::FlowClosed(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// `[::]` beside `0.0.0.0` at one port: each family has its socket, and a source is what it is.
+#[tokio::test]
+async fn both_families_have_the_same_port_and_answers_go_back_by_theirs() {
+    let port = std::net::UdpSocket::bind("0.0.0.0:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let all = [
+        SocketAddr::new([0, 0, 0, 0].into(), port),
+        SocketAddr::new([0u16; 8].into(), port),
+    ];
+    let mut x = Transports::bind(&all, &all).unwrap();
+    for host in ["127.0.0.1", "::1"] {
+        let ip: std::net::IpAddr = host.parse().unwrap();
+        let a = UdpSocket::bind((ip, 0)).await.unwrap();
+        a.send_to(OPTIONS.as_bytes(), (ip, port)).await.unwrap();
+        let peer = source(&mut x).await;
+        assert_eq!(
+            (peer.remote, peer.local.is_ipv4()),
+            (a.local_addr().unwrap(), ip.is_ipv4())
+        );
+        // A request of ours that names no socket of that family leaves by one that can reach it.
+        let other = *all.iter().find(|socket| socket.is_ipv4() != ip.is_ipv4()).unwrap();
+        x.send(to(Protocol::Udp, other, peer.remote, 1));
+        let mut buffer = [0; 2_000];
+        let (len, from) = timeout(Duration::from_secs(5), a.recv_from(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((len, from.port()), (OPTIONS.len(), port));
+
+        let mut a = TcpStream::connect((ip, port)).await.unwrap();
+        a.write_all(OPTIONS.as_bytes()).await.unwrap();
+        let peer = source(&mut x).await;
+        assert_eq!(peer.remote, a.local_addr().unwrap());
+        x.send(Transmit {
+            peer,
+            domain: None,
+            bytes: Bytes::from_static(b"answer"),
+            id: 7,
+        });
+        let mut answer = [0u8; 6];
+        timeout(Duration::from_secs(5), a.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&answer, b"answer");
+    }
+}

@@ -110,7 +110,7 @@ impl Node {
                 let message = Message::parse_datagram(&transmit.bytes).unwrap();
                 self.post.push((transmit.peer.remote.to_string(), message));
             }
-            ShardOutput::Media(key, MediaAction::Open { leg }) => {
+            ShardOutput::Media(key, MediaAction::Open { leg, .. }) => {
                 self.key = Some(key);
                 let (address, audio) = ("10.9.9.9".parse().unwrap(), 4_000 + u16::try_from(leg.0).unwrap() * 4);
                 let ports = Ports {

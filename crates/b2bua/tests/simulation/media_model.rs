@@ -140,7 +140,7 @@ impl MediaModel {
         let dice = &mut self.dice;
         let soon = now + dice.between(0, 4 * MS);
         match action {
-            MediaAction::Open { leg } => {
+            MediaAction::Open { leg, .. } => {
                 assert!(anchor.legs.insert(*leg, None).is_none(), "{leg:?} opened twice");
                 let event = if anchor.script.no_ports_for == Some(*leg) {
                     MediaEvent::OpenFailed {

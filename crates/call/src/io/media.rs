@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
 use segue_policy::MediaFrom;
-use segue_sdp::{Kind, Stream};
+use segue_sdp::{Family, Kind, Stream};
+use segue_sip_wire::Uri;
 
 use super::LegId;
 
@@ -58,6 +59,15 @@ pub struct ClipUse {
     pub video: Option<RenditionProfile>,
 }
 
+/// Whose address a leg's ports must fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Towards {
+    /// Somebody of this address family.
+    Family(Family),
+    /// Whoever this URI names; where that is, its look-up says.
+    Target(Uri),
+}
+
 /// What the packet path shall do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaAction {
@@ -65,6 +75,8 @@ pub enum MediaAction {
     Open {
         /// Which leg.
         leg: LegId,
+        /// Whom its packets will go to.
+        towards: Towards,
     },
     /// What holds for this call's packets. Once, before anything is configured.
     Rules {

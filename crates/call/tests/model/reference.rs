@@ -477,7 +477,7 @@ impl Reference {
     fn media_said(&mut self, action: &MediaAction) {
         assert!(!self.closed, "{action:?} after Close");
         match action {
-            MediaAction::Open { leg } => {
+            MediaAction::Open { leg, .. } => {
                 assert!(!self.ports.contains(leg) && !self.opening.contains(leg), "opened twice");
                 if *leg != A {
                     assert_eq!(leg.0 as usize, self.tried.len() + 1, "branches are numbered in order");

@@ -387,7 +387,7 @@ impl Stage {
 
     fn react_to_media(&mut self, action: &MediaAction) {
         match action {
-            MediaAction::Open { leg } if self.setup.no_ports.contains(leg) => {
+            MediaAction::Open { leg, .. } if self.setup.no_ports.contains(leg) => {
                 self.after(
                     0,
                     Input::Media(MediaEvent::OpenFailed {
@@ -396,7 +396,7 @@ impl Stage {
                     }),
                 );
             }
-            MediaAction::Open { leg } => {
+            MediaAction::Open { leg, .. } => {
                 let audio = 30_000 + u16::try_from(leg.0).unwrap() * 4;
                 let ports = Ports {
                     address: "203.0.113.1".parse().unwrap(),
@@ -470,7 +470,7 @@ impl Stage {
         media
             .map(|action| match action {
                 MediaAction::Rules { .. } => "rules".into(),
-                MediaAction::Open { leg } => format!("open {}", name(*leg)),
+                MediaAction::Open { leg, .. } => format!("open {}", name(*leg)),
                 MediaAction::Configure { leg, .. } => format!("configure {}", name(*leg)),
                 MediaAction::Play { source, looping, .. } => {
                     format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
@@ -543,7 +543,7 @@ impl Stage {
         let said = |what: fn(&Output) -> bool| 1 + self.said.iter().filter(|(_, o)| what(o)).count();
         let invited = said(|o| matches!(o, Output::Leg(_, LegAction::Invite { .. })));
         assert_eq!(invited, self.terminated.len(), "every leg has terminated");
-        let tried = said(|o| matches!(o, Output::Media(MediaAction::Open { leg }) if *leg != A));
+        let tried = said(|o| matches!(o, Output::Media(MediaAction::Open { leg, .. }) if *leg != A));
         assert_eq!(record.legs.len(), tried, "every target that was tried is in the record");
         record
     }

@@ -1,8 +1,9 @@
 //! A call has a longest time, counted from the callee's answer.
 
-use segue_call::{MediaAction, MediaEvent, Source};
+use segue_call::{MediaAction, MediaEvent, Source, Towards};
 use segue_policy::MediaFrom;
 use segue_records::CallResult;
+use segue_sdp::Family;
 
 use crate::stage::{A, Setup};
 
@@ -58,7 +59,11 @@ fn the_packet_path_gets_the_profiles_rules_before_anything_else() {
         media_from: MediaFrom::Nat,
         source: "10.0.0.1".parse().unwrap(),
     };
-    assert_eq!(s.media_actions()[..2], [MediaAction::Open { leg: A }, rules]);
+    let open = MediaAction::Open {
+        leg: A,
+        towards: Towards::Family(Family::V4),
+    };
+    assert_eq!(s.media_actions()[..2], [open, rules]);
     s.media(MediaEvent::Switched {
         to: Source::Clip,
         kind: segue_sdp::Kind::Audio,

@@ -111,9 +111,9 @@ fn a_report_comes_at_the_start() {
 fn closing_gives_every_port_back() {
     let spool = tempfile::tempdir().unwrap();
     let house = House::new(spool.path());
-    let ports = house.media.open(CALL, A).unwrap();
+    let ports = house.media.open(CALL, A, None).unwrap();
     assert!(is_even(ports));
-    house.media.open(CALL, B).unwrap();
+    house.media.open(CALL, B, None).unwrap();
     assert_eq!(house.media.stats().ports, 4);
     house.say(Command::CloseLeg { leg: B });
     house.say(Command::Close);

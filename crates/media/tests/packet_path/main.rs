@@ -4,6 +4,7 @@
 mod burst;
 mod clip;
 mod dtmf;
+mod families;
 mod hold;
 mod latch;
 mod peer;

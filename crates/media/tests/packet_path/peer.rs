@@ -1,17 +1,17 @@
 //! A phone with sockets and no manners: sends what it is told, keeps what arrives.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::Path,
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
 use segue_media::{
-    Command, Event, LegKey, Media, MediaConfig, Ports, SessionKey,
+    Command, Event, LegKey, Media, MediaAddress, MediaConfig, Ports, SessionKey,
     cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
 };
-use segue_sdp::{Codec, Direction, Format, Kind, Stream};
+use segue_sdp::{Codec, Direction, Family, Format, Kind, Stream};
 
 pub const A: LegKey = LegKey::A;
 pub const B: LegKey = LegKey(1);
@@ -33,6 +33,10 @@ impl House {
     pub fn with(spool_dir: &Path, rtp_gone_ms: u64) -> House {
         let (tell, events) = channel();
         let config = MediaConfig {
+            addresses: vec![
+                MediaAddress::plain(Ipv4Addr::LOCALHOST.into()),
+                MediaAddress::plain(Ipv6Addr::LOCALHOST.into()),
+            ],
             ports: 10_000..=31_999,
             realtime: false,
             spool_dir: spool_dir.to_owned(),
@@ -112,7 +116,13 @@ pub struct Got {
 impl Phone {
     /// Opens its leg.
     pub fn new(house: &House, leg: LegKey) -> Phone {
-        let ports = house.media.open(CALL, leg).unwrap();
+        Phone::of(house, leg, Family::V4)
+    }
+
+    /// The same with addresses of this family.
+    pub fn of(house: &House, leg: LegKey, family: Family) -> Phone {
+        let ports = house.media.open(CALL, leg, Some(family)).unwrap();
+        assert_eq!(Family::of(ports.address), family);
         let line = |kind, port, ssrc| Line::new(kind, ports.address, port, ssrc);
         Phone {
             leg,
@@ -168,7 +178,7 @@ impl Phone {
 impl Line {
     pub fn new(kind: Kind, address: IpAddr, port: u16, ssrc: u32) -> Line {
         let bind = || {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let socket = UdpSocket::bind((address, 0)).unwrap();
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
             socket
         };

@@ -230,24 +230,28 @@ fn ports(config: &Config) -> Vec<Check> {
 }
 
 fn media_address(config: &Config) -> Check {
-    match UdpSocket::bind(SocketAddr::new(config.media_address, 0)) {
-        Ok(_) => {
-            let ports = config
-                .media_ports
-                .end()
-                .saturating_sub(*config.media_ports.start())
-                .saturating_add(1);
-            Check::ok(
-                "media",
-                format!("{}, {ports} ports: about {} calls", config.media_address, ports / 8),
-            )
-        }
-        Err(e) => Check::wrong(
+    let refused = config
+        .media_address
+        .iter()
+        .find_map(|ip| Some((ip, UdpSocket::bind(SocketAddr::new(*ip, 0)).err()?)));
+    if let Some((ip, error)) = refused {
+        return Check::wrong(
             "media",
-            format!("media.address {} cannot be bound: {e}", config.media_address),
+            format!("media.address {ip} cannot be bound: {error}"),
             "set media.address to an address of this machine",
-        ),
+        );
     }
+    let ports = config
+        .media_ports
+        .end()
+        .saturating_sub(*config.media_ports.start())
+        .saturating_add(1);
+    let addresses: Vec<String> = config.media_address.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(" and ");
+    Check::ok(
+        "media",
+        format!("{addresses}, {ports} ports: about {} calls", ports / 8),
+    )
 }
 
 /// Clips that an older version prepared go on in what they have; their files are not kept, so only their owner can add them again.

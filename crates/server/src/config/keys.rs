@@ -112,9 +112,9 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "sip.advertise",
-        meaning: "the host or host:port that Via and Contact say (by TLS the host with the socket's port); absent: the socket's own address",
-        set: |c, raw| advertised(raw).map(|v| c.sip_advertise = Some(v)),
-        get: |c| json!(c.sip_advertise),
+        meaning: "the host or host:port that Via and Contact say, or a list with one for IPv4 and one for IPv6; by TLS the host with the socket's port; absent: the socket's own address",
+        set: |c, raw| raw.each(2, advertised).map(|v| c.sip_advertise = v),
+        get: |c| shown(&c.sip_advertise),
     },
     Key {
         name: "sip.t1_ms",
@@ -158,15 +158,15 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "media.address",
-        meaning: "the address media sockets bind to",
-        set: |c, raw| raw.address().map(|v| c.media_address = v),
-        get: |c| json!(c.media_address.to_string()),
+        meaning: "the address media sockets bind to, or a list with one of IPv4 and one of IPv6",
+        set: |c, raw| raw.addresses().map(|v| c.media_address = v),
+        get: |c| shown(&c.media_address),
     },
     Key {
         name: "media.advertise",
-        meaning: "the address that SDP says; absent: media.address",
-        set: |c, raw| raw.address().map(|v| c.media_advertise = Some(v)),
-        get: |c| json!(c.media_advertise.map(|a| a.to_string())),
+        meaning: "the address that SDP says, or a list with one of IPv4 and one of IPv6; absent: media.address",
+        set: |c, raw| raw.addresses().map(|v| c.media_advertise = v),
+        get: |c| shown(&c.media_advertise),
     },
     Key {
         name: "media.ports",
@@ -286,6 +286,15 @@ pub const KEYS: &[Key] = &[
 
 fn path(path: &Option<PathBuf>) -> Value {
     json!(path.as_ref().map(|file| file.display().to_string()))
+}
+
+/// A list of one is shown as that one.
+fn shown<T: ToString>(list: &[T]) -> Value {
+    match list {
+        [] => Value::Null,
+        [one] => json!(one.to_string()),
+        all => json!(all.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    }
 }
 
 fn media_store(raw: &Raw) -> Result<MediaStore, String> {

@@ -19,6 +19,7 @@ pub use keys::{KEYS, Key};
 pub use profiles::load as load_profiles;
 
 use segue_mailbox::Retention;
+use segue_media::MediaAddress;
 use segue_store::{MediaStore, Store};
 
 use crate::failure::Failure;
@@ -50,8 +51,9 @@ pub struct Config {
     pub sip_tls: Vec<SocketAddr>,
     /// Certificates for them.
     pub sip_tls_paths: TlsPaths,
-    /// Host (or host:port) that Via and Contact say; `None`: the socket's own address.
-    pub sip_advertise: Option<String>,
+    /// Hosts (or host:port) that Via and Contact say: a name for all sockets, an address for those of its family; the others
+    /// say their own address.
+    pub sip_advertise: Vec<String>,
     /// SIP timer T1, milliseconds.
     pub sip_t1_ms: u64,
     /// Homer's collector; `None`: no copies.
@@ -62,10 +64,10 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Whoever reaches the HTTP socket may follow events, also off loopback.
     pub http_events_anyone: bool,
-    /// Where media sockets bind.
-    pub media_address: IpAddr,
-    /// Address that SDP says; `None`: `media_address`.
-    pub media_advertise: Option<IpAddr>,
+    /// Where media sockets bind: at most one address of each family. The first serves those of whom no family is known.
+    pub media_address: Vec<IpAddr>,
+    /// What SDP says instead of the address of the same family.
+    pub media_advertise: Vec<IpAddr>,
     /// Ports for RTP and RTCP.
     pub media_ports: RangeInclusive<u16>,
     /// Recordings shorter than this are dropped, milliseconds.
@@ -127,14 +129,14 @@ impl Default for Config {
             sip_tcp: vec![SocketAddr::new(localhost, 5060)],
             sip_tls: Vec::new(),
             sip_tls_paths: TlsPaths::default(),
-            sip_advertise: None,
+            sip_advertise: Vec::new(),
             sip_t1_ms: 500,
             hep_collector: None,
             hep_capture_id: 2001,
             http_listen: SocketAddr::new(localhost, 8080),
             http_events_anyone: false,
-            media_address: localhost,
-            media_advertise: None,
+            media_address: vec![localhost],
+            media_advertise: Vec::new(),
             media_ports: 20_000..=29_999,
             record_min_ms: 1_000,
             record_max_ms: 180_000,
@@ -243,6 +245,27 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// What Via and Contact of this socket say in place of its address.
+    pub fn advertised_for(&self, bind: SocketAddr) -> Option<&str> {
+        let ip = |said: &str| {
+            let host = said.parse().map(|socket: SocketAddr| socket.ip());
+            host.or_else(|_| said.trim_matches(['[', ']']).parse())
+        };
+        let fits = |said: &&String| ip(said).map_or(true, |ip: IpAddr| ip.is_ipv4() == bind.is_ipv4());
+        self.sip_advertise.iter().find(fits).map(String::as_str)
+    }
+
+    /// Where media sockets bind, and what SDP says of it.
+    pub fn media_addresses(&self) -> impl Iterator<Item = MediaAddress> {
+        self.media_address.iter().map(|bind| {
+            let same = |said: &&IpAddr| said.is_ipv4() == bind.is_ipv4();
+            MediaAddress {
+                bind: *bind,
+                advertise: *self.media_advertise.iter().find(same).unwrap_or(bind),
+            }
+        })
+    }
+
     /// What no single key can say.
     fn check(&self) -> Result<(), Failure> {
         // Told with the place of the first of these keys that somebody set.
@@ -278,23 +301,30 @@ impl Config {
             );
         }
         let sip = self.sip_udp.iter().chain(&self.sip_tcp).chain(&self.sip_tls);
-        if self.sip_advertise.is_none()
-            && let Some(any) = sip.clone().find(|a| a.ip().is_unspecified())
-        {
+        let unsaid = |a: &&SocketAddr| a.ip().is_unspecified() && self.advertised_for(**a).is_none();
+        if let Some(any) = sip.clone().find(unsaid) {
             return wrong(
                 &["sip.udp", "sip.tcp", "sip.tls"],
                 format!("{any} is no address that a peer could answer to"),
-                "set sip.advertise to this machine's address or name",
+                "set sip.advertise to this machine's address of that family, or its name",
             );
         }
-        if self.media_advertise.is_none() && self.media_address.is_unspecified() {
+        if let Some(any) = self.media_addresses().find(|a| a.advertise.is_unspecified()) {
             return wrong(
                 &["media.address"],
                 format!(
                     "media.address = {} is no address that a peer could send media to",
-                    self.media_address
+                    any.bind
                 ),
-                "set media.advertise to this machine's address",
+                "set media.advertise to this machine's address of that family",
+            );
+        }
+        let unbound = |a: &&IpAddr| !self.media_address.iter().any(|b| b.is_ipv4() == a.is_ipv4());
+        if let Some(unbound) = self.media_advertise.iter().find(unbound) {
+            return wrong(
+                &["media.advertise"],
+                format!("media.advertise = {unbound} has no media.address of its family"),
+                "name an address of that family in media.address as well",
             );
         }
         if self.records.csv.is_some() && self.records.csv == self.records.jsonl {
@@ -307,7 +337,8 @@ impl Config {
         if self.test_seed.is_some() {
             let bound = sip
                 .map(SocketAddr::ip)
-                .chain([self.http_listen.ip(), self.media_address]);
+                .chain([self.http_listen.ip()])
+                .chain(self.media_address.iter().copied());
             if let Some(outside) = bound.into_iter().find(|ip| !ip.is_loopback()) {
                 return wrong(
                     &["test.seed"],

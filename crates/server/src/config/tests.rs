@@ -272,3 +272,45 @@ fn a_broken_profile_is_named_with_its_line() {
             .contains("cannot be read")
     );
 }
+
+#[test]
+fn an_address_of_each_family_may_be_named() {
+    let fixture = Fixture::new(
+        "[sip]\nudp = [\"0.0.0.0:5060\", \"[::]:5060\"]\ntcp = []\nadvertise = [\"192.0.2.1\", \"[2001:db8::1]:5070\"]\n\
+         [media]\naddress = [\"10.0.0.1\", \"::1\"]\nadvertise = \"192.0.2.1\"\n",
+    );
+    let config = fixture.load(&[]).unwrap();
+    let said: Vec<_> = config.sip_udp.iter().map(|bind| config.advertised_for(*bind)).collect();
+    assert_eq!(said, [Some("192.0.2.1"), Some("[2001:db8::1]:5070")]);
+    let media: Vec<_> = config
+        .media_addresses()
+        .map(|a| (a.bind.to_string(), a.advertise.to_string()))
+        .collect();
+    let pair = |bind: &str, advertise: &str| (bind.to_owned(), advertise.to_owned());
+    assert_eq!(media, [pair("10.0.0.1", "192.0.2.1"), pair("::1", "::1")]);
+    let config = fixture.load(&[("SEGUE_MEDIA_ADDRESS", "::1, 192.0.2.1")]).unwrap();
+    assert_eq!(config.media_address.len(), 2);
+}
+
+#[test]
+fn addresses_that_serve_nobody_are_refused() {
+    for (text, told) in [
+        (
+            "[media]\naddress = [\"127.0.0.1\", \"127.0.0.2\"]",
+            "one of IPv4 and one of IPv6",
+        ),
+        ("[media]\naddress = []", "a value is needed"),
+        (
+            "[media]\nadvertise = \"2001:db8::1\"",
+            "has no media.address of its family",
+        ),
+        ("[media]\naddress = \"::\"\nadvertise = \"::\"", "could send media to"),
+        (
+            "[sip]\nudp = [\"[::]:5060\"]\nadvertise = \"192.0.2.1\"",
+            "no address that a peer could answer to",
+        ),
+    ] {
+        let refused = Fixture::new(text).refused();
+        assert!(refused.contains(told), "{text}: {refused}");
+    }
+}

@@ -97,11 +97,31 @@ impl Raw {
         Ok(list)
     }
 
-    /// An IP address.
-    pub fn address(&self) -> Result<IpAddr, String> {
-        self.text()?
-            .parse()
-            .map_err(|_| "an IP address is needed, e.g. \"127.0.0.1\"".to_owned())
+    /// One value or a list of at most `max`; in the environment separated by commas.
+    pub fn each<T>(&self, max: usize, read: impl Fn(&Raw) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let list: Vec<T> = match self {
+            Raw::List(items) => items.iter().map(read).collect::<Result<_, _>>()?,
+            Raw::Text(text) => {
+                let one = |one: &str| read(&Raw::Text(one.to_owned()));
+                text.split(',').map(one).collect::<Result<_, _>>()?
+            }
+            other => vec![read(other)?],
+        };
+        match list.len() {
+            0 => Err("a value is needed".to_owned()),
+            len if len > max => Err(format!("at most {max}")),
+            _ => Ok(list),
+        }
+    }
+
+    /// An IP address, or one of each family.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>, String> {
+        const EXPECTED: &str = "an IP address is needed, e.g. \"127.0.0.1\"";
+        let list: Vec<IpAddr> = self.each(2, |raw| raw.text()?.parse().map_err(|_| EXPECTED.to_owned()))?;
+        match list[..] {
+            [a, b] if a.is_ipv4() == b.is_ipv4() => Err("one of IPv4 and one of IPv6 are needed".to_owned()),
+            _ => Ok(list),
+        }
     }
 
     /// `from-to`, enough for the legs of one call.

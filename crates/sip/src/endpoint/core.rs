@@ -172,13 +172,15 @@ impl Core {
         self.config.t1.saturating_mul(64)
     }
 
-    /// Our socket for a protocol: that one, or the one beside it at the same address, or any.
-    fn socket(&self, protocol: Protocol, near: SocketAddr) -> Option<&Local> {
+    /// Our socket for a peer: of its protocol and address family, the one named, or the one beside that at the same address, or
+    /// any.
+    fn socket(&self, peer: Peer) -> Option<&Local> {
+        let (near, ipv4) = (peer.local, peer.remote.is_ipv4());
         let of = || {
             self.config
                 .sockets
                 .iter()
-                .filter(move |socket| socket.protocol == protocol)
+                .filter(move |socket| socket.protocol == peer.protocol && socket.bind.is_ipv4() == ipv4)
         };
         of().find(|socket| socket.bind == near)
             .or_else(|| of().find(|socket| socket.bind.ip() == near.ip()))
@@ -188,7 +190,7 @@ impl Core {
     /// The same way, by our socket for its protocol. `None` when we have no such socket.
     pub(crate) fn localized(&self, peer: Peer) -> Option<Peer> {
         Some(Peer {
-            local: self.socket(peer.protocol, peer.local)?.bind,
+            local: self.socket(peer)?.bind,
             ..peer
         })
     }
@@ -220,7 +222,7 @@ impl Core {
     }
 
     fn advertise(&self, peer: Peer) -> String {
-        self.socket(peer.protocol, peer.local)
+        self.socket(peer)
             .map_or_else(|| peer.local.to_string(), |socket| socket.advertise.clone())
     }
 

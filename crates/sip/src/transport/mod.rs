@@ -199,7 +199,15 @@ impl Transports {
         match transmit.peer.protocol {
             Protocol::Tcp | Protocol::Tls => self.flows.send(transmit),
             Protocol::Udp => {
-                let bound = self.udp.get(&transmit.peer.local).or_else(|| self.udp.values().next());
+                // The one named, or the first that can reach it.
+                let ipv4 = transmit.peer.remote.is_ipv4();
+                let fits = |local: &SocketAddr| local.is_ipv4() == ipv4;
+                let named = self
+                    .udp
+                    .get(&transmit.peer.local)
+                    .filter(|_| fits(&transmit.peer.local));
+                let other = || self.udp.iter().find(|(local, _)| fits(local)).map(|(_, sender)| sender);
+                let bound = named.or_else(other);
                 match bound {
                     Some(socket) => socket.send(&transmit),
                     None => self.flows.fail(transmit.id),

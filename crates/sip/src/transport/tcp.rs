@@ -16,6 +16,9 @@ pub(super) fn listen(protocol: Protocol, addr: SocketAddr, shared: Arc<Shared>) 
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&addr.into())?;
     socket.listen(1_024)?;
     let listener = TcpListener::from_std(socket.into())?;

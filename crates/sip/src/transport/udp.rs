@@ -59,6 +59,10 @@ pub(super) fn start(addr: SocketAddr, to_shard: mpsc::Sender<Inbound>) -> io::Re
     let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     socket.set_nonblocking(true)?;
+    if addr.is_ipv6() {
+        // `[::]` beside `0.0.0.0`: each socket has its own family, and sources are what they seem.
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&addr.into())?;
     // Without it an unreachable destination is found only by the transaction's time-out.
     let _ = match addr {

@@ -198,7 +198,7 @@ impl<'a> View<'a> {
         let ours: Vec<Option<u16>> = record.legs.iter().map(|l| l.status).collect();
         let tried = self
             .actions()
-            .filter(|(_, a)| matches!(a, MediaAction::Open { leg } if *leg != LegId::A))
+            .filter(|(_, a)| matches!(a, MediaAction::Open { leg, .. } if *leg != LegId::A))
             .count();
         hold!(record.legs.len() == 1 + tried, "{} legs", record.legs.len());
         hold!(
