@@ -10,7 +10,7 @@ use segue_records::{CallRecord, UnixMs};
 use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
 
-use crate::{Admission, Shard, ShardConfig, ShardOutput};
+use crate::{Admission, Limits, Shard, ShardConfig, ShardOutput};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 const UUID_A: &str = "ab30317f1a784dc48ff824d0d3715d86";
@@ -60,6 +60,7 @@ impl Net {
                     early_max_ms: 170_000,
                 }),
                 admission: Admission::new(vec![Arc::new(profile.clone())]),
+                limits: Limits::default(),
                 seed: seed as u64,
             };
             Node {

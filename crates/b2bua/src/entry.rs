@@ -12,6 +12,7 @@ use segue_sip_wire::{SessionUuid, Uri};
 use crate::{
     headers::Carried,
     identity::Ends,
+    overload::Seat,
     places::{Place, Places},
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Entry {
     pub from: String,
     pub to: String,
     pub started_at: UnixMs,
+    /// What it is counted under.
+    pub seat: Option<Seat>,
     /// The place that is held for its message (mailbox, message id), until there is a recording: that outlives a fault of ours.
     pub place: Option<(String, String)>,
     /// The phase that was told last, and since when it lasts.

@@ -14,7 +14,7 @@ use segue_records::{CallRecord, CallResult, UnixMs};
 use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
 
-use crate::{Admission, CallKey, Shard, ShardConfig, ShardOutput};
+use crate::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
 
 /// What the packet path says to strike.
 const STROKE: &str = "a fault, on purpose";
@@ -70,6 +70,7 @@ impl Desk {
                 early_max_ms: 170_000,
             }),
             admission: Admission::new(vec![Arc::new(profile)]),
+            limits: Limits::default(),
             seed: 1,
         });
         let now = Now {
@@ -146,7 +147,10 @@ impl Desk {
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Ended(_, record) => self.records.push(*record),
-                ShardOutput::Resolve(..) | ShardOutput::Refused(_) | ShardOutput::Event(_) => {}
+                ShardOutput::Resolve(..)
+                | ShardOutput::Refused(_)
+                | ShardOutput::RefusedUntold(_)
+                | ShardOutput::Event(_) => {}
             }
         }
     }

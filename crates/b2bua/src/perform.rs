@@ -10,21 +10,23 @@ use std::{
 use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply, Towards};
 use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
-use segue_records::{CallRecord, Event, Happening, UnixMs};
+use segue_records::{CallRecord, Event, UnixMs};
 use segue_sip::transport::{Received, Transports};
 use segue_store::{Reserve, Store};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    Admission, CallKey, ClipCache, Refusal, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Limits, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
     look_up::{Answer, look_up, reserve},
     packet_path::{media_event, play_command, poster_command, record_command, rules_command, stream_record},
-    refusals::{Kept, Refusals},
+    refusals::Refusals,
     tallies::Tallies,
 };
+
+mod told;
 
 /// How long calls that are hung up may take to end in order.
 const HANG_UP: Duration = Duration::from_secs(10);
@@ -38,6 +40,8 @@ pub enum Order {
         call: Arc<CallConfig>,
         /// Who is admitted.
         admission: Admission,
+        /// When there are too many.
+        limits: Limits,
     },
     /// New callers get 503; the calls that are there go on. What is left after this long is ended in order.
     Drain(Duration),
@@ -193,7 +197,11 @@ impl Performer {
             // It shows itself to those who ask whether it lives.
             let idle = Instant::now() + SHOWS_ITSELF_EVERY;
             tokio::select! {
-                received = transports.recv() => self.received(received),
+                received = transports.recv() => {
+                    let depth = transports.waiting().max(inbox_end.notes.len());
+                    self.shard.waited(Instant::now(), transports.waited(), depth);
+                    self.received(received);
+                }
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
@@ -215,8 +223,15 @@ impl Performer {
 
     fn ordered(&mut self, order: Order, course: Course) -> Course {
         match (order, course) {
-            (Order::Reload { call, admission }, course) => {
-                self.shard.reload(call, admission);
+            (
+                Order::Reload {
+                    call,
+                    admission,
+                    limits,
+                },
+                course,
+            ) => {
+                self.shard.reload(call, admission, limits);
                 course
             }
             (Order::Drain(longest), Course::Serving) => {
@@ -324,6 +339,7 @@ impl Performer {
                 }
                 ShardOutput::Release { mailbox, message_id } => self.release(mailbox, message_id),
                 ShardOutput::Refused(refusal) => self.refused(&refusal),
+                ShardOutput::RefusedUntold(status) => self.refused_untold(status),
                 ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
@@ -341,69 +357,6 @@ impl Performer {
                     }
                 }
             }
-        }
-    }
-
-    /// Keeps a call's record and tells of its end.
-    fn ended(&self, record: &CallRecord) {
-        let what = Happening::CallEnded {
-            result: record.result,
-            cause: record.cause,
-            why: record.why.clone(),
-            message_id: record.message_id.clone(),
-        };
-        self.watch.event(Event {
-            at: now().wall,
-            call_id: Some(record.id.clone()),
-            sip_call_id: Some(record.sip_call_id.clone()),
-            what,
-        });
-        self.watch.ended(record);
-        let (sip_call_id, watch) = (record.sip_call_id.clone(), Arc::clone(&self.watch));
-        let kept = self.store.save_call_later(record, move |outcome| {
-            if let Err(error) = outcome {
-                tracing::error!(sip_call_id, %error, "the call record could not be kept");
-                watch.unkept();
-            }
-        });
-        if let Err(error) = kept {
-            tracing::error!(sip_call_id = record.sip_call_id, %error, "the call record could not be kept");
-            self.watch.unkept();
-        }
-    }
-
-    /// Counts a refused request, and keeps its record unless there are too many.
-    fn refused(&mut self, refusal: &Refusal) {
-        self.watch.refused(refusal.status);
-        let (record, is_new) = match self.refusals.take(Instant::now(), refusal) {
-            Some(Kept::New(record)) => (record, true),
-            Some(Kept::Again(record)) => (record, false),
-            None => return,
-        };
-        if is_new {
-            self.watch.event(Event {
-                at: refusal.at,
-                call_id: None,
-                sip_call_id: record.sip_call_id.clone(),
-                what: Happening::RequestRefused {
-                    refused_id: record.id.clone(),
-                    source: record.source.clone(),
-                    method: record.method.clone(),
-                    status: record.status,
-                    why: record.why.clone(),
-                    withheld: record.withheld,
-                },
-            });
-        }
-        let watch = Arc::clone(&self.watch);
-        let kept = self.store.save_refused_later(&record, move |outcome| {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the record of a refused request could not be kept");
-                watch.unkept();
-            }
-        });
-        if kept.is_err() {
-            self.watch.unkept();
         }
     }
 

@@ -95,6 +95,11 @@ impl Refusals {
         Some(Kept::New(record))
     }
 
+    /// One of a flood that nobody is to be told of.
+    pub(crate) fn withhold(&mut self) {
+        self.withheld = self.withheld.saturating_add(1);
+    }
+
     fn may_keep(&mut self, now: Instant, source: IpAddr) -> bool {
         if self.sources.len() >= SOURCES_MAX && !self.sources.contains_key(&source) {
             self.sources

@@ -15,18 +15,21 @@ use segue_call::{
     Towards,
 };
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult, Event as Told, Happening};
+use segue_records::{CallRecord, Event as Told, Happening};
 use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, ParseError};
 
+mod ending;
 mod legs;
+mod overload;
 mod ways;
 
 use crate::{
     Admission, Refusal,
-    entry::{Entry, Leg, ladder},
+    entry::{Entry, Leg},
     headers::Carried,
     identity::{Ends, Present},
+    overload::{Limits, Overload, TurnedAway},
     own::Own,
     places::{Place, Places},
     translate,
@@ -45,6 +48,8 @@ pub struct ShardConfig {
     pub call: Arc<CallConfig>,
     /// Who is admitted.
     pub admission: Admission,
+    /// When there are too many.
+    pub limits: Limits,
     /// Fixes call identifiers.
     pub seed: u64,
 }
@@ -71,6 +76,8 @@ pub enum ShardOutput {
     Ended(CallKey, Box<CallRecord>),
     /// A request was dropped or refused for who sent it or whom it asked for.
     Refused(Box<Refusal>),
+    /// One of a flood was refused with this status; there are too many to tell each.
+    RefusedUntold(u16),
     /// Something for those who follow what happens.
     Event(Box<Told>),
 }
@@ -86,6 +93,12 @@ pub struct ShardStats {
     pub unparsable: u64,
     /// Calls ended by a panic in the call core.
     pub panics: u64,
+    /// New calls turned away.
+    pub turned_away: TurnedAway,
+    /// New calls a second that are let in; `None`: as many as come.
+    pub rate: Option<u64>,
+    /// Calls whose caller has no final response.
+    pub early: u64,
     /// What SIP counts.
     pub sip: segue_sip::Stats,
 }
@@ -110,6 +123,8 @@ pub struct Shard {
     /// Events of legs that the endpoint has never known.
     said_here: VecDeque<(CallKey, LegId, LegEvent)>,
     outputs: VecDeque<ShardOutput>,
+    overload: Overload,
+    telling: overload::Telling,
     stats: ShardStats,
 }
 
@@ -132,19 +147,24 @@ impl Shard {
             present: Present::default(),
             said_here: VecDeque::new(),
             outputs: VecDeque::new(),
+            overload: Overload::new(config.limits),
+            telling: overload::Telling::default(),
             stats: ShardStats::default(),
         }
     }
 
     /// A message arrived. Requests outside any dialog need a profile that admits them; from anybody else they get no answer.
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
-        if message.is_request()
-            && !self.endpoint.belongs(&message)
-            && let Err((why, admit)) = self.admission.profile_for(&peer)
-        {
-            self.stats.unknown_source = self.stats.unknown_source.saturating_add(1);
-            self.refuse(Refusal::of(now.wall, &peer, &message, None).because(why, admit));
-            return;
+        if message.is_request() && !self.endpoint.belongs(&message) {
+            match self.admission.profile_for(&peer) {
+                Ok(profile) if self.turns_away(now, peer, &message, &profile) => return,
+                Ok(_) => {}
+                Err((why, admit)) => {
+                    self.stats.unknown_source = self.stats.unknown_source.saturating_add(1);
+                    self.refuse(Refusal::of(now.wall, &peer, &message, None).because(why, admit));
+                    return;
+                }
+            }
         }
         self.endpoint.handle_message(now.mono, peer, message);
         self.pump(now);
@@ -193,6 +213,7 @@ impl Shard {
                 None => self.outputs.push_back(ShardOutput::Release { mailbox, message_id }),
             }
         }
+        let reply = self.counted(key, reply);
         self.feed(now, key, Input::Store(reply));
         self.pump(now);
     }
@@ -204,9 +225,10 @@ impl Shard {
     }
 
     /// New settings, for calls that begin from now on; the others keep theirs.
-    pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission) {
+    pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
         self.call_config = call;
         self.admission = admission;
+        self.overload.set(limits);
     }
 
     /// No call begins any more: new callers and OPTIONS get 503 with Retry-After. The calls that are there go on.
@@ -267,6 +289,9 @@ impl Shard {
     /// Counters since the start.
     pub fn stats(&self) -> ShardStats {
         ShardStats {
+            turned_away: self.overload.turned_away(),
+            rate: self.overload.rate().map(|rate| rate as u64),
+            early: self.overload.ledger.early().into(),
             sip: self.endpoint.stats(),
             ..self.stats
         }
@@ -376,6 +401,9 @@ impl Shard {
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(500)));
             return;
         };
+        let caps = *self.overload.caps();
+        let ledger = &mut self.overload.ledger;
+        let seat = Some(ledger.take(now.mono, &caps, peer.remote.ip(), &profile.name));
         let phase = (call.phase(), now.mono);
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
@@ -394,6 +422,7 @@ impl Shard {
             from,
             to,
             started_at: now.wall,
+            seat,
             place: None,
             phase,
             prolonged: false,
@@ -465,6 +494,7 @@ impl Shard {
 
     /// Says that a call has come to another phase, or that its hold is prolonged.
     fn tell_changes(&mut self, now: Now, key: CallKey) {
+        self.note_answer(key);
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if !entry.prolonged
             && let Some(hold_ms) = entry.call.prolonged_to_ms()
@@ -509,55 +539,5 @@ impl Shard {
         if let Some(new) = due {
             self.due.insert((new, key));
         }
-    }
-
-    /// A call has said its last.
-    fn end(&mut self, now: Now, key: CallKey, mut record: Box<CallRecord>) {
-        let Some(entry) = self.calls.remove(&key) else { return };
-        self.present.remove(entry.present.0, &entry.present.1, key);
-        if let Some(due) = entry.due {
-            self.due.remove(&(due, key));
-        }
-        for leg in entry.legs.values() {
-            self.sessions.remove(&leg.session);
-        }
-        let peer = entry.peer;
-        entry.fill_in(&mut record);
-        if record.result == CallResult::Rejected {
-            let admit = translate::line_that_admits(&record);
-            record.admit = Some(admit.clone());
-            self.refuse(Refusal::of_call(now.wall, &peer, &record, admit));
-        }
-        self.outputs.push_back(ShardOutput::Ended(key, record));
-    }
-
-    /// A panic in the call core: both legs are ended by `sip`, the ports go back, the others live.
-    fn abandon(&mut self, now: Now, key: CallKey) {
-        let Some(mut entry) = self.calls.remove(&key) else {
-            return;
-        };
-        self.present.remove(entry.present.0, &entry.present.1, key);
-        self.stats.panics = self.stats.panics.saturating_add(1);
-        tracing::error!(
-            sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()),
-            "a call was ended by a fault of ours"
-        );
-        if let Some(due) = entry.due {
-            self.due.remove(&(due, key));
-        }
-        for leg in entry.legs.values_mut() {
-            self.sessions.remove(&leg.session);
-            // Whichever of these fits the leg's state is done, the others are refused by it.
-            let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
-            let _ = self.endpoint.cancel(now.mono, leg.session, None);
-            let _ = self.endpoint.bye(now.mono, leg.session, None);
-            leg.ladder = ladder(now, self.endpoint.take_ladder(leg.session));
-        }
-        self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
-        if let Some((mailbox, message_id)) = entry.place.take() {
-            self.outputs.push_back(ShardOutput::Release { mailbox, message_id });
-        }
-        let record = entry.record_of_a_fault(now);
-        self.outputs.push_back(ShardOutput::Ended(key, Box::new(record)));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_b2bua::{Admission, Refusal, Shard, ShardConfig, ShardOutput};
+use segue_b2bua::{Admission, Limits, Refusal, Shard, ShardConfig, ShardOutput};
 use segue_call::{CallConfig, Now};
 use segue_policy::Profile;
 use segue_records::UnixMs;
@@ -35,6 +35,7 @@ fn shard() -> Shard {
             early_max_ms: 170_000,
         }),
         admission: Admission::new(vec![Arc::new(profile)]),
+        limits: Limits::default(),
         seed: 1,
     })
 }

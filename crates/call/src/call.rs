@@ -75,6 +75,11 @@ impl Call {
         matches!(self.cx.legs.a, Leg::Inviting | Leg::Answered | Leg::Up)
     }
 
+    /// Whether the caller waits for a final response.
+    pub fn is_early(&self) -> bool {
+        matches!(self.cx.legs.a, Leg::Inviting)
+    }
+
     /// Our identifier of the call (ULID, 26 characters).
     pub fn id(&self) -> &str {
         &self.cx.record.id

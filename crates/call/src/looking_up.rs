@@ -132,6 +132,16 @@ impl LookingUp {
                 let step = Step::Asking;
                 LookingUp { step, ..self }.unknown(cx, &why)
             }
+            (Step::Asking, Seen::Store(StoreReply::TooManyCalls { calls_max })) => {
+                // An account's bound: 503 would say that the node is full.
+                cx.refuse_a(
+                    403,
+                    None,
+                    Some("399 segue \"Too many calls for this account\"".to_owned()),
+                );
+                let why = format!("The callee has {calls_max} calls, as many as a subscriber may");
+                Ending::begin(cx, CallResult::Rejected, Some(403), why)
+            }
             (Step::Asking, Seen::Store(StoreReply::LookupFailed { why })) => {
                 cx.refuse_a(500, Some(reason::STORE_FAILED), None);
                 Ending::begin(

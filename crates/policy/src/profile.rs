@@ -43,6 +43,8 @@ pub struct Profile {
     pub rtp_gone_ms: u64,
     /// The longest call from B's answer on, milliseconds; 0: any.
     pub call_max_ms: u64,
+    /// Calls at once that it admits; 0: any number. One more gets 403.
+    pub calls_max: u32,
     /// Whose word counts about where a caller's media is.
     pub media_from: MediaFrom,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
@@ -74,6 +76,7 @@ impl Default for Profile {
             no_answer_ms: 20_000,
             rtp_gone_ms: 10_000,
             call_max_ms: 14_400_000,
+            calls_max: 0,
             media_from: MediaFrom::Proven,
             redirect_targets: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
@@ -111,6 +114,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "call_max_ms",
         "milliseconds from 1000 to 604800000 (a week); 0: no limit",
     ),
+    ("calls_max", "a number of calls; 0: no limit"),
     ("media_from", "\"proven\", \"nat\" or \"any\""),
     (
         "redirect_targets",

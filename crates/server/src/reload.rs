@@ -42,6 +42,13 @@ const LIVE: &[&str] = &[
     "records.keep",
     "records.keep_max",
     "records.keep_age",
+    "overload.delay_ms",
+    "overload.calls_max",
+    "overload.early_max",
+    "overload.source_rate",
+    "overload.source_calls_max",
+    "overload.source_early_max",
+    "overload.subscriber_calls_max",
 ];
 
 /// What the command line said about where the configuration is.
@@ -86,6 +93,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
         order: Order::Reload {
             call: call_config(&config),
             admission: admission(profiles),
+            limits: config.overload.limits(),
         },
         tls,
         profiles: names,
@@ -103,6 +111,7 @@ fn take_live(config: &mut Config, new: Config) {
     config.sip_tls_paths = new.sip_tls_paths;
     config.retention = new.retention;
     config.records = new.records;
+    config.overload = new.overload;
     config.record_min_ms = new.record_min_ms;
     config.record_max_ms = new.record_max_ms;
     config.record_silence_ms = new.record_silence_ms;
@@ -132,7 +141,9 @@ mod tests {
                              tls_client_ca = \"s\" }\nrecord = { min_ms = 7, max_ms = 8, silence_ms = 900 }\n\
                              retention = { heard_max = 1, heard_age = \"1d\", unheard_max = 1, unheard_age = \"1d\", \
                              max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n\
-                             records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n";
+                             records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n\
+                             overload = { delay_ms = 70, calls_max = 1, early_max = 1, source_rate = 1, source_calls_max = 1, \
+                             source_early_max = 1, subscriber_calls_max = 1 }\n";
 
     #[test]
     fn live_keys_take_their_new_values_and_all_others_wait() {

@@ -151,6 +151,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         endpoint: endpoint_config(&config, &sockets, seed),
         call: call_config(&config),
         admission: admission(profiles),
+        limits: config.overload.limits(),
         seed: seed.wrapping_add(1),
     });
 

@@ -79,6 +79,13 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "records.keep",
             "records.keep_max",
             "records.keep_age",
+            "overload.delay_ms",
+            "overload.calls_max",
+            "overload.early_max",
+            "overload.source_rate",
+            "overload.source_calls_max",
+            "overload.source_early_max",
+            "overload.subscriber_calls_max",
             "test.seed",
         ]
     );

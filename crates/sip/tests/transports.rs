@@ -187,6 +187,36 @@ async fn a_second_message_takes_the_connection_that_is_open() {
 }
 
 #[tokio::test]
+async fn how_long_a_message_has_waited_is_known_also_before_it_was_read() {
+    let mut transports = Transports::bind(&[any()], &[any()]).unwrap();
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let local = bound(&transports, Protocol::Udp);
+    let mut waited = Duration::ZERO;
+    // The system begins to stamp what comes some time after it was asked to.
+    for _ in 0..20 {
+        peer.send_to(OPTIONS.as_bytes(), local).unwrap();
+        // Nothing of the runtime runs meanwhile: the datagram is in the system's hands.
+        std::thread::sleep(Duration::from_millis(80));
+        assert!(matches!(next(&mut transports).await, Received::Message(..)));
+        waited = transports.waited();
+        if waited >= Duration::from_millis(80) {
+            break;
+        }
+    }
+    assert!(
+        (Duration::from_millis(80)..Duration::from_secs(9)).contains(&waited),
+        "{waited:?}"
+    );
+    let mut stream = TcpStream::connect(bound(&transports, Protocol::Tcp)).await.unwrap();
+    stream.write_all(OPTIONS.as_bytes()).await.unwrap();
+    assert!(matches!(next(&mut transports).await, Received::Message(..)));
+    assert!(
+        transports.waited() < waited + Duration::from_secs(5),
+        "that of this one"
+    );
+}
+
+#[tokio::test]
 async fn a_udp_destination_where_nobody_listens_fails_the_transmit() {
     let mut x = Transports::bind(&[any()], &[]).unwrap();
     let nobody = UdpSocket::bind(any()).await.unwrap().local_addr().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use segue_b2bua::{Admission, CallKey, Shard, ShardConfig, ShardOutput};
+use segue_b2bua::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
 use segue_call::{CallConfig, Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_mailbox::RecordingManifest;
 use segue_policy::{Plan, Profile};
@@ -69,6 +69,7 @@ impl Node {
                 profile("trunk", "10.1.0.0/16", true),
                 profile("phones", "10.2.0.0/16", false),
             ]),
+            limits: Limits::default(),
             seed: 1,
         };
         Node {

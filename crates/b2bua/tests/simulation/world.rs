@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_b2bua::{Admission, CallKey, Shard, ShardConfig, ShardOutput};
+use segue_b2bua::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
 use segue_call::{CallConfig, LegId, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply};
 use segue_records::{CallRecord, UnixMs};
 use segue_sip::{EndpointConfig, FlowId, Local, Peer, Protocol, Transmit};
@@ -162,6 +162,7 @@ impl World {
                 early_max_ms: 170_000,
             }),
             admission: Admission::new(vec![Arc::new(setup.profile.clone())]),
+            limits: Limits::default(),
             seed,
         });
         let (mut callers, mut callees) = (Vec::new(), Vec::new());
@@ -310,7 +311,7 @@ impl World {
                     source: refusal.source,
                     why: refusal.why,
                 }),
-                ShardOutput::Event(_) => {}
+                ShardOutput::RefusedUntold(_) | ShardOutput::Event(_) => {}
                 ShardOutput::Ended(_, record) => {
                     let call = self.callers.iter().position(|a| a.call_id == record.sip_call_id);
                     let call = call.expect("a record of a call that was made");

@@ -63,6 +63,11 @@ pub enum StoreReply {
     Found(Box<Lookup>),
     /// No such subscriber.
     NotFound,
+    /// The callee has as many calls as it may (`overload.subscriber_calls_max`).
+    TooManyCalls {
+        /// How many.
+        calls_max: u32,
+    },
     /// The store could not answer.
     LookupFailed {
         /// Why.

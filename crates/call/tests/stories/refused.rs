@@ -44,6 +44,17 @@ fn an_unknown_callee() {
 }
 
 #[test]
+fn a_subscriber_with_as_many_calls_as_it_may() {
+    let (info, result, why) = refused(Setup {
+        lookup: StoreReply::TooManyCalls { calls_max: 7 },
+        ..Setup::default()
+    });
+    assert_eq!((info.status, result), (403, CallResult::Rejected));
+    assert!(info.warning.unwrap().contains("Too many calls"));
+    assert!(why.contains("7 calls"), "{why}");
+}
+
+#[test]
 fn a_store_that_cannot_answer() {
     let lookup = StoreReply::LookupFailed {
         why: "database is locked".into(),

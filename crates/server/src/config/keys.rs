@@ -277,6 +277,48 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.records.keep_age_ms),
     },
     Key {
+        name: "overload.delay_ms",
+        meaning: "how long messages may wait to be handled, in milliseconds, before new calls are turned away (503), or \"none\"",
+        set: |c, raw| delay(raw).map(|v| c.overload.delay_ms = v),
+        get: |c| json!(c.overload.delay_ms),
+    },
+    Key {
+        name: "overload.calls_max",
+        meaning: "how many calls there may be at once (503), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.calls = v),
+        get: |c| json!(c.overload.caps.calls),
+    },
+    Key {
+        name: "overload.early_max",
+        meaning: "how many callers may wait for an answer at once (503), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.early = v),
+        get: |c| json!(c.overload.caps.early),
+    },
+    Key {
+        name: "overload.source_rate",
+        meaning: "how many new calls a second one source may make (500), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.source_rate = v),
+        get: |c| json!(c.overload.caps.source_rate),
+    },
+    Key {
+        name: "overload.source_calls_max",
+        meaning: "how many calls one source may have at once (500), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.source_calls = v),
+        get: |c| json!(c.overload.caps.source_calls),
+    },
+    Key {
+        name: "overload.source_early_max",
+        meaning: "how many callers of one source may wait for an answer at once (500), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.source_early = v),
+        get: |c| json!(c.overload.caps.source_early),
+    },
+    Key {
+        name: "overload.subscriber_calls_max",
+        meaning: "how many calls one subscriber may have at once (403), or \"none\"",
+        set: |c, raw| bound(raw).map(|v| c.overload.caps.subscriber_calls = v),
+        get: |c| json!(c.overload.caps.subscriber_calls),
+    },
+    Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
         set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),
@@ -338,6 +380,24 @@ fn rotation(raw: &Raw) -> Result<Rotate, String> {
         }
     }
     Ok(rotate)
+}
+
+/// At least one, or `none`.
+fn bound(raw: &Raw) -> Result<Option<u32>, String> {
+    match (raw.shown().as_str(), raw.shown().parse()) {
+        ("none", _) => Ok(None),
+        (_, Ok(bound @ 1..)) => Ok(Some(bound)),
+        _ => Err("a number from 1 on, or \"none\" is needed".to_owned()),
+    }
+}
+
+/// Milliseconds, or `none`.
+fn delay(raw: &Raw) -> Result<Option<u64>, String> {
+    match (raw.shown().as_str(), raw.shown().parse()) {
+        ("none", _) => Ok(None),
+        (_, Ok(ms @ 5..=10_000)) => Ok(Some(ms)),
+        _ => Err("a number from 5 to 10000, or \"none\" is needed".to_owned()),
+    }
 }
 
 /// A limit as the command line takes it, `none` for no limit.

@@ -2,6 +2,7 @@
 
 mod file;
 mod keys;
+mod overload;
 mod place;
 mod profiles;
 mod records;
@@ -23,6 +24,7 @@ use segue_media::MediaAddress;
 use segue_store::{MediaStore, Store};
 
 use crate::failure::Failure;
+use overload::Overload;
 use place::Position;
 use records::Records;
 use tls::TlsPaths;
@@ -80,6 +82,8 @@ pub struct Config {
     pub retention: Retention,
     /// Files of call records.
     pub records: Records,
+    /// When new calls are turned away.
+    pub overload: Overload,
     /// Fixes tags, Call-IDs, SSRCs and ports.
     pub test_seed: Option<u64>,
     sources: Vec<(&'static str, Source)>,
@@ -146,6 +150,7 @@ impl Default for Config {
                 ..Retention::default()
             },
             records: Records::default(),
+            overload: Overload::default(),
             test_seed: None,
             sources: Vec::new(),
         }

@@ -47,6 +47,7 @@ impl Collector for Parts {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut told = Told(encoder);
         self.server(&mut told)?;
+        self.overload(&mut told)?;
         self.sip(&mut told)?;
         self.media(&mut told)?;
         self.jobs(&mut told)?;
@@ -82,6 +83,35 @@ impl Parts {
             "events_lost",
             "Events that followers lost by being slow",
             self.hub.lost(),
+        )
+    }
+
+    fn overload(&self, told: &mut Told<'_>) -> fmt::Result {
+        let stats = self.gauges.stats();
+        let away = stats.turned_away;
+        told.family(
+            "calls_turned_away",
+            "New calls refused for want of room, by whose bound it was; again: the same request once more",
+            "",
+            &[
+                ([("bound", "load"), ("", "")], away.load),
+                ([("bound", "calls"), ("", "")], away.calls),
+                ([("bound", "early"), ("", "")], away.early),
+                ([("bound", "source"), ("", "")], away.source),
+                ([("bound", "account"), ("", "")], away.account),
+                ([("bound", "again"), ("", "")], away.again),
+            ],
+        )?;
+        told.gauge("calls_early", "Calls whose caller waits for an answer", stats.early)?;
+        told.gauge(
+            "admission_limited",
+            "1 while messages wait too long and new calls are let in at a limited rate",
+            stats.rate.is_some().into(),
+        )?;
+        told.gauge(
+            "admission_rate",
+            "New calls a second that are let in while that is limited",
+            stats.rate.unwrap_or(0),
         )
     }
 

@@ -160,6 +160,14 @@ impl Core {
         format!("{:016x}", hasher.finish())
     }
 
+    /// A number that nobody outside can foretell.
+    pub(crate) fn hash(&self, value: &str) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        (self.salt, value).hash(&mut hasher);
+        hasher.finish()
+    }
+
     pub(crate) fn timing(&self, peer: Peer) -> Timing {
         Timing {
             t1: self.config.t1,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     api::{Event, Peer, Protocol},
     secure::domain_of,
+    transaction::store::server_key,
 };
 
 /// Where the response to a request goes: by UDP to its source, at the source port if `rport` asks for it (RFC 3581 §4),
@@ -75,6 +76,27 @@ impl Endpoint {
             let request = Arc::new(request.clone());
             self.core.event(Event::Refused { peer, request, status });
         }
+    }
+
+    /// Answers a request that is not to be handled at all, and forgets it: it makes no session and no `Refused`.
+    pub fn turn_away(&mut self, peer: Peer, request: &Message, status: u16, headers: &[(&str, String)]) {
+        self.core.stats.received(request);
+        let request = request.with_received(peer.remote);
+        let tag = self.core.stateless_tag(&request);
+        let mut builder = self.core.response(&request, status, &tag);
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        let response = builder.build();
+        let domain = domain_of(&response, peer);
+        self.core.send(reply_to(peer, &request), domain, response.to_bytes());
+    }
+
+    /// The same for a request that comes again, and for no other; `None` where nobody can tell.
+    #[must_use]
+    pub fn fingerprint(&self, request: &Message) -> Option<u64> {
+        let key = server_key(request, request.method()?)?;
+        Some(self.core.hash(&key))
     }
 
     /// "Allow, Accept, Accept-Encoding, Accept-Language, and Supported header fields SHOULD be present in a 200 (OK)

@@ -9,7 +9,11 @@ mod tcp;
 mod tls;
 mod udp;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use segue_sip_wire::{Message, ParseError};
 use tokio::sync::mpsc;
@@ -101,12 +105,15 @@ pub struct Transports {
     flows: Flows,
     inbound: mpsc::Receiver<Inbound>,
     hep: Option<Hep>,
+    waited: Duration,
 }
 
 /// What socket tasks say.
 #[derive(Debug)]
 enum Inbound {
     Received(Received),
+    /// The same, with when it arrived.
+    Arrived(Instant, Received),
     /// A connection was accepted: this is the way to write to it.
     Accepted(FlowId, Flow),
 }
@@ -143,6 +150,7 @@ impl Transports {
             flows,
             inbound,
             hep: None,
+            waited: Duration::ZERO,
         })
     }
 
@@ -176,12 +184,17 @@ impl Transports {
         loop {
             match self.inbound.recv().await {
                 Some(Inbound::Accepted(id, flow)) => self.flows.insert(id, flow),
-                Some(Inbound::Received(received)) => {
-                    if let Received::FlowClosed(id) = received {
-                        self.flows.remove(id);
-                    }
+                Some(Inbound::Arrived(at, received)) => {
+                    self.waited = at.elapsed();
                     if let (Some(hep), Received::Message(peer, message)) = (&mut self.hep, &received) {
                         hep.copy(Way::In, peer, &message.to_bytes());
+                    }
+                    return received;
+                }
+                Some(Inbound::Received(received)) => {
+                    self.waited = Duration::ZERO;
+                    if let Received::FlowClosed(id) = received {
+                        self.flows.remove(id);
                     }
                     return received;
                 }
@@ -189,6 +202,16 @@ impl Transports {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// How long what came in last had waited: by UDP since the system had it, by TCP since it was read.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// How much waits to be received.
+    pub fn waiting(&self) -> usize {
+        self.inbound.len()
     }
 
     /// Sends now, or queues. A failure comes back as `SendFailed`.

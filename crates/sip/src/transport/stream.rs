@@ -207,7 +207,11 @@ impl Shared {
         if matches!(received, Received::SendFailed(KEEP_ALIVE)) {
             return;
         }
-        let _ = self.to_shard.send(Inbound::Received(received)).await;
+        let inbound = match received {
+            Received::Message(..) | Received::Unparsable(..) => Inbound::Arrived(Instant::now().into(), received),
+            _ => Inbound::Received(received),
+        };
+        let _ = self.to_shard.send(inbound).await;
     }
 }
 

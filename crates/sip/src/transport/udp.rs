@@ -6,9 +6,13 @@ use std::{
     net::SocketAddr,
     os::fd::AsRawFd,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::{
+    socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt},
+    time::TimeSpec,
+};
 use segue_sip_wire::Message;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
@@ -24,6 +28,8 @@ const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const RECENT_MAX: usize = 512;
 /// ICMP errors read in one go.
 const ERRORS_MAX: usize = 64;
+/// No datagram waits for longer than this.
+const WAITED_MAX: Duration = Duration::from_secs(10);
 
 /// The sending side of one socket.
 pub(super) struct UdpSender {
@@ -64,7 +70,9 @@ pub(super) fn start(addr: SocketAddr, to_shard: mpsc::Sender<Inbound>) -> io::Re
         socket.set_only_v6(true)?;
     }
     socket.bind(&addr.into())?;
-    // Without it an unreachable destination is found only by the transaction's time-out.
+    // How long a datagram waits before it is read is known by the system alone.
+    // Without the other one an unreachable destination is found only by the transaction's time-out.
+    let _ = setsockopt(&socket, sockopt::ReceiveTimestampns, &true);
     let _ = match addr {
         SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true),
         SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true),
@@ -116,6 +124,7 @@ impl UdpSender {
 
 async fn read(socket: Arc<UdpSocket>, local: SocketAddr, recent: Arc<Mutex<Recent>>, to_shard: mpsc::Sender<Inbound>) {
     let mut buffer = vec![0u8; DATAGRAM_MAX];
+    let mut space = nix::cmsg_space!(TimeSpec);
     loop {
         // The error queue wakes nobody who waits for reading alone.
         let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else {
@@ -133,9 +142,12 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, recent: Arc<Mutex<Recen
             }
         }
         // An error here is of an earlier datagram, told by the error queue.
-        let Ok((len, remote)) = socket.try_recv_from(&mut buffer) else {
+        let next = socket.try_io(Interest::READABLE, || next_datagram(&socket, &mut buffer, &mut space));
+        let Ok((len, Some(remote), waited)) = next else {
             continue;
         };
+        let now = Instant::now();
+        let arrived = now.checked_sub(waited).unwrap_or(now);
         let datagram = buffer.get(..len).unwrap_or_default();
         // CRLF keep-alives need no answer on UDP (RFC 5626 §4.4.2 uses STUN).
         if datagram.iter().all(|b| matches!(b, b'\r' | b'\n' | 0)) {
@@ -151,10 +163,40 @@ async fn read(socket: Arc<UdpSocket>, local: SocketAddr, recent: Arc<Mutex<Recen
             Ok(message) => Received::Message(peer, message),
             Err(error) => Received::Unparsable(peer, error),
         };
-        if to_shard.send(Inbound::Received(received)).await.is_err() {
+        if to_shard.send(Inbound::Arrived(arrived, received)).await.is_err() {
             return;
         }
     }
+}
+
+/// One datagram: its length, where it came from, and how long it has waited since the system had it.
+fn next_datagram(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    space: &mut [u8],
+) -> io::Result<(usize, Option<SocketAddr>, Duration)> {
+    let mut iov = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut iov, Some(space), MsgFlags::MSG_DONTWAIT)?;
+    let stamp = message.cmsgs().ok().and_then(|mut all| {
+        all.find_map(|one| match one {
+            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+            _ => None,
+        })
+    });
+    // The stamp is wall-clock time. Where the clock has been set meanwhile, nothing is known.
+    let waited = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .zip(stamp)
+        .and_then(|(now, stamp)| now.checked_sub(stamp))
+        .filter(|waited| *waited < WAITED_MAX);
+    let remote = message.address.as_ref().and_then(socket_addr);
+    Ok((message.bytes, remote, waited.unwrap_or_default()))
+}
+
+fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
+    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
 }
 
 /// Reads the socket's error queue: the transmits that ICMP says did not arrive.
@@ -182,9 +224,5 @@ fn next_error(socket: &UdpSocket) -> io::Result<Option<SocketAddr>> {
             ControlMessageOwned::Ipv4RecvErr(..) | ControlMessageOwned::Ipv6RecvErr(..)
         )
     });
-    let remote = message.address.filter(|_| icmp).and_then(|a| {
-        let v4 = a.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
-        v4.or_else(|| a.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
-    });
-    Ok(remote)
+    Ok(message.address.filter(|_| icmp).as_ref().and_then(socket_addr))
 }

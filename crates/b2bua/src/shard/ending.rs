@@ -1,0 +1,67 @@
+//! The end of a call: said by itself, or brought about by a fault of ours.
+
+use segue_call::{LegId, MediaAction, Now};
+use segue_records::{CallRecord, CallResult};
+
+use super::{CallKey, Shard, ShardOutput};
+use crate::{Refusal, entry::ladder, translate};
+
+impl Shard {
+    /// A call has said its last.
+    pub(super) fn end(&mut self, now: Now, key: CallKey, mut record: Box<CallRecord>) {
+        let Some(mut entry) = self.calls.remove(&key) else {
+            return;
+        };
+        if let Some(seat) = entry.seat.take() {
+            self.overload.ledger.free(seat);
+        }
+        self.present.remove(entry.present.0, &entry.present.1, key);
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, key));
+        }
+        for leg in entry.legs.values() {
+            self.sessions.remove(&leg.session);
+        }
+        let peer = entry.peer;
+        entry.fill_in(&mut record);
+        if record.result == CallResult::Rejected {
+            let admit = translate::line_that_admits(&record);
+            record.admit = Some(admit.clone());
+            self.refuse(Refusal::of_call(now.wall, &peer, &record, admit));
+        }
+        self.outputs.push_back(ShardOutput::Ended(key, record));
+    }
+
+    /// A panic in the call core: both legs are ended by `sip`, the ports go back, the others live.
+    pub(super) fn abandon(&mut self, now: Now, key: CallKey) {
+        let Some(mut entry) = self.calls.remove(&key) else {
+            return;
+        };
+        if let Some(seat) = entry.seat.take() {
+            self.overload.ledger.free(seat);
+        }
+        self.present.remove(entry.present.0, &entry.present.1, key);
+        self.stats.panics = self.stats.panics.saturating_add(1);
+        tracing::error!(
+            sip_call_id = entry.legs.get(&LegId::A).map(|l| l.sip_call_id.as_str()),
+            "a call was ended by a fault of ours"
+        );
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, key));
+        }
+        for leg in entry.legs.values_mut() {
+            self.sessions.remove(&leg.session);
+            // Whichever of these fits the leg's state is done, the others are refused by it.
+            let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
+            let _ = self.endpoint.cancel(now.mono, leg.session, None);
+            let _ = self.endpoint.bye(now.mono, leg.session, None);
+            leg.ladder = ladder(now, self.endpoint.take_ladder(leg.session));
+        }
+        self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
+        if let Some((mailbox, message_id)) = entry.place.take() {
+            self.outputs.push_back(ShardOutput::Release { mailbox, message_id });
+        }
+        let record = entry.record_of_a_fault(now);
+        self.outputs.push_back(ShardOutput::Ended(key, Box::new(record)));
+    }
+}
