@@ -165,7 +165,7 @@ fn bad_input_is_refused_with_its_fix_and_nothing_is_changed() {
 
     let (_, line) = segue.fails(2, &["subscriber", "add", "eve"]);
     assert!(line.contains("--target"), "{line}");
-    for target in ["bob", "tel:+1", "sips:e@127.0.0.1", "sip:", "none", ""] {
+    for target in ["bob", "tel:+1", "sips:e@127.0.0.1;transport=udp", "sip:", "none", ""] {
         let (_, line) = segue.fails(2, &["subscriber", "add", "eve", "--target", target]);
         assert!(line.contains("--target"), "{line}");
     }
