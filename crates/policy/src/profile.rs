@@ -308,6 +308,29 @@ mod tests {
     }
 
     #[test]
+    fn the_carrier_profiles_forward_hold_for_six_seconds_and_answer_late() {
+        for (text, trusted) in [
+            (
+                include_str!("../../../sip-profiles/examples/carrier-generic.toml"),
+                false,
+            ),
+            (include_str!("../../../sip-profiles/examples/carrier-ims.toml"), true),
+        ] {
+            let carrier = read(text);
+            assert_eq!(
+                carrier.check().unwrap_err().key,
+                "sources",
+                "nobody is admitted by an example"
+            );
+            let held = (carrier.hold_ms, carrier.hold_max_ms, carrier.answer_at);
+            assert_eq!(held, (6_000, 20_000, AnswerAt::AfterGreeting));
+            assert_eq!((carrier.trusted, carrier.ringing_status), (trusted, 180));
+            assert_eq!(carrier.unknown_callee, UnknownCallee::Forward);
+            assert!(carrier.destinations.is_empty(), "no open relay");
+        }
+    }
+
+    #[test]
     fn what_is_not_known_is_refused() {
         for text in [
             "name = \"p\"\nsources = [\"10.0.0.0/8\"]\nsurces = []",

@@ -161,6 +161,31 @@ fn config_check_reads_the_profiles_too_and_names_file_line_and_column() {
 }
 
 #[test]
+fn a_carrier_profile_is_active_once_it_has_its_sources() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sip-profiles/examples");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(examples).unwrap() {
+        let (path, segue) = (entry.unwrap().path(), Segue::new());
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let active = segue.dir().join("sip-profiles");
+        fs::create_dir(&active).unwrap();
+        fs::write(active.join("carrier.toml"), &text).unwrap();
+        let (said, line) = segue.fails(1, &["config", "check"]);
+        assert_eq!(said["code"], "bad_profile");
+        assert!(line.contains("sources is missing or empty"), "{line}");
+        let chosen = text.replace("# sources = []", "sources = [\"192.0.2.0/28\"]");
+        assert_ne!(chosen, text, "{name} shows where they stand");
+        fs::write(active.join("carrier.toml"), chosen).unwrap();
+        let said = segue.json(&["config", "check"]);
+        assert_eq!(said["profiles"], json!([name]));
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["carrier-generic", "carrier-ims"]);
+}
+
+#[test]
 fn a_data_directory_of_another_version_is_refused_by_every_command_and_left_as_it_was() {
     let segue = Segue::new();
     segue.ok(&["subscriber", "add", "bob", "--target", "sip:bob@127.0.0.1"]);
