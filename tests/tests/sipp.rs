@@ -20,8 +20,11 @@ use segue_tests::{
 
 #[path = "sipp/play.rs"]
 mod play;
+#[path = "sipp/story.rs"]
+mod story;
 
 use play::{nothing_is_left, play};
+use story::*;
 
 /// Stories that run at the same time.
 const AT_ONCE: usize = 4;
@@ -31,92 +34,6 @@ const T1: &str = "[sip]\nt1_ms = 100\n";
 
 /// A 3xx is followed to this address, not to a name for it.
 const PROFILE: &str = "name = \"sipp\"\nsources = [\"127.0.0.0/8\"]\nredirect_targets = [\"127.0.0.1\"]\n";
-
-/// Who is called.
-enum Callee {
-    /// Nobody: the request is refused, or answered, before it comes to that.
-    NoSubscriber,
-    /// SIPp plays this scenario with this pause.
-    Plays(&'static str, u64),
-    /// The target's port is closed.
-    Unreachable,
-    /// The target takes datagrams and says nothing (over TCP: takes connections).
-    Silent,
-    /// SIPp must never be called.
-    NeverCalled,
-    /// A target for each of these, `Plays` or `NeverCalled`.
-    Several(&'static [Callee]),
-    /// The target sends its caller on to this host, where this one listens, `Plays` or `NeverCalled`.
-    Redirects(&'static str, &'static Callee),
-    /// The target is this server and this subscriber again.
-    Itself,
-}
-use Callee::{Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable};
-
-impl Callee {
-    /// How many legs Segue has towards it.
-    fn legs(&self) -> usize {
-        match self {
-            NoSubscriber | NeverCalled | Itself => 0,
-            Plays(..) | Unreachable | Silent => 1,
-            Several(all) => all.iter().map(Callee::legs).sum(),
-            Redirects(_, next) => 1 + next.legs(),
-        }
-    }
-}
-
-struct Story {
-    name: &'static str,
-    /// Scenario and pause of the caller.
-    caller: (&'static str, u64),
-    callee: Callee,
-    /// Flags of `segue subscriber add`.
-    flags: &'static [&'static str],
-    /// `result` and `cause` of the call record; `None`: there is no call.
-    result: Option<(&'static str, Option<u64>)>,
-}
-
-const HELD: &[&str] = &["--clip", "clip", "--hold", "1s"];
-const HELD_IN_ORDER: &[&str] = &["--clip", "clip", "--hold", "1s", "--ring", "in-order"];
-/// Nothing of the clip can be played: no hold.
-const NOT_HELD: &[&str] = &["--clip", "clip", "--hold", "3s"];
-/// The clip plays on to its end, for a caller who presses `*`.
-const PROLONGED: &[&str] = &["--clip", "clip", "--hold", "1500ms"];
-const HELD_LONG: &[&str] = &["--clip", "clip", "--hold", "20s"];
-const SHORT_RING: &[&str] = &["--clip", "clip", "--hold", "500ms", "--no-answer", "1500ms"];
-const SHORT_RING_GREETING: &[&str] = &[
-    "--clip",
-    "clip",
-    "--hold",
-    "0s",
-    "--no-answer",
-    "1s",
-    "--greeting",
-    "greeting",
-];
-#[rustfmt::skip]
-const ON_GREETING: &[&str] = &["--hold-on", "greeting", "--greeting", "greeting", "--hold", "1s", "--no-answer", "1s"];
-#[rustfmt::skip]
-const ANSWERED_BEFORE: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "greeting"];
-#[rustfmt::skip]
-const ANSWERED_AFTER: &[&str] = &["--no-answer", "1s", "--greeting", "greeting", "--clip", "clip", "--answer-at", "after_greeting"];
-const ANSWERED: Option<(&str, Option<u64>)> = Some(("answered", None));
-
-const fn story(
-    name: &'static str,
-    caller: (&'static str, u64),
-    callee: Callee,
-    flags: &'static [&'static str],
-    result: Option<(&'static str, Option<u64>)>,
-) -> Story {
-    Story {
-        name,
-        caller,
-        callee,
-        flags,
-        result,
-    }
-}
 
 const STORIES: &[Story] = &[
     // Answered.
@@ -166,6 +83,13 @@ const STORIES: &[Story] = &[
         "callee_hangs_up",
         ("hung_up_on", 0),
         Plays("answer_then_bye", 500),
+        HELD,
+        ANSWERED,
+    ),
+    story(
+        "refreshed",
+        ("refreshed", 300),
+        Plays("answer_longer_interval", 300),
         HELD,
         ANSWERED,
     ),

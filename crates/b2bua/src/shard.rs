@@ -20,6 +20,7 @@ use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
 use segue_sip_wire::{Message, ParseError};
 
 mod ending;
+mod interval;
 mod legs;
 mod overload;
 mod ways;
@@ -362,6 +363,9 @@ impl Shard {
                 "the server is stopping".to_owned(),
                 "call again when it runs".to_owned(),
             ));
+            return;
+        }
+        if !self.takes_interval(now, session, invite, &peer, &profile) {
             return;
         }
         let Some(mut incoming) = translate::incoming(now, invite, &peer, Arc::clone(&profile)) else {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use segue_call::{Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, Shown};
-use segue_policy::{Profile, ReliableToCallee};
+use segue_policy::{Profile, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
-use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, SessionId};
+use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval};
 use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
 
 use crate::headers::{self, Carried};
@@ -237,6 +237,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         supported: Vec::new(),
         required: Vec::new(),
         session_uuid: Some(caller),
+        interval: SessionInterval::default(),
         destination: None,
     })
 }
@@ -250,6 +251,19 @@ pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
     }
     // What became of each phone behind the callee's proxy may be told at once (RFC 6228 §4).
     outgoing.supported.push("199");
+}
+
+/// What a profile wants of the session timer of its side's leg.
+pub(crate) fn interval(profile: &Profile) -> SessionInterval {
+    SessionInterval {
+        expires_s: profile.session_expires_s,
+        min_se_s: profile.min_se_s,
+        refreshes: match profile.session_refresher {
+            SessionRefresher::Negotiated => Refreshes::Negotiated,
+            SessionRefresher::Segue => Refreshes::We,
+            SessionRefresher::Peer => Refreshes::Peer,
+        },
+    }
 }
 
 /// The INVITE to B with what A's says for it, now that it is known whether B's side is trusted.

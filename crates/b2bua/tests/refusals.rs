@@ -109,3 +109,14 @@ fn an_unknown_extension_is_named_without_those_we_know() {
     assert_eq!(status, Some(420));
     assert_eq!(told.admit, "leave out Require: precondition");
 }
+
+#[test]
+fn a_session_interval_below_the_profiles_least_gets_422_and_the_log_says_what_would_do() {
+    let short = "Session-Expires: 60\r\nSupported: timer\r\n";
+    let (status, told) = said_to(&request("INVITE", "2.0", short), "10.1.0.1:5060");
+    assert_eq!((status, told.status), (Some(422), Some(422)));
+    assert!(
+        told.admit.contains("90 s") && told.admit.contains("min_se_s"),
+        "{told:?}"
+    );
+}

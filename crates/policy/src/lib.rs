@@ -8,6 +8,8 @@ mod subscriber;
 
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
-pub use profile::{AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable, ReliableToCallee};
+pub use profile::{
+    AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable, ReliableToCallee, SessionRefresher,
+};
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -45,6 +45,12 @@ pub struct Profile {
     pub call_max_ms: u64,
     /// Calls at once that it admits; 0: any number. One more gets 403.
     pub calls_max: u32,
+    /// The session interval that we ask for (RFC 4028), seconds; 0: none.
+    pub session_expires_s: u32,
+    /// The least session interval that we take, seconds.
+    pub min_se_s: u32,
+    /// Who refreshes sessions, where that is open.
+    pub session_refresher: SessionRefresher,
     /// Whose word counts about where a caller's media is.
     pub media_from: MediaFrom,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
@@ -77,6 +83,9 @@ impl Default for Profile {
             rtp_gone_ms: 10_000,
             call_max_ms: 14_400_000,
             calls_max: 0,
+            session_expires_s: 1_800,
+            min_se_s: 90,
+            session_refresher: SessionRefresher::Negotiated,
             media_from: MediaFrom::Proven,
             redirect_targets: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
@@ -115,6 +124,12 @@ pub const KEYS: &[(&str, &str)] = &[
         "milliseconds from 1000 to 604800000 (a week); 0: no limit",
     ),
     ("calls_max", "a number of calls; 0: no limit"),
+    (
+        "session_expires_s",
+        "seconds from 90 to 86400, no less than min_se_s; 0: we ask for no session timer",
+    ),
+    ("min_se_s", "seconds from 90 to 86400"),
+    ("session_refresher", "\"negotiated\", \"segue\" or \"peer\""),
     ("media_from", "\"proven\", \"nat\" or \"any\""),
     (
         "redirect_targets",
@@ -157,6 +172,19 @@ pub enum ReliableToCallee {
     Never,
 }
 
+/// Who refreshes sessions (RFC 4028), where that is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionRefresher {
+    /// A callee may say; of callers we say that they do.
+    #[default]
+    Negotiated,
+    /// We do.
+    Segue,
+    /// The peer does.
+    Peer,
+}
+
 /// When A gets the 200 for the mailbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -184,6 +212,9 @@ pub enum MediaFrom {
 
 /// The whole early phase stays under this, so no profile may plan more (call-flow rule: 170 s).
 const EARLY_MAX_MS: u64 = 170_000;
+
+/// "The absolute minimum for the Session-Expires header field" (RFC 4028 §4).
+const SESSION_INTERVAL_MIN_S: u32 = 90;
 
 /// Longest name, characters.
 const NAME_MAX: usize = 64;
@@ -252,6 +283,19 @@ impl Profile {
         }
         if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
             return wrong("call_max_ms", format!("= {}", self.call_max_ms));
+        }
+        let interval = SESSION_INTERVAL_MIN_S..=86_400;
+        if !interval.contains(&self.min_se_s) {
+            return wrong("min_se_s", format!("= {}", self.min_se_s));
+        }
+        if self.session_expires_s != 0 && !interval.contains(&self.session_expires_s) {
+            return wrong("session_expires_s", format!("= {}", self.session_expires_s));
+        }
+        if self.session_expires_s != 0 && self.session_expires_s < self.min_se_s {
+            return wrong(
+                "session_expires_s",
+                format!("= {} is less than min_se_s = {}", self.session_expires_s, self.min_se_s),
+            );
         }
         Ok(())
     }
@@ -345,7 +389,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 18] = [
+        let wrong: [(Change, &str); 22] = [
             (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
             (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
             (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),
@@ -361,6 +405,10 @@ mod tests {
             (|p| p.no_answer_ms = 170_001, "no_answer_ms"),
             (|p| (p.hold_ms, p.hold_max_ms) = (1, 0), "hold_ms"),
             (|p| p.rtp_gone_ms = 999, "rtp_gone_ms"),
+            (|p| p.session_expires_s = 89, "session_expires_s"),
+            (|p| p.session_expires_s = 86_401, "session_expires_s"),
+            (|p| (p.session_expires_s, p.min_se_s) = (100, 101), "session_expires_s"),
+            (|p| p.min_se_s = 0, "min_se_s"),
             (|p| p.rtp_gone_ms = 3_600_001, "rtp_gone_ms"),
             (|p| p.call_max_ms = 999, "call_max_ms"),
             (|p| p.call_max_ms = 604_800_001, "call_max_ms"),

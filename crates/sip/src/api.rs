@@ -157,6 +157,31 @@ pub struct Outgoing {
     pub required: Vec<&'static str>,
     /// For whom we call, in Session-ID (RFC 7989).
     pub session_uuid: Option<SessionUuid>,
+    /// What we want of the session timer.
+    pub interval: SessionInterval,
+}
+
+/// What we want of a session timer (RFC 4028). Whatever that is, a peer that wants one gets it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionInterval {
+    /// The session interval, seconds; 0: we ask for none.
+    pub expires_s: u32,
+    /// The least that we take, seconds; never less than 90.
+    pub min_se_s: u32,
+    /// Who is to refresh, where that is open.
+    pub refreshes: Refreshes,
+}
+
+/// Who refreshes a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Refreshes {
+    /// As UAC we leave it to the peer to say, as UAS the peer does it.
+    #[default]
+    Negotiated,
+    /// We do.
+    We,
+    /// The peer does.
+    Peer,
 }
 
 impl Outgoing {
@@ -190,6 +215,12 @@ pub enum CommandError {
     /// Nothing to answer: the offer was withdrawn (its CANCEL or BYE came) or there was none.
     #[error("no offer is pending")]
     NoOffer,
+    /// The INVITE asks for a shorter session interval than we take.
+    #[error("the session interval is shorter than {min_se_s} s")]
+    IntervalTooSmall {
+        /// The least, for Min-SE.
+        min_se_s: u32,
+    },
     /// Too many provisional responses wait for a PRACK.
     #[error("too many provisional responses are waiting")]
     QueueFull,
@@ -322,7 +353,7 @@ pub enum Event {
         /// 300 to 699.
         status: u16,
     },
-    /// The peer's BYE (200 sent); or the peer said that it knows the dialog no more (BYE sent).
+    /// The peer's BYE (200 sent); or the peer said that it knows the dialog no more, or nobody refreshed the session (BYE sent).
     Bye {
         /// Which.
         session: SessionId,

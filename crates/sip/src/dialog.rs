@@ -15,6 +15,9 @@ use crate::{
     secure::domain_of,
 };
 
+/// The option tag of session timers.
+pub(crate) const TIMER: &str = "timer";
+
 /// One dialog, early or confirmed.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
@@ -139,12 +142,16 @@ impl Dialog {
         for route in routes {
             draft = draft.header("Route", route);
         }
+        // "A UAC that supports the session timer extension … MUST include a Supported header field in each request (except
+        // ACK), listing the option tag 'timer'" (RFC 4028 §7.1).
+        let supported = (draft.method != Method::Ack).then(|| TIMER.to_owned());
         draft
             .header("Max-Forwards", "70")
             .header("From", self.local.as_str())
             .header("To", self.remote.as_str())
             .header("Call-ID", self.call_id.as_str())
             .header("CSeq", cseq)
+            .maybe("Supported", supported)
     }
 
     /// Where its requests go.

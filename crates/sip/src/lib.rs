@@ -15,8 +15,8 @@ mod transaction;
 pub mod transport;
 
 pub use api::{
-    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,
-    Transmit,
+    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, Refreshes,
+    SessionId, SessionInterval, Transmit,
 };
 pub use endpoint::{Endpoint, summary};
 pub use stats::{METHODS, Stats};

@@ -32,6 +32,8 @@ pub struct Stats {
     pub no_prack: u64,
     /// Final responses without an ACK in time (RFC 3261 §13.3.1.4).
     pub no_ack: u64,
+    /// Sessions that nobody refreshed in time (RFC 4028 §10).
+    pub expired: u64,
     /// Transactions now.
     pub transactions: u64,
     /// Sessions now.

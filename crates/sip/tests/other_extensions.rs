@@ -78,7 +78,10 @@ fn a_420_that_names_nothing_of_ours_is_final() {
 #[test]
 fn a_421_is_tried_again_with_the_extension_that_the_callee_requires() {
     let (mut script, _, invite) = calling(&[], &[]);
-    assert_eq!((invite.header("Supported"), invite.header("Require")), (None, None));
+    assert_eq!(
+        (invite.header("Supported"), invite.header("Require")),
+        (Some("timer"), None)
+    );
     let second = again(script.say(&response(&invite, 421, &[("Require", "100rel")])));
     assert_eq!(second.header("Require"), Some("100rel"));
     let rel = [("Require", "100rel"), ("RSeq", "9")];

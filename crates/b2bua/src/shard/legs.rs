@@ -71,7 +71,9 @@ impl Shard {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
         let trusted = towards.is_some_and(|profile| profile.trusted);
-        translate::reliable(&mut outgoing, towards.unwrap_or(&entry.profile));
+        let towards = towards.unwrap_or(&entry.profile);
+        translate::reliable(&mut outgoing, towards);
+        outgoing.interval = translate::interval(towards);
         let outgoing = translate::carrying(outgoing, &entry.carried, trusted);
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);

@@ -172,12 +172,13 @@ impl Parts {
         told.gauge("sip_sessions_active", "SIP legs now", stats.sessions)?;
         told.family(
             "sip_timeouts",
-            "What did not come in time: a response to our request, the PRACK or the ACK to our response",
+            "What did not come in time: a response to our request, the PRACK or the ACK to our response, the refresh of a session",
             "",
             &[
                 ([("awaited", "response"), ("", "")], stats.timed_out),
                 ([("awaited", "prack"), ("", "")], stats.no_prack),
                 ([("awaited", "ack"), ("", "")], stats.no_ack),
+                ([("awaited", "refresh"), ("", "")], stats.expired),
             ],
         )
     }

@@ -6,6 +6,7 @@ use segue_sip_wire::Message;
 
 use super::{
     core::{Core, SUPPORTED},
+    interval::ask_longer,
     session::{Cancel, Phase, Session},
 };
 use crate::api::Outgoing;
@@ -25,6 +26,7 @@ impl Session {
         }
         let Ok(cseq) = refusal.cseq() else { return false };
         self.withdraw_offer(core, now);
+        self.hear_interval(refusal);
         let Phase::Calling(calling) = &mut self.phase else {
             return false;
         };
@@ -71,6 +73,8 @@ fn adapt(outgoing: &mut Outgoing, refusal: &Message) -> bool {
             }
             changed
         }
+        // "Session Interval Too Small" (RFC 4028 §6).
+        Some(422) => ask_longer(&mut outgoing.interval, refusal),
         _ => false,
     }
 }

@@ -71,7 +71,12 @@ impl Session {
             accept: None,
             bye: None,
         };
-        let response = accepted(core, &ringing.invite, &self.local_tag, &confirmed.dialog.contact, sdp);
+        if sdp.is_some() {
+            self.interval.said.clone_from(&sdp);
+        }
+        let headers = self.answer_interval(core, now, &ringing.invite);
+        let contact = &confirmed.dialog.contact;
+        let response = accepted(core, &ringing.invite, &self.local_tag, contact, &headers, sdp);
         confirmed.accept = Some(Accept {
             transaction: ringing.transaction,
             cseq,
@@ -92,11 +97,17 @@ impl Session {
         request: &Message,
         sdp: Arc<[u8]>,
     ) {
+        if !matches!(self.phase, Phase::Confirmed(_)) {
+            return;
+        }
+        self.interval.said = Some(sdp.clone());
+        let headers = self.answer_interval(core, now, request);
         let interval = core.config.t1;
         let Phase::Confirmed(confirmed) = &mut self.phase else {
             return;
         };
-        let response = accepted(core, request, &self.local_tag, &confirmed.dialog.contact, Some(sdp));
+        let contact = &confirmed.dialog.contact;
+        let response = accepted(core, request, &self.local_tag, contact, &headers, Some(sdp));
         let cseq = cseq_of(request);
         let offered = request.sdp().is_none();
         confirmed.accept = Some(Accept {
@@ -173,10 +184,20 @@ fn cseq_of(message: &Message) -> u32 {
 }
 
 /// A 200 to an INVITE.
-fn accepted(core: &Core, invite: &Message, local_tag: &str, contact: &str, sdp: Option<Arc<[u8]>>) -> Message {
-    let builder = core
+fn accepted(
+    core: &Core,
+    invite: &Message,
+    local_tag: &str,
+    contact: &str,
+    interval: &[(&str, String)],
+    sdp: Option<Arc<[u8]>>,
+) -> Message {
+    let mut builder = core
         .dialog_response(invite, 200, local_tag, contact)
         .header("Supported", SUPPORTED);
+    for (name, value) in interval {
+        builder = builder.header(name, value);
+    }
     match sdp {
         Some(sdp) => builder.body("application/sdp", Bytes::copy_from_slice(&sdp)).build(),
         None => builder.build(),

@@ -86,8 +86,9 @@ impl Session {
     pub(crate) fn on_dialog_lost(&mut self, core: &mut Core, now: Instant, status: u16) {
         if matches!(self.phase, Phase::Confirmed(_)) {
             let reason = Some(format!("SIP;cause={status}"));
+            let told = reason.clone();
             self.emit(core, |session| Event::Bye { session, reason });
-            self.send_bye(core, now, None);
+            self.send_bye(core, now, told);
         }
     }
 }

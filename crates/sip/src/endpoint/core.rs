@@ -28,7 +28,7 @@ use crate::{
 /// Methods that we take (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
 /// Extensions that we know (RFC 3261 §20.37).
-pub(crate) const SUPPORTED: &str = "100rel";
+pub(crate) const SUPPORTED: &str = "100rel, timer";
 
 /// Destinations that refused TCP and are remembered.
 const NO_TCP_MAX: usize = 256;
@@ -61,6 +61,10 @@ pub(crate) enum SessionTimer {
     OfferAgain,
     /// No final response to our offer within 64·T1.
     OfferGiveUp,
+    /// Refresh the session (RFC 4028 §7.2).
+    Refresh,
+    /// Nobody has refreshed it (RFC 4028 §10).
+    Expiry,
     /// The peer has been provisional for too long.
     Patience,
 }

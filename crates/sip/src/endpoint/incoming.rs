@@ -12,6 +12,7 @@ use segue_sip_wire::Message;
 use super::{
     Endpoint,
     core::{Core, SessionTimer, after},
+    interval::Interval,
     receive::Received,
     respond::reply_to,
     session::{Exchange, Phase, Repeated, Ringing, Session},
@@ -88,6 +89,7 @@ impl Endpoint {
             offer: None,
             ours: None,
             late_prack: None,
+            interval: Interval::default(),
         };
         self.by_tag.insert(local_tag, id);
         self.sessions.insert(id, session);
@@ -204,6 +206,9 @@ impl Session {
                 command: "a reliable provisional response",
                 state,
             });
+        }
+        if progress.sdp.is_some() {
+            self.interval.said.clone_from(&progress.sdp);
         }
         if !progress.reliable {
             self.send_unreliable(core, now, &progress);

@@ -13,11 +13,12 @@ use super::{
     core::{ALLOW, Core, SessionTimer, after},
     early::Early,
     incoming::shared_sdp,
+    interval::{Interval, first_interval},
     session::{Calling, Cancel, Confirmed, Phase, Session},
 };
 use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
-    dialog::Dialog,
+    dialog::{Dialog, TIMER},
     draft::Draft,
     secure::{domain_of, is_secure},
     transaction::{
@@ -31,8 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Endpoint {
     /// UAC: sends an INVITE. What goes wrong comes as `Failed`.
-    pub fn invite(&mut self, now: Instant, outgoing: Outgoing) -> SessionId {
+    pub fn invite(&mut self, now: Instant, mut outgoing: Outgoing) -> SessionId {
         let core = &mut self.core;
+        if ![&outgoing.supported, &outgoing.required]
+            .iter()
+            .any(|tags| tags.contains(&TIMER))
+        {
+            outgoing.supported.push(TIMER);
+        }
+        let interval = Interval::of(outgoing.interval, Some(outgoing.sdp.clone()));
         let id = SessionId(core.next_id());
         core.open_ladder(id);
         let (local_tag, call_id) = (core.tag(), core.call_id());
@@ -77,6 +85,7 @@ impl Endpoint {
                 offer: None,
                 ours: None,
                 late_prack: None,
+                interval,
             },
         );
         self.sweep(id);
@@ -237,6 +246,10 @@ impl Core {
             .header("User-Agent", self.config.user_agent.as_str())
             .body(content_type, body);
         draft.hop.clone_from(&outgoing.hop);
+        // A callee that refused it with 420 is not asked for it.
+        if outgoing.supported.contains(&TIMER) || outgoing.required.contains(&TIMER) {
+            draft.headers.extend(first_interval(outgoing.interval));
+        }
         draft.more.clone_from(&outgoing.headers);
         draft
     }
@@ -437,6 +450,7 @@ impl Session {
             bye: None,
         };
         self.phase = Phase::Confirmed(Box::new(confirmed));
+        self.interval_answered(core, now, response, true);
         if cancelled {
             // It crossed our CANCEL: "the UAC … MUST … terminate [it] with BYE" in effect (§9.1, §15).
             self.emit(core, |session| Event::CrossedCancel { session });

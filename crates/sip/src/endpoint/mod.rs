@@ -12,6 +12,7 @@ mod early;
 mod identity;
 mod incoming;
 mod info;
+mod interval;
 mod invite;
 mod ladder;
 mod offer;

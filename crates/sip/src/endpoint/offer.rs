@@ -34,6 +34,10 @@ impl Session {
             let headers = if status == 500 { vec![retry] } else { Vec::new() };
             return self.reply(core, now, transaction, request, status, &headers);
         }
+        if let Some(min_se_s) = self.refuses_interval(request) {
+            let headers = [("Min-SE", min_se_s.to_string())];
+            return self.reply(core, now, transaction, request, 422, &headers);
+        }
         if invite || sdp.is_some() {
             self.give_way(core, now);
         }
@@ -109,6 +113,7 @@ impl Session {
             Some(Method::Invite) => self.accept_again(core, now, transaction, &request, sdp),
             Some(Method::Update) => self.accept_update(core, now, transaction, &request, &remote_tag, Some(sdp)),
             _ => {
+                self.interval.said = Some(sdp.clone());
                 let response = core.response(&request, 200, &self.local_tag);
                 let response = response.body("application/sdp", Bytes::copy_from_slice(&sdp)).build();
                 core.respond(now, transaction, &response, false);
@@ -132,7 +137,13 @@ impl Session {
             .map(|dialog| dialog.contact.clone())
             .unwrap_or_default();
         let mut response = core.dialog_response(request, 200, &self.local_tag, &contact);
+        if matches!(self.phase, Phase::Confirmed(_)) {
+            for (name, value) in self.answer_interval(core, now, request) {
+                response = response.header(name, value);
+            }
+        }
         if let Some(sdp) = sdp {
+            self.interval.said = Some(sdp.clone());
             response = response.body("application/sdp", Bytes::copy_from_slice(&sdp));
         }
         core.respond(now, transaction, &response.build(), false);

@@ -42,7 +42,12 @@ impl Session {
             _ => return Err(wrong),
         };
         let waits = matches!(state, OfferState::Waiting);
-        self.ours = Some(OurOffer { sdp, state, tries: 0 });
+        self.ours = Some(OurOffer {
+            sdp,
+            state,
+            tries: 0,
+            refreshes: false,
+        });
         if !waits {
             self.send_offer(core, now);
         }
@@ -76,6 +81,7 @@ impl Session {
         let Some(sdp) = self.ours.as_ref().map(|ours| ours.sdp.clone()) else {
             return;
         };
+        let interval = self.asked_interval();
         let (dialog, method) = match &mut self.phase {
             Phase::Confirmed(confirmed) => (Some(&mut confirmed.dialog), Method::Invite),
             _ => (self.early(), Method::Update),
@@ -83,12 +89,13 @@ impl Session {
         let Some(dialog) = dialog else {
             return self.offer_refused(core, now, 491);
         };
-        let draft = dialog
+        let mut draft = dialog
             .request(method)
             .header("Contact", dialog.contact.as_str())
             .header("Allow", ALLOW)
             .header("User-Agent", core.config.user_agent.as_str())
             .body("application/sdp", Bytes::copy_from_slice(&sdp));
+        draft.headers.extend(interval);
         let (next_hop, remote_tag) = (dialog.next_hop(), dialog.remote_tag.clone());
         let transaction = core.request(now, &draft, next_hop, Some(id));
         if let Some(ours) = &mut self.ours {
@@ -143,6 +150,7 @@ impl Session {
                 self.offer_answered(core, now, response);
             }
             491 => self.offer_collided(core, now),
+            422 if self.offers_longer(response) => self.send_offer(core, now),
             status => self.offer_failed(core, now, status),
         }
     }
@@ -258,15 +266,26 @@ impl Session {
     }
 
     fn offer_answered(&mut self, core: &mut Core, now: Instant, response: &Message) {
+        let ours = self.ours.take();
         self.forget_our_offer(core);
+        self.interval_answered(core, now, response, false);
         let sdp = shared_sdp(response);
-        self.emit(core, |session| Event::OfferAnswered { session, sdp });
+        let refreshes = ours.as_ref().is_some_and(|ours| ours.refreshes);
+        self.interval.said = ours.map(|ours| ours.sdp).or(self.interval.said.take());
+        // Asked nothing new, the peer may still say something new.
+        if !refreshes || sdp.is_some() {
+            self.emit(core, |session| Event::OfferAnswered { session, sdp });
+        }
         self.release_answer(core, now);
     }
 
     fn offer_refused(&mut self, core: &mut Core, now: Instant, status: u16) {
+        let refreshes = self.ours.as_ref().is_some_and(|ours| ours.refreshes);
         self.forget_our_offer(core);
-        self.emit(core, |session| Event::OfferRefused { session, status });
+        match refreshes {
+            true => self.refresh_failed(core, now, status),
+            false => self.emit(core, |session| Event::OfferRefused { session, status }),
+        }
         self.release_answer(core, now);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     transaction::store::TransactionId,
 };
 
-use super::core::Core;
+use super::{core::Core, interval::Interval};
 
 /// See the module.
 pub(crate) struct Session {
@@ -26,6 +26,8 @@ pub(crate) struct Session {
     pub ours: Option<OurOffer>,
     /// A PRACK that may still come after the final response and then gets its 200 (RFC 3262 §3).
     pub late_prack: Option<RAck>,
+    /// Its session timer.
+    pub interval: Interval,
 }
 
 /// How far it is.
@@ -200,6 +202,8 @@ pub(crate) struct OurOffer {
     pub state: OfferState,
     /// How often it was sent.
     pub tries: u8,
+    /// It says nothing new and only refreshes the session: nobody waits for its answer.
+    pub refreshes: bool,
 }
 
 /// Where an offer of ours is.

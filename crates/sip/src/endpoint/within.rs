@@ -84,6 +84,7 @@ impl Session {
             // Whatever the final response, 481 and 408 too, the session is over (§15.1.1).
             Some(Method::Bye) => self.on_bye_done(core),
             Some(Method::Update) if self.is_our_offer(transaction) => self.on_offer_response(core, now, response),
+            Some(Method::Update) if self.is_refresh(transaction) => self.on_refresh_response(core, now, response),
             Some(Method::Info) if status == 481 => self.on_dialog_lost(core, now, status),
             _ => {}
         }
@@ -104,6 +105,7 @@ impl Session {
             Some(Method::Invite | Method::Update) if self.is_our_offer(transaction) => {
                 self.offer_failed(core, now, status);
             }
+            Some(Method::Update) if self.is_refresh(transaction) => self.refresh_failed(core, now, status),
             Some(Method::Invite) => self.on_invite_unanswered(core, now, transaction, status),
             Some(Method::Bye) => self.on_bye_done(core),
             _ => {}
@@ -121,6 +123,8 @@ impl Session {
             SessionTimer::CancelGiveUp => self.give_up_cancel(core, now),
             SessionTimer::OfferAgain => self.offer_again(core, now),
             SessionTimer::OfferGiveUp => self.give_up_offer(core, now),
+            SessionTimer::Refresh => self.refresh(core, now),
+            SessionTimer::Expiry => self.expire(core, now),
             SessionTimer::Patience => {
                 let _ = self.cancel(core, now, None);
             }

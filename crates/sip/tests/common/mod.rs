@@ -20,6 +20,7 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sip::{
     Endpoint, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, SessionId,
+    SessionInterval,
 };
 use segue_sip_wire::{Message, Parts};
 
@@ -223,6 +224,7 @@ impl Net {
             supported: vec!["100rel"],
             required: Vec::new(),
             session_uuid: None,
+            interval: SessionInterval::default(),
         }
     }
 
