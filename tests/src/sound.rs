@@ -80,6 +80,14 @@ impl Sound {
         self.samples.len() as u64 * 1000 / u64::from(self.rate)
     }
 
+    /// How loud a stretch is on average, dB below full scale.
+    pub fn level_at(&self, from_ms: u64, length_ms: u64) -> f64 {
+        let at = |ms: u64| ((ms * u64::from(self.rate) / 1000) as usize).min(self.samples.len());
+        let stretch = &self.samples[at(from_ms)..at(from_ms + length_ms)];
+        let energy: f64 = stretch.iter().map(|&sample| f64::from(sample).powi(2)).sum();
+        10.0 * (energy / (stretch.len().max(1) as f64) / 32_768_f64.powi(2)).log10()
+    }
+
     /// The tone of [`TONES`] that makes up most of this stretch; `None` when there is none or silence.
     pub fn tone_at(&self, from_ms: u64, length_ms: u64) -> Option<u32> {
         let at = |ms: u64| ((ms * u64::from(self.rate) / 1000) as usize).min(self.samples.len());

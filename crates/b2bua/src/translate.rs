@@ -397,7 +397,10 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
         Some(480) => "set `next_hop` in the caller's profile, or send the call with a Route".to_owned(),
         Some(440) => "allow the call more branches at a time (Max-Breadth)".to_owned(),
         Some(482) => "look where the callee's targets and the servers there send the call".to_owned(),
-        Some(488) => "offer PCMU, PCMA, G722 or opus (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF".to_owned(),
+        Some(488) => {
+            "offer PCMU, PCMA, G722, opus, AMR or AMR-WB (and H.264 or VP8 for video) over RTP/AVP or RTP/AVPF"
+                .to_owned()
+        }
         _ => "see `segue call show` of this call".to_owned(),
     }
 }

@@ -296,6 +296,6 @@ impl Cx {
 fn kind_of(codec: Codec) -> Kind {
     match codec {
         Codec::Vp8 | Codec::H264 { .. } => Kind::Video,
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => Kind::Audio,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Foreign { .. } => Kind::Audio,
     }
 }

@@ -1,8 +1,8 @@
 //! Which prepared rendition of a clip fits what was agreed with A.
 
-use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
+use segue_mailbox::{AmrForm, ClipInfo, RenditionInfo, RenditionProfile};
 use segue_policy::HoldOn;
-use segue_sdp::{Agreed, Codec, Format, H264Need, Vp8Need, h264_receives, vp8_receives};
+use segue_sdp::{Agreed, Amr, Band, Codec, Format, H264Need, Packing, Vp8Need, h264_receives, vp8_receives};
 
 use crate::io::{ClipUse, Lookup, Source};
 
@@ -35,6 +35,7 @@ pub(crate) fn clip_use(clip: &ClipInfo, answered: &Agreed) -> Option<ClipUse> {
 /// The best rendition of a clip for a format: the greatest picture first, FU-A before single NAL units.
 pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfile> {
     let order: &[RenditionProfile] = match format.codec {
+        Codec::Amr(amr) => return fitting_amr(clip, amr),
         Codec::Pcmu => &[RenditionProfile::Pcmu],
         Codec::Pcma => &[RenditionProfile::Pcma],
         Codec::G722 => &[RenditionProfile::G722],
@@ -54,21 +55,31 @@ pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfi
     })
 }
 
+/// The best rendition in the agreed packing whose mode is one of those agreed (RFC 4867 §8.1: others "MUST NOT be sent").
+fn fitting_amr(clip: &ClipInfo, amr: Amr) -> Option<RenditionProfile> {
+    let prepared = |profile| clip.renditions.iter().any(|r| r.profile == profile);
+    let mut all = RenditionProfile::of_amr(amr.band == Band::Wide);
+    let fits = |(profile, form): &(RenditionProfile, AmrForm)| {
+        form.octet_aligned == (amr.packing == Packing::OctetAligned)
+            && amr.modes.contains(form.mode)
+            && prepared(*profile)
+    };
+    all.find(fits).map(|(profile, _)| profile)
+}
+
 /// Pictures a second of every video rendition.
 const FRAME_RATE: u32 = 25;
 
 /// Whether who announced `format` can receive the rendition; sound is always received.
 fn takes(format: &Format, rendition: &RenditionInfo) -> bool {
     let (packetization_mode, level_idc, frame_macroblocks) = match rendition.profile {
-        RenditionProfile::Pcmu | RenditionProfile::Pcma | RenditionProfile::G722 | RenditionProfile::Opus => {
-            return true;
-        }
         RenditionProfile::Vp8W640 => return vp8_receives(format, vp8_need(40, 23)),
         RenditionProfile::Vp8W320 => return vp8_receives(format, vp8_need(20, 12)),
         RenditionProfile::H264W640Mode1 => (1, 30, 920),
         RenditionProfile::H264W640Mode0 => (0, 30, 920),
         RenditionProfile::H264W320Mode1 => (1, 12, 240),
         RenditionProfile::H264W320Mode0 => (0, 12, 240),
+        _ => return true,
     };
     let level_idc = rendition.profile_level_id.map_or(level_idc, |[_, _, level]| level);
     let need = H264Need {

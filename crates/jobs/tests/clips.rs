@@ -96,5 +96,5 @@ fn a_beep_of_an_older_store_is_made_anew() {
     let old = store.put_clip(old).unwrap();
     assert!(old.missing().contains(&RenditionProfile::Opus));
     let made = clips::ensure_beep(&pool, &store).unwrap();
-    assert_eq!((made.renditions.len(), made.missing()), (10, Vec::new()));
+    assert_eq!((made.renditions.len(), made.missing()), (20, Vec::new()));
 }

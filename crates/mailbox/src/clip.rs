@@ -55,6 +55,36 @@ pub enum RenditionProfile {
     /// Opus, mono, 20 ms packets.
     #[serde(rename = "opus")]
     Opus,
+    /// AMR 12.2 kbit/s (mode 7), bandwidth-efficient (RFC 4867 §4.3), 20 ms packets; so are those that follow.
+    #[serde(rename = "amr-12.2-be")]
+    Amr122Be,
+    /// The same, octet-aligned (RFC 4867 §4.4).
+    #[serde(rename = "amr-12.2-oa")]
+    Amr122Oa,
+    /// AMR 7.4 kbit/s (mode 4), for sets of modes without 12.2.
+    #[serde(rename = "amr-7.4-be")]
+    Amr74Be,
+    /// The same, octet-aligned.
+    #[serde(rename = "amr-7.4-oa")]
+    Amr74Oa,
+    /// AMR 4.75 kbit/s (mode 0).
+    #[serde(rename = "amr-4.75-be")]
+    Amr475Be,
+    /// The same, octet-aligned.
+    #[serde(rename = "amr-4.75-oa")]
+    Amr475Oa,
+    /// AMR-WB 12.65 kbit/s (mode 2).
+    #[serde(rename = "amr-wb-12.65-be")]
+    AmrWb1265Be,
+    /// The same, octet-aligned.
+    #[serde(rename = "amr-wb-12.65-oa")]
+    AmrWb1265Oa,
+    /// AMR-WB 6.60 kbit/s (mode 0), for sets of modes without 12.65.
+    #[serde(rename = "amr-wb-6.6-be")]
+    AmrWb66Be,
+    /// The same, octet-aligned.
+    #[serde(rename = "amr-wb-6.6-oa")]
+    AmrWb66Oa,
     /// H.264 constrained baseline 640x360, 25 fps, packetization-mode 1 (FU-A, RFC 6184 §6.3).
     #[serde(rename = "h264-360-1")]
     H264W640Mode1,
@@ -77,11 +107,21 @@ pub enum RenditionProfile {
 
 impl RenditionProfile {
     /// Every profile.
-    pub const ALL: [RenditionProfile; 10] = [
+    pub const ALL: [RenditionProfile; 20] = [
         RenditionProfile::Pcmu,
         RenditionProfile::Pcma,
         RenditionProfile::G722,
         RenditionProfile::Opus,
+        RenditionProfile::Amr122Be,
+        RenditionProfile::Amr122Oa,
+        RenditionProfile::Amr74Be,
+        RenditionProfile::Amr74Oa,
+        RenditionProfile::Amr475Be,
+        RenditionProfile::Amr475Oa,
+        RenditionProfile::AmrWb1265Be,
+        RenditionProfile::AmrWb1265Oa,
+        RenditionProfile::AmrWb66Be,
+        RenditionProfile::AmrWb66Oa,
         RenditionProfile::H264W640Mode1,
         RenditionProfile::H264W640Mode0,
         RenditionProfile::H264W320Mode1,
@@ -97,6 +137,16 @@ impl RenditionProfile {
             RenditionProfile::Pcma => "pcma",
             RenditionProfile::G722 => "g722",
             RenditionProfile::Opus => "opus",
+            RenditionProfile::Amr122Be => "amr-12.2-be",
+            RenditionProfile::Amr122Oa => "amr-12.2-oa",
+            RenditionProfile::Amr74Be => "amr-7.4-be",
+            RenditionProfile::Amr74Oa => "amr-7.4-oa",
+            RenditionProfile::Amr475Be => "amr-4.75-be",
+            RenditionProfile::Amr475Oa => "amr-4.75-oa",
+            RenditionProfile::AmrWb1265Be => "amr-wb-12.65-be",
+            RenditionProfile::AmrWb1265Oa => "amr-wb-12.65-oa",
+            RenditionProfile::AmrWb66Be => "amr-wb-6.6-be",
+            RenditionProfile::AmrWb66Oa => "amr-wb-6.6-oa",
             RenditionProfile::H264W640Mode1 => "h264-360-1",
             RenditionProfile::H264W640Mode0 => "h264-360-0",
             RenditionProfile::H264W320Mode1 => "h264-180-1",
@@ -113,11 +163,58 @@ impl RenditionProfile {
 
     /// A picture, not sound.
     pub fn is_video(self) -> bool {
-        !matches!(
+        matches!(
             self,
-            RenditionProfile::Pcmu | RenditionProfile::Pcma | RenditionProfile::G722 | RenditionProfile::Opus
+            RenditionProfile::H264W640Mode1
+                | RenditionProfile::H264W640Mode0
+                | RenditionProfile::H264W320Mode1
+                | RenditionProfile::H264W320Mode0
+                | RenditionProfile::Vp8W640
+                | RenditionProfile::Vp8W320
         )
     }
+
+    /// Of AMR and AMR-WB: which, and how.
+    pub fn amr(self) -> Option<AmrForm> {
+        let form = |wide, mode, octet_aligned| {
+            Some(AmrForm {
+                wide,
+                mode,
+                octet_aligned,
+            })
+        };
+        match self {
+            RenditionProfile::Amr122Be => form(false, 7, false),
+            RenditionProfile::Amr122Oa => form(false, 7, true),
+            RenditionProfile::Amr74Be => form(false, 4, false),
+            RenditionProfile::Amr74Oa => form(false, 4, true),
+            RenditionProfile::Amr475Be => form(false, 0, false),
+            RenditionProfile::Amr475Oa => form(false, 0, true),
+            RenditionProfile::AmrWb1265Be => form(true, 2, false),
+            RenditionProfile::AmrWb1265Oa => form(true, 2, true),
+            RenditionProfile::AmrWb66Be => form(true, 0, false),
+            RenditionProfile::AmrWb66Oa => form(true, 0, true),
+            _ => None,
+        }
+    }
+
+    /// All of AMR, or of AMR-WB, the best first.
+    pub fn of_amr(wide: bool) -> impl Iterator<Item = (RenditionProfile, AmrForm)> {
+        let all = RenditionProfile::ALL.into_iter();
+        all.filter_map(|profile| Some((profile, profile.amr()?)))
+            .filter(move |(_, form)| form.wide == wide)
+    }
+}
+
+/// How a rendition in AMR is coded and packed (RFC 4867).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmrForm {
+    /// AMR-WB rather than AMR.
+    pub wide: bool,
+    /// Its speech mode: 0 to 7, of AMR-WB 0 to 8.
+    pub mode: u8,
+    /// Octet-aligned rather than bandwidth-efficient.
+    pub octet_aligned: bool,
 }
 
 /// What one rendition is, without its bytes.
@@ -185,7 +282,13 @@ mod tests {
         use RenditionProfile as R;
         assert_eq!(clip(&R::ALL).missing(), []);
         let old = clip(&[R::Pcmu, R::Pcma, R::H264W640Mode1, R::H264W320Mode1]);
-        assert_eq!(old.missing(), [R::G722, R::Opus, R::Vp8W640, R::Vp8W320]);
+        let amr = R::ALL.into_iter().filter(|profile| profile.amr().is_some());
+        let expected: Vec<R> = [R::G722, R::Opus]
+            .into_iter()
+            .chain(amr)
+            .chain([R::Vp8W640, R::Vp8W320])
+            .collect();
+        assert_eq!(old.missing(), expected);
         let silent = clip(&[R::H264W640Mode1, R::H264W320Mode1, R::Vp8W640]);
         assert_eq!(silent.missing(), [R::Vp8W320]);
     }

@@ -8,7 +8,8 @@ mod recording;
 mod retention;
 
 pub use clip::{
-    BEEP_CLIP, BUILT_IN_FULL_CLIP, ClipInfo, FULL_CLIP, NameError, RenditionInfo, RenditionProfile, check_clip_name,
+    AmrForm, BEEP_CLIP, BUILT_IN_FULL_CLIP, ClipInfo, FULL_CLIP, NameError, RenditionInfo, RenditionProfile,
+    check_clip_name,
 };
 pub use message::{Keeping, Kind, MediaState, Message, State};
 pub use recording::{RecordingEnd, RecordingManifest, StopCause, StreamInfo};

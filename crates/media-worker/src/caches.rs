@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use segue_mailbox::RenditionProfile;
+use segue_media::amr::{Band, Packing};
 use segue_media::cache::{CacheBuilder, END_OF_FRAME, KEY_FRAME, START_OF_FRAME};
 use segue_media::worker::Rendition;
 
@@ -29,19 +30,41 @@ pub(crate) fn audio(samples: &[i16], loop_ms: u64, out_dir: &Path) -> Result<Vec
     let mut samples = samples.get(..length).unwrap_or(samples).to_vec();
     samples.resize(length, 0);
     let packets = usize::try_from(loop_ms / PACKET_MS).unwrap_or(usize::MAX);
-    let Voices { narrow, g722, opus } = voices::encode(&samples, packets)?;
+    let Voices {
+        narrow,
+        g722,
+        opus,
+        amr,
+    } = voices::encode(&samples, packets)?;
     let g711 = |law: Law| {
         let narrow = narrow.chunks(NARROW_SAMPLES);
         narrow.map(move |packet| packet.iter().map(|sample| law.encode(*sample)).collect::<Vec<u8>>())
     };
     let wide = g722.chunks(G722_BYTES).map(<[u8]>::to_vec);
-    Ok(vec![
+    let mut made = vec![
         sound(RenditionProfile::Pcmu, 8_000, loop_ms, g711(Law::Mu), out_dir)?,
         sound(RenditionProfile::Pcma, 8_000, loop_ms, g711(Law::A), out_dir)?,
         // Twice the samples of its clock (RFC 3551 §4.5.2).
         sound(RenditionProfile::G722, 8_000, loop_ms, wide, out_dir)?,
         sound(RenditionProfile::Opus, 48_000, loop_ms, opus.into_iter(), out_dir)?,
-    ])
+    ];
+    for voice in &amr {
+        let wide = voice.band == Band::Wide;
+        for (profile, form) in RenditionProfile::of_amr(wide).filter(|(_, form)| form.mode == voice.mode) {
+            let packing = match form.octet_aligned {
+                true => Packing::OctetAligned,
+                false => Packing::BandwidthEfficient,
+            };
+            let payloads = voice
+                .frames
+                .iter()
+                .map(|frame| crate::amr::payload(voice.band, packing, frame));
+            let payloads: Vec<Vec<u8>> = payloads.collect::<Result<_, _>>()?;
+            let clock_rate = voice.band.clock_rate();
+            made.push(sound(profile, clock_rate, loop_ms, payloads.into_iter(), out_dir)?);
+        }
+    }
+    Ok(made)
 }
 
 /// Writes packets of 20 ms each.

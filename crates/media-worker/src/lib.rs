@@ -3,6 +3,7 @@
 //! A separate process because a codec may abort; the server only ever sees a worker that ended. It speaks
 //! [`segue_media::worker`] on its standard input and output, one job at a time, and logs to standard error.
 
+mod amr;
 mod beep;
 mod caches;
 mod card;

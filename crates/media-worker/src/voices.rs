@@ -1,10 +1,12 @@
-//! 48 kHz sound in every form that telephones take: 8 kHz for G.711, G.722, Opus. One pipeline, each form made once.
+//! 48 kHz sound in every form that telephones take: 8 kHz for G.711, G.722, Opus, AMR, AMR-WB. One pipeline, each form made once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use segue_media::amr::Band;
 
+use crate::amr;
 use crate::error::JobError;
 use crate::pipeline::Running;
 
@@ -23,17 +25,39 @@ pub(crate) struct Voices {
     pub g722: Vec<u8>,
     /// Opus packets of 20 ms.
     pub opus: Vec<Vec<u8>>,
+    /// AMR and AMR-WB in each mode, as far as the encoders are here.
+    pub amr: Vec<Amr>,
+}
+
+/// Frames of one mode as files store them (RFC 4867 §5.3), 20 ms each.
+pub(crate) struct Amr {
+    pub band: Band,
+    pub mode: u8,
+    pub frames: Vec<Vec<u8>>,
 }
 
 /// Encodes 48 kHz mono sound into `packets` packets of 20 ms of each form.
 pub(crate) fn encode(samples: &[i16], packets: usize) -> Result<Voices, JobError> {
+    let modes = amr::modes();
+    // Sound of its own for each: the encoder of AMR clears bits of what it is given, in place.
+    let branch = |mode: &amr::Mode| {
+        format!(
+            " t. ! queue ! audioresample ! audio/x-raw,rate={} ! {} ! appsink name={} sync=false async=false",
+            mode.band.clock_rate(),
+            mode.element,
+            mode.name
+        )
+    };
+    let amr_branches: String = modes.iter().map(branch).collect();
     let pipeline = Running::parse(&format!(
         "appsrc name=in ! tee name=t \
          t. ! queue ! audioresample ! audio/x-raw,rate=8000 ! appsink name=narrow sync=false async=false \
          t. ! queue ! audioresample ! audio/x-raw,rate=16000 ! avenc_g722 ! appsink name=g722 sync=false async=false \
          t. ! queue ! opusenc bitrate={OPUS_BIT_S} bitrate-type=constrained-vbr audio-type=generic frame-size=20 ! \
-         appsink name=opus sync=false async=false"
+         appsink name=opus sync=false async=false{amr_branches}"
     ))?;
+    let amr_outputs = modes.iter().map(|mode| collect(&pipeline, &mode.name));
+    let amr_outputs: Vec<Buffers> = amr_outputs.collect::<Result<_, _>>()?;
     let outputs = ["narrow", "g722", "opus"].map(|name| collect(&pipeline, name));
     let source: AppSrc = pipeline.element("in")?;
     source.set_caps(Some(&caps()));
@@ -68,8 +92,22 @@ pub(crate) fn encode(samples: &[i16], packets: usize) -> Result<Voices, JobError
             opus.truncate(packets);
             opus
         },
+        amr: modes
+            .into_iter()
+            .zip(amr_outputs)
+            .map(|(mode, output)| {
+                let mut frames = amr::frames(mode.band, &taken(output).concat())?;
+                frames.truncate(packets);
+                Ok(Amr {
+                    band: mode.band,
+                    mode: mode.mode,
+                    frames,
+                })
+            })
+            .collect::<Result<_, JobError>>()?,
     };
-    if voices.narrow.len() < wanted || voices.g722.len() < wanted || voices.opus.len() < packets {
+    let amr_is_short = voices.amr.iter().any(|amr| amr.frames.len() < packets);
+    if amr_is_short || voices.narrow.len() < wanted || voices.g722.len() < wanted || voices.opus.len() < packets {
         return Err(JobError::failed("an audio encoder gave less than it was given"));
     }
     Ok(voices)

@@ -1,4 +1,4 @@
-//! Messages in VP8, Opus and G.722: copied where a browser plays them so, in step, and really playing.
+//! Messages in VP8, Opus, G.722, AMR and AMR-WB: copied where a browser plays them so, in step, and really playing.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -38,8 +38,20 @@ struct Recording {
 
 /// Finalises what a caller sent in these codecs; `late_ms` is what the network holds the picture up.
 fn finalise(sound: &str, picture: Option<&str>, late_ms: u64, keep: impl Fn(usize) -> bool) -> Recording {
+    finalise_of(prepared(), sound, picture, late_ms, keep)
+}
+
+/// Of another clip than the marks.
+fn finalise_of(
+    prepared: &Path,
+    sound: &str,
+    picture: Option<&str>,
+    late_ms: u64,
+    keep: impl Fn(usize) -> bool,
+) -> Recording {
     let folder = tempfile::tempdir().unwrap();
-    let heard = cache(prepared(), &sound.to_lowercase());
+    let (profile, encoding, fmtp) = voice(sound);
+    let heard = cache(prepared, &profile);
     let audio = packets(&heard, AUDIO).into_iter().enumerate();
     let mut sent: Vec<Sent> = audio.filter(|(n, _)| keep(*n)).map(|(_, sent)| sent).collect();
     sent.extend(reports(&heard, AUDIO));
@@ -49,12 +61,12 @@ fn finalise(sound: &str, picture: Option<&str>, late_ms: u64, keep: impl Fn(usiz
     };
     match picture {
         Some("VP8") => {
-            let seen = cache(prepared(), "vp8-360");
+            let seen = cache(prepared, "vp8-360");
             sent.extend(vp8_packets(&seen, late));
             sent.extend(reports(&seen, late));
         }
         Some("H264") => {
-            let seen = cache(prepared(), "h264-360-1");
+            let seen = cache(prepared, "h264-360-1");
             sent.extend(packets(&seen, late));
             sent.extend(reports(&seen, late));
         }
@@ -62,7 +74,8 @@ fn finalise(sound: &str, picture: Option<&str>, late_ms: u64, keep: impl Fn(usiz
     }
     let kind = if picture.is_some() { Kind::Video } else { Kind::Audio };
     let mut manifest = manifest(kind, None);
-    manifest.streams[0].encoding = sound.to_owned();
+    manifest.streams[0].encoding = encoding;
+    manifest.streams[0].fmtp = fmtp;
     manifest.streams[0].clock_rate = heard.clock_rate;
     if let (Some(stream), Some(picture)) = (manifest.streams.get_mut(1), picture) {
         stream.encoding = picture.to_owned();
@@ -170,14 +183,57 @@ fn h264_with_g722_gets_opus() {
 }
 
 #[test]
+fn amr_in_either_packing_gets_opus_and_stays_in_step() {
+    for (sound, picture) in [
+        ("amr-12.2-be", "H264"),
+        ("amr-wb-12.65-oa", "H264"),
+        ("amr-wb-12.65-be", "VP8"),
+    ] {
+        let recording = finalise(sound, Some(picture), 200, |_| true);
+        let line = movie::ffprobe_line(&recording.file);
+        assert!(line.contains("opus"), "{sound}: {line}");
+        assert_in_step(&recording);
+    }
+}
+
+#[test]
+fn what_is_said_in_amr_is_as_loud_as_in_g711() {
+    // Noise in syllables: AMR is made for speech, of which a pure tone has nothing.
+    let speech = "anoisesrc=color=pink:d=4:seed=7:r=48000,highpass=f=200,lowpass=f=3000,tremolo=f=4:d=0.9";
+    let clip = tempfile::tempdir().unwrap();
+    let input = clip.path().join("speech.wav");
+    ffmpeg(&["-f", "lavfi", "-i", speech], &input);
+    let outcome = Worker::start().prepare(&input, clip.path());
+    assert!(matches!(outcome, Outcome::Clip { .. }), "{outcome:?}");
+    let level = |sound| {
+        let movie = Movie::decode(&finalise_of(clip.path(), sound, None, 0, |_| true).file);
+        assert!(movie.sound.duration_ms().abs_diff(4_000) <= 60, "{sound}");
+        movie.sound.level_at(0, 4_000)
+    };
+    let reference = level("PCMU");
+    for sound in ["amr-12.2-oa", "amr-12.2-be", "amr-wb-12.65-oa", "amr-wb-12.65-be"] {
+        let is = level(sound);
+        println!("{sound}: {is:.1} dBFS, PCMU {reference:.1}");
+        assert!(
+            (is - reference).abs() < 3.5,
+            "{sound}: {is:.1} dBFS, PCMU {reference:.1}"
+        );
+    }
+}
+
+#[test]
 fn a_caller_who_changes_its_codec_while_it_speaks_is_heard_in_all_of_them_in_step() {
     let folder = tempfile::tempdir().unwrap();
     let seen = cache(prepared(), "h264-360-1");
     let mut sent = packets(&seen, VIDEO);
     sent.extend(reports(&seen, VIDEO));
     // Each change comes between two packets; the source stays, its clock and its numbers do not.
-    for (n, (sound, payload_type)) in [("PCMU", 0), ("opus", 111), ("G722", 9)].into_iter().enumerate() {
-        let heard = cache(prepared(), &sound.to_lowercase());
+    for (n, (sound, payload_type)) in [("PCMU", 0), ("opus", 111), ("amr-wb-12.65-oa", 96)]
+        .into_iter()
+        .enumerate()
+    {
+        let (profile, encoding, fmtp) = voice(sound);
+        let heard = cache(prepared(), &profile);
         let spoken = [0..1_390, 1_390..2_790, 2_790..9_999][n].clone();
         let sender = Sender {
             payload_type,
@@ -188,9 +244,9 @@ fn a_caller_who_changes_its_codec_while_it_speaks_is_heard_in_all_of_them_in_ste
             let info = segue_mailbox::StreamInfo {
                 stream: AUDIO.stream,
                 payload_type,
-                encoding: sound.to_owned(),
+                encoding,
                 clock_rate: heard.clock_rate,
-                fmtp: None,
+                fmtp,
             };
             sent.push(Sent {
                 stream: AUDIO.stream,
@@ -209,7 +265,7 @@ fn a_caller_who_changes_its_codec_while_it_speaks_is_heard_in_all_of_them_in_ste
     };
     let movie = Movie::decode(&folder.path().join(file));
     assert!(movie.sound.duration_ms().abs_diff(4_000) <= 60);
-    // Marks of 2 kHz begin at 0.4 s of each second: in PCMU, Opus, Opus and G.722.
+    // Marks of 2 kHz begin at 0.4 s of each second: in PCMU, Opus, Opus and AMR-WB.
     let tones = [1_000, 1_450, 1_650, 2_000, 2_450, 2_650, 3_000, 3_450, 3_650].map(|at| movie.sound.tone_at(at, 100));
     let expected = [440, 2_000, 440, 440, 2_000, 440, 440, 2_000, 440].map(Some);
     assert_eq!(tones, expected);
@@ -219,7 +275,7 @@ fn a_caller_who_changes_its_codec_while_it_speaks_is_heard_in_all_of_them_in_ste
 
 #[test]
 fn voice_alone_is_an_mp4_that_a_browser_plays_with_holes_where_nothing_came() {
-    for sound in ["opus", "G722"] {
+    for sound in ["opus", "G722", "amr-7.4-oa", "amr-wb-12.65-be"] {
         // Half a second is lost in the middle.
         let recording = finalise(sound, None, 0, |n| !(60..85).contains(&n));
         assert_eq!((recording.media_type.as_str(), &recording.poster), ("audio/mp4", &None));

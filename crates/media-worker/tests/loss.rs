@@ -135,7 +135,8 @@ const USUAL: Codecs = Codecs {
 
 /// Sound and picture with their reports, each behind the same bad network.
 fn recorded(how: Impairment, seed: u64, codecs: Codecs, picture: &Cache) -> (tempfile::TempDir, PathBuf) {
-    let sound = cache(prepared(), &codecs.sound.to_lowercase());
+    let (profile, encoding, fmtp) = voice(codecs.sound);
+    let sound = cache(prepared(), &profile);
     let of = |n: u64, sent| behind(how, seed * 10 + n, sent);
     let pictures = match codecs.picture {
         "VP8" => vp8_packets(picture, VIDEO),
@@ -148,7 +149,8 @@ fn recorded(how: Impairment, seed: u64, codecs: Codecs, picture: &Cache) -> (tem
         of(3, reports(picture, VIDEO)),
     ];
     let mut manifest = manifest(Kind::Video, None);
-    manifest.streams[0].encoding = codecs.sound.to_owned();
+    manifest.streams[0].encoding = encoding;
+    manifest.streams[0].fmtp = fmtp;
     manifest.streams[0].clock_rate = sound.clock_rate;
     manifest.streams[1].encoding = codecs.picture.to_owned();
     let folder = tempfile::tempdir().unwrap();
@@ -207,9 +209,9 @@ fn two_percent_of_loss_and_reordering_leave_whole_messages_in_step() {
 }
 
 #[test]
-fn vp8_with_opus_and_with_g722_stay_in_step_too_and_are_sought_in() {
+fn vp8_with_opus_g722_and_amr_wb_stay_in_step_too_and_are_sought_in() {
     let picture = cache(prepared(), "vp8-360");
-    for sound in ["opus", "G722"] {
+    for sound in ["opus", "G722", "amr-wb-12.65-be"] {
         let codecs = Codecs { sound, picture: "VP8" };
         assert_in_step(POOR, codecs, &picture, 0.6);
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::*;
+use segue_media::amr::{Amr, Band, Modes, NO_REQUEST, Packing, Payload};
 use segue_media::cache::Cache;
 use segue_media::worker::{Job, Outcome};
 use segue_tests::picture::Colour;
@@ -197,7 +198,9 @@ fn the_sample_clip_is_prepared_in_every_rendition() {
         ("g722", None),
         ("opus", None),
     ];
-    assert_eq!(made, expected.map(|(name, level)| (name.to_owned(), level)).into());
+    let amr = AMR.map(|(name, ..)| (name, None));
+    let expected = expected.into_iter().chain(amr);
+    assert_eq!(made, expected.map(|(name, level)| (name.to_owned(), level)).collect());
     assert_eq!((duration_ms, poster), (8000, true));
     assert_eq!(colour_of(&folder.path().join("poster.jpg")), Some(Colour::Green));
     for profile in ["h264-360-1", "h264-180-1"] {
@@ -269,6 +272,65 @@ fn the_sample_clip_is_prepared_in_every_rendition() {
             assert_eq!(sound.tone_at(at_ms, 100), Some(880), "{profile} at {at_ms}");
         }
     }
+    for (profile, amr, mode) in AMR {
+        let cache = cache(folder.path(), profile);
+        let rate = amr.band.clock_rate();
+        assert_eq!(
+            (cache.clock_rate, cache.loop_us, cache.loop_rtp, cache.entries.len()),
+            (rate, 8_000_000, rate * 8, 400),
+            "{profile}"
+        );
+        let sound = amr_sound(&cache, amr, mode, folder.path());
+        for at_ms in [100, 4000, 7800] {
+            assert_eq!(sound.tone_at(at_ms, 100), Some(880), "{profile} at {at_ms}");
+        }
+    }
+}
+
+/// Every rendition in AMR: what its payloads are, and the speech mode of each.
+const AMR: [(&str, Amr, u8); 10] = {
+    const fn amr(band: Band, packing: Packing) -> Amr {
+        let modes = Modes::all(band);
+        Amr { band, packing, modes }
+    }
+    let [be, oa] = [Packing::BandwidthEfficient, Packing::OctetAligned];
+    let [narrow, wide] = [Band::Narrow, Band::Wide];
+    [
+        ("amr-12.2-be", amr(narrow, be), 7),
+        ("amr-12.2-oa", amr(narrow, oa), 7),
+        ("amr-7.4-be", amr(narrow, be), 4),
+        ("amr-7.4-oa", amr(narrow, oa), 4),
+        ("amr-4.75-be", amr(narrow, be), 0),
+        ("amr-4.75-oa", amr(narrow, oa), 0),
+        ("amr-wb-12.65-be", amr(wide, be), 2),
+        ("amr-wb-12.65-oa", amr(wide, oa), 2),
+        ("amr-wb-6.6-be", amr(wide, be), 0),
+        ("amr-wb-6.6-oa", amr(wide, oa), 0),
+    ]
+};
+
+/// What a cache of AMR sounds like, decoded by ffmpeg from a file as RFC 4867 §5 has it.
+fn amr_sound(cache: &Cache, amr: Amr, mode: u8, folder: &Path) -> Sound {
+    let magic = match amr.band {
+        Band::Narrow => "#!AMR\n",
+        Band::Wide => "#!AMR-WB\n",
+    };
+    let mut file = magic.as_bytes().to_vec();
+    for entry in cache.entries.iter() {
+        let payload = Payload::parse(amr, cache.payload_of(entry)).unwrap();
+        assert_eq!((payload.count(), payload.request()), (1, NO_REQUEST));
+        for frame in payload.frames() {
+            assert_eq!((frame.kind, frame.intact), (mode, true));
+            frame.store(&mut file);
+        }
+    }
+    let (amr, wav) = (folder.join("sound.amr"), folder.join("sound.wav"));
+    std::fs::write(&amr, file).unwrap();
+    ffmpeg(
+        &["-i", &text(&amr), "-c:a", "pcm_s16le", "-ar", "8000", "-bitexact"],
+        &wav,
+    );
+    Sound::read_wav(&wav)
 }
 
 #[test]
@@ -280,7 +342,7 @@ fn the_beep_is_over_when_its_tone_is() {
         })
         .1;
     let (made, duration_ms, poster) = clip(outcome);
-    assert_eq!((made.len(), duration_ms, poster), (10, 400, true));
+    assert_eq!((made.len(), duration_ms, poster), (20, 400, true));
     assert_eq!(
         Colour::of_file(&picture(&cache(folder.path(), "h264-360-1"), 0, folder.path())),
         Some(Colour::Grey)
@@ -299,7 +361,7 @@ fn the_notice_of_a_full_mailbox_says_and_shows_it() {
         })
         .1;
     let (made, duration_ms, poster) = clip(outcome);
-    assert_eq!((made.len(), poster), (10, true));
+    assert_eq!((made.len(), poster), (20, true));
     // Six tones with their pauses last 3,960 ms, the voice longer.
     assert!((3_900..20_000).contains(&duration_ms), "{duration_ms} ms");
     let card = picture(&cache(folder.path(), "h264-360-1"), 0, folder.path());
@@ -365,7 +427,7 @@ fn sound_alone_and_picture_alone_are_clips() {
     );
     let (made, duration_ms, poster) = clip(worker.prepare(&wav, &common::folder(folder.path(), "wav")));
     // A caller with video sees a card while it hears, never black; the clip itself has no picture, hence no poster.
-    assert!(made.contains_key("pcma") && made.contains_key("pcmu") && made.len() == 10);
+    assert!(made.contains_key("pcma") && made.contains_key("pcmu") && made.len() == 20);
     assert_eq!((duration_ms, poster), (1040, false));
     let card = picture(
         &common::cache(&folder.path().join("wav"), "h264-360-1"),
@@ -376,7 +438,7 @@ fn sound_alone_and_picture_alone_are_clips() {
     let (made, duration_ms, poster) = clip(worker.prepare(&webm, &common::folder(folder.path(), "webm")));
     assert!(
         made.keys()
-            .all(|profile| !["pcmu", "pcma", "g722", "opus"].contains(&profile.as_str()))
+            .all(|profile| profile.starts_with("h264-") || profile.starts_with("vp8-"))
             && made.len() == 6
     );
     assert_eq!((duration_ms, poster), (1000, true));

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Session;
 
-use crate::{Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream, h264, side::foreign_stream};
+use crate::{Amr, Band, Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream, h264, side::foreign_stream};
 
 /// Most m-lines of a description.
 const MEDIA_LINES_MAX: usize = 10;
@@ -322,9 +322,12 @@ fn encoding(rtpmap: Option<&str>, payload_type: u8, fmtp: Option<&str>) -> Optio
                 ("PCMA", "8000", "1") => Codec::Pcma,
                 ("G722", "8000", "1") => Codec::G722,
                 ("OPUS", "48000", "2") => Codec::Opus,
+                ("AMR", "8000", "1") => Codec::Amr(Amr::read(Band::Narrow, fmtp)?),
+                ("AMR-WB", "16000", "1") => Codec::Amr(Amr::read(Band::Wide, fmtp)?),
                 ("VP8", "90000", _) => Codec::Vp8,
                 ("H264", "90000", _) => h264::codec(fmtp)?,
                 ("TELEPHONE-EVENT", "8000", _) => return Some(Encoding::TelephoneEvent { clock_rate: 8_000 }),
+                ("TELEPHONE-EVENT", "16000", _) => return Some(Encoding::TelephoneEvent { clock_rate: 16_000 }),
                 ("TELEPHONE-EVENT", "48000", _) => return Some(Encoding::TelephoneEvent { clock_rate: 48_000 }),
                 _ => return None,
             }

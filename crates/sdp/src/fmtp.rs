@@ -1,4 +1,4 @@
-//! Format parameters of Opus and VP8: each side says what it wants to receive (RFC 7587 §6.1, RFC 7741 §6.1), so they are not
+//! Format parameters of Opus and VP8 (those of AMR stand in `amr.rs`): each side says what it wants to receive (RFC 7587 §6.1, RFC 7741 §6.1), so they are not
 //! negotiated, and what one leg says goes to whoever sends to it.
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -21,6 +21,7 @@ const VP8: [&str; 2] = ["max-fr", "max-fs"];
 /// For an offer to the one whose packets the sender of `theirs` will get.
 pub(crate) fn carried_on(codec: Codec, theirs: Option<&str>) -> Option<String> {
     let names: &[&str] = match codec {
+        Codec::Amr(amr) => return amr.carried_on(theirs),
         Codec::Opus => &OPUS,
         Codec::Vp8 => &VP8,
         Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::H264 { .. } | Codec::Foreign { .. } => return None,
@@ -36,6 +37,9 @@ pub(crate) fn carried_on(codec: Codec, theirs: Option<&str>) -> Option<String> {
 
 /// For an answer, while it is open who else will be on the line: forward error correction is welcome where it is known.
 pub(crate) fn answer(codec: Codec, offered: Option<&str>) -> Option<String> {
+    if let Codec::Amr(amr) = codec {
+        return amr.answer(offered);
+    }
     let fec = codec == Codec::Opus && offered.and_then(|f| parameter(f, "useinbandfec")) == Some("1");
     fec.then(|| "useinbandfec=1".to_owned())
 }

@@ -7,8 +7,8 @@ use crate::{Agreed, Choice, Description, Direction, Side, description::MediaLine
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A caller's offer of every codec that we know.
-const OFFER: &[u8] = b"v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 9 111 101\r\n\
-a=rtpmap:111 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\nm=video 4002 RTP/AVP 96 98\r\na=rtpmap:96 H264/90000\r\n\
+const OFFER: &[u8] = b"v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 9 111 112 113 101\r\n\
+a=rtpmap:111 opus/48000/2\r\na=rtpmap:112 AMR-WB/16000\r\na=rtpmap:113 AMR/8000\r\na=fmtp:113 octet-align=1;mode-set=0,2,7\r\na=rtpmap:101 telephone-event/8000\r\nm=video 4002 RTP/AVP 96 98\r\na=rtpmap:96 H264/90000\r\n\
 a=fmtp:96 profile-level-id=42e01f;packetization-mode=1\r\na=rtpmap:98 VP8/90000\r\n";
 
 /// Any offer: an answer to it keeps RFC 3264 §6, the same offer again gets the same bytes, and what is offered onwards can be

@@ -2,6 +2,8 @@
 //!
 //! [`Description::parse`] reads what a peer sent, [`Side`] makes what we say and turns both into [`Stream`]s for the packet path.
 
+mod accepted;
+mod amr;
 mod description;
 mod error;
 mod family;
@@ -15,6 +17,7 @@ mod stream;
 mod vp8;
 mod write;
 
+pub use amr::{Amr, Band, Modes, Packing};
 pub use description::Description;
 pub use error::{SdpError, WarnCode, Warning};
 pub use family::Family;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Codec, Description, Direction, ForeignFormat, Kind, SdpError, Stream,
+    Band, Codec, Description, Direction, ForeignFormat, Format, Kind, SdpError, Stream,
     description::{Feedback, FeedbackKind, TelephoneEvent},
     fmtp, h264,
     side::{Agreed, Side, Unusable, foreign_stream, stream, usable},
@@ -127,7 +127,12 @@ impl LiveLine {
     /// keeps its line, another one gets a payload type of its own (RFC 3264 §8.3.2).
     pub(crate) fn like(stream: &Stream, direction: Direction, now: Option<&LiveLine>) -> LiveLine {
         let (kind, codec) = (stream.kind, stream.format.codec);
-        if let Some(now) = now.filter(|now| !codec.is_foreign() && h264::same_configuration(now.codec, codec)) {
+        // What one leg calls AMR may be packed otherwise than the other's: the packet path repacks.
+        let stays = |now: &&LiveLine| match (now.codec, codec) {
+            (Codec::Amr(now), Codec::Amr(then)) => now.band == then.band && now.modes.common(then.modes).is_some(),
+            _ => !codec.is_foreign() && h264::same_configuration(now.codec, codec),
+        };
+        if let Some(now) = now.filter(stays) {
             return LiveLine {
                 direction,
                 ..now.clone()
@@ -149,6 +154,7 @@ impl LiveLine {
             Codec::Pcma => 8,
             Codec::G722 => 9,
             Codec::Opus => dynamic(111),
+            Codec::Amr(_) => dynamic(96),
             Codec::Vp8 => dynamic(98),
             Codec::H264 { .. } => dynamic(97),
             Codec::Foreign { .. } => stream.format.payload_type,
@@ -161,13 +167,29 @@ impl LiveLine {
                 clock_rate: stream.dtmf_clock_rate,
             }
         });
+        let theirs = stream.format.fmtp.as_deref();
+        let other = match codec {
+            Codec::Amr(amr) => {
+                let codec = Codec::Amr(amr.repacked());
+                let event = telephone_event.map(|event| event.payload_type);
+                let used = |pt: &u8| [Some(payload_type), event].contains(&Some(*pt));
+                let mut free = (104..128u8).filter(|pt| !used(pt));
+                free.next().map(|payload_type| Format {
+                    payload_type,
+                    codec,
+                    fmtp: fmtp::carried_on(codec, theirs),
+                })
+            }
+            _ => None,
+        };
         LiveLine {
             kind,
             proto: "RTP/AVP".into(),
             payload_type,
             codec,
             level_asymmetry: true,
-            fmtp: fmtp::carried_on(codec, stream.format.fmtp.as_deref()),
+            fmtp: fmtp::carried_on(codec, theirs),
+            other,
             telephone_event,
             direction,
             feedback: if audio { Vec::new() } else { asked_feedback() },
@@ -193,6 +215,7 @@ impl LiveLine {
             codec: first,
             level_asymmetry: true,
             fmtp: None,
+            other: None,
             telephone_event: None,
             direction: Direction::SendRecv,
             feedback: if kind == Kind::Audio {
@@ -225,6 +248,10 @@ fn described(codec: Codec) -> ForeignFormat {
         Codec::Pcma => (8, "PCMA/8000", None),
         Codec::G722 => (9, "G722/8000", None),
         Codec::Opus => (111, "opus/48000/2", Some("useinbandfec=1".to_owned())),
+        Codec::Amr(amr) => match amr.band {
+            Band::Narrow => (96, "AMR/8000", amr.carried_on(None)),
+            Band::Wide => (104, "AMR-WB/16000", amr.carried_on(None)),
+        },
         Codec::Vp8 => (98, "VP8/90000", None),
         Codec::H264 {
             packetization_mode,

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     Codec, Description, Direction, ForeignFormat, Format, Kind, SdpError, Stream, WarnCode, Warning,
+    accepted::accepted,
     description::{Address, FeedbackKind, MediaLine, TelephoneEvent},
     fmtp, h264,
     write::{Line, LiveLine, render},
@@ -183,6 +184,13 @@ impl Side {
                             said.payload_type = number;
                         }
                     }
+                    if ours.other.is_some() {
+                        // Its packing is settled, and the set of its modes.
+                        ours.payload_type = stream.our_payload_type;
+                        ours.fmtp = fmtp::carried_on(stream.format.codec, ours.fmtp.as_deref());
+                        ours.codec = stream.format.codec;
+                        ours.other = None;
+                    }
                     match stream.kind {
                         Kind::Audio => audio = Some(stream),
                         Kind::Video => video = Some(stream),
@@ -272,6 +280,7 @@ impl Side {
             codec: format.codec,
             level_asymmetry,
             fmtp: fmtp::answer(format.codec, format.fmtp.as_deref()),
+            other: None,
             telephone_event: stream.dtmf_payload_type.map(|payload_type| TelephoneEvent {
                 payload_type,
                 clock_rate: stream.dtmf_clock_rate,
@@ -300,6 +309,7 @@ fn pick(now: Option<&Line>, kind: Kind, line: &MediaLine, choice: Choice<'_>) ->
         line.formats
             .iter()
             .find(|f| h264::same_configuration(codec, f.codec))
+            .or_else(|| line.formats.iter().find(|f| allows_more(codec, f.codec)))
             .cloned()
     };
     // What stands in the line already, as far as it is still offered.
@@ -346,6 +356,14 @@ fn pick(now: Option<&Line>, kind: Kind, line: &MediaLine, choice: Choice<'_>) ->
     }
 }
 
+/// AMR: whether what is sent by the one may go on under the other, which restricts less.
+fn allows_more(now: Codec, then: Codec) -> bool {
+    match (now, then) {
+        (Codec::Amr(now), Codec::Amr(then)) => now.is_packed_like(then) && then.modes.includes(now.modes),
+        _ => false,
+    }
+}
+
 /// Those of the formats that an m-line has, too.
 fn still_offered(formats: &[ForeignFormat], line: &MediaLine) -> Vec<ForeignFormat> {
     let offered = |format: &&ForeignFormat| line.described.iter().any(|theirs| theirs.is_same(format));
@@ -379,7 +397,7 @@ impl Unusable {
             ),
             Unusable::Format => (
                 WarnCode::MediaFormat,
-                "Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed",
+                "Incompatible media format: PCMU, PCMA, G722, opus, AMR, AMR-WB, H264 or VP8 is needed",
             ),
         };
         SdpError::Unusable(Warning::new(code, text))
@@ -437,66 +455,4 @@ pub(crate) fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
         direction: line.direction.reversed(),
         foreign: Vec::new(),
     }
-}
-
-fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stream, Unusable> {
-    let kind = usable(theirs, address)?;
-    if ours.codec.is_foreign() {
-        // "… for the same payload type numbers" (RFC 3264 §6.1): only then can they be relayed as they are.
-        let offered = |theirs: &&ForeignFormat| ours.formats.iter().any(|ours| ours.is_same(theirs));
-        let formats = theirs.described.iter().filter(offered).cloned().collect();
-        return foreign_stream(kind, theirs, formats).ok_or(Unusable::Format);
-    }
-    if ours.is_choice() {
-        return chosen(kind, ours, theirs);
-    }
-    // The payload type that we offered may only stand in the answer for the very same configuration (RFC 6184 §8.2.2), so a
-    // phone that answers it with an incomplete fmtp is believed.
-    let same_number = theirs
-        .formats
-        .iter()
-        .find(|f| f.payload_type == ours.payload_type && f.codec.is_same_kind(ours.codec));
-    let format = match same_number {
-        Some(format) => Format {
-            codec: ours.codec,
-            ..format.clone()
-        },
-        None => theirs
-            .formats
-            .iter()
-            .find(|f| h264::same_configuration(f.codec, ours.codec))
-            .cloned()
-            .ok_or(Unusable::Format)?,
-    };
-    let mut stream = stream(kind, theirs, format);
-    stream.our_payload_type = ours.payload_type;
-    // An answer takes up what was offered: a telephone-event of another clock rate was not.
-    let event = ours.telephone_event.and_then(|ours| {
-        let same_clock = |event: &&TelephoneEvent| event.clock_rate == ours.clock_rate;
-        Some((ours, theirs.telephone_events.iter().find(same_clock)?))
-    });
-    stream.our_dtmf_payload_type = event.map(|(ours, _)| ours.payload_type);
-    stream.dtmf_payload_type = event.map(|(_, theirs)| theirs.payload_type);
-    stream.dtmf_clock_rate = event.map_or(8_000, |(ours, _)| ours.clock_rate);
-    Ok(stream)
-}
-
-/// What the peer has chosen of a first offer of ours: the first, which it likes best. It may number it otherwise.
-fn chosen(kind: Kind, ours: &LiveLine, theirs: &MediaLine) -> Result<Stream, Unusable> {
-    let number = |name: &str| {
-        let named = |format: &&ForeignFormat| {
-            let map = format.rtpmap.as_deref().and_then(|map| map.split('/').next());
-            map.is_some_and(|ours| ours.eq_ignore_ascii_case(name))
-        };
-        ours.formats.iter().find(named).map(|format| format.payload_type)
-    };
-    let mut known = theirs.formats.iter();
-    let taken = known.find_map(|format| Some((format.clone(), number(format.codec.encoding_name())?)));
-    let (format, our_number) = taken.ok_or(Unusable::Format)?;
-    let mut stream = stream(kind, theirs, format);
-    stream.our_payload_type = our_number;
-    let our_event = number("telephone-event").filter(|_| stream.dtmf_clock_rate == 8_000);
-    stream.dtmf_payload_type = stream.dtmf_payload_type.filter(|_| our_event.is_some());
-    stream.our_dtmf_payload_type = our_event.filter(|_| stream.dtmf_payload_type.is_some());
-    Ok(stream)
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::{Amr, Band};
+
 /// Audio or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -22,6 +24,8 @@ pub enum Codec {
     G722,
     /// Opus, 48000 Hz whatever it carries (RFC 7587 §4.1).
     Opus,
+    /// AMR, 8000 Hz, or AMR-WB, 16000 Hz (RFC 4867).
+    Amr(Amr),
     /// VP8, 90000 Hz (RFC 7741).
     Vp8,
     /// H.264, 90000 Hz (RFC 6184).
@@ -44,6 +48,7 @@ impl Codec {
         match self {
             Codec::Pcmu | Codec::Pcma | Codec::G722 => 8_000,
             Codec::Opus => 48_000,
+            Codec::Amr(amr) => amr.band.clock_rate(),
             Codec::Vp8 | Codec::H264 { .. } => 90_000,
             Codec::Foreign { clock_rate } => clock_rate,
         }
@@ -53,7 +58,7 @@ impl Codec {
     pub fn has_key_frames(self) -> bool {
         match self {
             Codec::Vp8 | Codec::H264 { .. } => true,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => false,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Foreign { .. } => false,
         }
     }
 
@@ -64,6 +69,8 @@ impl Codec {
             Codec::Pcma => "PCMA",
             Codec::G722 => "G722",
             Codec::Opus => "opus",
+            Codec::Amr(Amr { band: Band::Narrow, .. }) => "AMR",
+            Codec::Amr(Amr { band: Band::Wide, .. }) => "AMR-WB",
             Codec::Vp8 => "VP8",
             Codec::H264 { .. } => "H264",
             Codec::Foreign { .. } => "foreign",
@@ -77,7 +84,10 @@ impl Codec {
 
     /// Whether both are the same codec; parameters may differ.
     pub fn is_same_kind(self, other: Codec) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+        match (self, other) {
+            (Codec::Amr(one), Codec::Amr(other)) => one.band == other.band,
+            (one, other) => std::mem::discriminant(&one) == std::mem::discriminant(&other),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use crate::{
-    Codec, Direction, Family, ForeignFormat, Kind,
+    Codec, Direction, Family, ForeignFormat, Format, Kind,
     description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
 };
 
@@ -72,6 +72,8 @@ pub(crate) struct LiveLine {
     pub level_asymmetry: bool,
     /// `a=fmtp` of the codec, where it is not made of its parameters.
     pub fmtp: Option<String>,
+    /// AMR: the same in its other packing under a number of its own, for a peer that knows that one alone.
+    pub other: Option<Format>,
     pub telephone_event: Option<TelephoneEvent>,
     pub direction: Direction,
     pub feedback: Vec<Feedback>,
@@ -116,21 +118,21 @@ impl LiveLine {
             return self.write_formats(media, port, out);
         }
         let (proto, pt) = (&self.proto, self.payload_type);
-        match self.telephone_event {
-            Some(event) => put(
-                out,
-                format_args!("m={media} {port} {proto} {pt} {}", event.payload_type),
-            ),
-            None => put(out, format_args!("m={media} {port} {proto} {pt}")),
-        }
+        let other = self.other.as_ref().map(|other| other.payload_type);
+        let event = self.telephone_event.map(|event| event.payload_type);
+        let more: String = [other, event].iter().flatten().map(|pt| format!(" {pt}")).collect();
+        put(out, format_args!("m={media} {port} {proto} {pt}{more}"));
         match self.codec {
-            codec @ (Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Vp8) => {
+            codec @ (Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Vp8) => {
                 // Opus always says two channels (RFC 7587 §7).
                 let channels = if codec == Codec::Opus { "/2" } else { "" };
                 let (name, clock_rate) = (codec.encoding_name(), codec.clock_rate());
-                put(out, format_args!("a=rtpmap:{pt} {name}/{clock_rate}{channels}"));
-                if let Some(fmtp) = &self.fmtp {
-                    put(out, format_args!("a=fmtp:{pt} {fmtp}"));
+                let other = self.other.as_ref().map(|other| (other.payload_type, &other.fmtp));
+                for (pt, fmtp) in [(pt, &self.fmtp)].into_iter().chain(other) {
+                    put(out, format_args!("a=rtpmap:{pt} {name}/{clock_rate}{channels}"));
+                    if let Some(fmtp) = fmtp {
+                        put(out, format_args!("a=fmtp:{pt} {fmtp}"));
+                    }
                 }
             }
             // It has formats.

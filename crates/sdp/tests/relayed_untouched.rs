@@ -7,8 +7,8 @@ use segue_sdp::{Agreed, Carried, Choice, Codec, Description, Direction, Side};
 
 const VIDEO: &str =
     "m=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
-const AMR: &str = "m=audio 4000 RTP/AVP 104 102 100\r\na=rtpmap:104 AMR-WB/16000\r\na=fmtp:104 mode-change-capability=2;max-red=0\r\n\
-                   a=rtpmap:102 AMR/8000\r\na=rtpmap:100 telephone-event/16000\r\na=fmtp:100 0-15\r\n";
+const EVS: &str = "m=audio 4000 RTP/AVP 104 102 100\r\na=rtpmap:104 EVS/16000\r\na=fmtp:104 br=5.9-24.4;bw=nb-swb\r\n\
+                   a=rtpmap:102 iLBC/8000\r\na=rtpmap:100 telephone-event/16000\r\na=fmtp:100 0-15\r\n";
 const VP9: &str =
     "m=video 4002 RTP/AVPF 120 121\r\na=rtpmap:120 VP9/90000\r\na=rtcp-fb:120 nack pli\r\na=rtpmap:121 AV1/90000\r\n";
 
@@ -54,16 +54,16 @@ fn through(offer: &str, answer: &str) -> (Arc<[u8]>, Agreed, Agreed) {
 #[test]
 fn only_who_sounds_foreign_is_foreign() {
     for (media, foreign) in [
-        (AMR.to_owned(), true),
-        (format!("{AMR}{VIDEO}"), true),
+        (EVS.to_owned(), true),
+        (format!("{EVS}{VIDEO}"), true),
         (VP9.to_owned(), true),
         (VIDEO.to_owned(), false),
         (format!("m=audio 4000 RTP/AVP 0\r\n{VP9}"), false),
         (
-            "m=audio 4000 RTP/SAVP 104\r\na=rtpmap:104 AMR-WB/16000\r\n".to_owned(),
+            "m=audio 4000 RTP/SAVP 104\r\na=rtpmap:104 EVS/16000\r\n".to_owned(),
             false,
         ),
-        (format!("m=audio 4000 RTP/SAVP 0\r\n{AMR}"), true),
+        (format!("m=audio 4000 RTP/SAVP 0\r\n{EVS}"), true),
         ("m=audio 0 RTP/AVP 104\r\n".to_owned(), false),
         (
             "m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 telephone-event/8000\r\n".to_owned(),
@@ -77,15 +77,15 @@ fn only_who_sounds_foreign_is_foreign() {
 
 #[test]
 fn b_sees_the_formats_of_a_and_a_those_that_b_took() {
-    let answer = "m=audio 6000 RTP/AVP 102 100\r\na=rtpmap:102 AMR/8000\r\na=fmtp:102 mode-set=7\r\na=rtpmap:100 telephone-event/16000\r\n";
-    let (to_b, agreed_b, agreed_a) = through(AMR, answer);
+    let answer = "m=audio 6000 RTP/AVP 102 100\r\na=rtpmap:102 iLBC/8000\r\na=fmtp:102 mode=30\r\na=rtpmap:100 telephone-event/16000\r\n";
+    let (to_b, agreed_b, agreed_a) = through(EVS, answer);
     assert_eq!(lines(&to_b, "m="), ["m=audio 31000 RTP/AVP 104 102 100"]);
     assert_eq!(
         lines(&to_b, "a="),
         [
-            "a=rtpmap:104 AMR-WB/16000",
-            "a=fmtp:104 mode-change-capability=2;max-red=0",
-            "a=rtpmap:102 AMR/8000",
+            "a=rtpmap:104 EVS/16000",
+            "a=fmtp:104 br=5.9-24.4;bw=nb-swb",
+            "a=rtpmap:102 iLBC/8000",
             "a=rtpmap:100 telephone-event/16000",
             "a=fmtp:100 0-15",
             "a=sendrecv"
@@ -95,8 +95,8 @@ fn b_sees_the_formats_of_a_and_a_those_that_b_took() {
     assert_eq!(
         lines(&agreed_a.sdp, "a="),
         [
-            "a=rtpmap:102 AMR/8000",
-            "a=fmtp:102 mode-set=7",
+            "a=rtpmap:102 iLBC/8000",
+            "a=fmtp:102 mode=30",
             "a=rtpmap:100 telephone-event/16000",
             "a=sendrecv"
         ]
@@ -122,15 +122,15 @@ fn a_static_type_needs_no_rtpmap() {
 #[test]
 fn directions_pass_and_what_b_renames_or_adds_cannot() {
     let (to_b, _, agreed_a) = through(
-        &format!("{AMR}a=sendonly\r\n"),
-        "m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 AMR/8000\r\na=recvonly\r\n",
+        &format!("{EVS}a=sendonly\r\n"),
+        "m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 iLBC/8000\r\na=recvonly\r\n",
     );
     assert!(text(&to_b).contains("a=sendonly"));
     assert!(text(&agreed_a.sdp).contains("a=recvonly"));
     let mut side = b();
-    side.offer_untouched(&described(AMR)).unwrap();
+    side.offer_untouched(&described(EVS)).unwrap();
     for answer in [
-        "m=audio 6000 RTP/AVP 96\r\na=rtpmap:96 AMR/8000\r\n",
+        "m=audio 6000 RTP/AVP 96\r\na=rtpmap:96 iLBC/8000\r\n",
         "m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 EVS/16000\r\n",
         "m=audio 6000 RTP/AVP 100\r\na=rtpmap:100 telephone-event/16000\r\n",
         "m=audio 0 RTP/AVP 102\r\n",
@@ -141,20 +141,20 @@ fn directions_pass_and_what_b_renames_or_adds_cannot() {
 
 #[test]
 fn a_codec_that_we_know_beside_a_foreign_one_stays_ours() {
-    let answer = format!("m=audio 6000 RTP/AVP 104\r\na=rtpmap:104 AMR-WB/16000\r\n{VIDEO}");
-    let (to_b, _, agreed_a) = through(&format!("{AMR}{VIDEO}"), &answer);
+    let answer = format!("m=audio 6000 RTP/AVP 104\r\na=rtpmap:104 EVS/16000\r\n{VIDEO}");
+    let (to_b, _, agreed_a) = through(&format!("{EVS}{VIDEO}"), &answer);
     assert_eq!(
         lines(&to_b, "m="),
         ["m=audio 31000 RTP/AVP 104 102 100", "m=video 31002 RTP/AVP 97"]
     );
     assert!(matches!(agreed_a.video.unwrap().format.codec, Codec::H264 { .. }));
     // B has no video: A's stays, for a still picture.
-    let answer = "m=audio 6000 RTP/AVP 104\r\na=rtpmap:104 AMR-WB/16000\r\nm=video 0 RTP/AVP 97\r\n";
-    let (_, agreed_b, agreed_a) = through(&format!("{AMR}{VIDEO}"), answer);
+    let answer = "m=audio 6000 RTP/AVP 104\r\na=rtpmap:104 EVS/16000\r\nm=video 0 RTP/AVP 97\r\n";
+    let (_, agreed_b, agreed_a) = through(&format!("{EVS}{VIDEO}"), answer);
     assert!(agreed_b.video.is_none());
     assert_eq!(agreed_a.video.unwrap().direction, Direction::SendRecv);
     // A foreign one that B refuses cannot be shown anything.
-    let (_, _, agreed_a) = through(&format!("{AMR}{VP9}"), answer);
+    let (_, _, agreed_a) = through(&format!("{EVS}{VP9}"), answer);
     assert!(agreed_a.video.is_none());
     assert_eq!(
         lines(&agreed_a.sdp, "m="),
@@ -164,11 +164,11 @@ fn a_codec_that_we_know_beside_a_foreign_one_stays_ours() {
 
 #[test]
 fn a_foreign_re_offer_keeps_what_was_agreed() {
-    let offer = described(AMR);
+    let offer = described(EVS);
     let (mut a, mut b) = (a(), b());
     b.offer_untouched(&offer).unwrap();
     let agreed_b = b
-        .read_answer(&described("m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 AMR/8000\r\n"))
+        .read_answer(&described("m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 iLBC/8000\r\n"))
         .unwrap();
     let agreed = a.answer(&offer, Choice::Like(&agreed_b)).unwrap();
     let keep = Choice::Keep {
@@ -177,7 +177,7 @@ fn a_foreign_re_offer_keeps_what_was_agreed() {
     };
     let held = a
         .answer(
-            &described(&format!("{}a=sendonly\r\n", AMR.replace("4000", "4444"))),
+            &described(&format!("{}a=sendonly\r\n", EVS.replace("4000", "4444"))),
             keep,
         )
         .unwrap();

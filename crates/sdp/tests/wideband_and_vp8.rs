@@ -95,7 +95,9 @@ fn other_rates_of_the_same_names_are_other_formats() {
             panic!("{map} was taken")
         };
         assert!(
-            warning.to_string().contains("PCMU, PCMA, G722, opus, H264 or VP8"),
+            warning
+                .to_string()
+                .contains("PCMU, PCMA, G722, opus, AMR, AMR-WB, H264 or VP8"),
             "{warning}"
         );
     }

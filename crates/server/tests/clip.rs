@@ -32,7 +32,24 @@ fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
     assert!(list[0]["id"].is_string());
     assert_eq!(
         list[0]["missing"],
-        json!(["pcma", "g722", "opus", "h264-180-1", "vp8-360", "vp8-180"]),
+        json!([
+            "pcma",
+            "g722",
+            "opus",
+            "amr-12.2-be",
+            "amr-12.2-oa",
+            "amr-7.4-be",
+            "amr-7.4-oa",
+            "amr-4.75-be",
+            "amr-4.75-oa",
+            "amr-wb-12.65-be",
+            "amr-wb-12.65-oa",
+            "amr-wb-6.6-be",
+            "amr-wb-6.6-oa",
+            "h264-180-1",
+            "vp8-360",
+            "vp8-180"
+        ]),
         "an older version prepared it"
     );
     let doctor: Value = serde_json::from_str(&segue.run(&["doctor", "--json"]).out).unwrap();
@@ -132,6 +149,16 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
             "pcma",
             "g722",
             "opus",
+            "amr-12.2-be",
+            "amr-12.2-oa",
+            "amr-7.4-be",
+            "amr-7.4-oa",
+            "amr-4.75-be",
+            "amr-4.75-oa",
+            "amr-wb-12.65-be",
+            "amr-wb-12.65-oa",
+            "amr-wb-6.6-be",
+            "amr-wb-6.6-oa",
             "h264-360-1",
             "h264-360-0",
             "h264-180-1",
@@ -161,7 +188,7 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
     );
     let again = segue.ok(&["clip", "add", "tone", "./-tone.wav"]);
     assert!(
-        again.starts_with("clip tone: 1.0 s, video and audio, as pcmu, pcma, g722, opus, h264-360-1,"),
+        again.starts_with("clip tone: 1.0 s, video and audio, as pcmu, pcma, g722, opus, amr-12.2-be,"),
         "{again}"
     );
     assert_ne!(

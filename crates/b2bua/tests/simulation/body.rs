@@ -70,7 +70,7 @@ pub fn offer(what: Offer, address: SocketAddr, direction: &str, version: u32) ->
         Offer::Alien => head + "m=audio 40000 RTP/SAVP 96\r\na=rtpmap:96 SPEEX/16000\r\nm=application 9 UDP/BFCP *\r\n",
         Offer::Foreign => {
             head + &format!(
-                "m=audio 40000 RTP/AVP 96 18\r\na=rtpmap:96 AMR/8000\r\na=fmtp:96 octet-align=1\r\na={direction}\r\n"
+                "m=audio 40000 RTP/AVP 96 18\r\na=rtpmap:96 iLBC/8000\r\na=fmtp:96 octet-align=1\r\na={direction}\r\n"
             )
         }
         Offer::Broken => "v=0\r\nthis is no session description\r\n".to_owned(),

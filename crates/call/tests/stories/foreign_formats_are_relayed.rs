@@ -6,10 +6,10 @@ use segue_sdp::Codec;
 
 use crate::stage::{A, AUDIO, Setup, Stage, VIDEO, sdp};
 
-const AMR: &str = "m=audio 4000 RTP/AVP 104 102 100\r\na=rtpmap:104 AMR-WB/16000\r\na=fmtp:104 max-red=0\r\n\
-                   a=rtpmap:102 AMR/8000\r\na=rtpmap:100 telephone-event/16000\r\n";
+const EVS: &str = "m=audio 4000 RTP/AVP 104 102 100\r\na=rtpmap:104 EVS/16000\r\na=fmtp:104 br=5.9-24.4\r\n\
+                   a=rtpmap:102 iLBC/8000\r\na=rtpmap:100 telephone-event/16000\r\n";
 const VP9: &str = "m=video 4002 RTP/AVP 120\r\na=rtpmap:120 VP9/90000\r\n";
-const B_TAKES_AMR: &str = "m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 AMR/8000\r\na=fmtp:102 mode-set=7\r\n";
+const B_TAKES_ILBC: &str = "m=audio 6000 RTP/AVP 102\r\na=rtpmap:102 iLBC/8000\r\na=fmtp:102 mode=30\r\n";
 
 fn call(offer: &str) -> Stage {
     Setup {
@@ -23,7 +23,7 @@ fn call(offer: &str) -> Stage {
 fn b_is_called_at_once_and_a_is_answered_what_b_took() {
     for supports_100rel in [false, true] {
         let mut s = Setup {
-            offer: Some(sdp(AMR)),
+            offer: Some(sdp(EVS)),
             supports_100rel,
             ..Setup::default()
         }
@@ -31,14 +31,14 @@ fn b_is_called_at_once_and_a_is_answered_what_b_took() {
         assert_eq!(s.b().got(), ["INVITE"], "no hold");
         let offer = s.b().told_sdp();
         assert!(
-            offer.contains("m=audio 30004 RTP/AVP 104 102 100\r\n") && offer.contains("a=fmtp:104 max-red=0\r\n"),
+            offer.contains("m=audio 30004 RTP/AVP 104 102 100\r\n") && offer.contains("a=fmtp:104 br=5.9-24.4\r\n"),
             "{offer}"
         );
         s.b().rings();
-        s.b().answers_with(Some(sdp(B_TAKES_AMR)));
+        s.b().answers_with(Some(sdp(B_TAKES_ILBC)));
         let answer = s.a().told_sdp();
         assert!(
-            answer.contains("m=audio 30000 RTP/AVP 102\r\n") && answer.contains("a=fmtp:102 mode-set=7\r\n"),
+            answer.contains("m=audio 30000 RTP/AVP 102\r\n") && answer.contains("a=fmtp:102 mode=30\r\n"),
             "{answer}"
         );
         let ringing = if supports_100rel { "180 reliable" } else { "180" };
@@ -65,13 +65,13 @@ fn b_is_called_at_once_and_a_is_answered_what_b_took() {
 #[test]
 fn b_who_fails_gives_a_its_cause() {
     for (status, told) in [(486, "486"), (404, "404"), (503, "480")] {
-        let mut s = call(AMR);
+        let mut s = call(EVS);
         s.b().refuses(status, "No");
         assert_eq!(s.a().got(), [told], "no mailbox: nothing of it can be recorded");
         let record = s.finish();
         assert_eq!((record.result, record.cause), (CallResult::Failed, Some(status)));
     }
-    let mut s = call(AMR);
+    let mut s = call(EVS);
     s.run_ms(20_100);
     assert_eq!(
         (
@@ -85,7 +85,7 @@ fn b_who_fails_gives_a_its_cause() {
 
 #[test]
 fn b_who_answers_something_else_cannot_be_connected() {
-    let mut s = call(AMR);
+    let mut s = call(EVS);
     s.b().answers_with(Some(sdp(AUDIO)));
     assert_eq!(
         (
@@ -99,7 +99,7 @@ fn b_who_answers_something_else_cannot_be_connected() {
 
 #[test]
 fn a_mailbox_takes_the_pictures_that_it_knows() {
-    let mut s = call(&format!("{AMR}{VIDEO}"));
+    let mut s = call(&format!("{EVS}{VIDEO}"));
     assert_eq!(s.b().got(), ["INVITE"]);
     s.b().refuses(486, "Busy Here");
     let answer = s.a().told_sdp();
@@ -116,16 +116,16 @@ fn a_mailbox_takes_the_pictures_that_it_knows() {
 
 #[test]
 fn hold_is_passed_in_foreign_formats_too() {
-    let mut s = call(AMR);
-    s.b().answers_with(Some(sdp(B_TAKES_AMR)));
+    let mut s = call(EVS);
+    s.b().answers_with(Some(sdp(B_TAKES_ILBC)));
     s.a().acks();
-    s.a().offers(Some(sdp(&format!("{AMR}a=sendonly\r\n"))));
+    s.a().offers(Some(sdp(&format!("{EVS}a=sendonly\r\n"))));
     let told = s.b().told_sdp();
     assert!(
         told.contains("RTP/AVP 102\r\n") && told.contains("a=sendonly"),
         "{told}"
     );
-    s.b().answers_our_offer(sdp(&format!("{B_TAKES_AMR}a=recvonly\r\n")));
+    s.b().answers_our_offer(sdp(&format!("{B_TAKES_ILBC}a=recvonly\r\n")));
     assert!(s.a().told_sdp().contains("a=recvonly"));
     s.a().hangs_up();
     s.finish();

@@ -91,11 +91,11 @@ fn nothing_in_common() {
     assert_eq!((info.status, result), (488, CallResult::Rejected));
     assert_eq!(
         why,
-        "Nothing offered can be relayed: Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed."
+        "Nothing offered can be relayed: Incompatible media format: PCMU, PCMA, G722, opus, AMR, AMR-WB, H264 or VP8 is needed."
     );
     assert_eq!(
         info.warning.unwrap(),
-        "305 segue \"Incompatible media format: PCMU, PCMA, G722, opus, H264 or VP8 is needed\""
+        "305 segue \"Incompatible media format: PCMU, PCMA, G722, opus, AMR, AMR-WB, H264 or VP8 is needed\""
     );
     let offer = Some(sdp("m=audio 4000 RTP/SAVP 0\r\n"));
     let (info, ..) = refused(Setup {

@@ -1,6 +1,7 @@
 //! Sound: samples or Opus packets where their time says, silence where nothing came.
 #![deny(clippy::arithmetic_side_effects)]
 
+use segue_media::amr::{self, Amr, Band, Frame, Payload};
 use segue_media::opus;
 
 use super::MS;
@@ -37,8 +38,8 @@ pub(super) enum Sound {
 }
 
 impl Sound {
-    /// The sound of a track by its RTP encoding name; `None` for one that is not known or without a packet.
-    pub fn of(track: &Track, encoding: &str) -> Result<Option<Sound>, JobError> {
+    /// The sound of a track by its RTP encoding name and parameters; `None` for one that is not known or without a packet.
+    pub fn of(track: &Track, encoding: &str, fmtp: Option<&str>) -> Result<Option<Sound>, JobError> {
         let sound = if let Some(law) = Law::named(encoding) {
             let samples = timeline(track, 0, |byte| law.decode(byte));
             Sound::Samples { rate: 8_000, samples }
@@ -53,6 +54,17 @@ impl Sound {
             Sound::Samples { rate: 16_000, samples }
         } else if encoding.eq_ignore_ascii_case("opus") {
             opus_packets(track)
+        } else if let Some(amr) = amr_named(encoding, fmtp) {
+            let frames = amr_frames(track, amr);
+            let samples = if frames.is_empty() {
+                Vec::new()
+            } else {
+                crate::amr::decode(amr.band, &frames)?
+            };
+            Sound::Samples {
+                rate: amr.band.clock_rate(),
+                samples,
+            }
         } else {
             return Ok(None);
         };
@@ -101,6 +113,59 @@ fn timeline<T: Copy>(track: &Track, silence: T, decoded: impl Fn(u8) -> T) -> Ve
             let place = all.get_mut(at..end).unwrap_or_default();
             for (place, byte) in place.iter_mut().zip(&packet.payload) {
                 *place = decoded(*byte);
+            }
+        }
+    }
+    all
+}
+
+fn amr_named(encoding: &str, fmtp: Option<&str>) -> Option<Amr> {
+    let named = |name| encoding.eq_ignore_ascii_case(name);
+    let band = match (named("AMR"), named("AMR-WB")) {
+        (true, _) => Band::Narrow,
+        (_, true) => Band::Wide,
+        _ => return None,
+    };
+    Amr::read(band, fmtp)
+}
+
+/// Frames as files store them, one each 20 ms; those that did not come, or came damaged, without data. Of a frame that came more than
+/// once (RFC 4867 §4.1: redundancy) the highest mode counts.
+fn amr_frames(track: &Track, amr: Amr) -> Vec<Vec<u8>> {
+    let mut nothing = Vec::new();
+    Frame::nothing().store(&mut nothing);
+    let samples = i64::from(amr::frame_samples(amr.band));
+    let frame_ns = 20 * MS;
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for run in &track.runs {
+        // Rounding once a run keeps its packets seamless.
+        let first = run.zero_ns.saturating_add(frame_ns / 2).div_euclid(frame_ns);
+        for packet in run.packets.iter().filter(|packet| is_timely(run, packet)) {
+            let Some(payload) = Payload::parse(amr, &packet.payload) else {
+                continue;
+            };
+            let at = packet
+                .rtp
+                .saturating_add(samples / 2)
+                .checked_div_euclid(samples)
+                .unwrap_or(0);
+            for (index, frame) in (0i64..).zip(payload.frames()) {
+                let Ok(at) = usize::try_from(first.saturating_add(at).saturating_add(index)) else {
+                    continue;
+                };
+                if frame.kind == amr::NO_DATA || !frame.intact {
+                    continue;
+                }
+                if all.len() <= at {
+                    all.resize(at.saturating_add(1), nothing.clone());
+                }
+                let mut stored = Vec::new();
+                frame.store(&mut stored);
+                if let Some(place) = all.get_mut(at)
+                    && (place.len() < stored.len())
+                {
+                    *place = stored;
+                }
             }
         }
     }
@@ -160,7 +225,7 @@ mod tests {
 
     #[test]
     fn opus_keeps_its_time_over_holes_and_leaves_out_what_overlaps() {
-        let Some(Sound::Opus { packets, .. }) = Sound::of(&track(&[0, 20, 25, 100, 120]), "opus").unwrap() else {
+        let Some(Sound::Opus { packets, .. }) = Sound::of(&track(&[0, 20, 25, 100, 120]), "opus", None).unwrap() else {
             panic!("no Opus");
         };
         let lengths: Vec<u32> = packets.iter().map(|(_, length)| *length).collect();
@@ -175,8 +240,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_or_empty_is_no_sound() {
-        assert!(Sound::of(&track(&[0]), "speex").unwrap().is_none());
-        assert!(Sound::of(&track(&[]), "opus").unwrap().is_none());
-        assert!(Sound::of(&track(&[]), "PCMU").unwrap().is_none());
+        assert!(Sound::of(&track(&[0]), "speex", None).unwrap().is_none());
+        assert!(Sound::of(&track(&[]), "opus", None).unwrap().is_none());
+        assert!(Sound::of(&track(&[]), "PCMU", None).unwrap().is_none());
     }
 }

@@ -110,7 +110,7 @@ fn assemble(infos: &[StreamInfo], streams: &[Stream]) -> Result<Recording, JobEr
     };
     let sounds = infos.iter().zip(&timed);
     let sounds = sounds.filter_map(|(info, track)| {
-        let sound = Sound::of(track, &info.encoding).transpose()?;
+        let sound = Sound::of(track, &info.encoding, info.fmtp.as_deref()).transpose()?;
         Some(sound.map(|sound| (track.begins_ns(), sound)))
     });
     let audio = join::join(sounds.collect::<Result<_, _>>()?)?;

@@ -141,6 +141,18 @@ pub fn marks(folder: &Path, seconds: u32) -> PathBuf {
     path
 }
 
+/// A codec by the name of its rendition: that, its encoding name and its parameters.
+pub fn voice(sound: &str) -> (String, String, Option<String>) {
+    let profile = sound.to_lowercase();
+    let encoding = match &profile {
+        wide if wide.starts_with("amr-wb-") => "AMR-WB",
+        narrow if narrow.starts_with("amr-") => "AMR",
+        _ => sound,
+    };
+    let fmtp = profile.ends_with("-oa").then(|| "octet-align=1; max-red=0".to_owned());
+    (profile, encoding.to_owned(), fmtp)
+}
+
 /// One packet on its way to a spool.
 #[derive(Clone)]
 pub struct Sent {

@@ -13,7 +13,7 @@ pub fn silence(codec: Codec) -> &'static [u8] {
     match codec {
         Codec::Pcmu => &ULAW_SILENCE,
         Codec::Pcma => &ALAW_SILENCE,
-        Codec::G722 | Codec::Opus | Codec::Vp8 | Codec::H264 { .. } | Codec::Foreign { .. } => &[],
+        Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Vp8 | Codec::H264 { .. } | Codec::Foreign { .. } => &[],
     }
 }
 
@@ -25,7 +25,9 @@ pub fn is_loud(codec: Codec, payload: &[u8]) -> bool {
     let table = match codec {
         Codec::Pcmu => &ULAW,
         Codec::Pcma => &ALAW,
-        Codec::G722 | Codec::Opus | Codec::Vp8 | Codec::H264 { .. } | Codec::Foreign { .. } => return true,
+        Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Vp8 | Codec::H264 { .. } | Codec::Foreign { .. } => {
+            return true;
+        }
     };
     // At most 65,535 samples of 32,767 each.
     let sum: u32 = payload

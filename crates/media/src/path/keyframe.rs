@@ -11,7 +11,7 @@ pub fn starts_key_frame(codec: Codec, payload: &[u8]) -> bool {
     match codec {
         Codec::H264 { .. } => h264::starts_key_frame(payload),
         Codec::Vp8 => vp8::starts_key_frame(payload),
-        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Foreign { .. } => true,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Amr(_) | Codec::Foreign { .. } => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pure pieces of the packet path: no socket, no clock, no thread.
 
+pub mod amr;
 pub mod dtmf;
 pub mod g711;
 pub mod g722;

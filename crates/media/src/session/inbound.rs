@@ -7,10 +7,11 @@ use segue_sdp::{Carried, Codec, Kind};
 use crate::{
     Event, LegKey,
     path::{
+        amr,
         reception::{Arrival, Placed, SenderClock},
         relay::{Rule, Verdict},
         rtcp::{self, Feedback, Heard, Lost},
-        rtp::{Packet, Wire},
+        rtp::{Head, PLAIN, Packet, Wire},
     },
     spool::RecordKind,
     stats::Count,
@@ -26,6 +27,22 @@ struct Passed<'p> {
     /// It tells of a key that was meant for us.
     withheld: bool,
     placed: Placed,
+}
+
+/// A packet as the other side of the bridge gets it.
+struct Relayed<'p> {
+    to: LegKey,
+    at: SocketAddr,
+    head: Head,
+    rest: Rest<'p>,
+}
+
+/// What follows its header.
+enum Rest<'p> {
+    /// As it came.
+    Own(&'p [u8]),
+    /// AMR in the other side's packing: so many octets of [`Session`]'s room.
+    Repacked(usize),
 }
 
 impl Session {
@@ -50,15 +67,25 @@ impl Session {
             {
                 recorder.handle_rtp(now, kind, &passed.packet, passed.codec, passed.placed, sink);
             }
-            if let Some((to, at, wire)) = self.relay(now, leg, kind, &passed, sink) {
+            let mut repacked = None;
+            if let Some(Relayed { to, at, head, rest }) = self.relay(now, leg, kind, &passed, sink) {
                 destination = Some((to, at));
-                batch.push(wire);
+                match rest {
+                    Rest::Own(rest) => batch.push(Wire { head, rest }),
+                    Rest::Repacked(len) => repacked = Some((head, len)),
+                }
             }
-            if batch.is_full()
+            if (batch.is_full() || repacked.is_some() && !batch.is_empty())
                 && let Some((to, at)) = destination
             {
-                sink.count(Count::Relayed, super::BATCH_MAX as u64);
-                sink.send_rtp(to, kind, at, batch.take());
+                let wires = batch.take();
+                sink.count(Count::Relayed, wires.len() as u64);
+                sink.send_rtp(to, kind, at, wires);
+            }
+            if let Some(((head, len), (to, at))) = repacked.zip(destination) {
+                let rest = self.room.get(..len).unwrap_or_default();
+                sink.count(Count::Relayed, 1);
+                sink.send_rtp(to, kind, at, &[Wire { head, rest }]);
             }
         }
         if !batch.is_empty()
@@ -136,7 +163,7 @@ impl Session {
         kind: Kind,
         passed: &Passed<'p>,
         sink: &mut dyn Sink,
-    ) -> Option<(LegKey, SocketAddr, Wire<'p>)> {
+    ) -> Option<Relayed<'p>> {
         let to = self.other_side(from)?;
         let stream = find(&mut self.legs, to)?.stream(kind);
         let Some((at, payload_type)) = stream.destination() else {
@@ -170,6 +197,13 @@ impl Session {
             codec: passed.codec,
             step: stream.step(),
         };
+        let repacked = match (passed.codec, config.format.codec) {
+            (Codec::Amr(from), Codec::Amr(to)) if !passed.is_dtmf && !amr::passes_as_is(from, to) => {
+                // One that is broken is discarded: a receiver would lose its place in it.
+                Some(amr::repack(from, to, passed.packet.payload, &mut self.room)?)
+            }
+            _ => None,
+        };
         let packet = &passed.packet;
         let last_sent = stream.out.last_sent;
         if passed.placed.arrival == Arrival::Restarted {
@@ -192,14 +226,30 @@ impl Session {
             }
             sink.send_rtp(to, kind, at, batch.take());
         }
-        let (head, rest, first) = match stream.relay.handle(now, packet, rule, &mut stream.out) {
-            Verdict::Carry {
-                header,
-                descriptor,
-                rest,
-                first,
-            } => (header.head(descriptor), rest, first),
-            Verdict::Drop => return None,
+        let (head, rest, first) = match repacked {
+            None => match stream.relay.handle(now, packet, rule, &mut stream.out) {
+                Verdict::Carry {
+                    header,
+                    descriptor,
+                    rest,
+                    first,
+                } => (header.head(descriptor), Rest::Own(rest), first),
+                Verdict::Drop => return None,
+            },
+            Some(len) => {
+                let payload = self.room.get(..len).unwrap_or_default();
+                // What stood beside the payload (header extensions, CSRCs, padding) goes.
+                let packet = Packet {
+                    first: PLAIN,
+                    payload,
+                    rest: payload,
+                    ..*packet
+                };
+                match stream.relay.handle(now, &packet, rule, &mut stream.out) {
+                    Verdict::Carry { header, first, .. } => (header.head(None), Rest::Repacked(len), first),
+                    Verdict::Drop => return None,
+                }
+            }
         };
         stream.plan_report(now);
         if first {
@@ -209,7 +259,7 @@ impl Session {
                 self.show.callee_sends(now, kind, last_sent, sink);
             }
         }
-        Some((to, at, Wire { head, rest }))
+        Some(Relayed { to, at, head, rest })
     }
 
     /// RTCP arrived on a leg's port.

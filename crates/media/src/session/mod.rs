@@ -14,11 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_sdp::{Kind, Stream};
+use segue_sdp::{Codec, Kind, Stream};
 
 use crate::{
     Command, Event, LegKey,
-    path::{h264, rtp::Wire},
+    path::{amr, h264, rtp::Wire},
     spool::RecordKind,
     stats::Count,
 };
@@ -74,6 +74,8 @@ pub struct Session {
     recorder: Option<Recorder>,
     /// RTP gone after this long; `None`: never.
     rtp_gone: Option<Duration>,
+    /// Where payloads of AMR are put together anew; empty until a leg has agreed on it.
+    room: Vec<u8>,
 }
 
 impl Session {
@@ -88,6 +90,7 @@ impl Session {
             show: Show::default(),
             recorder: None,
             rtp_gone: Some(config.rtp_gone),
+            room: Vec::new(),
         }
     }
 
@@ -221,6 +224,9 @@ impl Session {
         let (before, after) = (codec(&leg.video.config), codec(&video));
         if key == LegKey::A && before.zip(after).is_some_and(|(one, other)| !one.is_same_kind(other)) {
             self.show.forget_pictures();
+        }
+        if matches!(codec(&audio), Some(Codec::Amr(_))) {
+            self.room.resize(amr::PAYLOAD_MAX, 0);
         }
         leg.configure(now, audio, video);
         if key == LegKey::A

@@ -121,7 +121,11 @@ impl Recorder {
             Kind::Video => (video, VIDEO_STREAM),
         };
         let before = known.replace(format.codec);
-        if before.is_none_or(|before| before.is_same_kind(format.codec)) {
+        let reads_the_same = |before: Codec| match (before, format.codec) {
+            (Codec::Amr(before), Codec::Amr(now)) => before.is_packed_like(now),
+            (before, now) => before.is_same_kind(now),
+        };
+        if before.is_none_or(reads_the_same) {
             return;
         }
         let told = serde_json::json!({

@@ -27,7 +27,6 @@ const STILL_EVERY: Duration = Duration::from_secs(2);
 const STILL_LEAST: Duration = Duration::from_millis(250);
 /// A callee's video without a packet for this long has stopped: a camera that is covered still sends.
 const PICTURE_GONE: Duration = Duration::from_secs(5);
-const SILENCE_EVERY: Duration = Duration::from_millis(20);
 /// Packets sent again are at most this share of all, beyond the first [`AGAIN_FREE`]: a peer that asks for more is not helped by it.
 const AGAIN_SHARE: u32 = 4;
 const AGAIN_FREE: u32 = 64;
@@ -322,11 +321,12 @@ impl Feed {
         match &mut self.state {
             State::Playing(_) => self.pump_player(now, stream, sink),
             State::Silence { next } => {
-                if now.saturating_duration_since(*next) > SILENCE_EVERY.saturating_mul(10) {
+                let codec = stream.config.as_ref().map(|config| config.format.codec);
+                let every = codec.map_or(Duration::from_millis(20), silence::every);
+                if now.saturating_duration_since(*next) > every.saturating_mul(10) {
                     *next = now;
                 }
                 while *next <= now {
-                    let codec = stream.config.as_ref().map(|config| config.format.codec);
                     let packet = codec.map(silence::packet).filter(|packet| !packet.is_empty());
                     let packet = packet.map(|payload| Piece {
                         payload,
@@ -334,7 +334,7 @@ impl Feed {
                         ends_frame: false,
                     });
                     stream.send_frame(LegKey::A, now, *next, packet.into_iter(), sink);
-                    *next += SILENCE_EVERY;
+                    *next += every;
                 }
                 false
             }

@@ -1,5 +1,6 @@
 //! Sessions in virtual time: no socket, no clock, a sink that remembers.
 
+mod amr;
 mod codecs;
 mod loss;
 mod recording;
@@ -540,7 +541,7 @@ fn foreign_formats_pass_both_ways_under_their_own_numbers() {
     let foreign = |numbers: &[u8]| {
         let formats = numbers.iter().map(|payload_type| segue_sdp::ForeignFormat {
             payload_type: *payload_type,
-            rtpmap: Some("AMR-WB/16000".into()),
+            rtpmap: Some("EVS/16000".into()),
             fmtp: None,
         });
         Stream {
