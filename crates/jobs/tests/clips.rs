@@ -21,7 +21,7 @@ fn a_file_becomes_a_clip_with_all_its_renditions() {
     assert!(said.len() > 5);
     assert_eq!(
         (made.name.as_str(), made.duration_ms, made.renditions.len()),
-        ("hello", 2000, 10)
+        ("hello", 2000, 20)
     );
     assert_eq!(store.clip("hello").unwrap(), made);
     let bytes = store
@@ -57,7 +57,7 @@ fn the_beep_is_made_once() {
     let folder = tempfile::tempdir().unwrap();
     let (store, pool) = (Store::open(folder.path()).unwrap(), WorkerPool::new(worker("beep"), 1));
     let first = clips::ensure_beep(&pool, &store).unwrap();
-    assert_eq!((first.duration_ms, first.renditions.len()), (400, 10));
+    assert_eq!((first.duration_ms, first.renditions.len()), (400, 20));
     assert_eq!(clips::ensure_beep(&pool, &store).unwrap(), first);
 }
 

@@ -26,15 +26,60 @@ const NEEDED: &[(&str, &[&str])] = &[
     ("posters", &["jpegenc"]),
 ];
 
-/// What this machine lacks, e.g. `x264enc or openh264enc (making H.264)`. Starts GStreamer: call it in a process of its own.
+/// Without one of these clips lack a rendition, or messages in that codec their sound; everything else goes on.
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("making AMR", &["amrnbenc"]),
+    ("reading AMR", &["amrnbdec", "avdec_amrnb"]),
+    ("making AMR-WB", &["voamrwbenc"]),
+    ("reading AMR-WB", &["amrwbdec", "avdec_amrwb"]),
+];
+
+/// What this machine lacks, each e.g. `x264enc or openh264enc (making H.264)`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// No clip and no message without it.
+    pub needed: Vec<String>,
+    /// One codec less.
+    pub optional: Vec<String>,
+}
+
+/// What this machine lacks. Starts GStreamer: call it in a process of its own.
 ///
 /// Error: GStreamer does not start.
-pub fn missing_elements() -> Result<Vec<String>, String> {
+pub fn missing_elements() -> Result<Missing, String> {
     gst::init().map_err(|e| format!("GStreamer does not start: {e}"))?;
-    let lacks = |names: &&(&str, &[&str])| !names.1.iter().any(|name| gst::ElementFactory::find(name).is_some());
-    Ok(NEEDED
-        .iter()
-        .filter(lacks)
-        .map(|(purpose, names)| format!("{} ({purpose})", names.join(" or ")))
-        .collect())
+    Ok(missing(|name| gst::ElementFactory::find(name).is_some()))
+}
+
+fn missing(is_here: impl Fn(&str) -> bool) -> Missing {
+    let of = |table: &[(&str, &[&str])]| {
+        let lacking = table
+            .iter()
+            .filter(|(_, names)| !names.iter().any(|name| is_here(name)));
+        lacking
+            .map(|(purpose, names)| format!("{} ({purpose})", names.join(" or ")))
+            .collect()
+    };
+    Missing {
+        needed: of(NEEDED),
+        optional: of(OPTIONAL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_less_is_told_apart_from_what_nothing_goes_without() {
+        let all = missing(|_| true);
+        assert_eq!(all, Missing::default());
+        let Missing { needed, optional } = missing(|name| !["amrnbenc", "amrwbdec", "x264enc"].contains(&name));
+        assert_eq!(
+            (needed, optional),
+            (Vec::new(), vec!["amrnbenc (making AMR)".to_owned()])
+        );
+        let Missing { needed, .. } = missing(|name| name != "opusenc");
+        assert_eq!(needed, ["opusenc (making Opus)"]);
+    }
 }

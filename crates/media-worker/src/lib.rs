@@ -25,5 +25,5 @@ mod serve;
 mod voices;
 mod vp8;
 
-pub use elements::missing_elements;
+pub use elements::{Missing, missing_elements};
 pub use serve::main;

@@ -13,6 +13,7 @@ use segue_sdp::{Choice, Description, Kind, Side, Stream};
 use crate::{
     Command, Event, LegKey,
     path::{
+        amr::{self, Amr, Band, Frame, Modes, Packing, Payload},
         rtcp,
         rtp::{Header, PLAIN, Packet, Wire},
     },
@@ -95,6 +96,66 @@ pub fn spool(bytes: &[u8]) {
             reader.good_bytes() >= good as u64 && (records > 0 || good == 0),
             "what was good stays good"
         );
+    }
+}
+
+/// A payload of AMR or AMR-WB; the first byte says of which, how it is packed and what the other leg allows. What is carried there has as
+/// many frames, speech and requests in allowed modes alone, and the way back loses nothing that was allowed.
+pub fn amr(bytes: &[u8]) {
+    let [how, allowed, payload @ ..] = bytes else { return };
+    let band = if how & 1 == 1 { Band::Wide } else { Band::Narrow };
+    let packing = if how & 2 == 2 {
+        Packing::OctetAligned
+    } else {
+        Packing::BandwidthEfficient
+    };
+    let all = Modes::all(band);
+    let from = Amr {
+        band,
+        packing,
+        modes: all,
+    };
+    let named: Vec<String> = (0..8u8)
+        .filter(|mode| allowed >> mode & 1 == 1)
+        .map(|mode| mode.to_string())
+        .collect();
+    let to = Amr {
+        packing: if how & 4 == 4 { packing.other() } else { packing },
+        modes: Modes::parse(&named.join(","), band).unwrap_or(all),
+        ..from
+    };
+    let mut out = [0; amr::PAYLOAD_MAX];
+    let Some(read) = Payload::parse(from, payload) else {
+        assert_eq!(
+            amr::repack(from, to, payload, &mut out),
+            None,
+            "what cannot be read is not carried"
+        );
+        return;
+    };
+    let Some(len) = amr::repack(from, to, payload, &mut out) else {
+        assert!(payload.len() > amr::PAYLOAD_MAX / 2, "there was room");
+        return;
+    };
+    let carried = Payload::parse(to, out.get(..len).unwrap_or_default());
+    let carried = carried.unwrap_or_else(|| panic!("what is made can be read"));
+    assert_eq!(carried.count(), read.count());
+    let request = carried.request();
+    assert!(
+        request == amr::NO_REQUEST || to.modes.contains(request),
+        "mode {request} is asked for"
+    );
+    let data = |frame: Frame<'_>| {
+        let mut data = Vec::new();
+        frame.store(&mut data);
+        data
+    };
+    for (before, after) in read.frames().zip(carried.frames()) {
+        if before.is_speech(band) && !to.modes.contains(before.kind) {
+            assert_eq!(after.kind, amr::NO_DATA);
+        } else {
+            assert_eq!(data(before), data(after));
+        }
     }
 }
 
@@ -331,6 +392,11 @@ mod tests {
     #[test]
     fn corpus_of_rtp() {
         each("rtp", super::rtp);
+    }
+
+    #[test]
+    fn corpus_of_amr() {
+        each("amr", super::amr);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! AMR and AMR-WB in offers and answers (RFC 4867 §8.3.1), both packings.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // The helpers of tests, too, may fail loudly.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // The helpers of tests, too, may fail loudly.
 
 use std::net::{IpAddr, Ipv4Addr};
 

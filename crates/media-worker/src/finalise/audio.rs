@@ -239,6 +239,45 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_came_twice_counts_in_its_highest_mode_and_a_damaged_one_not_at_all() {
+        let amr = amr_named("AMR", Some("octet-align=1")).unwrap();
+        let frame = |mode: u8, intact: bool| {
+            let bits = amr::frame_bits(Band::Narrow, mode).unwrap();
+            [&[mode << 3 | u8::from(intact) << 2][..], &vec![0; bits.div_ceil(8)]].concat()
+        };
+        let payload = |frames: &[Vec<u8>]| {
+            let mut out = vec![0; amr::PAYLOAD_MAX];
+            let frames = frames.iter().map(|bytes| Frame::stored(Band::Narrow, bytes).unwrap());
+            let len = amr::pack(amr.packing, 15, frames, &mut out).unwrap();
+            out[..len].to_vec()
+        };
+        // 0: as it came. 1: first in a low mode, then in a high one, then low again. 2: damaged. 3: lost. 4: comfort noise.
+        let packets = [
+            (0, vec![frame(7, true), frame(0, true)]),
+            (160, vec![frame(7, true), frame(4, false)]),
+            (160, vec![frame(2, true)]),
+            (640, vec![frame(8, true)]),
+            (5, vec![]),
+        ];
+        let packet = |(rtp, frames): &(i64, Vec<Vec<u8>>)| Packet {
+            seq: *rtp,
+            rtp: *rtp,
+            arrival_ns: 0,
+            marker: false,
+            payload: if frames.is_empty() { vec![0xf0] } else { payload(frames) },
+        };
+        let track = Track {
+            runs: vec![TimedRun {
+                zero_ns: 0,
+                clock_rate: 8_000,
+                packets: packets.iter().map(packet).collect(),
+            }],
+        };
+        let kinds: Vec<u8> = amr_frames(&track, amr).iter().map(|frame| frame[0] >> 3).collect();
+        assert_eq!(kinds, [7, 7, 15, 15, 8]);
+    }
+
+    #[test]
     fn what_is_not_known_or_empty_is_no_sound() {
         assert!(Sound::of(&track(&[0]), "speex", None).unwrap().is_none());
         assert!(Sound::of(&track(&[]), "opus", None).unwrap().is_none());

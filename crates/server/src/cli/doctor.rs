@@ -10,7 +10,10 @@ use std::{
 use segue_store::Store;
 use serde_json::json;
 
-use super::output::{Output, Row};
+use super::{
+    OPTIONAL,
+    output::{Output, Row},
+};
 use crate::{
     config::{self, Config},
     failure::{Exit, Failure},
@@ -334,6 +337,11 @@ fn gstreamer() -> Check {
                 .into_iter()
                 .find(|text| !text.is_empty())
                 .unwrap_or_else(|| answer.status.to_string());
+            if answer.status.success() && is_optional(&said) {
+                let said = said.replace(OPTIONAL, "");
+                let what = format!("missing: {said}; clips are added without that codec, and go on in the others");
+                return Check::warn(NAME, what, FIX);
+            }
             Check::wrong(NAME, format!("missing: {said}"), FIX)
         }
         Err(e) => Check::wrong(
@@ -342,6 +350,11 @@ fn gstreamer() -> Check {
             "run 'segue' from an installed binary",
         ),
     }
+}
+
+/// Whether everything in such a list is optional.
+fn is_optional(missing: &str) -> bool {
+    missing.split(", ").all(|element| element.starts_with(OPTIONAL))
 }
 
 /// The hard limit counts: `segue run` raises the soft one to it.
@@ -417,6 +430,15 @@ fn has_capability(status: &str, bit: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_codec_that_is_missing_is_a_warning_and_an_element_is_not() {
+        assert!(is_optional(
+            "optional: amrnbenc (making AMR), optional: voamrwbenc (making AMR-WB)"
+        ));
+        assert!(!is_optional("optional: amrnbenc (making AMR), opusenc (making Opus)"));
+        assert!(!is_optional("GStreamer does not start"));
+    }
 
     #[test]
     fn limits_are_read_as_the_kernel_writes_them() {

@@ -202,10 +202,18 @@ fn media_worker(quiet: bool) -> ExitCode {
     segue_media_worker::main()
 }
 
+/// In front of an element without which one codec is missing.
+pub(crate) const OPTIONAL: &str = "optional: ";
+
 fn missing_elements() -> Result<ExitCode, Failure> {
     let missing = segue_media_worker::missing_elements()
         .map_err(|why| Failure::refused("gstreamer", why, "install GStreamer 1.22 or later"))?;
-    missing.iter().for_each(|element| println!("{element}"));
+    let optional = missing.optional.iter().map(|element| format!("{OPTIONAL}{element}"));
+    missing
+        .needed
+        .into_iter()
+        .chain(optional)
+        .for_each(|element| println!("{element}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -37,7 +37,7 @@ fn frame(mode: u8) -> Vec<u8> {
     let bits = amr::frame_bits(Band::Wide, mode).unwrap();
     let mut frame = vec![mode << 3 | 4];
     frame.extend(vec![0xff; bits / 8]);
-    if bits % 8 > 0 {
+    if !bits.is_multiple_of(8) {
         frame.push(0xff << (8 - bits % 8));
     }
     frame
