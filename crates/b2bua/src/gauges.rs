@@ -51,7 +51,11 @@ impl Gauges {
     /// Counters since the start, by name.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         let stats = self.stats();
+        let away = stats.turned_away;
+        let turned_away = [away.load, away.calls, away.early, away.source, away.account];
         [
+            ("turned_away", turned_away.iter().sum()),
+            ("admission_rate", stats.rate.unwrap_or(0)),
             ("calls", stats.calls),
             ("sip_unknown_source", stats.unknown_source),
             ("sip_unparsable", stats.unparsable),

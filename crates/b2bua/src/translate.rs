@@ -388,7 +388,7 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
             )
         }
         Some(421) => "let the caller support 100rel, or set reliable = \"supported\" in its profile".to_owned(),
-        Some(403) if record.why.ends_with("as many as a subscriber may") => {
+        Some(403) if record.why.contains("as many as a subscriber may") => {
             "raise overload.subscriber_calls_max".to_owned()
         }
         Some(403) => {

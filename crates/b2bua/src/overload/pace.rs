@@ -1,9 +1,9 @@
 //! How many new calls a second are let in: as many as are handled without a standing queue.
 //!
 //! What comes waits between its arrival and its handling. A queue that stands is overload: even the shortest wait of an
-//! interval is longer than is aimed at. One that drains meanwhile is a burst (the idea of CoDel, RFC 8289). While a queue stands
-//! and does not shrink, the rate of a token bucket is lowered below what was let in; without one it rises until nobody is
-//! turned away any more, and then there is no limit.
+//! interval is longer than is aimed at. One that drains meanwhile is a burst (the idea of CoDel, RFC 8289). While a queue
+//! stands and does not shrink, the rate of a token bucket is lowered; then it rises fast to nearly what was let in when the
+//! queue came to stand, and slowly beyond, until nobody is turned away any more: then there is no limit.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,23 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Messages that wait at once; so many are overload however short they wait.
 pub const DEPTH_MAX: usize = 1_024;
 /// What is left of the rate while a queue stands …
-const LESS: f64 = 0.85;
+const LESS: f64 = 0.8;
 /// … and while it makes everybody wait this many times longer than is aimed at.
 const MUCH_LESS: f64 = 0.6;
 const FAR: u32 = 4;
+/// Intervals until it is lowered again: what was let in has work to do for a while.
+const HOLD: u32 = 3;
 /// A queue that is shorter than this share of what it was shrinks.
 const SHRINKS: f64 = 0.9;
-/// By how much the rate rises in an interval with hardly a queue.
-const MORE: f64 = 1.02;
-/// The same after more than [`FREE`] such intervals one after the other: what was too much is no measure any more.
+/// By how much the rate rises in an interval with hardly a queue: up to this share of what was too much, beyond it, and after
+/// more than [`FREE`] such intervals one after the other, when what was too much is no measure any more.
+const BACK: f64 = 1.15;
+const BACK_TO: f64 = 0.95;
+const MORE: f64 = 1.01;
 const MUCH_MORE: f64 = 1.1;
 const FREE: u32 = 20;
+/// What the newest interval counts in the mean of what is let in.
+const NEWEST: f64 = 0.2;
 /// Calls a second, whatever happens: without any, nothing would be measured.
 const RATE_MIN: f64 = 5.0;
 /// After so many intervals in which nobody was turned away there is no limit any more.
@@ -46,6 +52,11 @@ pub struct Pace {
     calm: u32,
     /// Intervals with hardly a queue, one after the other.
     free: u32,
+    /// Intervals until the rate may be lowered again.
+    hold: u32,
+    /// What was let in a second of late, and when a queue came to stand.
+    mean: f64,
+    too_much: f64,
 }
 
 /// A queue, by what is known of it.
@@ -70,6 +81,9 @@ impl Pace {
             turned_away: 0,
             calm: 0,
             free: 0,
+            hold: 0,
+            mean: 0.0,
+            too_much: f64::INFINITY,
         }
     }
 
@@ -121,21 +135,27 @@ impl Pace {
         let (let_in, turned_away) = (std::mem::take(&mut self.let_in), std::mem::take(&mut self.turned_away));
         let shortest = self.shortest.take();
         self.since = now;
+        let came = f64::from(let_in) / passed.as_secs_f64();
+        self.mean += NEWEST * (came - self.mean);
+        self.hold = self.hold.saturating_sub(1);
         let Some(aim) = self.aim else { return };
         let standing = shortest.filter(|queue| queue.wait > aim || queue.depth > DEPTH_MAX);
         let before = std::mem::replace(&mut self.stood, standing);
         match (standing, self.rate) {
-            (Some(queue), _) => {
+            (Some(queue), rate) => {
                 (self.calm, self.free) = (0, 0);
                 // Without a limit one interval may be a standstill of the machine, whose queue shrinks in the next.
-                let grows = before.map_or(self.rate.is_some(), |before| !queue.shrinks(before));
-                if !grows {
+                let grows = before.map_or(rate.is_some(), |before| !queue.shrinks(before));
+                if !grows || self.hold > 0 {
                     return;
                 }
-                let came = f64::from(let_in) / passed.as_secs_f64();
-                let base = self.rate.map_or(came, |rate| rate.min(came));
                 let far = queue.wait > aim.saturating_mul(FAR);
-                self.set(now, base * if far { MUCH_LESS } else { LESS });
+                let less = rate.map_or(came, |rate| rate.min(came)) * if far { MUCH_LESS } else { LESS };
+                if rate.is_none() || before.is_none() {
+                    self.too_much = if rate.is_none() { less } else { self.mean };
+                }
+                self.hold = HOLD;
+                self.set(now, less);
             }
             (None, Some(rate)) => {
                 let near = shortest.is_some_and(|queue| queue.wait > aim / 4);
@@ -150,10 +170,20 @@ impl Pace {
                     self.free = 0;
                 } else {
                     self.free = self.free.saturating_add(1);
-                    self.set(now, rate * if self.free > FREE { MUCH_MORE } else { MORE });
+                    self.set(now, self.risen(rate));
                 }
             }
             (None, None) => {}
+        }
+    }
+
+    /// The next rate after one with which hardly a queue came to be.
+    fn risen(&self, rate: f64) -> f64 {
+        let back_to = self.too_much * BACK_TO;
+        if rate < back_to {
+            (rate * BACK).min(back_to.max(rate * MORE))
+        } else {
+            rate * if self.free > FREE { MUCH_MORE } else { MORE }
         }
     }
 

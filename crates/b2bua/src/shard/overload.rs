@@ -11,7 +11,7 @@ use super::{CallKey, Shard, ShardOutput};
 use crate::Refusal;
 
 /// Requests turned away that are told in full, a second; the rest are counted, as telling them takes longer than refusing.
-const TOLD_A_SECOND: u32 = 100;
+const TOLD_A_SECOND: u32 = 20;
 /// Seconds that peers are asked to wait, spread so that they do not come back together.
 const RETRY_AFTER_S: std::ops::RangeInclusive<u64> = 1..=4;
 
@@ -108,7 +108,8 @@ fn begins(request: &Message) -> bool {
 /// An emergency call (RFC 5031) is never turned away.
 fn calls_for_help(request: &Message) -> bool {
     const SOS: &str = "urn:service:sos";
-    let uri = request.request_uri().map(ToString::to_string).unwrap_or_default();
+    let other = request.request_uri().filter(|uri| !uri.is_sip());
+    let uri = other.map(ToString::to_string).unwrap_or_default();
     let (head, rest) = uri.split_at_checked(SOS.len()).unwrap_or_default();
     head.eq_ignore_ascii_case(SOS) && (rest.is_empty() || rest.starts_with(['.', ';', '?']))
 }

@@ -1,8 +1,10 @@
 //! `make bench`: what calls and streams cost, as CPU and memory a piece, beside what SIPp and bare sockets cost in the same run.
-//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video|recording|pacing` measures only that;
+//! On a machine that others use too: CPU time is counted, not the clock. `bench plain|audio|video|recording|many|pacing|delay|overload` measures only that;
 //! with `FLAME=1` in the environment `perf` samples the server meanwhile.
 
+mod delay;
 mod flame;
+mod overload;
 mod pacing;
 mod party;
 mod recording;
@@ -84,8 +86,17 @@ fn main() {
     if wanted("recording") {
         bench.recordings();
     }
+    if wanted("delay") {
+        bench.delay();
+    }
+    if wanted("many") {
+        bench.streams_of_many();
+    }
     if wanted("pacing") {
         bench.pacing();
+    }
+    if wanted("overload") {
+        bench.overload();
     }
 }
 

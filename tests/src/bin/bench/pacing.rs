@@ -25,12 +25,24 @@ impl Bench<'_> {
         println!("|--:|:--|:--|--:|--:|--:|--:|");
         for count in COUNTS {
             for (busy, realtime) in [(false, true), (true, true), (true, false)] {
-                self.pacing_of(count, busy, realtime);
+                self.pacing_of(count, true, busy, realtime);
             }
         }
     }
 
-    fn pacing_of(&mut self, count: u32, busy: bool, realtime: bool) {
+    /// Many streams on a quiet machine: of sound alone, and with pictures.
+    pub fn streams_of_many(&mut self) {
+        let [_, many] = COUNTS;
+        println!(
+            "\n{many} held calls; lateness in ms.\n\n| streams | machine | priority | packets/s | p50, p99, p99.9, latest | more than 5 ms late | CPU a stream, % of a core |"
+        );
+        println!("|--:|:--|:--|--:|--:|--:|--:|");
+        for video in [false, true] {
+            self.pacing_of(many, video, false, true);
+        }
+    }
+
+    fn pacing_of(&mut self, count: u32, video: bool, busy: bool, realtime: bool) {
         self.segue.kill_9();
         self.segue.run();
         if !realtime {
@@ -40,7 +52,7 @@ impl Bench<'_> {
             hold: HOLD,
             talk: Duration::from_secs(1),
         };
-        let round = self.round(true, count, &round);
+        let round = self.round(video, count, &round);
         thread::sleep(Duration::from_secs(u64::from(count / STREAMS_A_SECOND) + 2));
         let burners = if busy { Burner::one_a_core() } else { Vec::new() };
         thread::sleep(Duration::from_secs(1));
@@ -58,7 +70,13 @@ impl Bench<'_> {
         let of = |name: &str| counters.get(name).copied().unwrap_or(f64::NAN);
         println!(
             "| {count} | {} | {} | {:.0} | {} | {:.0} of {:.0} | {:.3} |",
-            if busy { "busy" } else { "quiet" },
+            if busy {
+                "busy"
+            } else if video {
+                "quiet"
+            } else {
+                "quiet, sound alone"
+            },
             if realtime { "real-time" } else { "plain" },
             of("media_sent") / MEASURED.as_secs_f64(),
             told(&counters),
