@@ -4,18 +4,40 @@
 use std::{net::IpAddr, sync::Arc};
 
 use segue_policy::Profile;
-use segue_sip::Peer;
+use segue_sip::{Account, Peer};
 
 /// The profiles, in order.
 #[derive(Debug, Clone)]
 pub struct Admission {
     profiles: Vec<Arc<Profile>>,
+    /// What each keeps secret, where it has something.
+    secrets: Vec<Secrets>,
+}
+
+/// What a profile names and others may not read.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// Our credentials for its peers.
+    pub account: Option<Arc<Account>>,
 }
 
 impl Admission {
     /// `profiles` are tried in this order.
     pub fn new(profiles: Vec<Arc<Profile>>) -> Admission {
-        Admission { profiles }
+        let secrets = Vec::new();
+        Admission { profiles, secrets }
+    }
+
+    /// The same, with what each profile keeps secret, in the same order.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Vec<Secrets>) -> Admission {
+        Admission { secrets, ..self }
+    }
+
+    /// Our credentials for the peers of this profile.
+    pub(crate) fn account(&self, profile: &Arc<Profile>) -> Option<Arc<Account>> {
+        let at = self.profiles.iter().position(|known| Arc::ptr_eq(known, profile))?;
+        self.secrets.get(at)?.account.clone()
     }
 
     /// The profile for a request, or the line that would make one match.

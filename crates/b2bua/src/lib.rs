@@ -26,7 +26,7 @@ mod shard;
 mod tallies;
 mod translate;
 
-pub use admission::Admission;
+pub use admission::{Admission, Secrets};
 pub use clips::ClipCache;
 pub use gauges::Gauges;
 pub use headers::{Fate, HEADERS, HeaderRule};

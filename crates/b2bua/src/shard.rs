@@ -381,6 +381,9 @@ impl Shard {
         let here = self.present.find(caller, &user).and_then(|key| self.calls.get(&key));
         incoming.is_loop = here.is_some_and(|entry| entry.call.has_caller());
         self.own.tell(&mut incoming);
+        if let Some(account) = self.admission.account(&profile) {
+            self.endpoint.set_account(session, account);
+        }
         let key = CallKey(self.next_call);
         if !incoming.is_loop {
             self.present.add(caller, user.clone(), key);

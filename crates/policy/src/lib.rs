@@ -1,11 +1,13 @@
 //! A subscriber's facts and a profile's rules to the plan for one call. Pure.
 
+mod digest;
 mod onward;
 mod plan;
 mod profile;
 mod redirects;
 mod subscriber;
 
+pub use digest::{Algorithm, DigestOver};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Destination, NextHop, RedirectTarget, UnknownCallee};
+use crate::{Algorithm, Destination, DigestOver, NextHop, RedirectTarget, UnknownCallee};
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
 ///
@@ -23,6 +23,16 @@ pub struct Profile {
     pub sources: Vec<IpNet>,
     /// Its peers are in our trust domain (RFC 3325 §2.3): what they say of who calls is believed, and is told to them.
     pub trusted: bool,
+    /// Hash functions for digest authentication, the preferred one first (RFC 8760).
+    pub digest_algorithms: Vec<Algorithm>,
+    /// Who we are where its peers ask us for credentials; empty: we have none.
+    pub digest_user: String,
+    /// The realm that these credentials are for: they go to no other.
+    pub digest_realm: String,
+    /// The file (or `env:NAME`) with their password.
+    pub digest_secret: String,
+    /// Where they may be sent.
+    pub digest_over: DigestOver,
     /// When provisional responses are sent reliably (RFC 3262).
     pub reliable: Reliable,
     /// What INVITEs to callees say of reliable provisional responses.
@@ -72,6 +82,11 @@ impl Default for Profile {
             listen: Vec::new(),
             sources: Vec::new(),
             trusted: false,
+            digest_algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            digest_user: String::new(),
+            digest_realm: String::new(),
+            digest_secret: String::new(),
+            digest_over: DigestOver::Any,
             reliable: Reliable::Supported,
             reliable_to_callee: ReliableToCallee::Supported,
             answer_at: AnswerAt::Greeting,
@@ -107,6 +122,20 @@ pub const KEYS: &[(&str, &str)] = &[
         "a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]",
     ),
     ("trusted", "true or false"),
+    (
+        "digest_algorithms",
+        "a list of \"SHA-256\", \"SHA-512-256\" and \"MD5\", the preferred one first",
+    ),
+    (
+        "digest_user",
+        "the user name that the peers know us by; empty: no credentials",
+    ),
+    ("digest_realm", "the realm that the peers' challenges name"),
+    (
+        "digest_secret",
+        "a file (mode 600) with the password alone, or \"env:NAME\" for an environment variable",
+    ),
+    ("digest_over", "\"any\" or \"tls\""),
     ("reliable", "\"supported\", \"required\" or \"always\""),
     ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
@@ -251,6 +280,21 @@ impl Profile {
         if let Some(listen) = self.listen.iter().find(|l| l.parse::<std::net::SocketAddr>().is_err()) {
             return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
         }
+        if self.digest_algorithms.is_empty() {
+            return wrong(
+                "digest_algorithms",
+                "is empty, so no challenge could be answered".into(),
+            );
+        }
+        let account = [
+            ("digest_realm", &self.digest_realm),
+            ("digest_secret", &self.digest_secret),
+        ];
+        for (key, value) in account {
+            if value.is_empty() != self.digest_user.is_empty() {
+                return wrong(key, "and digest_user belong together: one of them is missing".into());
+            }
+        }
         if !matches!(self.ringing_status, 180 | 183) {
             return wrong("ringing_status", format!("= {}", self.ringing_status));
         }
@@ -389,7 +433,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 22] = [
+        let wrong: [(Change, &str); 25] = [
             (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
             (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
             (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),
@@ -398,6 +442,9 @@ mod tests {
             (|p| p.name = "n".repeat(65), "name"),
             (|p| p.sources.clear(), "sources"),
             (|p| p.listen = vec!["here".to_owned()], "listen"),
+            (|p| p.digest_algorithms.clear(), "digest_algorithms"),
+            (|p| p.digest_user = "us".to_owned(), "digest_realm"),
+            (|p| p.digest_secret = "file".to_owned(), "digest_secret"),
             (|p| p.ringing_status = 181, "ringing_status"),
             (|p| p.hold_max_ms = 200_000, "hold_max_ms"),
             (|p| p.hold_ms = 60_001, "hold_ms"),

@@ -11,6 +11,7 @@ mod logging;
 mod metrics;
 mod reload;
 mod run;
+mod secrets;
 mod signals;
 mod watch;
 

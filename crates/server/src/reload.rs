@@ -10,6 +10,7 @@ use segue_sip::transport::Tls;
 use crate::{
     config::{Config, KEYS, load_profiles},
     failure::Failure,
+    secrets,
 };
 
 /// The whole early phase of a call stays under this (call-flows: our own cap).
@@ -92,7 +93,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
     Ok(Reloaded {
         order: Order::Reload {
             call: call_config(&config),
-            admission: admission(profiles),
+            admission: admission(profiles, &config)?,
             limits: config.overload.limits(),
         },
         tls,
@@ -127,9 +128,10 @@ pub fn call_config(config: &Config) -> Arc<CallConfig> {
     })
 }
 
-/// Who is admitted.
-pub fn admission(profiles: Vec<Profile>) -> Admission {
-    Admission::new(profiles.into_iter().map(Arc::new).collect())
+/// Who is admitted, with the secrets that the profiles name. Blocking.
+pub fn admission(profiles: Vec<Profile>, config: &Config) -> Result<Admission, Failure> {
+    let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
+    Ok(Admission::new(profiles.into_iter().map(Arc::new).collect()).with_secrets(secrets))
 }
 
 #[cfg(test)]

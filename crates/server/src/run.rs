@@ -87,7 +87,7 @@ pub fn run(config: Config, given: Given, ready_file: Option<&Path>) -> Result<Ex
 }
 
 async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
-    let profiles = load_profiles(&config)?;
+    let admission = admission(load_profiles(&config)?, &config)?;
     let mut transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
     let renewal = listen_tls(&config, &mut transports)?;
@@ -150,7 +150,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let shard = Shard::new(ShardConfig {
         endpoint: endpoint_config(&config, &sockets, seed),
         call: call_config(&config),
-        admission: admission(profiles),
+        admission,
         limits: config.overload.limits(),
         seed: seed.wrapping_add(1),
     });

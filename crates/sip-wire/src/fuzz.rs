@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
-    Frame, Message, MessageBuilder, NameAddr, StreamFramer, Uri, Verdict, Via,
+    Challenge, Credentials, Frame, Message, MessageBuilder, NameAddr, StreamFramer, Uri, Verdict, Via,
     limits::{HEADERS_MAX, MESSAGE_MAX, PARAMS_MAX},
 };
 
@@ -210,6 +210,27 @@ pub fn uri(bytes: &[u8]) {
     }
 }
 
+/// A challenge or credentials: what is accepted reads the same after it was written, and is one header value.
+pub fn digest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(challenge) = text.parse::<Challenge>() {
+        let written = challenge.to_string();
+        assert!(!written.contains(['\r', '\n']), "one header value");
+        let again: Challenge = written
+            .parse()
+            .unwrap_or_else(|error| wrong("the challenge written again", &error));
+        assert_eq!(again, challenge, "{written}");
+    }
+    if let Ok(credentials) = text.parse::<Credentials>() {
+        let written = credentials.to_string();
+        assert!(!written.contains(['\r', '\n']), "one header value");
+        let again: Credentials = written
+            .parse()
+            .unwrap_or_else(|error| wrong("the credentials written again", &error));
+        assert!(again == credentials, "{written}");
+    }
+}
+
 #[allow(clippy::panic)] // What the fuzzer looks for.
 fn wrong(what: &str, error: &impl std::fmt::Display) -> ! {
     panic!("{what} is refused: {error}")
@@ -253,6 +274,11 @@ mod tests {
             }
         };
         assert!(each("tests/rfc4475", in_pieces) >= 49);
+    }
+
+    #[test]
+    fn corpus_of_digests() {
+        assert!(each("../../fuzz/seeds/digest", super::digest) > 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod agreement;
 mod body;
 mod builder;
 mod cseq;
+mod digest;
 mod error;
 mod framer;
 #[cfg(any(test, fuzzing))]
@@ -36,6 +37,7 @@ mod via;
 
 pub use builder::MessageBuilder;
 pub use cseq::{CSeq, RAck};
+pub use digest::{Challenge, Credentials, DigestAlgorithm, DigestError, Protection};
 pub use error::{Head, ParseError, Verdict};
 pub use framer::{Frame, StreamFramer};
 pub use key_press::{KeyPress, NoKey};

@@ -7,6 +7,8 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use segue_sip_wire::{Message, MessageBuilder, Method, Uri};
 
+use crate::api::SessionId;
+
 /// What is to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
@@ -25,6 +27,8 @@ pub(crate) struct Draft {
     pub domain: Option<Arc<str>>,
     /// The next server, where neither Route nor Request-URI names it.
     pub hop: Option<Uri>,
+    /// The session whose credentials it may use, where it has no owner.
+    pub account: Option<SessionId>,
 }
 
 impl Draft {
@@ -38,6 +42,7 @@ impl Draft {
             any_transport: false,
             domain: None,
             hop: None,
+            account: None,
         }
     }
 
@@ -57,6 +62,30 @@ impl Draft {
     pub(crate) fn body(mut self, content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
         self.body = Some((content_type.into(), body));
         self
+    }
+
+    /// What was asked, to be asked again with another CSeq. What belongs to one request alone is left out.
+    pub(crate) fn again(request: &Message) -> Option<Self> {
+        const OWN: [&str; 7] = [
+            "Via",
+            "CSeq",
+            "Session-ID",
+            "Authorization",
+            "Proxy-Authorization",
+            "Content-Type",
+            "Content-Length",
+        ];
+        let mut draft = Self::new(request.method()?.clone(), request.request_uri()?.clone());
+        let kept = |name: &str| !OWN.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let headers = request.all_headers().filter(|(name, _)| kept(name));
+        draft.more = headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        draft.body = request.content_type().map(|content_type| {
+            let body = Bytes::copy_from_slice(request.body());
+            (content_type.to_owned().into(), body)
+        });
+        Some(draft)
     }
 
     /// With its Via.

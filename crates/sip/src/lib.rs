@@ -6,6 +6,7 @@
 
 mod api;
 mod dialog;
+mod digest;
 mod draft;
 mod endpoint;
 mod secure;
@@ -18,5 +19,6 @@ pub use api::{
     CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, Refreshes,
     SessionId, SessionInterval, Transmit,
 };
+pub use digest::Account;
 pub use endpoint::{Endpoint, summary};
 pub use stats::{METHODS, Stats};

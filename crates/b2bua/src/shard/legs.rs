@@ -71,12 +71,16 @@ impl Shard {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
         let trusted = towards.is_some_and(|profile| profile.trusted);
+        let account = towards.and_then(|profile| self.admission.account(profile));
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards);
         outgoing.interval = translate::interval(towards);
         let outgoing = translate::carrying(outgoing, &entry.carried, trusted);
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);
+        if let Some(account) = account {
+            self.endpoint.set_account(session, account);
+        }
         let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
         let made = Leg {
             session,

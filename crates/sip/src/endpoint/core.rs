@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
+    digest::Accounts,
     stats::Stats,
     timers::Timers,
     transaction::{
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub events: VecDeque<Event>,
     ladders: BTreeMap<SessionId, Ladder>,
     pub identities: Identities,
+    pub accounts: Accounts,
     /// No session begins any more.
     pub closing: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
@@ -105,6 +107,7 @@ impl Core {
             events: VecDeque::new(),
             ladders: BTreeMap::new(),
             identities: Identities::default(),
+            accounts: Accounts::default(),
             closing: false,
             no_tcp: BTreeMap::new(),
             stats: Stats::default(),
@@ -280,6 +283,7 @@ impl Core {
     pub(crate) fn drop_ladder(&mut self, session: SessionId) {
         self.ladders.remove(&session);
         self.identities.forget(session);
+        self.accounts.forget(session);
     }
 
     /// Writes a received message into a session's ladder.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use segue_sip_wire::{Message, MessageBuilder, Method};
 
 use super::{
+    authenticate::Tried,
     cancel::cancel_of,
     core::{Core, TimerKey, after},
     ladder::summary,
@@ -45,6 +46,9 @@ impl Core {
     ) -> TransactionId {
         let identified = self.identified(draft, owner);
         let draft = identified.as_ref().unwrap_or(draft);
+        let account = owner.or(draft.account);
+        let authorized = self.authorized(draft, account, peer.protocol);
+        let draft = authorized.as_ref().unwrap_or(draft);
         let branch = self.branch();
         let peer = self.localized(peer).unwrap_or(peer);
         let request = draft.build(&self.via(peer, &branch));
@@ -54,7 +58,7 @@ impl Core {
             ..peer
         };
         let large = peer.protocol == Protocol::Udp && request.to_bytes().len() > UDP_REQUEST_MAX;
-        match self
+        let id = match self
             .localized(tcp)
             .filter(|_| large && self.may_try_tcp(now, peer.remote))
         {
@@ -83,7 +87,11 @@ impl Core {
                 let way = Way { peer, domain, fallback };
                 self.start_client(now, request, way, owner, &branch)
             }
+        };
+        if let Some(client) = self.transactions.client(id) {
+            client.account = account;
         }
+        id
     }
 
     /// Sends a request that already has its Via.
@@ -110,6 +118,8 @@ impl Core {
             peer: way.peer,
             domain: way.domain,
             owner,
+            account: None,
+            tried: Tried::default(),
             ack: None,
             acked: Vec::new(),
             losing: Vec::new(),

@@ -305,6 +305,13 @@ impl Session {
         self.interval.update == Some(id)
     }
 
+    /// An UPDATE that only refreshes was challenged, and goes on in another transaction.
+    pub(crate) fn refresh_goes_on(&mut self, before: TransactionId, now: TransactionId) {
+        if self.is_refresh(before) {
+            self.interval.update = Some(now);
+        }
+    }
+
     /// The final response to an UPDATE that only refreshes.
     pub(crate) fn on_refresh_response(&mut self, core: &mut Core, now: Instant, response: &Message) {
         match response.status().unwrap_or_default() {

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
     dialog::{Dialog, TIMER},
+    digest::Kind,
     draft::Draft,
     secure::{domain_of, is_secure},
     transaction::{
@@ -267,7 +268,13 @@ impl Core {
         let branch = self.branch();
         let peer = dialog.next_hop();
         let peer = self.localized(peer).unwrap_or(peer);
-        let draft = dialog.ack(cseq);
+        let mut draft = dialog.ack(cseq);
+        // "The ACK MUST be … the same credentials as the INVITE" (§22.1 in effect).
+        for kind in [Kind::User, Kind::Proxy] {
+            for value in invite.headers(kind.credentials()) {
+                draft = draft.header(kind.credentials(), value);
+            }
+        }
         let draft = self.identified(&draft, owner).unwrap_or(draft);
         let ack = draft.build(&self.via(peer, &branch));
         let domain = domain_of(&ack, peer).or(draft.domain);
@@ -300,6 +307,8 @@ impl Core {
         if let Some(session) = session {
             self.note(now, session, true, false, "BYE (another fork)".to_owned());
         }
+        let mut draft = draft;
+        draft.account = session;
         self.request(now, &draft, dialog.next_hop(), None);
     }
 }

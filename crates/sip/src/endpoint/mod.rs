@@ -4,6 +4,7 @@
 
 mod again;
 mod answer;
+pub(crate) mod authenticate;
 mod bye;
 mod cancel;
 mod core;

@@ -6,6 +6,7 @@ use segue_sip_wire::{Message, Method, ParseError, Scheme, Uri};
 
 use super::{
     Endpoint,
+    authenticate::Challenged,
     core::{ALLOW, SUPPORTED, TimerKey},
     drive::Outcome,
     respond::reply_to,
@@ -176,6 +177,7 @@ impl Endpoint {
         if client.peer.protocol == peer.protocol {
             client.peer.flow = peer.flow;
         }
+        let challenged = matches!(status, 401 | 407).then(|| Challenged::of(client)).flatten();
         let response = Arc::new(response);
         let invite = request.method() == Some(&Method::Invite);
         if invite && (200..300).contains(&status) {
@@ -189,6 +191,13 @@ impl Endpoint {
         let outcome = self
             .core
             .drive_client(now, id, ClientInput::Response(status), Some(&response));
+        if outcome == Some(Outcome::Passed)
+            && let Some(challenged) = challenged
+            && self.authenticate(now, id, challenged, &response)
+        {
+            return;
+        }
+        let session = owner.and_then(|owner| self.sessions.get_mut(&owner));
         let (Some(Outcome::Passed), Some(session)) = (outcome, session) else {
             return;
         };

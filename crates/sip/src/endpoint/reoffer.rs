@@ -114,6 +114,18 @@ impl Session {
         matches!(&self.ours, Some(OurOffer { state: OfferState::Sent { transaction, .. }, .. }) if *transaction == id)
     }
 
+    /// Our offer was challenged, and goes on in another transaction.
+    pub(crate) fn offer_goes_on(&mut self, before: TransactionId, now: TransactionId) {
+        if let Some(OurOffer {
+            state: OfferState::Sent { transaction, .. },
+            ..
+        }) = &mut self.ours
+            && *transaction == before
+        {
+            *transaction = now;
+        }
+    }
+
     /// Whether our offer is on its way.
     pub(crate) fn is_offering(&self) -> bool {
         matches!(&self.ours, Some(ours) if matches!(ours.state, OfferState::Sent { .. }))

@@ -12,6 +12,7 @@ use super::{Actions, ClientInput, ClientInvite, ClientOther, ServerInput, Server
 use crate::{
     api::{Peer, SessionId, Transmit},
     dialog::Dialog,
+    endpoint::authenticate::Tried,
 };
 
 /// RFC 3261 §8.1.1.7.
@@ -40,6 +41,10 @@ pub(crate) struct Client {
     pub domain: Option<Arc<str>>,
     /// Whose it is; nobody's is the BYE of a fork that lost.
     pub owner: Option<SessionId>,
+    /// Whose credentials it may use.
+    pub account: Option<SessionId>,
+    /// How often it was challenged.
+    pub tried: Tried,
     /// Our ACK of a refusal.
     pub ack: Option<Bytes>,
     /// Forks whose 2xx was acknowledged: their tag and the ACK, for when the 2xx comes again. At most [`FORKS_MAX`].

@@ -1,0 +1,115 @@
+//! What profiles name and keep elsewhere: passwords, in files that nobody but their owner may read or in the environment.
+
+use std::{path::Path, sync::Arc};
+
+use segue_b2bua::Secrets;
+use segue_policy::{Algorithm, DigestOver, Profile};
+use segue_sip::Account;
+use segue_sip_wire::DigestAlgorithm;
+
+use crate::{config::tls::secret, failure::Failure};
+
+/// Of each profile, in order. Blocking. Relative paths are meant from `base`, where the profiles are.
+///
+/// Errors name the profile, the key and what to do.
+pub fn load(profiles: &[Profile], base: Option<&Path>) -> Result<Vec<Secrets>, Failure> {
+    let base = base.unwrap_or(Path::new(""));
+    profiles.iter().map(|profile| of(profile, base)).collect()
+}
+
+fn of(profile: &Profile, base: &Path) -> Result<Secrets, Failure> {
+    let mut secrets = Secrets::default();
+    if !profile.digest_user.is_empty() {
+        let name = format!("digest_secret of the profile {}", profile.name);
+        let text = read(&name, &profile.digest_secret, base)?;
+        // The line end that an editor leaves is no part of it.
+        let password = text.trim_end_matches(['\r', '\n']);
+        if password.is_empty() || password.contains(char::is_control) {
+            let why = format!("{name} = {}: there is no password in one line", profile.digest_secret);
+            return Err(Failure::refused("bad_secret", why, "write the password alone into it"));
+        }
+        secrets.account = Some(Arc::new(Account {
+            realm: profile.digest_realm.clone(),
+            username: profile.digest_user.clone(),
+            secret: password.to_owned(),
+            algorithms: algorithms(profile),
+            tls_only: profile.digest_over == DigestOver::Tls,
+        }));
+    }
+    Ok(secrets)
+}
+
+fn algorithms(profile: &Profile) -> Vec<DigestAlgorithm> {
+    let of = |algorithm: &Algorithm| match algorithm {
+        Algorithm::Md5 => DigestAlgorithm::Md5,
+        Algorithm::Sha256 => DigestAlgorithm::Sha256,
+        Algorithm::Sha512_256 => DigestAlgorithm::Sha512_256,
+    };
+    profile.digest_algorithms.iter().map(of).collect()
+}
+
+/// A private file, or `env:NAME`.
+fn read(name: &str, place: &str, base: &Path) -> Result<String, Failure> {
+    if let Some(variable) = place.strip_prefix("env:") {
+        return std::env::var(variable).map_err(|_| {
+            Failure::refused(
+                "bad_secret",
+                format!("{name} = {place}: there is no such environment variable"),
+                format!("set {variable} where Segue is started, or name a file"),
+            )
+        });
+    }
+    let bytes = secret(name, &base.join(place))?;
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::refused(
+            "bad_secret",
+            format!("{name} = {place}: it is no UTF-8 text"),
+            "write it as UTF-8",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn profile(secret: &str) -> Profile {
+        Profile {
+            name: "trunk".to_owned(),
+            digest_user: "us".to_owned(),
+            digest_realm: "them".to_owned(),
+            digest_secret: secret.to_owned(),
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn a_password_comes_from_a_private_file_or_the_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        fs::write(&file, "open sesame\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let loaded = |secret: &str| load(&[profile(secret)], Some(dir.path()));
+        let account = loaded("password").unwrap().remove(0).account.unwrap();
+        assert_eq!(
+            (account.secret.as_str(), account.realm.as_str()),
+            ("open sesame", "them")
+        );
+        assert!(!format!("{account:?}").contains("sesame"), "it is in no log");
+        // Cargo sets this one.
+        let account = loaded("env:CARGO_PKG_NAME").unwrap().remove(0).account.unwrap();
+        assert_eq!(account.secret, "segue");
+
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+        for (secret, told) in [
+            ("password", "chmod 600"),
+            ("nothing", "set digest_secret of the profile trunk to a file"),
+            ("env:NO_SUCH_VARIABLE_HERE", "set NO_SUCH_VARIABLE_HERE"),
+        ] {
+            let refused = loaded(secret).unwrap_err().to_string();
+            assert!(refused.contains(told), "{refused}");
+        }
+    }
+}
