@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use segue_call::{Call, LegId, Now};
+use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub peer: Peer,
     /// What A's INVITE says for others than us.
     pub carried: Carried,
+    /// How the call came to each target.
+    pub trails: BTreeMap<LegId, Trail>,
     /// Where B's targets are whose hosts are names.
     pub places: Places,
     /// Legs whose ports wait for such a place, with their targets.

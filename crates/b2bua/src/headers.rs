@@ -1,5 +1,7 @@
 //! What a message's headers and body parts become on the other side of us. Pure: a message and two trusts in, headers out.
 
+mod history;
+mod mailbox;
 mod privacy;
 mod reason;
 mod stir;
@@ -7,6 +9,8 @@ mod table;
 
 use segue_sip_wire::{Message, Parts, full_name};
 
+pub(crate) use history::{Received, written as history};
+pub(crate) use mailbox::sent_on;
 pub(crate) use privacy::{anonymous, icid, is_withheld, shown};
 pub(crate) use reason::passed_on;
 pub(crate) use stir::fresh_for_ms;
@@ -15,6 +19,7 @@ pub use table::{Fate, RULES as HEADERS, Rule as HeaderRule};
 use table::rule_for;
 
 const REASON: &str = "Reason";
+const PRIVACY: &str = "Privacy";
 
 /// What goes along with a message that passes through, while it is not known yet to whom.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +29,8 @@ pub(crate) struct Carried {
     from_trusted: bool,
     /// Who calls wants privacy.
     pub withheld: bool,
+    /// The way that the call has come.
+    pub received: Received,
 }
 
 impl Carried {
@@ -33,7 +40,7 @@ impl Carried {
         for (written, value) in message.all_headers() {
             let name = full_name(written);
             let rule = rule_for(name);
-            let goes_on = if from_trusted { rule.within } else { rule.untrusted } == Fate::Pass;
+            let goes_on = if from_trusted { rule.within } else { rule.untrusted } == Fate::Pass || rule.name == PRIVACY;
             if goes_on && !value.trim().is_empty() {
                 // A name that is known is written as it is known.
                 let name = if rule.name.eq_ignore_ascii_case(name) {
@@ -51,21 +58,42 @@ impl Carried {
             parts: message.parts(),
             from_trusted,
             withheld: is_withheld(message),
+            received: Received::of(message, from_trusted),
         }
     }
 
     /// What of it a side hears, in order.
     pub fn towards(&self, to_trusted: bool) -> Vec<(String, String)> {
         let goes_on = |rule: &HeaderRule| match (self.from_trusted, to_trusted) {
-            _ if rule.name == REASON => true,
+            _ if [REASON, PRIVACY].contains(&rule.name) => true,
             (true, true) => rule.within == Fate::Pass,
             (_, false) if self.withheld => rule.withheld == Fate::Pass,
             (true, false) => rule.leaving == Fate::Pass,
             (false, _) => rule.untrusted == Fate::Pass,
         };
         let headers = self.headers.iter().filter(|(rule, ..)| goes_on(rule));
-        headers.map(|(_, name, value)| (name.clone(), value.clone())).collect()
+        let said = |(rule, name, value): &(&HeaderRule, String, String)| {
+            // Outside the trust domain the way is told without names by then (RFC 7044 §10.1.2).
+            let done = rule.name == PRIVACY && !to_trusted;
+            let value = if done {
+                without_history(value)
+            } else {
+                Some(value.clone())
+            };
+            Some((name.clone(), value?))
+        };
+        headers.filter_map(said).collect()
     }
+}
+
+/// Privacy without `history`; `None`: nothing is left.
+fn without_history(value: &str) -> Option<String> {
+    let left = value
+        .split(';')
+        .map(str::trim)
+        .filter(|value| !value.eq_ignore_ascii_case("history"));
+    let left: Vec<&str> = left.collect();
+    (!left.is_empty()).then(|| left.join(";"))
 }
 
 #[cfg(test)]
@@ -112,7 +140,8 @@ mod tests {
         }
         for privacy in ["none", "header", "session", "history"] {
             let lines = format!("{told}Privacy: {privacy}\r\n");
-            assert_eq!(names(&lines, true, false).len(), 5, "{privacy}");
+            let left = names(&lines, true, false).len();
+            assert_eq!(left, if privacy == "history" { 4 } else { 5 }, "{privacy}");
         }
     }
 

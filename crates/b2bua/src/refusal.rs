@@ -7,6 +7,8 @@ use segue_sip::{Peer, Protocol};
 use segue_sip_wire::{Message, Method, ParseError, Verdict};
 use ulid::Ulid;
 
+use crate::headers;
+
 /// Characters of a value from outside that a record keeps.
 const VALUE_MAX: usize = 256;
 
@@ -56,9 +58,8 @@ impl Refusal {
             local: peer.local,
             method: request.method().map(Method::to_string).unwrap_or_default(),
             call_id: request.call_id().map(short),
-            from: request
-                .from()
-                .ok()
+            from: headers::shown(request, false)
+                .or(request.from().ok())
                 .map(|from| short(&from.uri.without_params().to_string())),
             to: request.request_uri().map(|uri| short(&uri.to_string())),
             summary: segue_sip::summary(request),
@@ -241,5 +242,11 @@ mod tests {
         assert_eq!(record.why, "INVITE was refused with 483 Too Many Hops.");
         assert_eq!(record.ladder[1].summary, "483 Too Many Hops");
         assert_eq!(record.to.as_deref(), Some("sip:bob@192.0.2.1"));
+        assert_eq!(record.from.as_deref(), Some("sip:a@192.0.2.7"));
+        let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+        let text = text.replace("CSeq", "Privacy: id\r\nCSeq");
+        let private = Message::parse_datagram(text.as_bytes()).unwrap();
+        let record = Refusal::of(UnixMs(0), &peer, &private, Some(483)).record(0);
+        assert_eq!(record.from.as_deref(), Some("sip:anonymous@anonymous.invalid"));
     }
 }

@@ -416,6 +416,7 @@ impl Shard {
         let entry = Entry {
             call,
             carried: Carried::of(invite, profile.trusted),
+            trails: BTreeMap::new(),
             profile,
             peer,
             places: Places::default(),

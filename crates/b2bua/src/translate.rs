@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_call::{Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, Shown};
-use segue_policy::{Profile, ReliableToCallee, SessionRefresher};
+use segue_call::{
+    Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, SentOn, Shown, Trail,
+};
+use segue_policy::{Profile, RedirectUri, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval};
@@ -25,7 +27,7 @@ pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Pro
         from: from.uri.without_params(),
         from_name: from.display,
         request_uri: invite.request_uri()?.clone(),
-        further: further(now, invite, profile.trusted),
+        further: further(now, invite, &profile),
         offer: invite.sdp().map(Arc::from),
         supports_100rel: invite.has_token("Supported", "100rel") || invite.has_token("Require", "100rel"),
         requires_100rel: invite.has_token("Require", "100rel"),
@@ -43,7 +45,8 @@ pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Pro
 }
 
 /// What its other headers mean to the call.
-fn further(now: Now, invite: &Message, trusted: bool) -> Further {
+fn further(now: Now, invite: &Message, profile: &Profile) -> Further {
+    let trusted = profile.trusted;
     let shown = headers::shown(invite, trusted).map(|shown| Shown {
         uri: shown.uri.without_params(),
         name: shown.display,
@@ -52,6 +55,8 @@ fn further(now: Now, invite: &Message, trusted: bool) -> Further {
     Further {
         shown,
         icid: headers::icid(invite, trusted),
+        sent_on: headers::sent_on(invite, &headers::Received::of(invite, trusted), &profile.mailbox_users)
+            .map(|(user, cause)| SentOn { user, cause }),
         invite_by: fresh_ms.and_then(|ms| now.mono.checked_add(Duration::from_millis(ms))),
     }
 }
@@ -213,14 +218,13 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         sdp,
         max_forwards,
         max_breadth,
-        history,
+        trail: _,
         note,
     } = action
     else {
         return None;
     };
     let mut headers = vec![("Max-Breadth".to_owned(), max_breadth.to_string())];
-    headers.extend(history.map(|history| ("History-Info".to_owned(), history)));
     headers.extend(note.iter().flat_map(|note| note_headers(note)));
     Some(Outgoing {
         target,
@@ -267,7 +271,13 @@ pub(crate) fn interval(profile: &Profile) -> SessionInterval {
 }
 
 /// The INVITE to B with what A's says for it, now that it is known whether B's side is trusted.
-pub(crate) fn carrying(mut outgoing: Outgoing, carried: &Carried, trusted: bool) -> Outgoing {
+pub(crate) fn carrying(
+    mut outgoing: Outgoing,
+    carried: &Carried,
+    trail: Option<&Trail>,
+    towards: &Profile,
+    trusted: bool,
+) -> Outgoing {
     if carried.withheld && !trusted {
         // From as nobody's is kept as it came.
         let host = outgoing.from.host().map(|host| host.to_string());
@@ -280,9 +290,49 @@ pub(crate) fn carrying(mut outgoing: Outgoing, carried: &Carried, trusted: bool)
     for (name, ours) in std::mem::take(&mut outgoing.headers) {
         say_too(&mut headers, name, ours);
     }
+    if let Some(Trail { entries, redirected }) = trail {
+        headers.extend(headers::history(
+            &carried.received,
+            entries,
+            *redirected,
+            towards.history,
+            trusted,
+        ));
+        let dialled = entries.first().and_then(|entry| entry.parse().ok());
+        if let (Some(_), Some(dialled)) = (redirected, dialled) {
+            outgoing.target = sent_on(outgoing.target, &dialled, towards.redirect_uri);
+        }
+    }
     outgoing.headers = headers;
     outgoing.parts = carried.parts.clone();
     outgoing
+}
+
+/// Where a 3xx sends a call on to, with what RFC 4458 §2 says of it; what its Contact says of that stays.
+fn sent_on(target: Uri, dialled: &NameAddr, how: RedirectUri) -> Uri {
+    let add = |uri: Uri, name: &str, value: &str| match uri.param(name) {
+        Some(_) => uri,
+        None => uri.with_param(name, Some(value)),
+    };
+    let with_target = match how {
+        RedirectUri::AsItIs => return target,
+        RedirectUri::Cause => target,
+        RedirectUri::TargetAndCause => add(target, "target", &escaped(&dialled.uri.without_params().to_string())),
+    };
+    add(with_target, "cause", "302")
+}
+
+/// With `@` and the like as `%40` (RFC 3261 §25.1 pvalue).
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(char::from(byte)),
+            _ if b"-_.!~*'()[]/:&+$".contains(&byte) => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// A header of ours beside those of A; what is said already is not said again.
@@ -434,7 +484,10 @@ mod tests {
                 sdp: Arc::from(*b""),
                 max_forwards: 69,
                 max_breadth: 60,
-                history: None,
+                trail: Trail {
+                    entries: Vec::new(),
+                    redirected: None,
+                },
                 note: None,
             };
             let a = Peer {

@@ -12,7 +12,7 @@ use segue_sip_wire::Uri;
 use crate::{
     cx::Cx,
     early::{Fork, Settled},
-    io::{LegAction, LegId, MediaAction, Ports, Towards},
+    io::{LegAction, LegId, MediaAction, Ports, Towards, Trail},
     legs::Leg,
     offers::remember,
     reason,
@@ -87,9 +87,9 @@ fn place(leg: LegId) -> Option<usize> {
     usize::try_from(leg.0.checked_sub(1)?).ok()
 }
 
-/// What a redirected INVITE tells of its way (RFC 7044 §9.2, §10): the URI that was dialled, then each target whose 3xx led
-/// here with that 3xx, then this one. All are children of the first, numbered as they were tried.
-fn history_info(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord]) -> Option<String> {
+/// The way of an INVITE (RFC 7044 §9.2, §10): the URI that was dialled, then each target whose 3xx led here with that 3xx, then
+/// this one. All are children of the first, numbered as they were tried.
+fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord]) -> Trail {
     let mut way = vec![leg];
     // No branch was redirected by a later one, so this ends.
     while let Some(by) = way
@@ -99,19 +99,14 @@ fn history_info(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRe
     {
         way.push(by);
     }
-    if way.len() < 2 {
-        return None;
-    }
+    let status = |step: LegId| records.get(usize::try_from(step.0).ok()?)?.status;
+    let redirected = way.get(1).map(|by| status(*by).unwrap_or(302));
     let dialled = dialled.without_headers();
     let mut entries = vec![format!("<{dialled}>;index=1")];
     for step in way.into_iter().rev() {
-        let branch = branches.get(step)?;
+        let Some(branch) = branches.get(step) else { continue };
         let uri = branch.target.without_headers();
-        let status = usize::try_from(step.0)
-            .ok()
-            .and_then(|at| records.get(at))
-            .and_then(|r| r.status);
-        let why = match status.filter(|_| step != leg) {
+        let why = match status(step).filter(|_| step != leg) {
             Some(status) => format!("?Reason=SIP%3Bcause%3D{status}"),
             None => String::new(),
         };
@@ -123,7 +118,7 @@ fn history_info(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRe
         };
         entries.push(format!("<{uri}{why}>;index=1.{}{how}", step.0));
     }
-    Some(entries.join(", "))
+    Trail { entries, redirected }
 }
 
 impl Cx {
@@ -180,7 +175,7 @@ impl Cx {
         if branch.as_called {
             way.to = Some((self.invite.to.clone(), self.invite.to_name.clone()));
         }
-        let history = history_info(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);
+        let trail = trail_to(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);
         self.note_invited();
         let note = Some(&self.invite.profile.prolonged_note).filter(|note| self.stays && !note.is_empty());
         let note = note.cloned();
@@ -192,7 +187,7 @@ impl Cx {
             sdp,
             max_forwards: self.invite.max_forwards,
             max_breadth,
-            history,
+            trail,
             note,
         };
         self.leg(leg, invite);

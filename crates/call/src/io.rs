@@ -14,7 +14,7 @@ use segue_policy::Profile;
 use segue_records::{CallRecord, UnixMs};
 use segue_sip_wire::Uri;
 
-pub use further::{Further, Shown};
+pub use further::{Further, SentOn, Shown, Trail};
 pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source, Towards};
 pub use store::{Lookup, StoreAction, StoreReply};
 
@@ -267,8 +267,8 @@ pub enum LegAction {
         max_forwards: u8,
         /// Max-Breadth: this branch's share.
         max_breadth: u8,
-        /// History-Info, if the call was redirected to this target.
-        history: Option<String>,
+        /// How the call has come to this target.
+        trail: Trail,
         /// What B's phone shows beside the caller: A stays to watch the clip.
         note: Option<String>,
     },

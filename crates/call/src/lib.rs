@@ -45,5 +45,6 @@ mod settling;
 pub use call::Call;
 pub use io::{
     CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
-    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Shown, Source, StoreAction, StoreReply, Towards, Way,
+    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, SentOn, Shown, Source, StoreAction, StoreReply, Towards,
+    Trail, Way,
 };

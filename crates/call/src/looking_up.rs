@@ -7,9 +7,11 @@ use segue_sdp::{Description, Family};
 use crate::{
     cx::Cx,
     ending::Ending,
+    greeting::Greeting,
     holding::Holding,
     io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply, Towards},
     legs::Seen,
+    missed::Missed,
     onward::NoWay,
     phase::Phase,
     reason,
@@ -70,13 +72,9 @@ impl LookingUp {
             offer,
             step: Step::Asking,
         };
-        match cx
-            .invite
-            .request_uri
-            .user()
-            .map(|user| user.into_owned())
-            .filter(|user| !user.is_empty())
-        {
+        let sent_on = cx.invite.further.sent_on.as_ref().map(|sent_on| sent_on.user.clone());
+        let dialled = || cx.invite.request_uri.user().map(|user| user.into_owned());
+        match sent_on.or_else(dialled).filter(|user| !user.is_empty()) {
             Some(user) => {
                 cx.store(StoreAction::Lookup { user });
                 Phase::LookingUp(looking)
@@ -107,7 +105,9 @@ impl LookingUp {
 
     /// It is known whom to call.
     fn found(self, mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        if let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx) {
+        if cx.invite.further.sent_on.is_none()
+            && let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx)
+        {
             return ended;
         }
         // Who has offered nothing has its media where its SIP is, for all that is known.
@@ -126,6 +126,11 @@ impl LookingUp {
             (Step::Asking, Seen::Store(StoreReply::Found(lookup))) => {
                 let step = Step::Asking;
                 LookingUp { step, ..self }.found(lookup, cx)
+            }
+            // The mailbox is another server's: the call goes there as any.
+            (Step::Asking, Seen::Store(StoreReply::NotFound)) if cx.invite.further.sent_on.take().is_some() => {
+                let step = Step::Asking;
+                LookingUp { step, ..self }.unknown(cx, "The mailbox is no subscriber's")
             }
             (Step::Asking, Seen::Store(StoreReply::NotFound)) => {
                 let why = format!("{} is no subscriber", cx.record.to);
@@ -169,7 +174,7 @@ impl LookingUp {
                         let step = Step::Agreeing { lookup };
                         return Phase::LookingUp(LookingUp { step, ..self });
                     }
-                    return Holding::begin(lookup, cx);
+                    return LookingUp::go_on(lookup, cx);
                 };
                 let answered = if offer.is_foreign() {
                     cx.leave_answer_to_callee(offer, ports)
@@ -177,7 +182,7 @@ impl LookingUp {
                     cx.answer_offer(&offer, ports, &preferred)
                 };
                 match answered {
-                    Ok(()) => Holding::begin(lookup, cx),
+                    Ok(()) => LookingUp::go_on(lookup, cx),
                     Err(error) => {
                         cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
                         Ending::begin(
@@ -189,7 +194,7 @@ impl LookingUp {
                     }
                 }
             }
-            (Step::Agreeing { lookup }, Seen::Pracked) if cx.a.answer().is_some() => Holding::begin(lookup, cx),
+            (Step::Agreeing { lookup }, Seen::Pracked) if cx.a.answer().is_some() => LookingUp::go_on(lookup, cx),
             (Step::Agreeing { .. }, Seen::Pracked) => {
                 let warning = cx.a.trouble.take().map(|warning| warning.to_string());
                 cx.refuse_a(488, None, warning);
@@ -218,6 +223,14 @@ impl LookingUp {
                 )
             }
             (step, _) => Phase::LookingUp(LookingUp { step, ..self }),
+        }
+    }
+
+    /// Who is called is known, and so is what A is sent.
+    fn go_on(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        match &cx.invite.further.sent_on {
+            Some(sent_on) => Greeting::begin(Missed::sent_on(sent_on.cause), lookup, cx),
+            None => Holding::begin(lookup, cx),
         }
     }
 

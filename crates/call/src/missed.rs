@@ -148,6 +148,25 @@ impl Missed {
         }
     }
 
+    /// Another server has tried the callee, and says why it sends the caller on (RFC 4458 §2.2).
+    pub fn sent_on(cause: Option<u16>) -> Missed {
+        let what = match cause {
+            Some(486) => "since the callee was busy",
+            Some(408) => "since the callee did not answer",
+            Some(302) | None => "whatever the callee does",
+            Some(480 | 487) => "since the callee declined",
+            Some(404 | 503) => "since the callee was not available",
+            Some(_) => "for a reason of its own",
+        };
+        let said = cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        Missed {
+            cause: cause.unwrap_or(302),
+            ours: false,
+            said: Vec::new(),
+            sentence: format!("Another server sent the caller to the mailbox, {what}{said}"),
+        }
+    }
+
     /// Whether no target of the callee is to be tried any more: somebody there has spoken for all (RFC 3261 §16.7 step 5).
     pub fn is_for_all(&self) -> bool {
         !self.ours && self.cause >= 600

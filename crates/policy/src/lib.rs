@@ -11,7 +11,8 @@ pub use digest::{Algorithm, DigestOver};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{
-    AnswerAt, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, Reliable, ReliableToCallee, SessionRefresher,
+    AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
+    SessionRefresher,
 };
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -65,6 +65,12 @@ pub struct Profile {
     pub media_from: MediaFrom,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
     pub redirect_targets: Vec<RedirectTarget>,
+    /// What the Request-URI of a call says that is sent on so (RFC 4458).
+    pub redirect_uri: RedirectUri,
+    /// How B's side is told of the call's way.
+    pub history: History,
+    /// Users that stand for all mailboxes: whose it is tells the history of the call, from trusted sides.
+    pub mailbox_users: Vec<String>,
     /// What becomes of calls to those who are no subscribers.
     pub unknown_callee: UnknownCallee,
     /// Where such calls, and those of subscribers who want it so, go on to when they have no Route of their own.
@@ -103,6 +109,9 @@ impl Default for Profile {
             session_refresher: SessionRefresher::Negotiated,
             media_from: MediaFrom::Proven,
             redirect_targets: Vec::new(),
+            redirect_uri: RedirectUri::AsItIs,
+            history: History::HistoryInfo,
+            mailbox_users: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
             destinations: Vec::new(),
@@ -164,6 +173,12 @@ pub const KEYS: &[(&str, &str)] = &[
         "redirect_targets",
         "a list of host names, domains and networks, e.g. [\"pbx.example.com\", \"*.example.com\", \"192.168.1.0/24\"]",
     ),
+    ("redirect_uri", "\"as_it_is\", \"cause\" or \"target_and_cause\""),
+    ("history", "\"history-info\", \"diversion\", \"both\" or \"none\""),
+    (
+        "mailbox_users",
+        "a list of at most 16 users or numbers, e.g. [\"voicemail\", \"+4930990\"]",
+    ),
     ("unknown_callee", "\"reject\" or \"forward\""),
     (
         "next_hop",
@@ -212,6 +227,34 @@ pub enum SessionRefresher {
     Segue,
     /// The peer does.
     Peer,
+}
+
+/// How a side is told of a call's way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum History {
+    /// By History-Info (RFC 7044).
+    #[default]
+    HistoryInfo,
+    /// By Diversion (RFC 5806).
+    Diversion,
+    /// By both.
+    Both,
+    /// Not at all.
+    None,
+}
+
+/// What the Request-URI of a call says that a 3xx sends on (RFC 4458 §2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedirectUri {
+    /// What the Contact of the 3xx says.
+    #[default]
+    AsItIs,
+    /// And why: `cause`.
+    Cause,
+    /// And whose mailbox it would be: `target`, too. For voicemail systems.
+    TargetAndCause,
 }
 
 /// When A gets the 200 for the mailbox.
@@ -325,6 +368,10 @@ impl Profile {
         if self.rtp_gone_ms != 0 && !(1_000..=3_600_000).contains(&self.rtp_gone_ms) {
             return wrong("rtp_gone_ms", format!("= {}", self.rtp_gone_ms));
         }
+        let is_user = |user: &String| !user.is_empty() && user.len() <= 64 && !user.contains(char::is_whitespace);
+        if self.mailbox_users.len() > 16 || !self.mailbox_users.iter().all(is_user) {
+            return wrong("mailbox_users", "has too many users, or one that is none".into());
+        }
         if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
             return wrong("call_max_ms", format!("= {}", self.call_max_ms));
         }
@@ -433,7 +480,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 25] = [
+        let wrong: [(Change, &str); 27] = [
+            (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
+            (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
             (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
             (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
             (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),

@@ -88,6 +88,14 @@ impl NameAddr {
     }
 }
 
+impl std::str::FromStr for NameAddr {
+    type Err = crate::ParseError;
+
+    fn from_str(text: &str) -> Result<NameAddr, crate::ParseError> {
+        NameAddr::parse(text).map_err(crate::ParseError::bad_request)
+    }
+}
+
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(display) = &self.display {

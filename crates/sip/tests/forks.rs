@@ -6,12 +6,13 @@ mod common;
 
 use common::*;
 use segue_sip::{Endpoint, Event, SessionId};
-use segue_sip_wire::{Message, MessageBuilder};
+use segue_sip_wire::{Message, MessageBuilder, SessionUuid};
 
 /// B's endpoint as a caller towards forks that the test plays.
 fn calling() -> (Script, SessionId, Message) {
     let mut endpoint: Endpoint = endpoint(B, 1);
     let mut outgoing = Net::new(1).outgoing();
+    outgoing.session_uuid = Some(SessionUuid::random(1));
     (outgoing.local, outgoing.target) = (addr(B), "sip:bob@127.0.0.1".parse().unwrap());
     let mut script = Script::default();
     let id = endpoint.invite(script.now, outgoing);
@@ -85,6 +86,8 @@ fn the_losing_200_gets_ack_and_bye_once_and_its_repetition_only_ack() {
     let said = script.say(&late);
     assert_eq!(statuses(&said), ["ACK", "BYE"]);
     assert!(said.iter().all(|m| uri(m) == "sip:two@127.0.0.1:5070"));
+    // For whom we called stands in all of them (RFC 7989 §6).
+    assert!(said.iter().all(|m| m.session_sender() == invite.session_sender()));
     assert_eq!(statuses(&script.say(&late)), ["ACK"]);
     assert_eq!(script.told(), ["Provisional 180", "Answered"]);
 }

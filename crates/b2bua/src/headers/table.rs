@@ -146,7 +146,7 @@ pub const RULES: &[Rule] = &[
     strip("Path"),
     pass("Priority"),
     pass("Priv-Answer-Mode"),
-    pass("Privacy"),
+    rule("Privacy", Pass, Rewrite, Rewrite, Rewrite),
     strip("Proxy-Authenticate"),
     strip("Proxy-Authentication-Info"),
     strip("Proxy-Authorization"),

@@ -16,7 +16,8 @@ impl Shard {
     /// Says on a leg what its call decided.
     pub(super) fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
-        if let LegAction::Invite { .. } = action {
+        if let LegAction::Invite { trail, .. } = &action {
+            entry.trails.insert(leg, trail.clone());
             let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
                 return;
             };
@@ -75,7 +76,7 @@ impl Shard {
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards);
         outgoing.interval = translate::interval(towards);
-        let outgoing = translate::carrying(outgoing, &entry.carried, trusted);
+        let outgoing = translate::carrying(outgoing, &entry.carried, entry.trails.get(&leg), towards, trusted);
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);
         if let Some(account) = account {

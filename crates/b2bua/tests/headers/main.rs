@@ -7,6 +7,8 @@
     clippy::disallowed_methods
 )]
 
+mod history;
 mod invite;
 mod node;
 mod privacy;
+mod session_id;

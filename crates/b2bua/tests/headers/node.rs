@@ -212,6 +212,17 @@ impl Node {
         self.deliver(self.a, text.as_bytes());
     }
 
+    /// A request of A outside any dialog.
+    pub fn a_asks_afresh(&mut self, method: &str, lines: &str) {
+        let text = format!(
+            "{method} sip:bob@{HERE} SIP/2.0\r\nVia: SIP/2.0/UDP {a};branch=z9hG4bKf\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@example.com>;tag=f\r\nTo: <sip:bob@{HERE}>\r\nCall-ID: afresh\r\nCSeq: 1 {method}\r\n\
+             Contact: <sip:alice@{a}>\r\n{lines}Content-Length: 0\r\n\r\n",
+            a = self.a,
+        );
+        self.deliver(self.a, text.as_bytes());
+    }
+
     fn tag_for_a(&self) -> String {
         let tags = self.post.iter().filter(|(to, _)| to == self.a);
         let tag = tags
@@ -227,11 +238,14 @@ impl Node {
         for name in ["Via", "From", "Call-ID", "CSeq"] {
             kept.push_str(&format!("{name}: {}\r\n", invite.header(name).unwrap()));
         }
+        let contact = match lines.contains("Contact:") {
+            true => String::new(),
+            false => format!("Contact: <sip:b@{}>\r\n", self.b),
+        };
         let head = format!(
-            "SIP/2.0 {status}\r\n{kept}To: {};tag=b\r\nContact: <sip:b@{b}>\r\n{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            "SIP/2.0 {status}\r\n{kept}To: {};tag=b\r\n{contact}{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             invite.header("To").unwrap(),
             body.len(),
-            b = self.b,
         );
         self.deliver(self.b, &[head.as_bytes(), body].concat());
     }
@@ -264,7 +278,7 @@ impl Node {
 
 /// The headers of a message that are not each leg's own, in order.
 pub fn further(message: &Message) -> Vec<(String, String)> {
-    const OWN: [&str; 16] = [
+    const OWN: [&str; 18] = [
         "Via",
         "Max-Forwards",
         "From",
@@ -278,6 +292,8 @@ pub fn further(message: &Message) -> Vec<(String, String)> {
         "Server",
         "Max-Breadth",
         "Session-ID",
+        "Session-Expires",
+        "Min-SE",
         "Content-Type",
         "Content-Length",
         "Require",

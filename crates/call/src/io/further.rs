@@ -13,6 +13,26 @@ pub struct Further {
     pub icid: Option<String>,
     /// What A's network asserts (Identity, RFC 8224) is fresh until then: B is to be invited before.
     pub invite_by: Option<Instant>,
+    /// Another server has tried the callee and sends the caller on to the mailbox: nobody is held, nobody rings.
+    pub sent_on: Option<SentOn>,
+}
+
+/// A caller whom another server sends to a mailbox (RFC 4458).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentOn {
+    /// Whose mailbox.
+    pub user: String,
+    /// Why: the status that the callee's side said, as far as it is told (§2.2).
+    pub cause: Option<u16>,
+}
+
+/// How a call has come to a target of the callee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trail {
+    /// Entries of History-Info (RFC 7044), the first for the URI that was dialled with `index=1`, the last for this target.
+    pub entries: Vec<String>,
+    /// The 3xx that led here, if one did.
+    pub redirected: Option<u16>,
 }
 
 /// A caller as it is shown.

@@ -413,7 +413,7 @@ impl Reference {
                 sdp,
                 target,
                 max_breadth,
-                history,
+                trail,
                 note,
                 ..
             } => {
@@ -424,7 +424,7 @@ impl Reference {
                 assert!(!self.targets.contains(target), "{target} twice");
                 self.targets.push(target.clone());
                 assert!(*max_breadth >= 1, "a branch needs a breadth");
-                self.redirects += usize::from(history.is_some());
+                self.redirects += usize::from(trail.redirected.is_some());
                 assert!(self.redirects <= 5, "at most five are called for a 3xx");
                 let inviting = self.b.values().filter(|leg| **leg == Leg::Inviting).count();
                 assert!(inviting < self.max_breadth, "more branches than Max-Breadth allows");

@@ -23,6 +23,7 @@ mod redirected;
 mod refused;
 mod reliable_early_media;
 mod renditions_fit_the_offer;
+mod sent_on_to_the_mailbox;
 mod several_targets;
 mod stage;
 mod star_prolongs_the_hold;

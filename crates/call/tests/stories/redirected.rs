@@ -15,7 +15,10 @@ fn ringing() -> Stage {
 
 fn invited(s: &mut Stage, number: u32) -> Option<(String, Option<String>)> {
     s.target(number).actions().into_iter().find_map(|action| match action {
-        LegAction::Invite { target, history, .. } => Some((target.to_string(), history)),
+        LegAction::Invite { target, trail, .. } => {
+            let entries = trail.entries.join(", ");
+            Some((target.to_string(), trail.redirected.map(|_| entries)))
+        }
         _ => None,
     })
 }

@@ -65,6 +65,12 @@ impl Core {
         }
     }
 
+    /// A request to a fork that has lost: for whom we spoke, to whomever it is.
+    pub(crate) fn identified_apart(&self, draft: Draft, session: Option<SessionId>) -> Draft {
+        let ends = session.and_then(|session| self.identities.of.get(&session));
+        draft.maybe("Session-ID", ends.and_then(|ends| session_id(ends.ours, None)))
+    }
+
     /// A request of a session with its Session-ID.
     pub(crate) fn identified(&self, draft: &Draft, session: Option<SessionId>) -> Option<Draft> {
         let value = self.identities.of_request(session?)?;

@@ -307,7 +307,7 @@ impl Core {
         if let Some(session) = session {
             self.note(now, session, true, false, "BYE (another fork)".to_owned());
         }
-        let mut draft = draft;
+        let mut draft = self.identified_apart(draft, session);
         draft.account = session;
         self.request(now, &draft, dialog.next_hop(), None);
     }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use segue_sip_wire::{Message, MessageBuilder};
+use segue_sip_wire::{Message, MessageBuilder, session_id};
 
 use super::{
     Endpoint,
@@ -32,7 +32,9 @@ impl Core {
     /// A response with what all of ours have.
     pub(crate) fn response(&self, request: &Message, status: u16, to_tag: &str) -> MessageBuilder {
         let builder = MessageBuilder::response_to(request, status, (status > 100).then_some(to_tag));
-        let builder = match self.identities.of_response(to_tag) {
+        // Who is refused without a session is told whom it is for, by nobody: we are no end of it (RFC 7989 §7).
+        let stateless = || session_id(None, request.session_sender());
+        let builder = match self.identities.of_response(to_tag).or_else(stateless) {
             Some(value) => builder.header("Session-ID", value),
             None => builder,
         };
