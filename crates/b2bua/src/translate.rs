@@ -399,7 +399,10 @@ pub(crate) fn perform(
         LegAction::Cancel { reason } => endpoint.cancel(now, session, reason),
         LegAction::Bye { reason } => endpoint.bye(now, session, reason),
         LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
-        LegAction::RefuseOffer { status } => endpoint.refuse_offer(now, session, status),
+        LegAction::RefuseOffer { status, warning } => {
+            let warning: Vec<_> = warning.map(|warning| ("Warning", warning)).into_iter().collect();
+            endpoint.refuse_offer(now, session, status, &warning)
+        }
         LegAction::Offer { sdp } => endpoint.offer(now, session, sdp),
         LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
         LegAction::TellKey { key, duration_ms } => {

@@ -63,20 +63,21 @@ impl Cx {
     /// An UPDATE in an early dialog: it is answered at once, in the codecs that are agreed there (RFC 3311 §5.2). What it comes to
     /// counts when this dialog is the one that answers.
     pub fn early_offer(&mut self, leg: LegId, fork: Option<&Arc<str>>, sdp: Option<Arc<[u8]>>) {
-        let answer = sdp.and_then(|sdp| {
-            let offer = Description::parse(&sdp).ok()?;
-            let branch = self.legs.b.get_mut(leg)?;
-            let fork = branch.forks.iter_mut().find(|known| Some(&known.tag) == fork)?;
-            let agreed = fork.side.answer(&offer, kept(&fork.answer)).ok()?;
+        let nothing = || SdpError::Unusable(Warning::new(WarnCode::Miscellaneous, "Nothing is agreed yet"));
+        let answer = sdp.ok_or_else(nothing).and_then(|sdp| {
+            let offer = Description::parse(&sdp)?;
+            let branch = self.legs.b.get_mut(leg).ok_or_else(nothing)?;
+            let mut forks = branch.forks.iter_mut();
+            let fork = forks.find(|known| Some(&known.tag) == fork).ok_or_else(nothing)?;
+            let agreed = fork.side.answer(&offer, kept(&fork.answer))?;
             let sdp = agreed.sdp.clone();
             fork.updated = Some(agreed);
-            Some(sdp)
+            Ok(sdp)
         });
-        let said = match answer {
-            Some(sdp) => LegAction::AcceptOffer { sdp },
-            None => LegAction::RefuseOffer { status: 488 },
-        };
-        self.leg(leg, said);
+        match answer {
+            Ok(sdp) => self.leg(leg, LegAction::AcceptOffer { sdp }),
+            Err(error) => self.refuse_offer(leg, 488, Some(error.warning())),
+        }
     }
 
     /// What offer and answer have come to in the dialog that answers. Its 2xx may bring another description than its 1xx did, which

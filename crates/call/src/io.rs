@@ -292,6 +292,8 @@ pub enum LegAction {
     RefuseOffer {
         /// 488, 491 or 500.
         status: u16,
+        /// Warning header value (RFC 3261 §20.43): why, with 488.
+        warning: Option<String>,
     },
     /// Offer something new within the dialog: `OfferAnswered` or `OfferRefused` follows, unless the leg ends.
     Offer {

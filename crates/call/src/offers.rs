@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use segue_sdp::{Agreed, Choice, Description, Direction, Side};
+use segue_sdp::{Agreed, Choice, Description, Direction, Side, Warning};
 
 use crate::{
     caller::kept,
@@ -15,7 +15,7 @@ impl Cx {
     /// A re-INVITE or UPDATE of a peer. Unusable offers leave the session as it was (RFC 3261 §14.2).
     pub fn re_offered(&mut self, leg: LegId, sdp: Option<Arc<[u8]>>) {
         let Some((side, _)) = self.side_of(leg) else {
-            self.leg(leg, LegAction::RefuseOffer { status: 500 });
+            self.refuse_offer(leg, 500, None);
             return;
         };
         let Some(sdp) = sdp else {
@@ -29,28 +29,35 @@ impl Cx {
                     self.answer_here(leg, &offer);
                 }
             }
-            Err(_) => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
+            Err(error) => self.refuse_offer(leg, 488, Some(error.warning())),
         }
+    }
+
+    /// Refuse an offer; the session stays as it was.
+    pub fn refuse_offer(&mut self, leg: LegId, status: u16, warning: Option<Warning>) {
+        let warning = warning.map(|warning| warning.to_string());
+        self.leg(leg, LegAction::RefuseOffer { status, warning });
     }
 
     /// Answer an offer in the codecs in use, without asking anybody.
     pub fn answer_here(&mut self, leg: LegId, offer: &Description) {
         // What is recorded may change its audio codec: the worker joins what came in either.
         let any_audio = leg == LegId::A && self.recording;
-        let answered = self.side_of(leg).and_then(|(side, first)| {
-            let video = first.video.as_ref().map(|stream| stream.format.codec);
-            let again = || any_audio.then_some(Choice::KeepVideo(video));
-            side.answer(offer, kept(first))
-                .ok()
-                .or_else(|| side.answer(offer, again()?).ok())
-        });
+        let Some((side, first)) = self.side_of(leg) else {
+            return self.refuse_offer(leg, 500, None);
+        };
+        let video = first.video.as_ref().map(|stream| stream.format.codec);
+        let answered = match side.answer(offer, kept(first)) {
+            Err(_) if any_audio => side.answer(offer, Choice::KeepVideo(video)),
+            answered => answered,
+        };
         match answered {
-            Some(agreed) => {
+            Ok(agreed) => {
                 let sdp = agreed.sdp.clone();
                 self.configure_again(leg, agreed);
                 self.leg(leg, LegAction::AcceptOffer { sdp });
             }
-            None => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
+            Err(error) => self.refuse_offer(leg, 488, Some(error.warning())),
         }
     }
 

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use segue_sdp::{Agreed, Choice, Codec, Description, Direction, Format, Kind, Side, Stream};
+use segue_sdp::{
+    Agreed, Choice, Codec, Description, Direction, Format, Kind, SdpError, Side, Stream, WarnCode, Warning,
+};
 
 use crate::{
     cx::Cx,
@@ -68,7 +70,7 @@ impl Cx {
             return false;
         };
         if self.passing.is_some() {
-            self.leg(leg, LegAction::RefuseOffer { status: 491 });
+            self.refuse_offer(leg, 491, None);
             return true;
         }
         let Some((side, before)) = self.party(leg) else {
@@ -90,7 +92,8 @@ impl Cx {
         };
         if !self.takes_offers(other) {
             if !same_codecs(&before, &after) {
-                self.leg(leg, LegAction::RefuseOffer { status: 488 });
+                let why = Warning::new(WarnCode::MediaFormat, "The other side takes no other codec");
+                self.refuse_offer(leg, 488, Some(why));
                 return true;
             }
             return false;
@@ -130,7 +133,8 @@ impl Cx {
         let Some(agreed) = agreed else {
             // It has agreed to something that cannot be used. The one who asked keeps what it had.
             if let Some(asker) = passing.asker.filter(|asker| !asker.withdrawn) {
-                self.leg(asker.leg, LegAction::RefuseOffer { status: 488 });
+                let why = Warning::new(WarnCode::Miscellaneous, "The other side's answer cannot be used");
+                self.refuse_offer(asker.leg, 488, Some(why));
             }
             return true;
         };
@@ -162,8 +166,11 @@ impl Cx {
         if incapable && !self.changes_codecs(asker.leg, &asker.offer) {
             return self.answer_here(asker.leg, &asker.offer);
         }
-        let status = if status == 491 { 491 } else { 488 };
-        self.leg(asker.leg, LegAction::RefuseOffer { status });
+        if status == 491 {
+            return self.refuse_offer(asker.leg, 491, None);
+        }
+        let why = format!("The other side refuses it ({status})");
+        self.refuse_offer(asker.leg, 488, Some(Warning::new(WarnCode::Miscellaneous, why)));
     }
 
     /// The asker wants no answer any more.
@@ -233,9 +240,10 @@ impl Cx {
 
     /// The asker's answer, by what the other side has agreed to.
     fn answer_asker(&mut self, leg: LegId, offer: &Description) {
-        let answered = self.other_side(leg).and_then(|other| {
-            let (_, others) = self.party(other)?;
-            let (side, mine) = self.party(leg)?;
+        let nothing = || SdpError::Unusable(Warning::new(WarnCode::Miscellaneous, "Nothing is agreed yet"));
+        let answered = self.other_side(leg).ok_or_else(nothing).and_then(|other| {
+            let (_, others) = self.party(other).ok_or_else(nothing)?;
+            let (side, mine) = self.party(leg).ok_or_else(nothing)?;
             let mut side = side.clone();
             let max = |kind| match of(others, kind) {
                 Some(stream) => mirrored(stream),
@@ -248,18 +256,16 @@ impl Cx {
                 Some(stream) => stream.format.codec.is_same_kind(format.codec),
                 None => preferred(format),
             };
-            let agreed = side
-                .answer_narrowed(offer, Choice::Prefer(&follows), max(Kind::Audio), max(Kind::Video))
-                .ok()?;
-            Some((side, agreed))
+            let agreed = side.answer_narrowed(offer, Choice::Prefer(&follows), max(Kind::Audio), max(Kind::Video))?;
+            Ok((side, agreed))
         });
         match answered {
-            Some((side, agreed)) => {
+            Ok((side, agreed)) => {
                 let sdp = agreed.sdp.clone();
                 self.commit(leg, side, agreed);
                 self.leg(leg, LegAction::AcceptOffer { sdp });
             }
-            None => self.leg(leg, LegAction::RefuseOffer { status: 488 }),
+            Err(error) => self.refuse_offer(leg, 488, Some(error.warning())),
         }
     }
 

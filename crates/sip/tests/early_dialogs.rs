@@ -74,7 +74,7 @@ fn each_fork_has_an_offer_and_an_answer_of_its_own() {
     );
     // A refused one changes nothing; the next may come.
     script.say(&update(&invite, "one", 2));
-    script.endpoint.refuse_offer(script.now, id, 488).unwrap();
+    script.endpoint.refuse_offer(script.now, id, 488, &[]).unwrap();
     assert_eq!(statuses(&script.hear()), ["488 UPDATE"]);
     script.say(&response(&invite, 183, "two", &[REL, "RSeq: 9"], Some("v=1\r\n")));
     assert_eq!(script.say(&update(&invite, "two", 2)).len(), 0);

@@ -64,8 +64,11 @@ fn an_update_is_answered_or_refused_and_one_without_offer_needs_nobody() {
     script.endpoint.accept_offer(script.now, id, sdp("hold")).unwrap();
     assert_eq!(statuses(&script.hear()), ["200 UPDATE"]);
     script.say(&offer("UPDATE", 3, "u3", &tag));
-    script.endpoint.refuse_offer(script.now, id, 488).unwrap();
-    assert_eq!(statuses(&script.hear()), ["488 UPDATE"]);
+    let why = [("Warning", "305 segue \"no\"".to_owned())];
+    script.endpoint.refuse_offer(script.now, id, 488, &why).unwrap();
+    let said = script.hear();
+    assert_eq!(statuses(&said), ["488 UPDATE"]);
+    assert_eq!(said[0].header("Warning"), Some("305 segue \"no\""));
     assert_eq!(
         statuses(&script.say(&request("UPDATE", 4, "u4", Some(&tag), ""))),
         ["200 UPDATE"]

@@ -175,7 +175,7 @@ fn a_491_is_tried_again_after_the_time_that_the_owner_of_the_call_id_must_wait()
     net.endpoints[A].offer(net.now, a, sdp("one")).unwrap();
     net.run_ms(10);
     let first = *net.times(A, "INVITE").last().unwrap();
-    net.endpoints[B].refuse_offer(net.now, b, 491).unwrap();
+    net.endpoints[B].refuse_offer(net.now, b, 491, &[]).unwrap();
     net.run_ms(4_100);
     let again = *net.times(A, "INVITE").last().unwrap();
     assert!((first + 2_100..=first + 4_020).contains(&again), "{first} {again}");

@@ -272,7 +272,7 @@ fn a_prack_refused_for_its_offer_has_acknowledged_and_may_come_again_without_it(
     let (mut script, id, tag, rseq) = unacknowledged();
     let rack = format!("RAck: {rseq} 1 INVITE\r\n");
     script.say(&offering("PRACK", 2, "p2", Some(&tag), &rack));
-    script.endpoint.refuse_offer(script.now, id, 488).unwrap();
+    script.endpoint.refuse_offer(script.now, id, 488, &[]).unwrap();
     assert_eq!(statuses(&script.hear()), ["488 PRACK"]);
     assert_eq!(
         statuses(&script.say(&request("PRACK", 3, "p3", Some(&tag), &rack))),

@@ -126,6 +126,9 @@ fn directory_of_version_1() -> tempfile::TempDir {
                  'audio/mp4', NULL);
          INSERT INTO notice (message, event, created_at) VALUES ('01A', 'message.committed', 1001);
          INSERT INTO gone (id, at) VALUES ('01Z', 4102444800000);
+         INSERT INTO call (id, sip_call_id, started_at, record)
+         VALUES ('c2', 's2', 2000, '{{\"result\": \"rejected\"}}'), ('c1', 's1', 1000, '{{\"result\": \"message\"}}'),
+                ('c0', 's0', 1000, '{{\"result\": \"answered\"}}');
          COMMIT;
          PRAGMA journal_mode = WAL;",
         0x5365_6775
@@ -159,6 +162,18 @@ fn check(store: &Store, dir: &Path) {
     assert_eq!(store.deposit(deposit("01Z", "bob", b"late")).unwrap(), Deposited::Gone);
     assert_eq!(store.deposit(deposit("01C", "bob", b"new")).unwrap(), Deposited::New);
     assert_eq!(count(dir, "SELECT count(*) FROM notice"), 2);
+    // Calls of then are in the order that record files and limits go by, the rejected ones known as such.
+    let conn = raw(dir);
+    let mut order = conn
+        .prepare("SELECT id, rejected FROM call_order ORDER BY seq")
+        .unwrap();
+    let order: Vec<(String, bool)> = order
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let named = [("c0", false), ("c1", false), ("c2", true)].map(|(id, rejected)| (id.to_owned(), rejected));
+    assert_eq!(order, named);
     assert_eq!(version(dir), Ok(Some(VERSION)));
 }
 

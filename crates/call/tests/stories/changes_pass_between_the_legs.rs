@@ -135,8 +135,24 @@ fn what_the_other_refuses_changes_neither() {
     s.a().offers(Some(sdp(&both("sendonly"))));
     s.b().refuses_our_offer(500);
     s.a().offers(Some((*b"nonsense").into()));
-    s.a().offers(Some(sdp("m=audio 4000 RTP/SAVP 0\r\n")));
+    let savp = AUDIO.replace("RTP/AVP", "RTP/SAVP") + &VIDEO.replace("RTP/AVP", "RTP/SAVP");
+    s.a().offers(Some(sdp(&savp)));
     assert_eq!(s.a().got()[2..], ["refuse 488"; 4]);
+    // Each with its reason (RFC 3261 §20.43): B's refusals, what is no SDP, a transport that we do not have.
+    let actions = s.a().actions();
+    let mut warnings = actions.iter().filter_map(|action| match action {
+        LegAction::RefuseOffer { warning, .. } => Some(warning.clone().unwrap_or_default()),
+        _ => None,
+    });
+    for begins in [
+        "399 segue \"The other side refuses it (488)",
+        "399 segue \"The other side refuses it (500)",
+        "399 segue \"Session description not understood",
+        "302 segue",
+    ] {
+        let warning = warnings.next().unwrap();
+        assert!(warning.starts_with(begins), "{warning}");
+    }
     assert_eq!(s.media_actions().len(), before);
     s.a().hangs_up();
     s.finish();

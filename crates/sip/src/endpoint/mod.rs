@@ -164,8 +164,16 @@ impl Endpoint {
     ///
     /// # Errors
     /// When no offer is pending.
-    pub fn refuse_offer(&mut self, now: Instant, session: SessionId, status: u16) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.refuse_offer(core, now, status))
+    pub fn refuse_offer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        status: u16,
+        headers: &[(&str, String)],
+    ) -> Result<(), CommandError> {
+        self.command(session, |session, core| {
+            session.refuse_offer(core, now, status, headers)
+        })
     }
 
     /// Offers something new within the dialog: by re-INVITE, or by UPDATE while the dialog is early. One

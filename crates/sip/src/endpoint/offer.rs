@@ -150,16 +150,28 @@ impl Session {
     }
 
     /// Refuses the pending offer.
-    pub(crate) fn refuse_offer(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), CommandError> {
+    pub(crate) fn refuse_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        headers: &[(&str, String)],
+    ) -> Result<(), CommandError> {
         if !(300..=699).contains(&status) {
             return Err(self.wrong_state("a refusal"));
         }
-        self.end_offer(core, now, status)?;
+        self.end_offer(core, now, status, headers)?;
         self.release_answer(core, now);
         Ok(())
     }
 
-    fn end_offer(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), CommandError> {
+    fn end_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        headers: &[(&str, String)],
+    ) -> Result<(), CommandError> {
         let Some(PendingOffer::Theirs {
             transaction, request, ..
         }) = self.offer.take()
@@ -170,13 +182,13 @@ impl Session {
         if request.method() == Some(&Method::Prack) {
             self.late_prack = request.rack();
         }
-        self.reply(core, now, transaction, &request, status, &[]);
+        self.reply(core, now, transaction, &request, status, headers);
         Ok(())
     }
 
     /// The early dialog of the pending offer is over.
     pub(super) fn end_offer_with(&mut self, core: &mut Core, now: Instant, status: u16) {
-        let _ = self.end_offer(core, now, status);
+        let _ = self.end_offer(core, now, status, &[]);
     }
 
     /// UAC before the final response: there may be several dialogs.
@@ -186,7 +198,7 @@ impl Session {
 
     /// The session ends, or the peer has cancelled: its pending request still gets a response.
     pub(crate) fn withdraw_offer(&mut self, core: &mut Core, now: Instant) {
-        let _ = self.end_offer(core, now, 487);
+        let _ = self.end_offer(core, now, 487, &[]);
     }
 
     /// Whether this is the server transaction of an INVITE without final response.

@@ -212,7 +212,7 @@ impl<'a> Agent<'a> {
                 LegAction::Cancel { .. } => "CANCEL".into(),
                 LegAction::Bye { .. } => "BYE".into(),
                 LegAction::AcceptOffer { .. } => "accept".into(),
-                LegAction::RefuseOffer { status } => format!("refuse {status}"),
+                LegAction::RefuseOffer { status, .. } => format!("refuse {status}"),
                 LegAction::TellKey { key, duration_ms } => format!("key {key} {duration_ms}"),
                 LegAction::Offer { .. } => "offer".into(),
                 LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
