@@ -5,7 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::Session;
 
-use crate::{Amr, Band, Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream, h264, side::foreign_stream};
+use crate::{
+    Amr, Band, Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream,
+    capneg::{Potential, Said},
+    h264,
+    side::foreign_stream,
+};
 
 /// Most m-lines of a description.
 const MEDIA_LINES_MAX: usize = 10;
@@ -28,6 +33,8 @@ pub(crate) struct MediaLine {
     pub media: String,
     pub port: u16,
     pub proto: String,
+    /// A potential configuration that an answer takes in place of the actual one.
+    pub potential: Option<Potential>,
     /// The format list as written, for the m-line of a rejection.
     pub formats_text: String,
     pub address: Address,
@@ -237,10 +244,34 @@ impl MediaLine {
                 None => {}
             }
         }
+        let potential = (media.media == "video" && media.proto == "RTP/AVP")
+            .then(|| {
+                let of_session = |name: &'static str| {
+                    let all = session.attributes.iter().filter(move |a| a.attribute == name);
+                    all.filter_map(|a| a.value.as_deref())
+                };
+                let all = |name| of_session(name).chain(values(name)).collect();
+                let said = Said {
+                    transports: all("tcap"),
+                    attributes: all("acap"),
+                    configurations: values("pcfg").collect(),
+                    required: all("creq"),
+                };
+                said.pick()
+            })
+            .flatten();
+        let more = potential.iter().flat_map(|potential| potential.feedback.iter());
+        let more = more.filter_map(|value| feedback(value));
+        let feedback: Vec<Feedback> = values("rtcp-fb")
+            .filter_map(feedback)
+            .chain(more)
+            .take(FORMATS_MAX)
+            .collect();
         MediaLine {
             media: media.media.clone(),
             port: media.port,
             proto: media.proto.clone(),
+            potential,
             formats_text: media.fmt.clone(),
             address,
             rtcp: values("rtcp").find_map(rtcp),
@@ -248,7 +279,7 @@ impl MediaLine {
             formats,
             described,
             telephone_events,
-            feedback: values("rtcp-fb").filter_map(feedback).take(FORMATS_MAX).collect(),
+            feedback,
         }
     }
 

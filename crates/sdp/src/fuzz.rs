@@ -63,7 +63,11 @@ fn answers(theirs: &MediaLine, ours: &MediaLine) {
         return;
     }
     assert!(theirs.port != 0, "a stream that is switched off stays so");
-    assert_eq!(ours.proto, theirs.proto);
+    let potential = theirs.potential.as_ref().map(|potential| &potential.proto);
+    assert!(
+        ours.proto == theirs.proto || potential == Some(&ours.proto),
+        "a transport that was offered"
+    );
     let within = match theirs.direction {
         Direction::SendRecv => true,
         Direction::SendOnly => !ours.direction.sends(),

@@ -4,6 +4,7 @@
 
 mod accepted;
 mod amr;
+mod capneg;
 mod description;
 mod error;
 mod family;

@@ -81,6 +81,7 @@ impl Side {
         for line in &mut self.lines {
             if let Line::Live(live) = line {
                 live.direction = Direction::SendRecv;
+                live.acfg = None;
             }
         }
         self.say()
@@ -135,6 +136,7 @@ impl LiveLine {
         if let Some(now) = now.filter(stays) {
             return LiveLine {
                 direction,
+                acfg: None,
                 ..now.clone()
             };
         }
@@ -185,6 +187,7 @@ impl LiveLine {
         LiveLine {
             kind,
             proto: "RTP/AVP".into(),
+            acfg: None,
             payload_type,
             codec,
             level_asymmetry: true,
@@ -211,6 +214,7 @@ impl LiveLine {
         Some(LiveLine {
             kind,
             proto: "RTP/AVP".into(),
+            acfg: None,
             payload_type: formats.first().map_or(0, |format| format.payload_type),
             codec: first,
             level_asymmetry: true,

@@ -275,7 +275,12 @@ impl Side {
             .is_some_and(|v| v == "1");
         let live = LiveLine {
             kind,
-            proto: line.proto.clone(),
+            proto: line
+                .potential
+                .as_ref()
+                .map_or(&line.proto, |potential| &potential.proto)
+                .clone(),
+            acfg: line.potential.as_ref().map(|potential| potential.acfg.clone()),
             payload_type: format.payload_type,
             codec: format.codec,
             level_asymmetry,

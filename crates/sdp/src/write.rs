@@ -66,6 +66,8 @@ impl Line {
 pub(crate) struct LiveLine {
     pub kind: Kind,
     pub proto: String,
+    /// In an answer: the potential configuration of the offer that this is (RFC 5939 §3.5.2).
+    pub acfg: Option<String>,
 
     pub payload_type: u8,
     pub codec: Codec,
@@ -187,6 +189,9 @@ impl LiveLine {
     }
 
     fn write_rest(&self, out: &mut String) {
+        if let Some(acfg) = &self.acfg {
+            put(out, format_args!("a=acfg:{acfg}"));
+        }
         for feedback in &self.feedback {
             let what = match feedback.what {
                 FeedbackKind::Nack => "nack",

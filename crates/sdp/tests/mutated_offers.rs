@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use segue_sdp::{Choice, Description, Side};
 
-const OFFERS: [&str; 6] = [
+const OFFERS: [&str; 7] = [
     include_str!("offers/baresip.sdp"),
     include_str!("offers/linphone.sdp"),
     include_str!("offers/sipp.sdp"),
+    include_str!("offers/volte.sdp"),
     include_str!("offers/chromium.sdp"),
     include_str!("offers/video_first_and_extras.sdp"),
     include_str!("offers/broken_but_common.sdp"),
