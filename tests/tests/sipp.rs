@@ -144,6 +144,13 @@ const STORIES: &[Story] = &[
         ANSWERED,
     ),
     story(
+        "a_phone_of_a_mobile_network_is_held_then_bridged",
+        ("volte", 300),
+        Plays("answer_octet_aligned", 300),
+        HELD,
+        ANSWERED,
+    ),
+    story(
         "foreign_codec_is_relayed",
         ("foreign_codec", 300),
         Plays("answer_foreign", 300),

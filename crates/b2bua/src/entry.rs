@@ -117,6 +117,7 @@ impl Entry {
             message_id: None,
             admit: None,
             icid: None,
+            relayed_untouched: false,
             why: "A fault of ours ended the call; see the log. A recording under way is kept as a message.".to_owned(),
         }
     }

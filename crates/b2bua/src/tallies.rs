@@ -127,6 +127,7 @@ mod tests {
             why: String::new(),
             admit: None,
             icid: None,
+            relayed_untouched: false,
         })
     }
 

@@ -86,6 +86,7 @@ impl Cx {
             admit: None,
             why: String::new(),
             icid: invite.further.icid.clone(),
+            relayed_untouched: false,
         };
         let mut cx = Cx {
             a: Caller::new(&invite),

@@ -66,6 +66,7 @@ impl Cx {
         side.clone().offer_untouched(&offer)?;
         self.a.side = Some(side);
         self.a.waits = Waits::ForCallee(Box::new(offer));
+        self.record.relayed_untouched = true;
         Ok(())
     }
 

@@ -35,6 +35,7 @@ fn call(n: u32, result: CallResult) -> CallRecord {
         why: "The caller hung up.".to_owned(),
         admit: None,
         icid: None,
+        relayed_untouched: false,
     }
 }
 

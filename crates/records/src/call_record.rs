@@ -52,6 +52,9 @@ pub struct CallRecord {
     /// The charging identifier that a trusted network before us gave the call (icid-value, RFC 7315 §4.6).
     #[serde(default)]
     pub icid: Option<String>,
+    /// The caller's formats are all unknown here: its offer went on to the callee as it is, without a hold.
+    #[serde(default)]
+    pub relayed_untouched: bool,
 }
 
 /// How a call ended.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{CallRecord, LegRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
-pub const COLUMNS: [&str; 28] = [
+pub const COLUMNS: [&str; 29] = [
     "id",
     "sip_call_id",
     "from",
@@ -35,6 +35,7 @@ pub const COLUMNS: [&str; 28] = [
     "why",
     "admit",
     "icid",
+    "relayed_untouched",
 ];
 
 impl CallRecord {
@@ -65,6 +66,7 @@ impl CallRecord {
             "why": self.why,
             "admit": self.admit,
             "icid": self.icid,
+            "relayed_untouched": self.relayed_untouched,
         })
     }
 
@@ -136,6 +138,7 @@ impl CallRecord {
             text(Some(&self.why)),
             text(self.admit.as_deref()),
             text(self.icid.as_deref()),
+            number(Some(self.relayed_untouched)),
         ];
         fields.join(",")
     }
@@ -206,6 +209,7 @@ mod tests {
             why: "The caller hung up.".to_owned(),
             admit: None,
             icid: None,
+            relayed_untouched: false,
         }
     }
 

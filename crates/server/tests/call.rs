@@ -80,6 +80,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         message_id: None,
         admit: None,
         icid: None,
+        relayed_untouched: false,
         why: "the caller hung up".to_owned(),
     }
 }
@@ -88,7 +89,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 21] = [
+const ROW: [&str; 22] = [
     "id",
     "sip_call_id",
     "from",
@@ -110,6 +111,7 @@ const ROW: [&str; 21] = [
     "why",
     "admit",
     "icid",
+    "relayed_untouched",
 ];
 
 #[test]

@@ -154,6 +154,7 @@ fn call(id: &str, at: i64) -> CallRecord {
         message_id: None,
         admit: None,
         icid: None,
+        relayed_untouched: false,
         why: "the caller hung up while held".to_owned(),
     }
 }

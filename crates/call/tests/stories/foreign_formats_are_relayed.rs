@@ -58,7 +58,8 @@ fn b_is_called_at_once_and_a_is_answered_what_b_took() {
                 .all(|s| s.format.codec == Codec::Foreign { clock_rate: 8_000 })
         );
         s.a().hangs_up();
-        assert_eq!(s.finish().result, CallResult::Answered);
+        let record = s.finish();
+        assert_eq!((record.result, record.relayed_untouched), (CallResult::Answered, true));
     }
 }
 

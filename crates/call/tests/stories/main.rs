@@ -31,5 +31,6 @@ mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
 mod the_longest_call;
 mod the_operator_hangs_up;
+mod volte;
 mod what_cannot_be_played;
 mod what_ends_the_recording;

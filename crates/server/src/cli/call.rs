@@ -200,6 +200,13 @@ fn told(call: &CallRecord) -> String {
             ),
         ]);
     }
+    if call.relayed_untouched {
+        facts.push(
+            ["media", "relayed untouched: no format of the caller is known here"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
+    }
     if let Some(message) = &call.message_id {
         facts.push(vec!["message".to_owned(), message.clone()]);
     }

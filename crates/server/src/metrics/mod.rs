@@ -36,6 +36,7 @@ pub struct Metrics {
     phases: Family<Label, Histogram, Buckets>,
     hold_error: Histogram,
     holds_cut_short: Counter,
+    relayed_untouched: Counter,
     gaps: Family<Labels, Histogram, Buckets>,
     refused: Family<Label, Counter>,
     messages: Family<Label, Counter>,
@@ -62,6 +63,7 @@ impl Metrics {
             phases: Family::new_with_constructor(Buckets(&PHASE_S)),
             hold_error: Histogram::new(HOLD_S),
             holds_cut_short: Counter::default(),
+            relayed_untouched: Counter::default(),
             gaps: Family::new_with_constructor(Buckets(&GAP_S)),
             refused: Family::default(),
             messages: Family::default(),
@@ -153,6 +155,9 @@ impl Metrics {
             .get_or_create(&[("result", record.result.as_str().to_owned())])
             .inc();
         self.quality.ended(record);
+        if record.relayed_untouched {
+            self.relayed_untouched.inc();
+        }
         if let (Some(asked), Some(kept)) = (record.hold_asked_ms, record.hold_ms) {
             match kept.checked_sub(asked) {
                 Some(error) => self.hold_error.observe(seconds(error)),
@@ -204,6 +209,11 @@ impl Metrics {
             "holds_cut_short",
             "Holds that ended before their time, by the caller's # or the limit of the early phase",
             self.holds_cut_short.clone(),
+        );
+        all.register(
+            "calls_relayed_untouched",
+            "Calls without a hold because no format of the caller is known here",
+            self.relayed_untouched.clone(),
         );
         all.register_with_unit(
             "switch_gap",

@@ -222,6 +222,7 @@ mod tests {
             why: String::new(),
             admit: None,
             icid: None,
+            relayed_untouched: false,
         };
         let quality = Quality::new();
         quality.ended(&record);
