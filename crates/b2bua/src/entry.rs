@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Entry {
     pub call: Call,
     pub profile: Arc<Profile>,
+    /// An emergency call: no limit counts, and what its caller says is stripped nowhere.
+    pub urgent: bool,
     /// Where A's INVITE came from and arrived.
     pub peer: Peer,
     /// What A's INVITE says for others than us.

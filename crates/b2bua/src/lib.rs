@@ -7,6 +7,7 @@ mod admission;
 #[cfg(test)]
 mod circles;
 mod clips;
+mod emergency;
 mod entry;
 #[cfg(test)]
 mod faults;

@@ -17,7 +17,7 @@ use segue_call::{
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event as Told, Happening};
 use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
-use segue_sip_wire::{Message, ParseError};
+use segue_sip_wire::{Message, Method, ParseError};
 
 mod ending;
 mod interval;
@@ -26,7 +26,7 @@ mod overload;
 mod ways;
 
 use crate::{
-    Admission, Refusal,
+    Admission, Refusal, emergency,
     entry::{Entry, Leg},
     headers::Carried,
     identity::{Ends, Present},
@@ -167,7 +167,10 @@ impl Shard {
                 }
             }
         }
-        self.endpoint.handle_message(now.mono, peer, message);
+        let is_invite = message.method() == Some(&Method::Invite);
+        let profile = is_invite.then(|| self.admission.profile_for(&peer).ok()).flatten();
+        let urgent = profile.is_some_and(|profile| emergency::of(&message, &profile).is_some());
+        self.endpoint.handle_message_of(now.mono, peer, message, urgent);
         self.pump(now);
     }
 
@@ -356,7 +359,8 @@ impl Shard {
         let Ok(profile) = self.admission.profile_for(&peer) else {
             return;
         };
-        if self.closing {
+        let urgent = emergency::of(invite, &profile).is_some();
+        if self.closing && !urgent {
             let later = [("Retry-After", "5".to_owned())];
             let _ = self.endpoint.refuse(now.mono, session, 503, &later);
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(503)).because(
@@ -415,9 +419,10 @@ impl Shard {
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
             call,
-            carried: Carried::of(invite, profile.trusted),
+            carried: Carried::of(invite, profile.trusted || urgent),
             trails: BTreeMap::new(),
             profile,
+            urgent,
             peer,
             places: Places::default(),
             leasing: BTreeMap::new(),

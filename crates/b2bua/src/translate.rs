@@ -14,7 +14,10 @@ use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval};
 use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
 
-use crate::headers::{self, Carried};
+use crate::{
+    emergency,
+    headers::{self, Carried},
+};
 
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
@@ -36,6 +39,7 @@ pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Pro
         is_loop: false,
         own_sockets: Arc::new([]),
         own_names: Arc::new([]),
+        emergency: emergency::of(invite, &profile),
         to: to.uri,
         to_name: to.display,
         route: route.into_iter().map(|hop| hop.uri).collect(),

@@ -29,7 +29,7 @@ impl Bridged {
     pub fn begin(callee: LegId, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         cx.answer_a();
         let longest_ms = cx.invite.profile.call_max_ms;
-        let until = (longest_ms > 0).then(|| cx.in_ms(longest_ms));
+        let until = (longest_ms > 0 && cx.invite.emergency.is_none()).then(|| cx.in_ms(longest_ms));
         let bridged = Bridged { callee, lookup, until };
         // An offer of ours in the 200 has its answer with the ACK.
         if !cx.awaits_caller() {

@@ -100,7 +100,8 @@ impl Cx {
             clip_trouble: None,
             way: None,
             first_clip_packet: None,
-            early_until: later(now.mono, config.early_max_ms),
+            // Who calls for help waits as long as it takes.
+            early_until: later(now.mono, config.early_max_ms).filter(|_| invite.emergency.is_none()),
             ports: Anchor::None,
             out: VecDeque::new(),
             config,

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use segue_policy::Profile;
+use segue_policy::{Emergency, Profile};
 use segue_records::{CallRecord, UnixMs};
 use segue_sip_wire::Uri;
 
@@ -82,6 +82,8 @@ pub struct Incoming {
     pub to: Uri,
     /// Its display name.
     pub to_name: Option<String>,
+    /// It calls for help, or calls back who has: nothing stops or holds it.
+    pub emergency: Option<Emergency>,
     /// The Route of the INVITE, as it came.
     pub route: Vec<Uri>,
     /// Where it came from.

@@ -48,3 +48,4 @@ pub use io::{
     MediaEvent, Now, Operator, Output, Ports, RefuseInfo, SentOn, Shown, Source, StoreAction, StoreReply, Towards,
     Trail, Way,
 };
+pub use onward::number;

@@ -1,6 +1,6 @@
 //! The callee's plan is being read, then ports are leased for A.
 
-use segue_policy::{Reliable, UnknownCallee};
+use segue_policy::{Emergency, Reliable, UnknownCallee};
 use segue_records::CallResult;
 use segue_sdp::{Description, Family};
 
@@ -41,12 +41,13 @@ enum Step {
 
 impl LookingUp {
     pub fn begin(cx: &mut Cx) -> Phase {
-        if cx.invite.is_loop {
+        let urgent = cx.invite.emergency.is_some();
+        if cx.invite.is_loop && !urgent {
             cx.refuse_a(482, None, None);
             let why = "The call is here already: it has gone in a circle";
             return Ending::begin(cx, CallResult::Rejected, Some(482), why);
         }
-        if cx.invite.profile.reliable == Reliable::Always && !cx.a.is_reliable() {
+        if cx.invite.profile.reliable == Reliable::Always && !cx.a.is_reliable() && !urgent {
             cx.refuse_a_with(RefuseInfo {
                 status: 421,
                 require: Some("100rel"),
@@ -72,6 +73,12 @@ impl LookingUp {
             offer,
             step: Step::Asking,
         };
+        if urgent {
+            cx.invite.further.sent_on = None;
+        }
+        if cx.invite.emergency == Some(Emergency::Call) {
+            return looking.plain(cx);
+        }
         let sent_on = cx.invite.further.sent_on.as_ref().map(|sent_on| sent_on.user.clone());
         let dialled = || cx.invite.request_uri.user().map(|user| user.into_owned());
         match sent_on.or_else(dialled).filter(|user| !user.is_empty()) {
@@ -86,25 +93,35 @@ impl LookingUp {
     /// The callee is no subscriber.
     fn unknown(self, cx: &mut Cx, why: &str) -> Phase {
         match cx.invite.profile.unknown_callee {
-            UnknownCallee::Reject => {
+            UnknownCallee::Reject if cx.invite.emergency.is_none() => {
                 cx.refuse_a(404, None, None);
                 Ending::begin(cx, CallResult::Rejected, Some(404), why)
             }
-            UnknownCallee::Forward => {
-                let lookup = Lookup {
-                    plan: cx.plain_plan(),
-                    clip: None,
-                    greeting: None,
-                    beep: None,
-                    full: None,
-                };
-                self.found(Box::new(lookup), cx)
-            }
+            UnknownCallee::Reject | UnknownCallee::Forward => self.plain(cx),
         }
+    }
+
+    /// Called as A calls it, and nothing more.
+    fn plain(self, cx: &mut Cx) -> Phase {
+        // A mailbox that its caller was sent to is somebody else's.
+        cx.invite.further.sent_on = None;
+        let lookup = Lookup {
+            plan: cx.plain_plan(),
+            clip: None,
+            greeting: None,
+            beep: None,
+            full: None,
+        };
+        self.found(Box::new(lookup), cx)
     }
 
     /// It is known whom to call.
     fn found(self, mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if cx.invite.emergency.is_some() {
+            // Neither clip nor mailbox: who is called back is rung at once, and only they may say no.
+            lookup.plan.plain = true;
+            (lookup.clip, lookup.greeting) = (None, None);
+        }
         if cx.invite.further.sent_on.is_none()
             && let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx)
         {
@@ -137,6 +154,13 @@ impl LookingUp {
                 let step = Step::Asking;
                 LookingUp { step, ..self }.unknown(cx, &why)
             }
+            // It may be somebody's who is no subscriber.
+            (Step::Asking, Seen::Store(StoreReply::LookupFailed { .. } | StoreReply::TooManyCalls { .. }))
+                if cx.invite.emergency.is_some() =>
+            {
+                let step = Step::Asking;
+                LookingUp { step, ..self }.plain(cx)
+            }
             (Step::Asking, Seen::Store(StoreReply::TooManyCalls { calls_max })) => {
                 // An account's bound: 503 would say that the node is full.
                 cx.refuse_a(
@@ -158,7 +182,10 @@ impl LookingUp {
             }
             (Step::Leasing { lookup }, Seen::Media(MediaEvent::Opened { leg: LegId::A, ports })) => {
                 cx.media(MediaAction::Rules {
-                    rtp_gone_ms: cx.invite.profile.rtp_gone_ms,
+                    rtp_gone_ms: match cx.invite.emergency {
+                        Some(_) => 0,
+                        None => cx.invite.profile.rtp_gone_ms,
+                    },
                     media_from: cx.invite.profile.media_from,
                     source: cx.invite.source,
                 });
@@ -256,7 +283,7 @@ impl LookingUp {
             return Some(Ending::begin(cx, CallResult::Rejected, Some(482), why));
         }
         let (breadth, max) = (ringing::breadth(&lookup.plan, cx), usize::from(cx.invite.max_breadth));
-        if max == 0 || breadth > max {
+        if (max == 0 || breadth > max) && cx.invite.emergency.is_none() {
             cx.refuse_a(440, None, None);
             let why = format!("The callee has {breadth} targets to ring at once, and Max-Breadth allows {max}");
             return Some(Ending::begin(cx, CallResult::Rejected, Some(440), why));

@@ -1,7 +1,7 @@
 //! The way on of a call whose next server others choose: by what is left of its Route, else by the profile's next hop, else to the
 //! target's own host (RFC 3261 §16.4, §16.12). Only what the profile's destinations admit goes on: no open relay.
 
-use segue_policy::{Callee, Plan};
+use segue_policy::{Callee, Emergency, NextHop, Plan};
 use segue_records::CallResult;
 use segue_sip_wire::{Host, Scheme, Uri};
 
@@ -45,11 +45,46 @@ impl Cx {
         }
     }
 
+    /// How an emergency call gets to who helps: nothing needs to admit it, but where A's Route leads is A's word as ever.
+    fn way_to_help(&self, target: &Uri) -> Result<Way, NoWay> {
+        let profile = &self.invite.profile;
+        let own = [&profile.emergency_next_hop, &profile.next_hop];
+        let own = own.map(|hop| hop.as_ref().and_then(|hop| self.by_hop(hop)));
+        let [help, next] = own.map(|way| way.and_then(|way| self.unless_here(way).ok()));
+        match help {
+            Some(way) => Ok(way),
+            None => self.way_beyond(target, true).or_else(|no| next.ok_or(no)),
+        }
+    }
+
+    /// To the profile's next hop.
+    fn by_hop(&self, hop: &NextHop) -> Option<Way> {
+        let uri = hop.uri().parse::<Uri>().ok()?;
+        Some(match hop.is_route() {
+            true => Way {
+                route: vec![uri],
+                ..Way::default()
+            },
+            false => Way {
+                hop: Some(uri),
+                ..Way::default()
+            },
+        })
+    }
+
     /// How a request to this target goes on. A subscriber's own target is admitted to the next hop; where A's Route leads is A's word.
     ///
     /// # Errors
     /// It does not.
     pub fn way_on(&self, target: &Uri, is_subscriber: bool) -> Result<Way, NoWay> {
+        match self.invite.emergency {
+            Some(Emergency::Call) => self.way_to_help(target),
+            Some(Emergency::CallBack) => self.way_beyond(target, true),
+            None => self.way_beyond(target, is_subscriber),
+        }
+    }
+
+    fn way_beyond(&self, target: &Uri, is_subscriber: bool) -> Result<Way, NoWay> {
         let profile = &self.invite.profile;
         let admits_place = |uri: &Uri| {
             let host = bare_host(uri);
@@ -66,7 +101,7 @@ impl Cx {
             });
         }
         let next_hop = profile.next_hop.as_ref();
-        if let Some((hop, uri)) = next_hop.and_then(|hop| Some((hop, hop.uri().parse::<Uri>().ok()?))) {
+        if let Some(way) = next_hop.and_then(|hop| self.by_hop(hop)) {
             let (number, host) = (number(target), bare_host(target));
             let callee = Callee {
                 number: number.as_deref(),
@@ -75,16 +110,7 @@ impl Cx {
             if !is_subscriber && !profile.destinations.iter().any(|to| to.admits_callee(callee)) {
                 return Err(NoWay::NotAdmitted(number.unwrap_or(host)));
             }
-            return self.unless_here(match hop.is_route() {
-                true => Way {
-                    route: vec![uri],
-                    ..Way::default()
-                },
-                false => Way {
-                    hop: Some(uri),
-                    ..Way::default()
-                },
-            });
+            return self.unless_here(way);
         }
         if !target.is_sip() || self.is_here(target) {
             return Err(NoWay::Nowhere);
@@ -138,7 +164,7 @@ pub(crate) fn bare_host(uri: &Uri) -> String {
 }
 
 /// The number that a URI names, without visual separators (RFC 3966 §3).
-fn number(uri: &Uri) -> Option<String> {
+pub fn number(uri: &Uri) -> Option<String> {
     let text = match uri.scheme() {
         Scheme::Tel => uri.opaque().unwrap_or_default().to_owned(),
         _ => uri.user()?.into_owned(),

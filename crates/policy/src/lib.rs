@@ -1,6 +1,7 @@
 //! A subscriber's facts and a profile's rules to the plan for one call. Pure.
 
 mod digest;
+mod emergency;
 mod onward;
 mod plan;
 mod profile;
@@ -8,6 +9,7 @@ mod redirects;
 mod subscriber;
 
 pub use digest::{Algorithm, DigestOver};
+pub use emergency::Emergency;
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{

@@ -78,6 +78,11 @@ pub struct Profile {
     pub next_hop: Option<NextHop>,
     /// What may be called beyond the subscribers; empty: nothing.
     pub destinations: Vec<Destination>,
+    /// Numbers of emergency services, as they are dialled; `urn:service:sos` is one without that.
+    pub emergency_numbers: Vec<String>,
+    /// Where emergency calls go; none: as other calls do.
+    #[serde(with = "crate::onward::maybe")]
+    pub emergency_next_hop: Option<NextHop>,
 }
 
 impl Default for Profile {
@@ -115,6 +120,8 @@ impl Default for Profile {
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
             destinations: Vec::new(),
+            emergency_numbers: Vec::new(),
+            emergency_next_hop: None,
         }
     }
 }
@@ -187,6 +194,14 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "destinations",
         "a list of numbers, host names, domains and networks, e.g. [\"+49*\", \"*.example.com\", \"192.0.2.0/24\"]; \"*\": whatever goes to next_hop",
+    ),
+    (
+        "emergency_numbers",
+        "a list of numbers as they are dialled, e.g. [\"112\", \"110\"]",
+    ),
+    (
+        "emergency_next_hop",
+        "an address, a host or a SIP URI of a server, e.g. \"192.0.2.1:5060\"; empty: as other calls",
     ),
 ];
 
@@ -355,6 +370,10 @@ impl Profile {
                 format!("= {} is more than hold_max_ms = {}", self.hold_ms, self.hold_max_ms),
             );
         }
+        let mut numbers = self.emergency_numbers.iter();
+        if let Some(number) = numbers.find(|number| !crate::emergency::is_emergency_number(number)) {
+            return wrong("emergency_numbers", format!("has {number:?}, which is no number"));
+        }
         let note = &self.prolonged_note;
         if note.chars().count() > NOTE_MAX || note.contains(char::is_control) || note.trim() != note {
             return wrong(
@@ -480,12 +499,13 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 27] = [
+        let wrong: [(Change, &str); 28] = [
             (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
             (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
             (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
             (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
             (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),
+            (|p| p.emergency_numbers = vec!["help".to_owned()], "emergency_numbers"),
             (|p| p.name = " ".to_owned(), "name"),
             (|p| p.name = "a\nb".to_owned(), "name"),
             (|p| p.name = "n".repeat(65), "name"),

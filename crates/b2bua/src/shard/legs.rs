@@ -71,7 +71,7 @@ impl Shard {
     pub(super) fn invite(&mut self, now: Now, key: CallKey, leg: LegId, mut outgoing: Outgoing) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
-        let trusted = towards.is_some_and(|profile| profile.trusted);
+        let trusted = entry.urgent || towards.is_some_and(|profile| profile.trusted);
         let account = towards.and_then(|profile| self.admission.account(profile));
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards);

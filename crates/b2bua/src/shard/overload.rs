@@ -8,7 +8,7 @@ use segue_sip::Peer;
 use segue_sip_wire::{Message, Method};
 
 use super::{CallKey, Shard, ShardOutput};
-use crate::Refusal;
+use crate::{Refusal, emergency};
 
 /// Requests turned away that are told in full, a second; the rest are counted, as telling them takes longer than refusing.
 const TOLD_A_SECOND: u32 = 20;
@@ -41,7 +41,7 @@ impl Shard {
 
     /// Answers a request that would begin something new for which there is no room. Whether it has done so.
     pub(super) fn turns_away(&mut self, now: Now, peer: Peer, request: &Message, profile: &Profile) -> bool {
-        if self.closing || !begins(request) || calls_for_help(request) {
+        if self.closing || !begins(request) || emergency::of(request, profile).is_some() {
             return false;
         }
         let Some(key) = self.endpoint.fingerprint(request) else {
@@ -80,7 +80,8 @@ impl Shard {
         let StoreReply::Found(lookup) = &reply else {
             return reply;
         };
-        let seat = self.calls.get_mut(&key).and_then(|entry| entry.seat.as_mut());
+        let entry = self.calls.get_mut(&key).filter(|entry| !entry.urgent);
+        let seat = entry.and_then(|entry| entry.seat.as_mut());
         let full = seat.and_then(|seat| self.overload.calls(seat, &lookup.plan.mailbox));
         match full {
             Some(calls_max) => StoreReply::TooManyCalls { calls_max },
@@ -103,13 +104,4 @@ impl Shard {
 fn begins(request: &Message) -> bool {
     let new = matches!(request.method(), Some(Method::Invite | Method::Register));
     new && request.to().is_ok_and(|to| to.tag().is_none())
-}
-
-/// An emergency call (RFC 5031) is never turned away.
-fn calls_for_help(request: &Message) -> bool {
-    const SOS: &str = "urn:service:sos";
-    let other = request.request_uri().filter(|uri| !uri.is_sip());
-    let uri = other.map(ToString::to_string).unwrap_or_default();
-    let (head, rest) = uri.split_at_checked(SOS.len()).unwrap_or_default();
-    head.eq_ignore_ascii_case(SOS) && (rest.is_empty() || rest.starts_with(['.', ';', '?']))
 }

@@ -154,6 +154,7 @@ impl World {
             own_names: Arc::new([]),
             to: "sip:bob@segue.example".parse().unwrap(),
             to_name: None,
+            emergency: None,
             route: Vec::new(),
             profile: Arc::new(profile),
         };

@@ -8,6 +8,7 @@ mod bridged_calls_end;
 mod changes_pass_between_the_legs;
 mod delayed_offer;
 mod early_dialogs;
+mod emergency_calls;
 mod foreign_formats_are_relayed;
 mod hash_skips_the_hold;
 mod held_on_the_greeting;

@@ -71,6 +71,7 @@ pub struct Setup {
     /// B is to be invited within this.
     pub fresh_ms: Option<u64>,
     pub route: &'static [&'static str],
+    pub emergency: Option<segue_policy::Emergency>,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -152,6 +153,7 @@ impl Default for Setup {
             further: Further::default(),
             fresh_ms: None,
             route: &[],
+            emergency: None,
         }
     }
 }
@@ -214,6 +216,7 @@ impl Stage {
             own_names: [("segue.example".to_owned(), 5060)].into(),
             to: setup.to.parse().unwrap(),
             to_name: Some("Bob".into()),
+            emergency: setup.emergency,
             route: setup.route.iter().map(|hop| hop.parse().unwrap()).collect(),
             source: "10.0.0.1".parse().unwrap(),
             profile: Arc::new(setup.profile.clone()),

@@ -86,6 +86,8 @@ pub(crate) struct Core {
     pub accounts: Accounts,
     /// No session begins any more.
     pub closing: bool,
+    /// What is being handled is taken however full we are.
+    pub urgent: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
     pub stats: Stats,
     /// Emptied after each use.
@@ -109,6 +111,7 @@ impl Core {
             identities: Identities::default(),
             accounts: Accounts::default(),
             closing: false,
+            urgent: false,
             no_tcp: BTreeMap::new(),
             stats: Stats::default(),
             scratch: Actions::new(),

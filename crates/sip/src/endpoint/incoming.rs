@@ -129,7 +129,7 @@ impl Endpoint {
             return Some((406, Vec::new()));
         }
         // Overload is said to new INVITEs only.
-        self.is_full().then(|| (503, vec![("Retry-After", "5".to_owned())]))
+        (self.is_full() && !self.core.urgent).then(|| (503, vec![("Retry-After", "5".to_owned())]))
     }
 
     fn is_full(&self) -> bool {

@@ -52,6 +52,13 @@ impl Endpoint {
             || self.session_of(message).is_some()
     }
 
+    /// Takes one received message; an urgent one (an emergency call) however full we are.
+    pub fn handle_message_of(&mut self, now: Instant, peer: Peer, message: Message, urgent: bool) {
+        self.core.urgent = urgent;
+        self.handle_message(now, peer, message);
+        self.core.urgent = false;
+    }
+
     /// Takes one received message.
     pub fn handle_message(&mut self, now: Instant, peer: Peer, message: Message) {
         self.core.stats.received(&message);

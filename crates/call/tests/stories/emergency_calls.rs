@@ -1,0 +1,159 @@
+//! Who calls for help gets there at once, whatever else would hold; and who is called back by those who help.
+
+use segue_call::{LegAction, StoreReply, Way};
+use segue_policy::{Emergency, Profile, Reliable, UnknownCallee};
+use segue_records::CallResult;
+
+use crate::stage::{Setup, Stage};
+
+const SOS: &str = "urn:service:sos.fire";
+
+fn setup(to: &'static str, emergency: Emergency, profile: Profile) -> Setup {
+    Setup {
+        to,
+        profile,
+        emergency: Some(emergency),
+        own_sockets: vec!["192.0.2.1:5060".parse().unwrap()],
+        ..Setup::default()
+    }
+}
+
+fn profile() -> Profile {
+    Profile {
+        next_hop: Some("192.0.2.9".parse().unwrap()),
+        emergency_next_hop: Some("192.0.2.112".parse().unwrap()),
+        ..Profile::default()
+    }
+}
+
+/// Request-URI, Route and next hop of the INVITE.
+fn invited(s: &mut Stage) -> Option<(String, Vec<String>, Option<String>)> {
+    s.b().actions().into_iter().find_map(|action| match action {
+        LegAction::Invite { target, way, .. } => {
+            let Way { route, hop, .. } = *way;
+            let route = route.iter().map(ToString::to_string).collect();
+            Some((target.to_string(), route, hop.map(|hop| hop.to_string())))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn help_is_called_at_once_and_nothing_stops_it() {
+    // A circle, no breadth, a callee who is unknown and a profile that wants 100rel: each of them would refuse another call.
+    let mut s = Setup {
+        is_loop: true,
+        max_breadth: 0,
+        lookup: StoreReply::NotFound,
+        profile: Profile {
+            unknown_callee: UnknownCallee::Reject,
+            reliable: Reliable::Always,
+            destinations: Vec::new(),
+            ..profile()
+        },
+        ..setup(SOS, Emergency::Call, profile())
+    }
+    .call();
+    assert!(s.stored().is_empty(), "nobody is looked up: {:?}", s.stored());
+    let there = (SOS.to_owned(), Vec::new(), Some("sip:192.0.2.112".to_owned()));
+    assert_eq!(invited(&mut s), Some(there));
+    s.b().rings();
+    // They may be busy: who calls for help waits as long as it takes.
+    s.run_ms(400_000);
+    assert_eq!(s.b().got(), ["INVITE"]);
+    s.b().answers();
+    s.a().acks();
+    s.run_ms(20 * 3_600_000);
+    assert_eq!(s.b().got(), ["INVITE"], "longer than any other call may last");
+    let did = s.media_did();
+    assert!(
+        !did.iter()
+            .any(|did| did.starts_with("play") || did.starts_with("record")),
+        "{did:?}"
+    );
+    s.a().hangs_up();
+    assert_eq!(s.finish().result, CallResult::Answered);
+}
+
+#[test]
+fn a_number_of_a_subscriber_that_is_one_of_emergencies_is_not_held() {
+    let mut s = setup("sip:112@segue.example", Emergency::Call, profile()).call();
+    assert_eq!(invited(&mut s).unwrap().0, "sip:112@segue.example");
+    assert!(s.a().got().is_empty(), "no clip");
+    s.b().refuses(480, "Temporarily Unavailable");
+    assert_eq!(s.a().got(), ["480"], "no greeting, no message");
+    s.finish();
+}
+
+#[test]
+fn without_a_next_hop_of_its_own_it_goes_as_other_calls() {
+    let to = |emergency_next_hop: Option<&str>, next_hop: Option<&str>, destinations: &[&str], route| {
+        let profile = Profile {
+            emergency_next_hop: emergency_next_hop.map(|hop| hop.parse().unwrap()),
+            next_hop: next_hop.map(|hop| hop.parse().unwrap()),
+            destinations: destinations.iter().map(|to| to.parse().unwrap()).collect(),
+            ..Profile::default()
+        };
+        let mut s = Setup {
+            route,
+            ..setup(SOS, Emergency::Call, profile)
+        }
+        .call();
+        let invited = invited(&mut s);
+        let told = s.a().got();
+        s.a().cancels();
+        s.finish();
+        invited.map(|(_, route, hop)| (route.concat(), hop)).ok_or(told)
+    };
+    let hop = |hop: &str| Ok((String::new(), Some(hop.to_owned())));
+    let route: &[&str] = &["sip:192.0.2.77;lr"];
+    assert_eq!(
+        to(None, Some("192.0.2.9"), &[], &[]),
+        hop("sip:192.0.2.9"),
+        "nothing need admit it"
+    );
+    assert_eq!(
+        to(None, Some("192.0.2.9"), &["192.0.2.0/24"], route),
+        Ok(("sip:192.0.2.77;lr".to_owned(), None))
+    );
+    // A Route that is not admitted could lead anywhere; but the call is not refused for it.
+    assert_eq!(to(None, Some("192.0.2.9"), &[], route), hop("sip:192.0.2.9"));
+    assert_eq!(
+        to(Some("192.0.2.112"), None, &["192.0.2.0/24"], route),
+        hop("sip:192.0.2.112")
+    );
+    // Its own next hop is this server: the next one.
+    assert_eq!(to(Some("192.0.2.1"), Some("192.0.2.9"), &[], &[]), hop("sip:192.0.2.9"));
+    assert_eq!(
+        to(None, None, &[], &[]),
+        Err(vec!["480".to_owned()]),
+        "nobody is known who helps"
+    );
+}
+
+#[test]
+fn who_is_called_back_is_rung_at_once() {
+    let mut s = setup("sip:bob@segue.example", Emergency::CallBack, profile()).call();
+    assert_eq!(
+        invited(&mut s),
+        Some(("sip:bob@192.0.2.2:5070".to_owned(), Vec::new(), None)),
+        "no hold"
+    );
+    s.b().rings();
+    s.run_ms(100_000);
+    assert_eq!(s.b().got(), ["INVITE"], "nor is it given up");
+    s.b().refuses(486, "Busy Here");
+    assert_eq!(s.a().got(), ["180", "486"], "no mailbox");
+    s.finish();
+    // Somebody who is no subscriber.
+    for lookup in [StoreReply::NotFound, StoreReply::LookupFailed { why: "locked".into() }] {
+        let mut s = Setup {
+            lookup,
+            ..setup("sip:+4930@ims.example", Emergency::CallBack, profile())
+        }
+        .call();
+        assert_eq!(invited(&mut s).unwrap().2.as_deref(), Some("sip:192.0.2.9"));
+        s.a().cancels();
+        s.finish();
+    }
+}
