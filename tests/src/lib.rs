@@ -7,6 +7,7 @@ pub mod control;
 pub mod impair;
 pub mod kamailio;
 pub mod movie;
+pub mod names;
 pub mod phone;
 pub mod picture;
 pub mod road;

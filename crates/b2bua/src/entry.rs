@@ -5,16 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::Profile;
 use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
-use segue_sip::{LadderEntry, Outgoing, Peer, SessionId};
+use segue_sip::{LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
 
-use crate::{
-    headers::Carried,
-    identity::Ends,
-    overload::Seat,
-    places::{Place, Places},
-};
+use crate::{headers::Carried, identity::Ends, overload::Seat, places::Places};
 
 /// A call and what the shard knows about it.
 pub(crate) struct Entry {

@@ -147,7 +147,7 @@ impl Desk {
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Ended(_, record) => self.records.push(*record),
-                ShardOutput::Resolve(..)
+                ShardOutput::Resolve { .. }
                 | ShardOutput::Refused(_)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Event(_) => {}

@@ -2,21 +2,21 @@
 
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use segue_call::StoreReply;
+use segue_sip::{Candidate, Place};
 use tokio::sync::mpsc;
 
-use crate::{CallKey, look_up::Answer, places::Place};
+use crate::{CallKey, look_up::Answer};
 
 /// What reaches the shard from other threads.
 #[derive(Debug)]
 pub(crate) enum Note {
     Media(CallKey, segue_media::Event),
     Found(CallKey, Box<Answer>),
-    Resolved(CallKey, Place, Option<SocketAddr>),
+    Resolved(CallKey, Place, Vec<Candidate>),
     Store(CallKey, StoreReply),
 }
 

@@ -34,6 +34,5 @@ pub use headers::{Fate, HEADERS, HeaderRule};
 pub use inbox::{Inbox, InboxEnd};
 pub use overload::{Caps, Limits, TurnedAway};
 pub use perform::{Deposits, Node, Order, Watch, perform};
-pub use places::Place;
 pub use refusal::Refusal;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};

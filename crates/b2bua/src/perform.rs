@@ -11,7 +11,7 @@ use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction
 use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, UnixMs};
-use segue_sip::transport::{Received, Transports};
+use segue_sip::transport::{Received, Resolver, Transports};
 use segue_store::{Reserve, Store};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
@@ -99,6 +99,8 @@ pub struct Node {
     pub media: Arc<Media>,
     /// The state.
     pub store: Store,
+    /// Finds servers by their names.
+    pub resolver: Resolver,
     /// Where recordings become messages.
     pub deposits: Arc<dyn Deposits>,
     /// Prepared clips at hand.
@@ -122,6 +124,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         transports,
         media,
         store,
+        resolver,
         deposits,
         clips,
         spool_dir,
@@ -134,6 +137,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         shard,
         media,
         store,
+        resolver,
         deposits,
         clips,
         spool_dir,
@@ -151,6 +155,7 @@ struct Performer {
     shard: Shard,
     media: Arc<Media>,
     store: Store,
+    resolver: Resolver,
     deposits: Arc<dyn Deposits>,
     clips: ClipCache,
     spool_dir: PathBuf,
@@ -300,7 +305,7 @@ impl Performer {
                 }
                 self.shard.handle_store(now(), key, reply);
             }
-            Note::Resolved(key, place, at) => self.shard.handle_resolved(now(), key, place, at),
+            Note::Resolved(key, place, servers) => self.shard.handle_resolved(now(), key, place, servers),
             Note::Store(key, reply) => self.shard.handle_store(now(), key, reply),
         }
     }
@@ -330,11 +335,14 @@ impl Performer {
                 ShardOutput::Transmit(transmit) => transports.send(transmit),
                 ShardOutput::Media(key, action) => self.media(key, action),
                 ShardOutput::Store(key, action, profile) => self.store(key, action, profile),
-                ShardOutput::Resolve(key, place) => {
-                    let inbox = self.inbox.clone();
-                    self.tasks.spawn_blocking(move || {
-                        let at = place.resolve();
-                        inbox.put(key, Note::Resolved(key, place, at));
+                ShardOutput::Resolve { key, place, seed } => {
+                    let (inbox, resolver) = (self.inbox.clone(), self.resolver.clone());
+                    self.tasks.spawn(async move {
+                        let servers = resolver.locate(&place, seed).await.unwrap_or_else(|why| {
+                            tracing::warn!(%why, "a callee is not reached: see the name in its target, or sip.nameservers");
+                            Vec::new()
+                        });
+                        inbox.put(key, Note::Resolved(key, place, servers));
                     });
                 }
                 ShardOutput::Release { mailbox, message_id } => self.release(mailbox, message_id),

@@ -16,7 +16,7 @@ use segue_call::{
 };
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event as Told, Happening};
-use segue_sip::{Endpoint, EndpointConfig, Event, Peer, SessionId, Transmit};
+use segue_sip::{Endpoint, EndpointConfig, Event, Peer, Place, SessionId, Transmit};
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod ending;
@@ -32,7 +32,7 @@ use crate::{
     identity::{Ends, Present},
     overload::{Limits, Overload, TurnedAway},
     own::Own,
-    places::{Place, Places},
+    places::Places,
     translate,
 };
 
@@ -72,7 +72,14 @@ pub enum ShardOutput {
         message_id: String,
     },
     /// Where is this place? `handle_resolved` gives the answer.
-    Resolve(CallKey, Place),
+    Resolve {
+        /// Whose call.
+        key: CallKey,
+        /// Which.
+        place: Place,
+        /// Draws among servers of equal priority.
+        seed: u64,
+    },
     /// A call has ended.
     Ended(CallKey, Box<CallRecord>),
     /// A request was dropped or refused for who sent it or whom it asked for.

@@ -246,7 +246,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         required: Vec::new(),
         session_uuid: Some(caller),
         interval: SessionInterval::default(),
-        destination: None,
+        candidates: Vec::new(),
     })
 }
 

@@ -17,8 +17,8 @@ use segue_jobs::{
 use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
 use segue_sip::{
-    EndpointConfig, Local, Protocol,
-    transport::{Hep, HepStats, TlsRenewal, Transports},
+    EndpointConfig, Local, Protocol, Speaks,
+    transport::{Hep, HepStats, Resolver, TlsRenewal, Transports},
 };
 use segue_store::Store;
 use serde::Serialize;
@@ -147,6 +147,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         None => random_seed()?,
     };
     let sockets = transports.local_addrs();
+    let resolver = Resolver::new(config.sip_nameservers.clone(), Speaks::by(&sockets));
     let shard = Shard::new(ShardConfig {
         endpoint: endpoint_config(&config, &sockets, seed),
         call: call_config(&config),
@@ -214,6 +215,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         transports,
         media: Arc::clone(&media),
         store: store.clone(),
+        resolver,
         deposits,
         clips: ClipCache::new(CLIP_CACHE_BYTES),
         spool_dir,

@@ -54,6 +54,7 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "sip.tls_ca",
             "sip.tls_client_ca",
             "sip.advertise",
+            "sip.nameservers",
             "sip.t1_ms",
             "hep.collector",
             "hep.capture_id",

@@ -207,6 +207,11 @@ impl Uri {
         self.parts().is_some()
     }
 
+    /// Whether it is a `urn:`, e.g. of an emergency service (RFC 5031).
+    pub fn is_urn(&self) -> bool {
+        matches!(self.scheme(), Scheme::Other(name) if &**name == "urn")
+    }
+
     /// Whether it is a `sips:` URI.
     pub fn is_sips(&self) -> bool {
         self.scheme == Scheme::Sips

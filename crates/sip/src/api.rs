@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use segue_sip_wire::{KeyPress, Message, Parts, SessionUuid, Uri};
 
-use crate::dialog::address;
+use crate::{dialog::address, locate::Candidate};
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,9 +147,9 @@ pub struct Outgoing {
     pub parts: Parts,
     /// Which of our sockets it leaves from (its address also finds the TCP one beside it).
     pub local: SocketAddr,
-    /// Where to send it. `None`: the next hop's host when that is an address or localhost; else the session fails with a
-    /// local 503.
-    pub destination: Option<SocketAddr>,
+    /// The servers to try, in order. Nobody: the next hop's host when that is an address or localhost; else the session fails
+    /// with a local 503.
+    pub candidates: Vec<Candidate>,
     /// Option tags for Supported, e.g. `100rel`. Those that the callee's 420 names are left out when the INVITE is made
     /// again.
     pub supported: Vec<&'static str>,
@@ -188,7 +188,8 @@ impl Outgoing {
     /// Where it goes first, as far as that is known.
     #[must_use]
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.destination.or_else(|| address(self.next_hop()))
+        let first = self.candidates.first().map(|candidate| candidate.remote);
+        first.or_else(|| address(self.next_hop()))
     }
 
     /// Whose host and transport say where it goes: the next server that we know of our own, else "the first Route header field value,

@@ -9,6 +9,7 @@ mod dialog;
 mod digest;
 mod draft;
 mod endpoint;
+mod locate;
 mod secure;
 mod stats;
 mod timers;
@@ -21,4 +22,5 @@ pub use api::{
 };
 pub use digest::Account;
 pub use endpoint::{Endpoint, summary};
+pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use stats::{METHODS, Stats};

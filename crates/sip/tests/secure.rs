@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use segue_sip::{FlowId, Outgoing, Protocol, Transmit};
+use segue_sip::{Candidate, FlowId, Outgoing, Protocol, Transmit};
 use segue_sip_wire::Message;
 
 const ALL: [Protocol; 3] = [Protocol::Udp, Protocol::Tcp, Protocol::Tls];
@@ -16,7 +16,10 @@ fn calling(target: &str) -> (Script, segue_sip::SessionId) {
     let mut script = Script::of(endpoint_with(A, 1, &ALL, 10));
     let outgoing = Outgoing {
         target: target.parse().unwrap(),
-        destination: Some("127.0.0.2:5061".parse().unwrap()),
+        candidates: vec![Candidate {
+            protocol: Protocol::Tls,
+            remote: "127.0.0.2:5061".parse().unwrap(),
+        }],
         ..Net::new(1).outgoing()
     };
     let id = script.endpoint.invite(script.now, outgoing);

@@ -2,13 +2,13 @@
 
 use rand::Rng;
 use segue_call::{LegAction, LegEvent, LegId, Now};
-use segue_sip::{Outgoing, SessionId};
+use segue_sip::{Outgoing, Place, SessionId};
 use segue_sip_wire::SessionUuid;
 
-use super::{CallKey, Shard, ShardOutput};
+use super::{CallKey, Shard};
 use crate::{
     entry::{Leg, ladder},
-    places::{Known, Place},
+    places::Known,
     translate,
 };
 
@@ -23,12 +23,12 @@ impl Shard {
             };
             if let Some(place) = Place::of(outgoing.next_hop()) {
                 match entry.places.look_up(&place) {
-                    Some(Known::At(at)) => outgoing.destination = at,
+                    Some(Known::At(servers)) => outgoing.candidates = servers,
                     known => {
+                        entry.waiting.insert(leg, (place.clone(), outgoing));
                         if known.is_none() {
-                            self.outputs.push_back(ShardOutput::Resolve(key, place.clone()));
+                            self.resolve(key, place);
                         }
-                        entry.waiting.insert(leg, (place, outgoing));
                         return;
                     }
                 }

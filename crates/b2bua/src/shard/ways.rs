@@ -1,14 +1,15 @@
 //! Where legs go: the addresses of targets, asked for before their ports are leased, since a peer of IPv6 wants ports of IPv6.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
+use rand::Rng;
 use segue_call::{LegId, MediaAction, Now, StoreReply, Towards};
 use segue_sdp::Family;
-use segue_sip::Outgoing;
+use segue_sip::{Candidate, Outgoing, Place};
 use segue_sip_wire::{Host, Uri};
 
 use super::{CallKey, Shard, ShardOutput};
-use crate::places::{Known, Place};
+use crate::places::Known;
 
 impl Shard {
     /// Names among the callee's targets are asked for as soon as they are known, so that they have addresses after the hold.
@@ -17,10 +18,10 @@ impl Shard {
             return;
         };
         let targets = lookup.plan.targets.iter().filter_map(|target| target.parse().ok());
-        for place in targets.filter_map(|target| Place::of(&target)) {
-            if entry.places.look_up(&place).is_none() {
-                self.outputs.push_back(ShardOutput::Resolve(key, place));
-            }
+        let places = targets.filter_map(|target| Place::of(&target));
+        let unknown: Vec<Place> = places.filter(|place| entry.places.look_up(place).is_none()).collect();
+        for place in unknown {
+            self.resolve(key, place);
         }
     }
 
@@ -30,12 +31,12 @@ impl Shard {
         let family = match Place::of(&target) {
             None => target.host().and_then(Host::ip).map(Family::of),
             Some(place) => match entry.places.look_up(&place) {
-                Some(Known::At(at)) => at.map(|at| Family::of(at.ip())),
+                Some(Known::At(servers)) => servers.first().map(|server| Family::of(server.remote.ip())),
                 known => {
+                    entry.leasing.insert(leg, (place.clone(), target));
                     if known.is_none() {
-                        self.outputs.push_back(ShardOutput::Resolve(key, place.clone()));
+                        self.resolve(key, place);
                     }
-                    entry.leasing.insert(leg, (place, target));
                     return;
                 }
             },
@@ -46,10 +47,16 @@ impl Shard {
         self.outputs.push_back(ShardOutput::Media(key, open));
     }
 
-    /// The address of a place that was asked for; `None`: it has none, and who is to be called there is unreachable.
-    pub fn handle_resolved(&mut self, now: Now, key: CallKey, place: Place, at: Option<SocketAddr>) {
+    /// Asks where a place is.
+    pub(super) fn resolve(&mut self, key: CallKey, place: Place) {
+        let seed = self.rng.next_u64();
+        self.outputs.push_back(ShardOutput::Resolve { key, place, seed });
+    }
+
+    /// The servers of a place that was asked for; nobody: who is to be called there is unreachable.
+    pub fn handle_resolved(&mut self, now: Now, key: CallKey, place: Place, servers: Vec<Candidate>) {
         if let Some(entry) = self.calls.get_mut(&key) {
-            entry.places.found(place.clone(), at);
+            entry.places.found(place.clone(), servers.clone());
             let (leasing, waiting) = (
                 waiting_for(&mut entry.leasing, &place),
                 waiting_for(&mut entry.waiting, &place),
@@ -58,16 +65,8 @@ impl Shard {
                 self.lease(key, leg, target);
             }
             for (leg, outgoing) in waiting {
-                let destination = at;
-                self.invite(
-                    now,
-                    key,
-                    leg,
-                    Outgoing {
-                        destination,
-                        ..outgoing
-                    },
-                );
+                let candidates = servers.clone();
+                self.invite(now, key, leg, Outgoing { candidates, ..outgoing });
             }
         }
         self.pump(now);

@@ -117,6 +117,12 @@ pub const KEYS: &[Key] = &[
         get: |c| shown(&c.sip_advertise),
     },
     Key {
+        name: "sip.nameservers",
+        meaning: "the list of name servers that SIP servers are asked of (RFC 3263); empty: /etc/hosts and those of /etc/resolv.conf",
+        set: |c, raw| raw.sockets().map(|v| c.sip_nameservers = v),
+        get: |c| json!(c.sip_nameservers.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    },
+    Key {
         name: "sip.t1_ms",
         meaning: "SIP's round-trip estimate T1 in milliseconds (RFC 3261 §17.1.1.1), from which its timers follow",
         set: |c, raw| raw.number(1..=10_000).map(|v| c.sip_t1_ms = v),

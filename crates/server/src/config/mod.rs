@@ -56,6 +56,8 @@ pub struct Config {
     /// Hosts (or host:port) that Via and Contact say: a name for all sockets, an address for those of its family; the others
     /// say their own address.
     pub sip_advertise: Vec<String>,
+    /// Name servers; none: those of `/etc/resolv.conf`.
+    pub sip_nameservers: Vec<SocketAddr>,
     /// SIP timer T1, milliseconds.
     pub sip_t1_ms: u64,
     /// Homer's collector; `None`: no copies.
@@ -134,6 +136,7 @@ impl Default for Config {
             sip_tls: Vec::new(),
             sip_tls_paths: TlsPaths::default(),
             sip_advertise: Vec::new(),
+            sip_nameservers: Vec::new(),
             sip_t1_ms: 500,
             hep_collector: None,
             hep_capture_id: 2001,

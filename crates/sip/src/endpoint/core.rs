@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_sip_wire::Message;
 
 use super::{
+    failover::Failing,
     identity::Identities,
     ladder::{Ladder, summary},
 };
@@ -62,6 +63,8 @@ pub(crate) enum SessionTimer {
     OfferAgain,
     /// No final response to our offer within 64·T1.
     OfferGiveUp,
+    /// The server is silent, and there is another (RFC 3263 §4.3).
+    NextServer,
     /// Refresh the session (RFC 4028 §7.2).
     Refresh,
     /// Nobody has refreshed it (RFC 4028 §10).
@@ -89,6 +92,7 @@ pub(crate) struct Core {
     /// What is being handled is taken however full we are.
     pub urgent: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
+    pub failing: Failing,
     pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -113,6 +117,7 @@ impl Core {
             closing: false,
             urgent: false,
             no_tcp: BTreeMap::new(),
+            failing: Failing::default(),
             stats: Stats::default(),
             scratch: Actions::new(),
         }

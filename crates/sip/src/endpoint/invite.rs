@@ -12,6 +12,7 @@ use super::{
     Endpoint,
     core::{ALLOW, Core, SessionTimer, after},
     early::Early,
+    failover::protocol_of,
     incoming::shared_sdp,
     interval::{Interval, first_interval},
     session::{Calling, Cancel, Confirmed, Phase, Session},
@@ -21,7 +22,8 @@ use crate::{
     dialog::{Dialog, TIMER},
     digest::Kind,
     draft::Draft,
-    secure::{domain_of, is_secure},
+    locate::Candidate,
+    secure::domain_of,
     transaction::{
         ClientInput,
         store::{FORKS_MAX, TransactionId},
@@ -46,12 +48,14 @@ impl Endpoint {
         core.open_ladder(id);
         let (local_tag, call_id) = (core.tag(), core.call_id());
         core.identities.open(id, &local_tag, outgoing.session_uuid);
-        let destination = core.destination(&outgoing);
-        let phase = match destination {
+        let mut outgoing = outgoing;
+        core.add_named_server(&mut outgoing);
+        let phase = match core.next_server(now, &mut outgoing) {
             Some(peer) => {
                 let cseq = core.first_cseq();
                 let draft = core.draft_invite(&outgoing, peer, &local_tag, &call_id, cseq);
                 let transaction = core.request(now, &draft, peer, Some(id));
+                core.limit_silence(now, id, &outgoing);
                 let calling = Calling {
                     transaction,
                     cancel: Cancel::No,
@@ -173,33 +177,18 @@ impl Endpoint {
 }
 
 impl Core {
-    /// Where an INVITE goes first. The next hop's transport; without one UDP (RFC 3263 §4.1), whatever the caller came by.
-    fn destination(&self, outgoing: &Outgoing) -> Option<Peer> {
-        let hop = outgoing.next_hop();
-        let remote = outgoing.remote()?;
-        let have_udp = self
-            .config
-            .sockets
-            .iter()
-            .any(|socket| socket.protocol == Protocol::Udp);
-        let protocol = match hop.param("transport") {
-            // A `sips:` URI wants TLS, over TCP (§19.1.4, RFC 5630 §3.1.3): there is no other way.
-            Some(name) if hop.is_sips() && !is_secure(name) => return None,
-            _ if hop.is_sips() => Protocol::Tls,
-            Some(name) if name.eq_ignore_ascii_case("tls") => Protocol::Tls,
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
-            Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
-            // WebSocket and the like: not ours.
-            Some(_) => return None,
-            None if !have_udp => Protocol::Tcp,
-            None => Protocol::Udp,
-        };
-        self.localized(Peer {
-            protocol,
-            local: outgoing.local,
-            remote,
-            flow: None,
-        })
+    /// The server that the next hop's host names, when that is an address: by its transport, without one UDP (RFC 3263 §4.1),
+    /// whatever the caller came by.
+    fn add_named_server(&self, outgoing: &mut Outgoing) {
+        let sockets = &self.config.sockets;
+        let have_udp = sockets.iter().any(|socket| socket.protocol == Protocol::Udp);
+        let (remote, protocol) = (outgoing.remote(), protocol_of(outgoing.next_hop(), have_udp));
+        if protocol.is_none() {
+            outgoing.candidates.clear();
+        }
+        if let (true, Some(remote), Some(protocol)) = (outgoing.candidates.is_empty(), remote, protocol) {
+            outgoing.candidates.push(Candidate { protocol, remote });
+        }
     }
 
     pub(super) fn draft_invite(
@@ -351,6 +340,7 @@ impl Session {
         match response.status().unwrap_or_default() {
             0..=199 => self.on_provisional(core, now, peer, invite, response),
             _ if self.invite_again(core, now, response) => {}
+            status if self.try_next_server(core, now, status, Some(response)) => {}
             status => {
                 self.withdraw_offer(core, now);
                 if let Phase::Calling(calling) = &mut self.phase {
@@ -380,6 +370,8 @@ impl Session {
             return;
         };
         calling.provisional = true;
+        core.stop(id, SessionTimer::NextServer);
+        core.failing.answered(calling.peer);
         if calling.cancel != Cancel::Sent {
             core.set(id, SessionTimer::Patience, after(now, PATIENCE));
         }
@@ -403,7 +395,7 @@ impl Session {
 
     /// The INVITE was not answered (408) or could not be sent (503).
     pub(crate) fn on_invite_unanswered(&mut self, core: &mut Core, now: Instant, id: TransactionId, status: u16) {
-        if self.awaits(id) {
+        if self.awaits(id) && !self.try_next_server(core, now, status, None) {
             self.withdraw_offer(core, now);
             self.emit(core, |session| Event::Failed {
                 session,

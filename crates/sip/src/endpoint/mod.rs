@@ -10,6 +10,7 @@ mod cancel;
 mod core;
 mod drive;
 mod early;
+mod failover;
 mod identity;
 mod incoming;
 mod info;

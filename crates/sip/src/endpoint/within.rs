@@ -125,6 +125,7 @@ impl Session {
             SessionTimer::OfferGiveUp => self.give_up_offer(core, now),
             SessionTimer::Refresh => self.refresh(core, now),
             SessionTimer::Expiry => self.expire(core, now),
+            SessionTimer::NextServer => self.give_up_server(core, now),
             SessionTimer::Patience => {
                 let _ = self.cancel(core, now, None);
             }

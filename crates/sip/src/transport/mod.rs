@@ -4,6 +4,7 @@
 //! datagram, which the transaction layer repairs; on a connection it is a failed send.
 
 mod hep;
+mod resolver;
 mod stream;
 mod tcp;
 mod tls;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{FlowId, Peer, Protocol, Transmit};
 use hep::Way;
 pub use hep::{Hep, HepStats};
+pub use resolver::{NotFound, Resolver};
 use stream::{Flow, Flows};
 pub use tls::{Tls, TlsError, TlsFile, TlsFiles, TlsRenewal};
 use udp::UdpSender;

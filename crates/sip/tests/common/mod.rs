@@ -220,7 +220,7 @@ impl Net {
             headers: vec![("Subject".to_owned(), "test".to_owned())],
             parts: Parts::default(),
             local: addr(A),
-            destination: None,
+            candidates: Vec::new(),
             supported: vec!["100rel"],
             required: Vec::new(),
             session_uuid: None,

@@ -1,0 +1,203 @@
+//! UAC: the next of several servers, when one fails (RFC 3263 §4.3), and those that are not to be asked for a while (RFC 3261
+//! §21.5.4).
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use segue_sip_wire::Message;
+
+use super::{
+    core::{Core, SessionTimer, after},
+    session::{Cancel, Phase, Session},
+};
+use crate::{
+    api::{Outgoing, Peer, Protocol},
+    locate::Candidate,
+    transaction::{ClientInput, Timer},
+};
+
+/// Servers that are remembered as suspended or silent.
+const REMEMBERED_MAX: usize = 1_024;
+/// The longest that a Retry-After is believed.
+const SUSPENDED_MAX: Duration = Duration::from_secs(300);
+/// How long a server that did not answer is tried after all others.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+
+/// Which servers have failed lately. Bounded: what is forgotten is tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Failing {
+    suspended: BTreeMap<Candidate, Instant>,
+    silent: BTreeMap<Candidate, Instant>,
+}
+
+impl Failing {
+    /// "[It] SHOULD NOT forward any other requests to that server for the duration specified in the Retry-After" (§21.5.4).
+    fn suspend(&mut self, now: Instant, server: Candidate, wait: Duration) {
+        remember(&mut self.suspended, now, server, wait.min(SUSPENDED_MAX));
+    }
+
+    fn silent(&mut self, now: Instant, server: Candidate) {
+        remember(&mut self.silent, now, server, SILENT_FOR);
+    }
+
+    /// A server says something.
+    pub(super) fn answered(&mut self, peer: Peer) {
+        self.silent.remove(&server(peer));
+    }
+
+    fn is_suspended(&self, now: Instant, server: Candidate) -> bool {
+        self.suspended.get(&server).is_some_and(|until| *until > now)
+    }
+
+    fn is_silent(&self, now: Instant, server: Candidate) -> bool {
+        self.silent.get(&server).is_some_and(|until| *until > now)
+    }
+}
+
+fn remember(all: &mut BTreeMap<Candidate, Instant>, now: Instant, server: Candidate, wait: Duration) {
+    if all.len() >= REMEMBERED_MAX {
+        all.retain(|_, until| *until > now);
+    }
+    if all.len() >= REMEMBERED_MAX {
+        all.pop_first();
+    }
+    all.insert(server, after(now, wait));
+}
+
+fn server(peer: Peer) -> Candidate {
+    Candidate {
+        protocol: peer.protocol,
+        remote: peer.remote,
+    }
+}
+
+impl Core {
+    /// Where an INVITE goes next: to the first of its servers that is neither suspended nor, while there is another, silent. It is
+    /// taken from them. Emergency calls are suspended nowhere.
+    pub(super) fn next_server(&mut self, now: Instant, outgoing: &mut Outgoing) -> Option<Peer> {
+        let local = outgoing.local;
+        let reach = |core: &Core, candidate: &Candidate| {
+            core.localized(Peer {
+                protocol: candidate.protocol,
+                local,
+                remote: candidate.remote,
+                flow: None,
+            })
+        };
+        outgoing.candidates.retain(|candidate| reach(self, candidate).is_some());
+        if !outgoing.target.is_urn() {
+            let failing = &self.failing;
+            outgoing
+                .candidates
+                .retain(|candidate| !failing.is_suspended(now, *candidate));
+        }
+        let mut servers = outgoing.candidates.iter();
+        let at = servers.position(|candidate| !self.failing.is_silent(now, *candidate));
+        let at = at.unwrap_or_default();
+        if at >= outgoing.candidates.len() {
+            return None;
+        }
+        let candidate = outgoing.candidates.remove(at);
+        reach(self, &candidate)
+    }
+
+    /// While there is another server, nobody waits for this one as long as for the only one.
+    pub(super) fn limit_silence(&mut self, now: Instant, session: crate::SessionId, outgoing: &Outgoing) {
+        if !outgoing.candidates.is_empty() {
+            let wait = self.config.t1.saturating_mul(8);
+            self.set(session, SessionTimer::NextServer, after(now, wait));
+        }
+    }
+}
+
+impl Session {
+    /// The server has said nothing yet, and there is another.
+    pub(crate) fn give_up_server(&mut self, core: &mut Core, now: Instant) {
+        let Phase::Calling(calling) = &self.phase else { return };
+        let id = calling.transaction;
+        // What comes of it later is acknowledged and ended by its transaction.
+        if core.drive_client(now, id, ClientInput::Timer(Timer::B), None).is_some() {
+            self.on_invite_unanswered(core, now, id, 408);
+        }
+    }
+
+    /// "If a failure occurs, the client SHOULD create a new request, which is identical to the previous, but has a different value of
+    /// the Via branch ID … That request is sent to the next element in the list" (RFC 3263 §4.3). A failure is a 503, a fault of the
+    /// transport, or silence. False: there is nobody else, or it was another failure.
+    pub(super) fn try_next_server(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        refusal: Option<&Message>,
+    ) -> bool {
+        let Phase::Calling(calling) = &mut self.phase else {
+            return false;
+        };
+        match (status, refusal) {
+            (503, Some(refusal)) => {
+                if let Some(wait) = retry_after(refusal) {
+                    core.failing.suspend(now, server(calling.peer), wait);
+                }
+            }
+            (408 | 503, None) => core.failing.silent(now, server(calling.peer)),
+            _ => return false,
+        }
+        if calling.cancel != Cancel::No {
+            return false;
+        }
+        let Some(peer) = core.next_server(now, &mut calling.outgoing) else {
+            return false;
+        };
+        let cseq = core
+            .transactions
+            .client(calling.transaction)
+            .and_then(|client| client.request.cseq().ok());
+        let Some(cseq) = cseq.map(|cseq| cseq.number) else {
+            return false;
+        };
+        self.withdraw_offer(core, now);
+        let Phase::Calling(calling) = &mut self.phase else {
+            return false;
+        };
+        calling.leave_forks(core);
+        core.stop_all(self.id);
+        calling.provisional = false;
+        calling.peer = peer;
+        let draft = core.draft_invite(&calling.outgoing, peer, &self.local_tag, &self.call_id, cseq);
+        calling.transaction = core.request(now, &draft, peer, Some(self.id));
+        core.limit_silence(now, self.id, &calling.outgoing);
+        true
+    }
+}
+
+/// The seconds of a Retry-After (RFC 3261 §20.33), at least one.
+fn retry_after(refusal: &Message) -> Option<Duration> {
+    let value = refusal.header("Retry-After")?;
+    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+    let seconds = match digits.parse::<u64>() {
+        Ok(seconds) => seconds,
+        // A number too long for us is longer than we believe.
+        Err(_) if !digits.is_empty() => u64::MAX,
+        Err(_) => return None,
+    };
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+/// Without transport: as the protocol that a server of this URI speaks, when its host is an address.
+pub(super) fn protocol_of(uri: &segue_sip_wire::Uri, have_udp: bool) -> Option<Protocol> {
+    match uri.param("transport") {
+        // A `sips:` URI wants TLS, over TCP (§19.1.4, RFC 5630 §3.1.3): there is no other way.
+        Some(name) if uri.is_sips() && !crate::secure::is_secure(name) => None,
+        _ if uri.is_sips() => Some(Protocol::Tls),
+        Some(name) if name.eq_ignore_ascii_case("tls") => Some(Protocol::Tls),
+        Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Protocol::Tcp),
+        Some(name) if name.eq_ignore_ascii_case("udp") => Some(Protocol::Udp),
+        // WebSocket and the like: not ours.
+        Some(_) => None,
+        None if !have_udp => Some(Protocol::Tcp),
+        None => Some(Protocol::Udp),
+    }
+}
