@@ -147,7 +147,10 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
             sdp: sdp @ Some(_),
         } => (session, LegEvent::OfferAnswered { sdp }),
         Event::PrackTimeout { session } => (session, LegEvent::PrackTimeout),
-        Event::Cancelled { session } => (session, LegEvent::Cancelled),
+        Event::Cancelled { session, reasons } => {
+            let reason = headers::passed_on(&reasons);
+            (session, LegEvent::Cancelled { reason })
+        }
         Event::Acked { session, sdp: None } => (session, LegEvent::Acked),
         Event::AckTimeout { session } => (session, LegEvent::AckTimeout),
         Event::Provisional { session, response } => {
@@ -195,7 +198,10 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::OfferAnswered { session, sdp } => (session, LegEvent::OfferAnswered { sdp }),
         Event::OfferRefused { session, status } => (session, LegEvent::OfferRefused { status }),
         Event::OfferWithdrawn { session } => (session, LegEvent::OfferWithdrawn),
-        Event::Bye { session, reason } => (session, LegEvent::Bye { reason }),
+        Event::Bye { session, reasons } => {
+            let reason = headers::passed_on(&reasons);
+            (session, LegEvent::Bye { reason })
+        }
         Event::Key { session, press } => {
             let duration_ms = press.duration_ms.into();
             let key = press.key;

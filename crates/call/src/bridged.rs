@@ -85,7 +85,8 @@ impl Bridged {
                 )
             }
             Seen::CallerGone(CallerGone::Cancelled) => {
-                cx.end_branches(reason::CALLER_GAVE_UP);
+                let why = cx.why_given_up.take();
+                cx.end_branches(reason::given_up(why.as_deref()));
                 Ending::begin(
                     cx,
                     CallResult::Abandoned,

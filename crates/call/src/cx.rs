@@ -44,6 +44,8 @@ pub(crate) struct Cx {
     pub stays: bool,
     /// Why the clip could not be played, for the last sentence.
     pub clip_trouble: Option<String>,
+    /// What the caller gave as its reason when it gave up.
+    pub why_given_up: Option<String>,
     /// How targets that go onward get there, if they do.
     pub way: Option<Way>,
     first_clip_packet: Option<Instant>,
@@ -98,6 +100,7 @@ impl Cx {
             recording: false,
             stays: false,
             clip_trouble: None,
+            why_given_up: None,
             way: None,
             first_clip_packet: None,
             // Who calls for help waits as long as it takes.

@@ -29,8 +29,9 @@ impl Ending {
 
     /// The caller went away, before any answer, in a way that ends the call.
     pub fn caller_left_early(cx: &mut Cx, gone: CallerGone) -> Phase {
+        let why = cx.why_given_up.take();
         cx.end_branches(match gone {
-            CallerGone::Cancelled | CallerGone::HungUp { .. } => reason::CALLER_GAVE_UP,
+            CallerGone::Cancelled | CallerGone::HungUp { .. } => reason::given_up(why.as_deref()),
             CallerGone::NoPrack | CallerGone::NoAck | CallerGone::Lost => reason::OTHER_LEG_BROKE,
         });
         let invited = cx.record.invited_at.is_some();

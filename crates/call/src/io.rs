@@ -130,7 +130,10 @@ pub enum LegEvent {
     /// No PRACK within 64·T1 (RFC 3262 §3); the INVITE is still to be refused.
     PrackTimeout,
     /// A's CANCEL; the 200 and the 487 have been sent.
-    Cancelled,
+    Cancelled {
+        /// Its Reason header, as far as it goes on to the other side.
+        reason: Option<String>,
+    },
     /// The ACK for our 2xx arrived.
     Acked,
     /// No ACK within 64·T1; the BYE has been sent (RFC 3261 §13.3.1.4).

@@ -155,14 +155,16 @@ impl Cx {
                 self.record.answered_at = None;
                 gone(self, CallerGone::NoPrack)
             }
-            (Leg::Inviting | Leg::Answered, LegEvent::Cancelled) => {
+            (Leg::Inviting | Leg::Answered, LegEvent::Cancelled { reason }) => {
+                self.why_given_up = reason;
                 self.note_leg(LegId::A, Some(487), None);
                 // A 200 that was held back for a PRACK never went out.
                 self.record.answered_at = None;
                 gone(self, CallerGone::Cancelled)
             }
             // A BYE in the early dialog: the pending INVITE has its 487 (RFC 3261 §15.1.2).
-            (Leg::Inviting, LegEvent::Bye { .. }) => {
+            (Leg::Inviting, LegEvent::Bye { reason }) => {
+                self.why_given_up = reason;
                 self.note_leg(LegId::A, Some(487), None);
                 gone(self, CallerGone::Cancelled)
             }
@@ -207,7 +209,7 @@ impl Cx {
                 Leg::Inviting | Leg::Answered | Leg::Up,
                 LegEvent::Prack
                 | LegEvent::PrackTimeout
-                | LegEvent::Cancelled
+                | LegEvent::Cancelled { .. }
                 | LegEvent::Acked
                 | LegEvent::AckTimeout
                 | LegEvent::Provisional { .. }

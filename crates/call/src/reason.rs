@@ -38,7 +38,16 @@ pub(crate) const RECORDED: &str = "Q.850;cause=16;text=\"Recording ended\"";
 
 /// What one peer gave as its reason, for the other; ours when it gave none.
 pub(crate) fn passed_on(theirs: Option<&str>) -> &str {
+    theirs_or(theirs, NORMAL)
+}
+
+/// The same, of a caller who gave up: where its call was completed elsewhere, B's phone shall not show a missed one.
+pub(crate) fn given_up(theirs: Option<&str>) -> &str {
+    theirs_or(theirs, CALLER_GAVE_UP)
+}
+
+fn theirs_or<'a>(theirs: Option<&'a str>, ours: &'a str) -> &'a str {
     theirs
         .filter(|r| !r.is_empty() && r.len() <= PASSED_ON_MAX && !r.contains(|c: char| c.is_control()))
-        .unwrap_or(NORMAL)
+        .unwrap_or(ours)
 }

@@ -278,6 +278,8 @@ pub enum Event {
     Cancelled {
         /// Which.
         session: SessionId,
+        /// Reason header values.
+        reasons: Vec<String>,
     },
     /// ACK for our 2xx, to the INVITE or to a re-INVITE.
     Acked {
@@ -358,8 +360,8 @@ pub enum Event {
     Bye {
         /// Which.
         session: SessionId,
-        /// Reason header value.
-        reason: Option<String>,
+        /// Reason header values.
+        reasons: Vec<String>,
     },
     /// An INFO within the dialog tells of a key (200 sent).
     Key {

@@ -54,7 +54,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         Event::Incoming { session, .. }
         | Event::Prack { session, .. }
         | Event::PrackTimeout { session }
-        | Event::Cancelled { session }
+        | Event::Cancelled { session, .. }
         | Event::Acked { session, .. }
         | Event::AckTimeout { session }
         | Event::Provisional { session, .. }

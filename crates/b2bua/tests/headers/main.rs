@@ -11,4 +11,5 @@ mod history;
 mod invite;
 mod node;
 mod privacy;
+mod reason;
 mod session_id;

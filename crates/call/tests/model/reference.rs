@@ -182,7 +182,7 @@ impl Reference {
         if leg == A {
             return match state {
                 Leg::Inviting => match event {
-                    E::Cancelled | E::Terminated | E::Bye { .. } => true,
+                    E::Cancelled { .. } | E::Terminated | E::Bye { .. } => true,
                     E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
                     E::Offer { .. } => self.reliable_sdp && !self.answer_is_unpracked(),
                     E::Key { .. } => true,
@@ -271,7 +271,7 @@ impl Reference {
             E::Acked => self.set(A, Leg::Up),
             // Our refusal is still owed.
             E::PrackTimeout => {}
-            E::Cancelled
+            E::Cancelled { .. }
             | E::AckTimeout
             | E::Bye { .. }
             | E::Failed { .. }

@@ -227,7 +227,7 @@ impl World {
                 let state = self.reference.leg(leg);
                 match (leg, state) {
                     (_, Leg::Ended) => self.leg(leg, LegEvent::Terminated),
-                    (A, Leg::Inviting) if self.chance(3) => self.leg(A, LegEvent::Cancelled),
+                    (A, Leg::Inviting) if self.chance(3) => self.leg(A, LegEvent::Cancelled { reason: None }),
                     (A, Leg::Answered | Leg::Up) if self.chance(3) => self.leg(A, LegEvent::Bye { reason: None }),
                     (_, Leg::Cancelled) => {
                         let phrase = "Request Terminated".into();
@@ -358,13 +358,13 @@ impl World {
         let rare = matches!(
             event,
             LegEvent::Bye { .. }
-                | LegEvent::Cancelled
+                | LegEvent::Cancelled { .. }
                 | LegEvent::PrackTimeout
                 | LegEvent::AckTimeout
                 | LegEvent::Terminated
         );
         let early = leg == A && self.reference.a == Leg::Answered;
-        let settled = early && matches!(event, LegEvent::Cancelled | LegEvent::PrackTimeout);
+        let settled = early && matches!(event, LegEvent::Cancelled { .. } | LegEvent::PrackTimeout);
         if settled || rare && !self.chance(8) && self.reference.leg(leg) != Leg::Ended {
             return;
         }
@@ -395,7 +395,7 @@ impl World {
             20 => LegEvent::OfferWithdrawn,
             0 | 1 => LegEvent::Prack,
             2 => LegEvent::PrackTimeout,
-            3 => LegEvent::Cancelled,
+            3 => LegEvent::Cancelled { reason: None },
             4 => LegEvent::Acked,
             5 => LegEvent::AckTimeout,
             6 => LegEvent::Bye {

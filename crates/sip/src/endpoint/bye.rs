@@ -59,7 +59,7 @@ impl Session {
 
     /// The peer's BYE.
     pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, transaction: TransactionId, request: &Message) {
-        let reason = request.header("Reason").map(str::to_owned);
+        let reasons = request.list("Reason");
         match &self.phase {
             // B may not end an early dialog (§15): the INVITE's answer is the way.
             Phase::Calling(_) | Phase::Over => self.reply(core, now, transaction, request, 481, &[]),
@@ -68,14 +68,14 @@ impl Session {
             Phase::Confirmed(_) => {
                 self.withdraw_offer(core, now);
                 self.reply(core, now, transaction, request, 200, &[]);
-                self.emit(core, |session| Event::Bye { session, reason });
+                self.emit(core, |session| Event::Bye { session, reasons });
                 self.end(core);
             }
             // "The UAS MUST still respond to any pending requests received for that dialog. It is RECOMMENDED that a
             // 487 … be generated" (§15.1.2).
             Phase::Ringing(_) => {
                 self.reply(core, now, transaction, request, 200, &[]);
-                self.emit(core, |session| Event::Bye { session, reason });
+                self.emit(core, |session| Event::Bye { session, reasons });
                 let _ = self.refuse(core, now, 487, &[]);
             }
         }
@@ -85,9 +85,9 @@ impl Session {
     /// (§12.2.1.2).
     pub(crate) fn on_dialog_lost(&mut self, core: &mut Core, now: Instant, status: u16) {
         if matches!(self.phase, Phase::Confirmed(_)) {
-            let reason = Some(format!("SIP;cause={status}"));
-            let told = reason.clone();
-            self.emit(core, |session| Event::Bye { session, reason });
+            let reasons = vec![format!("SIP;cause={status}")];
+            let told = reasons.first().cloned();
+            self.emit(core, |session| Event::Bye { session, reasons });
             self.send_bye(core, now, told);
         }
     }

@@ -55,7 +55,8 @@ impl Endpoint {
         }
         if matches!(session.phase, Phase::Ringing(_)) {
             let _ = session.refuse(&mut self.core, now, 487, &[]);
-            session.emit(&mut self.core, |session| Event::Cancelled { session });
+            let reasons = cancel.list("Reason");
+            session.emit(&mut self.core, |session| Event::Cancelled { session, reasons });
         } else {
             session.withdraw_offer(&mut self.core, now);
             session.emit(&mut self.core, |session| Event::OfferWithdrawn { session });

@@ -361,7 +361,8 @@ impl Session {
         if matches!(self.phase, Phase::Confirmed(_)) {
             core.stats.expired = core.stats.expired.saturating_add(1);
             let reason = Some(EXPIRED.to_owned());
-            self.emit(core, |session| Event::Bye { session, reason });
+            let reasons = reason.into_iter().collect();
+            self.emit(core, |session| Event::Bye { session, reasons });
             self.send_bye(core, now, Some(EXPIRED.to_owned()));
         }
     }

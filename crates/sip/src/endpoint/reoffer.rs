@@ -210,7 +210,8 @@ impl Session {
             Phase::Confirmed(_) => self.on_dialog_lost(core, now, status),
             Phase::Ringing(_) => {
                 let reason = Some(format!("SIP;cause={status}"));
-                self.emit(core, |session| Event::Bye { session, reason });
+                let reasons = reason.into_iter().collect();
+                self.emit(core, |session| Event::Bye { session, reasons });
                 let _ = self.refuse(core, now, 487, &[]);
             }
             _ => self.emit(core, |session| Event::OfferRefused { session, status }),

@@ -37,7 +37,7 @@ impl<'a> Agent<'a> {
     }
 
     pub fn cancels(self) {
-        self.last_event(LegEvent::Cancelled);
+        self.last_event(LegEvent::Cancelled { reason: None });
     }
 
     pub fn hangs_up(self) {
