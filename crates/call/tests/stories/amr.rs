@@ -157,3 +157,22 @@ fn a_message_says_how_its_sound_is_packed() {
     s.a().hangs_up();
     assert_eq!(s.finish().result, CallResult::Message);
 }
+
+#[test]
+fn where_nothing_is_prepared_in_it_b_is_called_at_once_and_a_message_can_be_left() {
+    // Clips of an older version, or a machine without an encoder: the beep too.
+    let mut s = Setup {
+        offer: Some(sdp("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 AMR/8000\r\n")),
+        ..Setup::default()
+    }
+    .call();
+    assert_eq!(s.b().got(), ["INVITE"], "no silent hold");
+    s.b().refuses(486, "Busy Here");
+    assert!(s.a().told_sdp().contains("RTP/AVP 96\r\n"));
+    s.a().acks();
+    s.run_ms(6_000);
+    assert_eq!(s.manifest.clone().unwrap().streams[0].encoding, "AMR");
+    s.a().hangs_up();
+    let record = s.finish();
+    assert_eq!((record.result, record.relayed_untouched), (CallResult::Message, false));
+}
