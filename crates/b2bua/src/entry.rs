@@ -58,6 +58,8 @@ pub(crate) struct Leg {
     /// Request-URI of its INVITE.
     pub target: String,
     pub ladder: Vec<LadderStep>,
+    /// Its peer is in our trust domain.
+    pub trusted: bool,
 }
 
 impl Entry {

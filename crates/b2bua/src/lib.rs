@@ -8,6 +8,7 @@ mod admission;
 mod circles;
 mod clips;
 mod emergency;
+mod early_media;
 mod entry;
 #[cfg(test)]
 mod faults;

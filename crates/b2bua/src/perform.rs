@@ -448,7 +448,7 @@ impl Performer {
                 let refused = self.command(key, rules_command(rtp_gone_ms, media_from, source));
                 return self.end_if(key, refused);
             }
-            MediaAction::Bridge { leg } => {
+            MediaAction::Bridge { leg } | MediaAction::Hear { leg } => {
                 let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });
                 return self.end_if(key, refused);
             }

@@ -343,7 +343,7 @@ impl Shard {
                 self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
                 continue;
             }
-            let Some((session, leg_event)) = translate::event(event) else {
+            let Some((session, mut leg_event)) = translate::event(event) else {
                 continue;
             };
             let ended = matches!(leg_event, LegEvent::Terminated);
@@ -355,6 +355,12 @@ impl Shard {
                 self.sessions.remove(&session);
             }
             if let Some(entry) = self.calls.get_mut(&key) {
+                if !entry.legs.get(&leg).is_some_and(|leg| leg.trusted) {
+                    let Some(heard) = translate::at_trust_edge(leg_event) else {
+                        continue;
+                    };
+                    leg_event = heard;
+                }
                 entry.ends.heard(&mut self.endpoint, &entry.legs, leg, &leg_event);
             }
             self.feed(now, key, Input::Leg(leg, leg_event));
@@ -408,6 +414,7 @@ impl Shard {
             sip_call_id: incoming.sip_call_id.clone(),
             target: incoming.request_uri.to_string(),
             ladder: Vec::new(),
+            trusted: profile.trusted,
         };
         let (from, to) = (incoming.shown().to_string(), incoming.request_uri.to_string());
         let seed = self.rng.next_u64();

@@ -19,6 +19,8 @@ use crate::{
     headers::{self, Carried},
 };
 
+use crate::early_media;
+
 /// A new INVITE as the call core wants it; `None` when its mandatory headers cannot be read.
 pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Profile>) -> Option<Incoming> {
     let from = invite.from().ok()?;
@@ -34,6 +36,7 @@ pub(crate) fn incoming(now: Now, invite: &Message, peer: &Peer, profile: Arc<Pro
         offer: invite.sdp().map(Arc::from),
         supports_100rel: invite.has_token("Supported", "100rel") || invite.has_token("Require", "100rel"),
         requires_100rel: invite.has_token("Require", "100rel"),
+        p_early_media: early_media::is_for(invite, &profile),
         max_forwards: max_forwards.saturating_sub(1),
         max_breadth: max_breadth(invite),
         is_loop: false,
@@ -158,8 +161,13 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 status: response.status().unwrap_or(180),
                 fork: to_tag(&response),
                 sdp: response.sdp().map(Arc::from),
+                early_media: early_media::asked(&response),
             };
             (session, LegEvent::Provisional(early))
+        }
+        Event::EarlyMedia { session, fork, message } => {
+            let early_media = early_media::asked(&message)?;
+            (session, LegEvent::EarlyMedia { fork, early_media })
         }
         Event::Answered { session, sdp, response } => {
             let fork = to_tag(&response);
@@ -211,6 +219,18 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
         Event::Info { .. } => return None,
         Event::Terminated { session } => (session, LegEvent::Terminated),
     })
+}
+
+/// What only peers of our trust domain may say, said by another: it is not heard (RFC 5009 §6). `None`: nothing is left of it.
+pub(crate) fn at_trust_edge(event: LegEvent) -> Option<LegEvent> {
+    match event {
+        LegEvent::Provisional(early) => Some(LegEvent::Provisional(Early {
+            early_media: None,
+            ..early
+        })),
+        LegEvent::EarlyMedia { .. } => None,
+        event => Some(event),
+    }
 }
 
 /// The dialog that a response belongs to.
@@ -387,8 +407,19 @@ pub(crate) fn perform(
     action: LegAction,
 ) -> Result<(), CommandError> {
     match action {
-        LegAction::Progress { status, reliable, sdp } => {
-            endpoint.progress(now, session, Progress { status, reliable, sdp })
+        LegAction::Progress {
+            status,
+            reliable,
+            sdp,
+            early_media,
+        } => {
+            let progress = Progress {
+                status,
+                reliable,
+                sdp,
+                headers: early_media::told(&early_media).into_iter().collect(),
+            };
+            endpoint.progress(now, session, progress)
         }
         LegAction::Answer { sdp } => endpoint.answer(now, session, sdp),
         LegAction::Refuse(RefuseInfo {

@@ -77,7 +77,7 @@ impl Branches {
         self.0.iter().any(|branch| branch.target.matches(uri))
     }
 
-    fn legs(&self) -> impl Iterator<Item = LegId> + use<> {
+    pub fn legs(&self) -> impl Iterator<Item = LegId> + use<> {
         (1..).map(LegId).take(self.0.len())
     }
 }

@@ -136,6 +136,7 @@ impl Bridged {
             Seen::Pracked
             | Seen::Key { .. }
             | Seen::CalleeProgress { .. }
+            | Seen::EarlyMediaChanged
             | Seen::CalleeAnswered { .. }
             | Seen::CalleeFailed { .. }
             | Seen::CalleeRedirected { .. }

@@ -156,11 +156,11 @@ impl Cx {
             };
             let sdp = self.a.answer.as_ref().map(|a| a.sdp.clone());
             self.progress(183, sdp);
-            if self.a.reliable {
-                return MediaMay::StartOnPrack;
-            }
         }
-        MediaMay::StartNow
+        match self.answer_awaits_prack() {
+            true => MediaMay::StartOnPrack,
+            false => MediaMay::StartNow,
+        }
     }
 
     /// Give A our offer in a reliable 183.
@@ -172,6 +172,11 @@ impl Cx {
     /// Whether A has the answer already.
     pub fn answer_is_given(&self) -> bool {
         self.a.given != Given::No
+    }
+
+    /// Whether A has the answer in a reliable response that has no PRACK yet.
+    pub fn answer_awaits_prack(&self) -> bool {
+        self.legs.a == Leg::Inviting && self.a.unpracked.contains(&true)
     }
 
     /// B rings or the like. A caller who watches the clip is told of ringing only, in the way its profile wants it; one who
@@ -234,7 +239,24 @@ impl Cx {
         if reliable {
             self.a.unpracked.push_back(sdp.is_some());
         }
-        self.leg(LegId::A, LegAction::Progress { status, reliable, sdp });
+        let early_media = self.early_media();
+        self.leg(
+            LegId::A,
+            LegAction::Progress {
+                status,
+                reliable,
+                sdp,
+                early_media,
+            },
+        );
+    }
+
+    /// A provisional response with news beside its SDP.
+    pub fn tell_again(&mut self, status: u16) {
+        if self.legs.a == Leg::Inviting {
+            let sdp = self.repeated_answer();
+            self.progress(status, sdp);
+        }
     }
 
     fn repeated_answer(&self) -> Option<Arc<[u8]>> {

@@ -8,6 +8,7 @@ use segue_sip_wire::Uri;
 
 use crate::{
     caller::Caller,
+    hearing::Hearing,
     ids::Ids,
     io::{CallConfig, Incoming, LegAction, LegId, MediaAction, Now, Output, Source, StoreAction, Way},
     keys::Keys,
@@ -33,6 +34,12 @@ pub(crate) struct Cx {
     pub bridged: Option<LegId>,
     /// An offer of one side that the other is being asked.
     pub passing: Option<Passing>,
+    /// The callee whom A hears before the answer.
+    pub hearing: Option<Hearing>,
+    /// How often A was told that what may flow has changed.
+    pub early_media_told: u8,
+    /// Something of ours is, or was, played to A.
+    pub plays: bool,
     /// Where A's message will be.
     pub place: Place,
     /// A's message is being recorded.
@@ -96,6 +103,9 @@ impl Cx {
             keys: Keys::default(),
             bridged: None,
             passing: None,
+            hearing: None,
+            early_media_told: 0,
+            plays: false,
             place: Place::default(),
             recording: false,
             stays: false,
@@ -144,6 +154,9 @@ impl Cx {
         }
         if matches!(action, MediaAction::Open { .. }) {
             self.ports = Anchor::Open;
+        }
+        if matches!(action, MediaAction::Play { .. }) {
+            (self.plays, self.hearing) = (true, None);
         }
         self.out.push_back(Output::Media(action));
     }

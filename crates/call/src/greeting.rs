@@ -37,6 +37,8 @@ enum Step {
     Pracking {
         greeting: ClipUse,
     },
+    /// A has the answer, reliably; its PRACK comes first.
+    AnswerPracking,
     /// A offered nothing: our offer is in the 200, the ACK brings the answer.
     Agreeing,
     /// The store is asked whether there is room for a message; what played before goes on meanwhile.
@@ -64,6 +66,11 @@ impl Greeting {
     pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         if cx.a.answer().is_none() {
             return Greeting::settle(missed, lookup, cx);
+        }
+        // A was to hear a callee early, who is gone before A's PRACK.
+        if cx.answer_awaits_prack() {
+            let step = Step::AnswerPracking;
+            return Phase::Greeting(Greeting { missed, lookup, step });
         }
         if !cx.a.sends() {
             return Greeting::greet(missed, lookup, cx);
@@ -169,7 +176,11 @@ impl Greeting {
                 Ending::caller_left_early(cx, gone)
             }
             (Step::Pracking { greeting }, Seen::Pracked) => Greeting::play(missed, lookup, greeting, cx),
-            (Step::Pracking { .. }, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
+            (Step::AnswerPracking, Seen::Pracked) => Greeting::begin(missed, lookup, cx),
+            (Step::AnswerPracking, Seen::Due) if cx.early_is_over() => Ending::never_pracked(cx),
+            (Step::Pracking { .. } | Step::AnswerPracking, Seen::CallerGone(gone)) => {
+                Ending::caller_left_early(cx, gone)
+            }
             (
                 Step::Greeting { .. },
                 Seen::Media(
@@ -229,7 +240,7 @@ impl Greeting {
 
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
-            Step::Pracking { .. } | Step::Agreeing => None,
+            Step::Pracking { .. } | Step::AnswerPracking | Step::Agreeing => None,
             Step::Asking { until, .. } | Step::Greeting { until } | Step::Beeping { until } => Some(until),
         }
     }

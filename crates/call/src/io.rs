@@ -12,6 +12,7 @@ use std::{
 
 use segue_policy::{Emergency, Profile};
 use segue_records::{CallRecord, UnixMs};
+use segue_sdp::Direction;
 use segue_sip_wire::Uri;
 
 pub use further::{Further, SentOn, Shown, Trail};
@@ -68,6 +69,9 @@ pub struct Incoming {
     pub supports_100rel: bool,
     /// A said `Require: 100rel`.
     pub requires_100rel: bool,
+    /// A is told by P-Early-Media what may flow before the answer (RFC 5009): it is in our trust domain and wants that, or its
+    /// profile does.
+    pub p_early_media: bool,
     /// Max-Forwards that B's INVITE will carry (already lowered).
     pub max_forwards: u8,
     /// How many branches the call may have at a time, here and further on (Max-Breadth, RFC 5393 §5); 0: not even one.
@@ -171,6 +175,13 @@ pub enum LegEvent {
     },
     /// A 1xx of B above 100. A reliable one has its PRACK already.
     Provisional(Early),
+    /// B before its 2xx: it asks for other early media, in an UPDATE or a 2xx of its own.
+    EarlyMedia {
+        /// Its early dialog.
+        fork: Arc<str>,
+        /// As in [`Early::early_media`].
+        early_media: Vec<Direction>,
+    },
     /// B's first 2xx (its ACK is sent). Later 2xx of other forks get ACK and BYE unasked.
     Answered {
         /// Its body when application/sdp, or that of this fork's last reliable 1xx.
@@ -215,6 +226,9 @@ pub struct Early {
     pub fork: Option<Arc<str>>,
     /// Its body when application/sdp.
     pub sdp: Option<Arc<[u8]>>,
+    /// What B asks to be let through before it answers, for each m-line as B sees it, the last for all that follow (RFC 5009 §8).
+    /// `None`: it says nothing of that, or is not in our trust domain.
+    pub early_media: Option<Vec<Direction>>,
 }
 
 /// A Contact of a 3xx.
@@ -248,6 +262,8 @@ pub enum LegAction {
         reliable: bool,
         /// The SDP answer.
         sdp: Option<Arc<[u8]>>,
+        /// P-Early-Media (RFC 5009 §8): for each m-line of the answer what may flow, as we see it; empty: nothing is said.
+        early_media: Vec<Direction>,
     },
     /// A: 200 to the INVITE. `sip` holds it while a reliable 1xx with SDP waits for its PRACK.
     Answer {

@@ -50,6 +50,8 @@ pub(crate) enum Seen {
     CallerGone(CallerGone),
     /// A branch's provisional response.
     CalleeProgress { status: u16 },
+    /// What callees ask to be let through before they answer has changed.
+    EarlyMediaChanged,
     /// A branch's 2xx.
     CalleeAnswered {
         leg: LegId,
@@ -213,6 +215,7 @@ impl Cx {
                 | LegEvent::Acked
                 | LegEvent::AckTimeout
                 | LegEvent::Provisional { .. }
+                | LegEvent::EarlyMedia { .. }
                 | LegEvent::Answered { .. }
                 | LegEvent::OfferAnswered { .. }
                 | LegEvent::Failed { .. }
@@ -260,14 +263,20 @@ impl Cx {
             }
             (Leg::Inviting, LegEvent::Offer { sdp, fork }) => {
                 self.early_offer(id, fork.as_ref(), sdp);
-                None
+                Some(Seen::EarlyMediaChanged)
             }
             (Leg::Ended | Leg::Cancelled, _) => None,
             (Leg::Inviting, LegEvent::Provisional(early)) => {
                 self.note_early(id, &early);
                 // That one of B's phones is out of it is no news to A, who knows of none of them.
-                let status = early.status;
-                (status != 199).then_some(Seen::CalleeProgress { status })
+                Some(match early.status {
+                    199 => Seen::EarlyMediaChanged,
+                    status => Seen::CalleeProgress { status },
+                })
+            }
+            (Leg::Inviting, LegEvent::EarlyMedia { fork, early_media }) => {
+                self.note_early_media(id, &fork, early_media);
+                Some(Seen::EarlyMediaChanged)
             }
             (Leg::Inviting, LegEvent::Answered { sdp, fork }) => {
                 self.note_leg(id, Some(200), None);

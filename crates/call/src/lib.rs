@@ -23,6 +23,7 @@ mod early;
 mod ending;
 mod full;
 mod greeting;
+mod hearing;
 mod holding;
 mod ids;
 mod io;

@@ -144,11 +144,21 @@ impl Ringing {
                 self.failed(leg, Missed::no_ports(&why), cx)
             }
             Seen::CalleeProgress { status } => {
+                cx.hear_callees();
                 cx.tell_progress(status);
+                Phase::Ringing(self)
+            }
+            Seen::EarlyMediaChanged => {
+                cx.hear_callees();
+                Phase::Ringing(self)
+            }
+            Seen::Pracked => {
+                cx.may_hear();
                 Phase::Ringing(self)
             }
             Seen::CalleeAnswered { leg, fork, sdp } => match cx.target_answered(leg, fork.as_ref(), sdp) {
                 Ok(()) => {
+                    cx.hearing = None;
                     cx.end_other_branches(leg, reason::ELSEWHERE);
                     Bridged::begin(leg, self.lookup, cx)
                 }
@@ -197,8 +207,7 @@ impl Ringing {
                 cx.clip_trouble = Some(why);
                 Phase::Ringing(self)
             }
-            Seen::Pracked
-            | Seen::CallerAnswered
+            Seen::CallerAnswered
             | Seen::Key { .. }
             | Seen::Media(_)
             | Seen::Store(_)
@@ -327,6 +336,7 @@ impl Ringing {
 
     /// Ring on, unless there is nobody left.
     fn go_on(self, cx: &mut Cx) -> Phase {
+        cx.hear_callees();
         if self.lanes.iter().any(|lane| lane.trying.is_some()) {
             Phase::Ringing(self)
         } else {

@@ -2,6 +2,7 @@
 
 mod digest;
 mod emergency;
+mod early;
 mod onward;
 mod plan;
 mod profile;
@@ -10,6 +11,7 @@ mod subscriber;
 
 pub use digest::{Algorithm, DigestOver};
 pub use emergency::Emergency;
+pub use early::{CalleeEarlyMedia, PEarlyMedia};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{

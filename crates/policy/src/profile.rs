@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Algorithm, Destination, DigestOver, NextHop, RedirectTarget, UnknownCallee};
+use crate::{
+    Algorithm, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, RedirectTarget, UnknownCallee,
+};
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
 ///
@@ -37,6 +39,10 @@ pub struct Profile {
     pub reliable: Reliable,
     /// What INVITEs to callees say of reliable provisional responses.
     pub reliable_to_callee: ReliableToCallee,
+    /// When peers of our trust domain are told what early media they may let through.
+    pub p_early_media: PEarlyMedia,
+    /// Whose early media a caller hears who is played nothing.
+    pub callee_early_media: CalleeEarlyMedia,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
     /// Status sent to A when B rings: 180 or 183.
@@ -100,6 +106,8 @@ impl Default for Profile {
             digest_over: DigestOver::Any,
             reliable: Reliable::Supported,
             reliable_to_callee: ReliableToCallee::Supported,
+            p_early_media: PEarlyMedia::Supported,
+            callee_early_media: CalleeEarlyMedia::Authorized,
             answer_at: AnswerAt::Greeting,
             ringing_status: 183,
             hold_ms: 0,
@@ -154,6 +162,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("digest_over", "\"any\" or \"tls\""),
     ("reliable", "\"supported\", \"required\" or \"always\""),
     ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
+    ("p_early_media", "\"supported\", \"always\" or \"never\""),
+    ("callee_early_media", "\"authorized\", \"any\" or \"never\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
     ("ringing_status", "180 or 183"),
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
@@ -439,6 +449,8 @@ mod tests {
         assert_eq!(profile.check(), Ok(()));
         assert_eq!(profile.reliable, Reliable::Supported);
         assert_eq!(profile.reliable_to_callee, ReliableToCallee::Supported);
+        assert_eq!(profile.p_early_media, PEarlyMedia::Supported);
+        assert_eq!(profile.callee_early_media, CalleeEarlyMedia::Authorized);
         assert_eq!(profile.answer_at, AnswerAt::Greeting);
         assert!(!profile.trusted);
         assert_eq!(

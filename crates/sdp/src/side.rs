@@ -222,6 +222,14 @@ impl Side {
         self.said.clone()
     }
 
+    /// Its m-lines in order: what is live in each, `None` where it is rejected.
+    pub fn live_lines(&self) -> impl Iterator<Item = Option<Kind>> {
+        self.lines.iter().map(|line| match line {
+            Line::Live(live) => Some(live.kind),
+            Line::Rejected { .. } => None,
+        })
+    }
+
     fn port(&self, kind: Kind) -> u16 {
         match kind {
             Kind::Audio => self.audio_port,

@@ -239,7 +239,7 @@ pub struct LadderEntry {
 }
 
 /// A provisional response to send on a UAS session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// 101 to 199.
     pub status: u16,
@@ -247,6 +247,8 @@ pub struct Progress {
     pub reliable: bool,
     /// application/sdp body.
     pub sdp: Option<Arc<[u8]>>,
+    /// More headers, in order.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// What happened. Every session ends with exactly one `Terminated`.
@@ -300,6 +302,16 @@ pub enum Event {
         session: SessionId,
         /// The response.
         response: Arc<Message>,
+    },
+    /// UAC before the final response: an UPDATE, or a 2xx to a PRACK or UPDATE of ours, says something of early media (RFC 5009
+    /// §8).
+    EarlyMedia {
+        /// Which.
+        session: SessionId,
+        /// The early dialog that it came in, by its remote tag.
+        fork: Arc<str>,
+        /// Where P-Early-Media stands.
+        message: Arc<Message>,
     },
     /// UAC: the first 2xx (ACK sent, the losing forks get ACK and BYE).
     Answered {

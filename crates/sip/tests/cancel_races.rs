@@ -136,6 +136,7 @@ fn bye_instead_of_cancel_ends_a_ringing_call_too() {
         status: 180,
         reliable: false,
         sdp: None,
+        headers: Vec::new(),
     };
     script.endpoint.progress(script.now, id, ringing).unwrap();
     let tag = to_tag(&script.hear()[0]);

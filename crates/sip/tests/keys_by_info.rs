@@ -22,7 +22,16 @@ fn a_held_caller_tells_its_keys_and_each_body_gets_what_it_deserves() {
     let (status, reliable, sdp) = (183, false, None);
     script
         .endpoint
-        .progress(now, id, Progress { status, reliable, sdp })
+        .progress(
+            now,
+            id,
+            Progress {
+                status,
+                reliable,
+                sdp,
+                ..Progress::default()
+            },
+        )
         .unwrap();
     let tag = to_tag(&script.hear()[0]);
     let relay = "Content-Type: application/dtmf-relay\r\n";

@@ -104,6 +104,7 @@ fn an_update_before_the_answer_gets_500_and_after_a_reliable_one_is_an_offer() {
                 status: 180,
                 reliable: false,
                 sdp: None,
+                headers: Vec::new(),
             },
         )
         .unwrap();
@@ -118,6 +119,7 @@ fn an_update_before_the_answer_gets_500_and_after_a_reliable_one_is_an_offer() {
                 status: 183,
                 reliable: true,
                 sdp: Some(sdp("a")),
+                headers: Vec::new(),
             },
         )
         .unwrap();
@@ -189,6 +191,7 @@ fn a_delayed_offer_is_ours_and_the_prack_brings_the_answer() {
                 status: 183,
                 reliable: true,
                 sdp: Some(sdp("ours")),
+                headers: Vec::new(),
             },
         )
         .unwrap();

@@ -232,6 +232,7 @@ fn early(allow: &str) -> (Script, SessionId, String) {
         status: 183,
         reliable: true,
         sdp: Some(sdp("a")),
+        headers: Vec::new(),
     };
     script.endpoint.progress(script.now, id, progress).unwrap();
     let ringing = script.hear();

@@ -147,6 +147,7 @@ fn a_peer_without_100rel_gets_nothing_reliable_and_one_that_requires_it_everythi
         status: 183,
         reliable: true,
         sdp: None,
+        headers: Vec::new(),
     };
     let refused = script.endpoint.progress(script.now, script.session(), reliable);
     assert!(matches!(refused, Err(CommandError::WrongState { .. })));
@@ -157,6 +158,7 @@ fn a_peer_without_100rel_gets_nothing_reliable_and_one_that_requires_it_everythi
         status: 180,
         reliable: false,
         sdp: None,
+        headers: Vec::new(),
     };
     script
         .endpoint
@@ -179,6 +181,7 @@ fn a_prack_for_nothing_gets_481_and_for_the_response_at_hand_200() {
                 status: 180,
                 reliable: true,
                 sdp: None,
+                headers: Vec::new(),
             },
         )
         .unwrap();
@@ -222,6 +225,7 @@ fn unacknowledged() -> (Script, segue_sip::SessionId, String, u32) {
         status: 183,
         reliable: true,
         sdp: Some(sdp("answer")),
+        headers: Vec::new(),
     };
     script.endpoint.progress(script.now, id, progress).unwrap();
     let ringing = script.hear();
@@ -296,6 +300,7 @@ fn an_offer_in_the_prack_of_a_response_without_an_answer_is_refused() {
         status: 180,
         reliable: true,
         sdp: None,
+        headers: Vec::new(),
     };
     script.endpoint.progress(script.now, id, ringing).unwrap();
     let said = script.hear();

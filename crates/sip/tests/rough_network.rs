@@ -27,6 +27,7 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
                         status: 183,
                         reliable: n > 2,
                         sdp: Some(sdp("answer")),
+                        headers: Vec::new(),
                     },
                 );
                 let _ = endpoint.progress(
@@ -36,6 +37,7 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
                         status: 180,
                         reliable: n > 3,
                         sdp: None,
+                        headers: Vec::new(),
                     },
                 );
                 if n == 5 {
@@ -58,6 +60,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Acked { session, .. }
         | Event::AckTimeout { session }
         | Event::Provisional { session, .. }
+        | Event::EarlyMedia { session, .. }
         | Event::Answered { session, .. }
         | Event::CrossedCancel { session }
         | Event::Failed { session, .. }

@@ -140,6 +140,7 @@ fn mutated_messages_in_every_state_do_no_harm() {
                     status: 183,
                     reliable: true,
                     sdp: Some(sdp("answer")),
+                    headers: Vec::new(),
                 };
                 match round {
                     5 => drop(net.endpoints[B].progress(net.now, b, progress)),

@@ -7,6 +7,7 @@ use segue_sip_wire::SessionUuid;
 
 use super::{CallKey, Shard};
 use crate::{
+    early_media,
     entry::{Leg, ladder},
     places::Known,
     translate,
@@ -76,6 +77,10 @@ impl Shard {
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards);
         outgoing.interval = translate::interval(towards);
+        if trusted {
+            let supported = (early_media::HEADER.to_owned(), "supported".to_owned());
+            outgoing.headers.push(supported);
+        }
         let outgoing = translate::carrying(outgoing, &entry.carried, entry.trails.get(&leg), towards, trusted);
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);
@@ -88,6 +93,7 @@ impl Shard {
             sip_call_id,
             target,
             ladder: Vec::new(),
+            trusted,
         };
         entry.legs.insert(leg, made);
         self.sessions.insert(session, (key, leg));

@@ -187,6 +187,15 @@ impl MediaModel {
                 )]
             }
             MediaAction::Poster { .. } => Vec::new(),
+            MediaAction::Hear { leg } => {
+                for end in [LegId::A, *leg] {
+                    assert!(
+                        anchor.legs.get(&end).is_some_and(Option::is_some),
+                        "heard before {end:?} is configured"
+                    );
+                }
+                Vec::new()
+            }
             MediaAction::Bridge { leg } => {
                 for end in [LegId::A, *leg] {
                     assert!(

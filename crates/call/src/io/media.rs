@@ -116,6 +116,12 @@ pub enum MediaAction {
         /// B's leg.
         leg: LegId,
     },
+    /// Let A hear and see what B sends before it answers, as far as B's streams are configured to be received: as `Bridge`, until
+    /// `Bridge`, `Play` or the leg's end.
+    Hear {
+        /// B's leg.
+        leg: LegId,
+    },
     /// Tell a leg of the bridge of a key by telephone-event, in place of what the other side sends meanwhile.
     TellKey {
         /// Which leg.

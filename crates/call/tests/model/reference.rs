@@ -196,6 +196,7 @@ impl Reference {
                         event,
                         E::Prack
                             | E::Provisional { .. }
+                            | E::EarlyMedia { .. }
                             | E::Answered { .. }
                             | E::Failed { .. }
                             | E::Redirected { .. }
@@ -221,6 +222,7 @@ impl Reference {
             Leg::Inviting => matches!(
                 event,
                 E::Provisional { .. }
+                    | E::EarlyMedia { .. }
                     | E::Answered { .. }
                     | E::Offer { .. }
                     | E::Failed { .. }
@@ -230,6 +232,7 @@ impl Reference {
             Leg::Cancelled => matches!(
                 event,
                 E::Provisional { .. }
+                    | E::EarlyMedia { .. }
                     | E::Answered { .. }
                     | E::Failed { .. }
                     | E::Redirected { .. }
@@ -295,7 +298,7 @@ impl Reference {
             E::OfferAnswered { .. } if leg == A && state == Leg::Inviting => drop(self.unpracked.pop_front()),
             E::OfferAnswered { .. } if leg == A && state == Leg::Answered => self.set(A, Leg::Up),
             E::OfferAnswered { .. } | E::OfferRefused { .. } => self.ours.retain(|l| *l != leg),
-            E::Provisional { .. } | E::Key { .. } => {}
+            E::Provisional { .. } | E::EarlyMedia { .. } | E::Key { .. } => {}
         }
     }
 
@@ -419,7 +422,10 @@ impl Reference {
             } => {
                 assert!(leg != A && state == Leg::NotMade, "one INVITE");
                 assert!(self.ports.contains(&leg) && !sdp.is_empty());
-                assert!(!self.answer_is_unpracked(), "B is never invited before the PRACK");
+                assert!(
+                    self.invited || !self.answer_is_unpracked(),
+                    "B is never invited before the PRACK"
+                );
                 assert!(!self.bridged, "nobody is invited once somebody has answered");
                 assert!(!self.targets.contains(target), "{target} twice");
                 self.targets.push(target.clone());
@@ -500,6 +506,14 @@ impl Reference {
             }
             MediaAction::Poster { clip } => {
                 assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
+            }
+            MediaAction::Hear { leg } => {
+                assert!(
+                    self.configured.contains(&A) && self.configured.contains(leg),
+                    "heard before it is configured"
+                );
+                assert!(!self.bridged && self.playing.is_none(), "over what we play");
+                assert!(self.a == Leg::Inviting && self.leg(*leg) == Leg::Inviting);
             }
             MediaAction::Bridge { leg } => {
                 assert!(self.configured.contains(&A), "bridged before A is configured");

@@ -11,9 +11,9 @@ use segue_call::{
     Ports, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
-use segue_policy::{AnswerAt, HoldOn, Plan, Profile, Ring};
+use segue_policy::{AnswerAt, CalleeEarlyMedia, HoldOn, Plan, Profile, Ring};
 use segue_records::{CallRecord, PhaseName, UnixMs};
-use segue_sdp::Kind;
+use segue_sdp::{Direction, Kind};
 
 mod replies;
 
@@ -121,6 +121,11 @@ impl World {
         let profile = Profile {
             name: "softphone".into(),
             ringing_status: if chance(2) { 180 } else { 183 },
+            callee_early_media: if chance(2) {
+                CalleeEarlyMedia::Authorized
+            } else {
+                CalleeEarlyMedia::Any
+            },
             redirect_targets: if chance(3) {
                 Vec::new()
             } else {
@@ -142,6 +147,7 @@ impl World {
             offer,
             supports_100rel: chance(2),
             requires_100rel: chance(6),
+            p_early_media: chance(2),
             max_forwards: 69,
             max_breadth,
             is_loop: chance(60),
@@ -379,6 +385,12 @@ impl World {
         tags[self.below(3)].map(Arc::from)
     }
 
+    fn early_media(&mut self) -> Option<Vec<Direction>> {
+        let all = [Direction::SendRecv, Direction::SendOnly, Direction::Inactive];
+        let asked = (0..self.below(3)).map(|_| all[self.below(3)]).collect();
+        self.chance(2).then_some(asked)
+    }
+
     fn any_leg_event(&mut self, usable: bool) -> LegEvent {
         let offer = match self.below(5) {
             0 if !usable => None,
@@ -388,7 +400,11 @@ impl World {
             3 => Some(sdp(AUDIO)),
             _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
         };
-        match self.below(21) {
+        match self.below(22) {
+            21 => LegEvent::EarlyMedia {
+                fork: self.fork().unwrap_or_else(|| "one".into()),
+                early_media: self.early_media().unwrap_or_default(),
+            },
             19 => LegEvent::OfferRefused {
                 status: [405, 488, 491, 500][self.below(4)],
             },
@@ -410,6 +426,7 @@ impl World {
                 status: [180, 181, 183, 199][self.below(4)],
                 fork: self.fork(),
                 sdp: offer,
+                early_media: self.early_media(),
             }),
             10 => LegEvent::Answered {
                 sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),

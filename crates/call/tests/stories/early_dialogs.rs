@@ -24,6 +24,7 @@ fn early(status: u16, fork: &str, description: Option<Arc<[u8]>>) -> Early {
         status,
         fork: Some(fork.into()),
         sdp: description,
+        ..Early::default()
     }
 }
 

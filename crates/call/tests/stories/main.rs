@@ -9,6 +9,7 @@ mod changes_pass_between_the_legs;
 mod delayed_offer;
 mod early_dialogs;
 mod emergency_calls;
+mod early_media;
 mod foreign_formats_are_relayed;
 mod hash_skips_the_hold;
 mod held_on_the_greeting;

@@ -43,6 +43,7 @@ pub struct Setup {
     pub offer: Option<Arc<[u8]>>,
     pub to: &'static str,
     pub supports_100rel: bool,
+    pub p_early_media: bool,
     pub profile: Profile,
     pub lookup: StoreReply,
     /// Legs that get no ports.
@@ -129,6 +130,7 @@ impl Default for Setup {
             offer: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
             to: "sip:bob@segue.example",
             supports_100rel: false,
+            p_early_media: false,
             profile: Profile {
                 name: "softphone".into(),
                 ..Profile::default()
@@ -209,6 +211,7 @@ impl Stage {
             offer: setup.offer.clone(),
             supports_100rel: setup.supports_100rel,
             requires_100rel: false,
+            p_early_media: setup.p_early_media,
             max_forwards: 69,
             max_breadth: setup.max_breadth,
             is_loop: setup.is_loop,
@@ -454,6 +457,7 @@ impl Stage {
             | MediaAction::Configure { .. }
             | MediaAction::Poster { .. }
             | MediaAction::Bridge { .. }
+            | MediaAction::Hear { .. }
             | MediaAction::TellKey { .. }
             | MediaAction::CloseLeg { .. }
             | MediaAction::Close => {}
@@ -480,6 +484,7 @@ impl Stage {
                 }
                 MediaAction::Poster { .. } => "poster".into(),
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
+                MediaAction::Hear { leg } => format!("hear {}", name(*leg)),
                 MediaAction::TellKey { leg, key, duration_ms } => {
                     format!("key {key} {duration_ms} to {}", name(*leg))
                 }

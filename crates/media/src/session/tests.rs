@@ -2,6 +2,7 @@
 
 mod amr;
 mod codecs;
+mod early;
 mod loss;
 mod recording;
 mod reports;

@@ -45,6 +45,16 @@ impl Session {
             .is_some_and(|last| *last == Said::of(response))
     }
 
+    /// Tells of a P-Early-Media in another message than a 1xx, if there is one (RFC 5009 §8).
+    pub(super) fn on_early_media(&self, core: &mut Core, remote_tag: &str, message: &Arc<Message>) {
+        let early = matches!(&self.phase, Phase::Calling(calling)
+            if calling.living().any(|fork| fork.dialog.remote_tag == remote_tag));
+        if early && message.header("P-Early-Media").is_some() {
+            let (fork, message) = (remote_tag.into(), message.clone());
+            self.emit(core, |session| Event::EarlyMedia { session, fork, message });
+        }
+    }
+
     /// An early dialog is over: what waits there for an answer waits in vain.
     pub(super) fn early_dialog_ended(&mut self, core: &mut Core, now: Instant, remote_tag: &str) {
         let Some(PendingOffer::Theirs { remote_tag: of, .. }) = &self.offer else {

@@ -231,6 +231,9 @@ impl Session {
         };
         let contact = &ringing.dialog.contact;
         let mut builder = core.dialog_response(&ringing.invite, progress.status, &self.local_tag, contact);
+        for (name, value) in &progress.headers {
+            builder = builder.header(name, value);
+        }
         if let Some(sdp) = &progress.sdp {
             builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
         }
@@ -256,6 +259,7 @@ impl Session {
                     status: *status,
                     reliable: true,
                     sdp: None,
+                    headers: Vec::new(),
                 };
                 self.send_reliable(core, now, &again);
             }

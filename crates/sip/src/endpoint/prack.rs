@@ -46,6 +46,9 @@ impl Session {
             )
             .header("Require", "100rel")
             .header("RSeq", rack.rseq.to_string());
+        for (name, value) in &progress.headers {
+            builder = builder.header(name, value);
+        }
         if let Some(sdp) = &progress.sdp {
             builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
             ringing.exchange = ringing.exchange.after_our_sdp();

@@ -35,7 +35,10 @@ impl Session {
                 self.reply(core, now, transaction, request, 481, &[])
             }
             Method::Prack => self.on_prack(core, now, transaction, request),
-            Method::Invite | Method::Update => self.on_offer(core, now, transaction, request, remote_tag),
+            Method::Invite | Method::Update => {
+                self.on_early_media(core, remote_tag, request);
+                self.on_offer(core, now, transaction, request, remote_tag);
+            }
             Method::Info => self.on_info(core, now, transaction, request),
             Method::Options => {
                 let headers = [
@@ -74,11 +77,16 @@ impl Session {
         now: Instant,
         transaction: TransactionId,
         request: &Message,
-        response: &Message,
+        response: &Arc<Message>,
     ) {
         let status = response.status().unwrap_or_default();
         if status < 200 {
             return;
+        }
+        if status < 300
+            && let Ok(to) = response.to()
+        {
+            self.on_early_media(core, to.tag().unwrap_or_default(), response);
         }
         match request.method() {
             // Whatever the final response, 481 and 408 too, the session is over (§15.1.1).

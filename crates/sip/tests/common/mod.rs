@@ -246,7 +246,16 @@ impl Net {
 
     pub fn progress(&mut self, b: SessionId, status: u16, reliable: bool, sdp: Option<Arc<[u8]>>) {
         self.endpoints[B]
-            .progress(self.now, b, Progress { status, reliable, sdp })
+            .progress(
+                self.now,
+                b,
+                Progress {
+                    status,
+                    reliable,
+                    sdp,
+                    ..Progress::default()
+                },
+            )
             .unwrap();
         self.pump();
     }

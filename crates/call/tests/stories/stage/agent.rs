@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use segue_call::{Contact, Early, Input, LegAction, LegEvent, LegId, Output};
+use segue_sdp::Direction;
 
 use super::{AUDIO, Stage, VIDEO, name, sdp};
 
@@ -91,6 +92,21 @@ impl<'a> Agent<'a> {
     pub fn answers_as(self, fork: &str, sdp: Option<Arc<[u8]>>) {
         let fork = Some(fork.into());
         self.event(LegEvent::Answered { sdp, fork });
+    }
+
+    /// It asks for other early media, in an UPDATE or a 2xx.
+    pub fn asks_for(self, fork: &str, early_media: &[Direction]) {
+        let (fork, early_media) = (fork.into(), early_media.to_vec());
+        self.event(LegEvent::EarlyMedia { fork, early_media });
+    }
+
+    /// P-Early-Media of each 1xx that it got.
+    pub fn told_early_media(self) -> Vec<Vec<Direction>> {
+        let told = |action| match action {
+            LegAction::Progress { early_media, .. } => Some(early_media),
+            _ => None,
+        };
+        self.actions().into_iter().filter_map(told).collect()
     }
 
     /// One of the phones behind it sends UPDATE before it answers.
@@ -203,7 +219,9 @@ impl<'a> Agent<'a> {
         self.actions()
             .iter()
             .map(|action| match action {
-                LegAction::Progress { status, reliable, sdp } => {
+                LegAction::Progress {
+                    status, reliable, sdp, ..
+                } => {
                     format!("{status}{}{}", if *reliable { " reliable" } else { "" }, with(sdp))
                 }
                 LegAction::Answer { sdp } => format!("200{}", with(sdp)),
