@@ -7,8 +7,8 @@ mod admission;
 #[cfg(test)]
 mod circles;
 mod clips;
-mod emergency;
 mod early_media;
+mod emergency;
 mod entry;
 #[cfg(test)]
 mod faults;

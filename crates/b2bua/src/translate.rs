@@ -8,7 +8,7 @@ use std::{
 use segue_call::{
     Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, SentOn, Shown, Trail,
 };
-use segue_policy::{Profile, RedirectUri, ReliableToCallee, SessionRefresher};
+use segue_policy::{PreconditionsToCallee, Profile, RedirectUri, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval};
@@ -277,7 +277,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
 }
 
 /// What the INVITE says of reliable provisional responses, by the profile of B's side.
-pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
+pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile, call: &Profile) {
     match towards.reliable_to_callee {
         ReliableToCallee::Supported => outgoing.supported.push("100rel"),
         ReliableToCallee::Required => outgoing.required.push("100rel"),
@@ -285,6 +285,10 @@ pub(crate) fn reliable(outgoing: &mut Outgoing, towards: &Profile) {
     }
     // What became of each phone behind the callee's proxy may be told at once (RFC 6228 §4).
     outgoing.supported.push("199");
+    // All of ours are optional, so that Supported is enough (RFC 3312 §11).
+    if call.preconditions_to_callee == PreconditionsToCallee::Offer {
+        outgoing.supported.push("precondition");
+    }
 }
 
 /// What a profile wants of the session timer of its side's leg.
@@ -428,13 +432,17 @@ pub(crate) fn perform(
             warning,
             require,
             said,
+            sdp,
         }) => {
             let mut headers: Vec<(&str, String)> = Vec::new();
             headers.extend(reason.map(|r| ("Reason", r)));
             headers.extend(warning.map(|w| ("Warning", w)));
             headers.extend(require.map(|r| ("Require", r.to_owned())));
             headers.extend(said.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            endpoint.refuse(now, session, status, &headers)
+            match sdp {
+                Some(sdp) => endpoint.refuse_saying(now, session, status, &headers, &sdp),
+                None => endpoint.refuse(now, session, status, &headers),
+            }
         }
         LegAction::Invite { .. } => Ok(()),
         LegAction::Cancel { reason } => endpoint.cancel(now, session, reason),
@@ -546,7 +554,7 @@ mod tests {
                 reliable_to_callee,
                 ..Profile::default()
             };
-            reliable(&mut made, &profile);
+            reliable(&mut made, &profile, &Profile::default());
             assert_eq!((made.supported, made.required), (supported, required));
         }
     }

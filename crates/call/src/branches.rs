@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use segue_policy::PreconditionsToCallee;
 use segue_records::LegRecord;
 use segue_sdp::{Agreed, SdpError, Side};
 use segue_sip_wire::Uri;
@@ -161,9 +162,12 @@ impl Cx {
     /// A branch has its ports: INVITE, offering what A was answered. Whether it was sent.
     pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
         let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
-        let Ok(sdp) = self.offer_to_target(&mut side) else {
+        let Ok(mut sdp) = self.offer_to_target(&mut side) else {
             return false;
         };
+        if self.invite.profile.preconditions_to_callee == PreconditionsToCallee::Offer {
+            sdp = side.offer_preconditions();
+        }
         let Some(branch) = self.legs.b.get_mut(leg).filter(|b| b.leg == Leg::Leasing) else {
             return false;
         };

@@ -134,6 +134,7 @@ impl Bridged {
             }
             Seen::CallerAnswered => self.acked(cx),
             Seen::Pracked
+            | Seen::CallerChanged
             | Seen::Key { .. }
             | Seen::CalleeProgress { .. }
             | Seen::EarlyMediaChanged

@@ -311,7 +311,7 @@ pub enum LegAction {
     },
     /// Refuse the pending `Offer`; the session stays as it was.
     RefuseOffer {
-        /// 488, 491 or 500.
+        /// 488, 491, 500 or 580.
         status: u16,
         /// Warning header value (RFC 3261 §20.43): why, with 488.
         warning: Option<String>,
@@ -345,6 +345,8 @@ pub struct RefuseInfo {
     pub require: Option<&'static str>,
     /// What a peer said beside its status, to be said again.
     pub said: Vec<(String, String)>,
+    /// What was wrong with the offer (RFC 3312 §8), if that is to be said: neither offer nor answer.
+    pub sdp: Option<Arc<[u8]>>,
 }
 
 /// What a call wants done, in order.

@@ -44,6 +44,8 @@ pub(crate) enum Leg {
 pub(crate) enum Seen {
     /// A's PRACK for the response with our answer or our offer.
     Pracked,
+    /// A's offer within the session has its answer, or is being passed on.
+    CallerChanged,
     /// A's ACK, which should have brought the answer to our offer.
     CallerAnswered,
     /// A is gone; nothing more can or need be said to it.
@@ -189,7 +191,7 @@ impl Cx {
             (Leg::Answered | Leg::Up, LegEvent::AckTimeout) => gone(self, CallerGone::NoAck),
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Offer { sdp, .. }) => {
                 self.re_offered(LegId::A, sdp);
-                None
+                Some(Seen::CallerChanged)
             }
             (Leg::Inviting | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
                 self.re_offer_answered(LegId::A, sdp);

@@ -39,6 +39,7 @@ mod place;
 mod reason;
 mod recording;
 mod renditions;
+mod reserving;
 mod ringing;
 mod saving;
 mod settling;

@@ -16,6 +16,7 @@ use crate::{
     phase::Phase,
     reason,
     renditions::fitting,
+    reserving::{Next, Reserving},
     ringing,
 };
 
@@ -37,6 +38,8 @@ enum Step {
     Agreeing {
         lookup: Box<Lookup>,
     },
+    /// A's answer is out; its mandatory preconditions are not met yet.
+    Reserving(Reserving),
 }
 
 impl LookingUp {
@@ -209,7 +212,14 @@ impl LookingUp {
                     cx.answer_offer(&offer, ports, &preferred)
                 };
                 match answered {
-                    Ok(()) => LookingUp::go_on(lookup, cx),
+                    Ok(()) => match Reserving::begin(lookup, cx) {
+                        Next::GoOn(lookup) => LookingUp::go_on(lookup, cx),
+                        Next::Wait(reserving) => {
+                            let step = Step::Reserving(reserving);
+                            Phase::LookingUp(LookingUp { step, ..self })
+                        }
+                        Next::End(ended) => ended,
+                    },
                     Err(error) => {
                         cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
                         Ending::begin(
@@ -221,6 +231,16 @@ impl LookingUp {
                     }
                 }
             }
+            (Step::Reserving(reserving), Seen::Pracked | Seen::CallerChanged) if reserving.is_over(cx) => {
+                LookingUp::go_on(reserving.lookup, cx)
+            }
+            (Step::Reserving(reserving), seen @ Seen::Due) => match reserving.on(&seen, cx) {
+                Some(ended) => ended,
+                None => {
+                    let step = Step::Reserving(reserving);
+                    Phase::LookingUp(LookingUp { step, ..self })
+                }
+            },
             (Step::Agreeing { lookup }, Seen::Pracked) if cx.a.answer().is_some() => LookingUp::go_on(lookup, cx),
             (Step::Agreeing { .. }, Seen::Pracked) => {
                 let warning = cx.a.trouble.take().map(|warning| warning.to_string());
@@ -250,6 +270,14 @@ impl LookingUp {
                 )
             }
             (step, _) => Phase::LookingUp(LookingUp { step, ..self }),
+        }
+    }
+
+    /// When A's resources are given up.
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        match &self.step {
+            Step::Reserving(reserving) => Some(reserving.deadline()),
+            Step::Asking | Step::Leasing { .. } | Step::Agreeing { .. } => None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use segue_sdp::{Agreed, Choice, Description, Direction, Side, Warning};
+use segue_sdp::{Agreed, Choice, Description, Direction, Reserved, Side, Warning};
 
 use crate::{
     caller::kept,
@@ -24,6 +24,8 @@ impl Cx {
             return;
         };
         match Description::parse(&sdp) {
+            // Nobody could ever reserve that (RFC 3312 §8).
+            Ok(offer) if self.is_never_met(leg, &offer) => self.refuse_offer(leg, 580, None),
             Ok(offer) => {
                 if !self.pass_on(leg, &offer) {
                     self.answer_here(leg, &offer);
@@ -37,6 +39,16 @@ impl Cx {
     pub fn refuse_offer(&mut self, leg: LegId, status: u16, warning: Option<Warning>) {
         let warning = warning.map(|warning| warning.to_string());
         self.leg(leg, LegAction::RefuseOffer { status, warning });
+    }
+
+    /// Whether an offer wants preconditions that cannot be met here.
+    fn is_never_met(&self, leg: LegId, offer: &Description) -> bool {
+        let Some((side, agreed)) = self.party(leg) else {
+            return false;
+        };
+        let mut side = side.clone();
+        let answered = side.answer(offer, kept(agreed));
+        answered.is_ok() && side.reserved() == Reserved::Never
     }
 
     /// Answer an offer in the codecs in use, without asking anybody.

@@ -49,7 +49,8 @@ impl Phase {
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
             Phase::Bridged(phase) => phase.until,
-            Phase::LookingUp(_) | Phase::Ending(_) => None,
+            Phase::LookingUp(phase) => phase.deadline(),
+            Phase::Ending(_) => None,
         }
     }
 

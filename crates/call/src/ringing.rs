@@ -208,6 +208,7 @@ impl Ringing {
                 Phase::Ringing(self)
             }
             Seen::CallerAnswered
+            | Seen::CallerChanged
             | Seen::Key { .. }
             | Seen::Media(_)
             | Seen::Store(_)

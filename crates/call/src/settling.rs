@@ -62,6 +62,8 @@ impl Cx {
     /// # Errors
     /// Nothing of the offer can be relayed.
     pub fn leave_answer_to_callee(&mut self, offer: Description, ports: Ports) -> Result<(), SdpError> {
+        // Its answer is the callee's, who is not told of A's preconditions: there is nobody who could answer them.
+        let offer = offer.without_preconditions();
         let side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
         side.clone().offer_untouched(&offer)?;
         self.a.side = Some(side);

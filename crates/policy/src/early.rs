@@ -27,3 +27,14 @@ pub enum CalleeEarlyMedia {
     /// Nobody's.
     Never,
 }
+
+/// What callees are told of preconditions (RFC 3312). A caller's own are met or refused here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreconditionsToCallee {
+    /// Nothing.
+    #[default]
+    Strip,
+    /// That our resources are there, and that theirs are wished for.
+    Offer,
+}

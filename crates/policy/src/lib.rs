@@ -1,8 +1,8 @@
 //! A subscriber's facts and a profile's rules to the plan for one call. Pure.
 
 mod digest;
-mod emergency;
 mod early;
+mod emergency;
 mod onward;
 mod plan;
 mod profile;
@@ -10,8 +10,8 @@ mod redirects;
 mod subscriber;
 
 pub use digest::{Algorithm, DigestOver};
+pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
-pub use early::{CalleeEarlyMedia, PEarlyMedia};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{

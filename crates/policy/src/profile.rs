@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, RedirectTarget, UnknownCallee,
+    Algorithm, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, PreconditionsToCallee, RedirectTarget,
+    UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -39,6 +40,8 @@ pub struct Profile {
     pub reliable: Reliable,
     /// What INVITEs to callees say of reliable provisional responses.
     pub reliable_to_callee: ReliableToCallee,
+    /// What callees are told of preconditions.
+    pub preconditions_to_callee: PreconditionsToCallee,
     /// When peers of our trust domain are told what early media they may let through.
     pub p_early_media: PEarlyMedia,
     /// Whose early media a caller hears who is played nothing.
@@ -106,6 +109,7 @@ impl Default for Profile {
             digest_over: DigestOver::Any,
             reliable: Reliable::Supported,
             reliable_to_callee: ReliableToCallee::Supported,
+            preconditions_to_callee: PreconditionsToCallee::Strip,
             p_early_media: PEarlyMedia::Supported,
             callee_early_media: CalleeEarlyMedia::Authorized,
             answer_at: AnswerAt::Greeting,
@@ -162,6 +166,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("digest_over", "\"any\" or \"tls\""),
     ("reliable", "\"supported\", \"required\" or \"always\""),
     ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
+    ("preconditions_to_callee", "\"strip\" or \"offer\""),
     ("p_early_media", "\"supported\", \"always\" or \"never\""),
     ("callee_early_media", "\"authorized\", \"any\" or \"never\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
@@ -449,6 +454,7 @@ mod tests {
         assert_eq!(profile.check(), Ok(()));
         assert_eq!(profile.reliable, Reliable::Supported);
         assert_eq!(profile.reliable_to_callee, ReliableToCallee::Supported);
+        assert_eq!(profile.preconditions_to_callee, PreconditionsToCallee::Strip);
         assert_eq!(profile.p_early_media, PEarlyMedia::Supported);
         assert_eq!(profile.callee_early_media, CalleeEarlyMedia::Authorized);
         assert_eq!(profile.answer_at, AnswerAt::Greeting);

@@ -9,6 +9,7 @@ use crate::{
     Amr, Band, Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream,
     capneg::{Potential, Said},
     h264,
+    precondition::Preconditions,
     side::foreign_stream,
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct MediaLine {
     /// Payload types of telephone-event with their clock rates in Hz, in the peer's order.
     pub telephone_events: Vec<TelephoneEvent>,
     pub feedback: Vec<Feedback>,
+    /// As the peer sees them.
+    pub preconditions: Preconditions,
 }
 
 /// telephone-event under its payload type (RFC 4733).
@@ -135,6 +138,15 @@ impl Description {
             .filter(|line| line.kind() == Some(Kind::Video) && line.could_be_relayed());
         let first = lines.next().filter(|line| line.formats.is_empty())?;
         foreign_stream(Kind::Video, first, first.described.clone())
+    }
+
+    /// The same, without preconditions: whoever answers it knows nothing of them (RFC 3312 §11).
+    #[must_use]
+    pub fn without_preconditions(mut self) -> Description {
+        for line in &mut self.lines {
+            line.preconditions = Preconditions::default();
+        }
+        self
     }
 
     /// How many m-lines it has, rejected ones included.
@@ -280,6 +292,12 @@ impl MediaLine {
             described,
             telephone_events,
             feedback,
+            preconditions: Preconditions::read(
+                media
+                    .attributes
+                    .iter()
+                    .filter_map(|a| Some((a.attribute.as_str(), a.value.as_deref()?))),
+            ),
         }
     }
 

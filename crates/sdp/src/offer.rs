@@ -7,6 +7,7 @@ use crate::{
     Band, Codec, Description, Direction, ForeignFormat, Format, Kind, SdpError, Stream,
     description::{Feedback, FeedbackKind, TelephoneEvent},
     fmtp, h264,
+    precondition::Preconditions,
     side::{Agreed, Side, Unusable, foreign_stream, stream, usable},
     write::{Line, LiveLine},
 };
@@ -63,6 +64,16 @@ impl Side {
         }
         self.lines = lines.into_iter().map(Line::Live).collect();
         Ok(self.say())
+    }
+
+    /// Say in the offer just made that our resources are reserved, and ask for the peer's, which it need not wait for (RFC 3312 §5.1).
+    pub fn offer_preconditions(&mut self) -> Arc<[u8]> {
+        for line in &mut self.lines {
+            if let Line::Live(live) = line {
+                live.preconditions = Preconditions::offered();
+            }
+        }
+        self.say_anew()
     }
 
     /// Our first offer to somebody who made none: these codecs, the best first; the answer settles on one of each kind. A kind
@@ -197,6 +208,7 @@ impl LiveLine {
             direction,
             feedback: if audio { Vec::new() } else { asked_feedback() },
             formats: stream.foreign.clone(),
+            preconditions: Preconditions::default(),
         }
     }
 
@@ -228,6 +240,7 @@ impl LiveLine {
                 asked_feedback()
             },
             formats,
+            preconditions: Preconditions::default(),
         })
     }
 

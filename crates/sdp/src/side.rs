@@ -8,6 +8,7 @@ use crate::{
     accepted::accepted,
     description::{Address, FeedbackKind, MediaLine, TelephoneEvent},
     fmtp, h264,
+    precondition::Reserved,
     write::{Line, LiveLine, render},
 };
 
@@ -230,11 +231,42 @@ impl Side {
         })
     }
 
+    /// How far the preconditions of its live streams are (RFC 3312); those of rejected ones count for nothing (§8.1).
+    pub fn reserved(&self) -> Reserved {
+        let live = self.lines.iter().filter_map(|line| match line {
+            Line::Live(live) => Some(live.preconditions.reserved()),
+            Line::Rejected { .. } => None,
+        });
+        live.max().unwrap_or(Reserved::Met)
+    }
+
+    /// For a refusal with 580: each m-line with port 0, and the preconditions that were not met (RFC 3312 §8).
+    pub fn failed_preconditions(&self) -> Arc<[u8]> {
+        let mut out = render(self.session_id, self.version, self.address, &self.time, &[], |_| 0);
+        for line in &self.lines {
+            let mut closed = line.clone();
+            closed.switch_off();
+            let lines = std::slice::from_ref(&closed);
+            let text = render(self.session_id, self.version, self.address, &self.time, lines, |_| 0);
+            out.push_str(text.find("m=").and_then(|at| text.get(at..)).unwrap_or_default());
+            if let Line::Live(live) = line {
+                live.preconditions.write_failed(&mut out);
+            }
+        }
+        out.into_bytes().into()
+    }
+
     fn port(&self, kind: Kind) -> u16 {
         match kind {
             Kind::Audio => self.audio_port,
             Kind::Video => self.video_port,
         }
+    }
+
+    /// What nobody has heard yet is said anew, as the same version.
+    pub(crate) fn say_anew(&mut self) -> Arc<[u8]> {
+        self.said = None;
+        self.say()
     }
 
     /// The same bytes when nothing has changed, else the version goes up by one (RFC 3264 §8).
@@ -272,6 +304,7 @@ impl Side {
                 let mut live = LiveLine::like(&stream, stream.direction, None);
                 live.proto.clone_from(&line.proto);
                 live.feedback = feedback(line, stream.format.payload_type);
+                live.preconditions = line.preconditions.answered();
                 return Ok((live, stream));
             }
         };
@@ -301,6 +334,7 @@ impl Side {
             direction: stream.direction,
             feedback: feedback(line, format.payload_type),
             formats: Vec::new(),
+            preconditions: line.preconditions.answered(),
         };
         Ok((live, stream))
     }

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, net::IpAddr};
 use crate::{
     Codec, Direction, Family, ForeignFormat, Format, Kind,
     description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
+    precondition::Preconditions,
 };
 
 /// One m-line of ours.
@@ -81,6 +82,8 @@ pub(crate) struct LiveLine {
     pub feedback: Vec<Feedback>,
     /// Instead of codec and telephone-event: these, as they are. Of a foreign codec, or the choice of a first offer.
     pub formats: Vec<ForeignFormat>,
+    /// As we see them.
+    pub preconditions: Preconditions,
 }
 
 /// The description as text.
@@ -203,6 +206,7 @@ impl LiveLine {
                 Some(pt) => put(out, format_args!("a=rtcp-fb:{pt} {what}")),
             }
         }
+        self.preconditions.write(out);
         let direction = match self.direction {
             Direction::SendRecv => "sendrecv",
             Direction::SendOnly => "sendonly",

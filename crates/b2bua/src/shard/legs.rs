@@ -75,7 +75,7 @@ impl Shard {
         let trusted = entry.urgent || towards.is_some_and(|profile| profile.trusted);
         let account = towards.and_then(|profile| self.admission.account(profile));
         let towards = towards.unwrap_or(&entry.profile);
-        translate::reliable(&mut outgoing, towards);
+        translate::reliable(&mut outgoing, towards, &entry.profile);
         outgoing.interval = translate::interval(towards);
         if trusted {
             let supported = (early_media::HEADER.to_owned(), "supported".to_owned());

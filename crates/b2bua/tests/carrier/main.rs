@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // A test that goes wrong fails.
 
 mod early_media;
+mod preconditions;
 mod wire;

@@ -57,7 +57,9 @@ fn adapt(outgoing: &mut Outgoing, refusal: &Message) -> bool {
         Some(421) => {
             let wanted = refusal.list("Require");
             let known = |named: &String| {
-                let mut known = SUPPORTED.split(", ").chain(["precondition"]);
+                // Preconditions stand in the offer, or do not.
+                let had = |tag: &&str| *tag != "precondition" || outgoing.supported.contains(tag);
+                let mut known = SUPPORTED.split(", ").filter(had);
                 known.find(|tag| tag.eq_ignore_ascii_case(named.trim()))
             };
             let Some(wanted) = wanted.iter().map(known).collect::<Option<Vec<&'static str>>>() else {

@@ -30,7 +30,7 @@ use crate::{
 /// Methods that we take (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
 /// Extensions that we know (RFC 3261 §20.37).
-pub(crate) const SUPPORTED: &str = "100rel, timer";
+pub(crate) const SUPPORTED: &str = "100rel, timer, precondition";
 
 /// Destinations that refused TCP and are remembered.
 const NO_TCP_MAX: usize = 256;

@@ -275,6 +275,18 @@ impl Session {
         status: u16,
         headers: &[(&str, String)],
     ) -> Result<(), CommandError> {
+        self.refuse_saying(core, now, status, headers, None)
+    }
+
+    /// The same, with a description of what was wrong.
+    pub(crate) fn refuse_saying(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        headers: &[(&str, String)],
+        sdp: Option<&[u8]>,
+    ) -> Result<(), CommandError> {
         if !matches!(self.phase, Phase::Ringing(_)) || !(300..=699).contains(&status) {
             return Err(self.wrong_state("a refusal"));
         }
@@ -288,6 +300,9 @@ impl Session {
         let mut builder = core.response(&ringing.invite, status, &self.local_tag);
         for (name, value) in headers {
             builder = builder.header(name, value);
+        }
+        if let Some(sdp) = sdp {
+            builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
         }
         let response = builder.build();
         self.phase = Phase::Refused(Box::new(ringing.dialog));

@@ -136,6 +136,23 @@ impl Endpoint {
         self.command(session, |session, core| session.refuse(core, now, status, headers))
     }
 
+    /// UAS: the same, with a description of what was wrong (RFC 3312 §8); it is neither offer nor answer.
+    ///
+    /// # Errors
+    /// As for `refuse`.
+    pub fn refuse_saying(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        status: u16,
+        headers: &[(&str, String)],
+        sdp: &[u8],
+    ) -> Result<(), CommandError> {
+        self.command(session, |session, core| {
+            session.refuse_saying(core, now, status, headers, Some(sdp))
+        })
+    }
+
     /// UAC: sends CANCEL, once the peer has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE.
     ///
     /// # Errors
