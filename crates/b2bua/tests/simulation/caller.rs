@@ -21,6 +21,7 @@ enum Step {
     HangUp,
     Hold,
     Resume,
+    Change,
     EarlyUpdate,
 }
 
@@ -250,6 +251,9 @@ impl Caller {
             self.plan(now + after, Step::Hold);
             self.plan(now + after + long, Step::Resume);
         }
+        if let Some(after) = self.script.changes {
+            self.plan(now + after, Step::Change);
+        }
         // Nobody talks for ever: the run ends.
         self.plan(now + 150 * S, Step::HangUp);
     }
@@ -340,6 +344,7 @@ impl Caller {
                 }
                 Step::Hold => self.re_offer(now, "sendonly", 2),
                 Step::Resume => self.re_offer(now, "sendrecv", 3),
+                Step::Change => self.change(now),
                 Step::EarlyUpdate => self.early_update(now),
             }
         }
@@ -352,6 +357,20 @@ impl Caller {
         let method = if how == Hold::Update { "UPDATE" } else { "INVITE" };
         if let Some(dialog) = &mut self.dialog {
             dialog.offer(&mut self.phone, now, method, sdp.as_deref());
+        }
+    }
+
+    /// Another audio codec, all else as it was.
+    fn change(&mut self, now: Time) {
+        self.script.offer = match self.script.offer {
+            Offer::Audio => Offer::G722,
+            Offer::G722 => Offer::Audio,
+            Offer::Video => Offer::AlawVideo,
+            other => other,
+        };
+        let sdp = self.offer_again("sendrecv", 4);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.offer(&mut self.phone, now, "INVITE", Some(&sdp));
         }
     }
 

@@ -89,6 +89,7 @@ const SEEN: &[&str] = &[
     "abandoned while held",
     "hold kept",
     "hold prolonged",
+    "held on Greeting",
     "hold cut short",
     "CANCEL to B",
     "B's 200 crossed our CANCEL",

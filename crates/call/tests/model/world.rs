@@ -49,6 +49,10 @@ const FOREIGN: &str = "m=audio 4000 RTP/AVP 18\r\n";
 const VIDEO: &str =
     "m=video 4002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n";
 
+const OPUS: &str =
+    "m=audio 4000 RTP/AVP 111 102\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:102 telephone-event/48000\r\n";
+const VP8: &str = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+
 impl World {
     #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
     pub fn new(seed: u64) -> World {
@@ -58,7 +62,10 @@ impl World {
             (true, ..) => None,
             (_, true, ..) => Some(sdp(FOREIGN)),
             (_, _, true, _) => Some(sdp(&format!("{AUDIO}a=recvonly\r\n"))),
-            (.., true) => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+            (.., true) => Some(sdp(&match chance(3) {
+                true => format!("{OPUS}{VP8}"),
+                false => format!("{AUDIO}{VIDEO}"),
+            })),
             _ => Some(sdp(AUDIO)),
         };
         let clip = |id, duration_ms| {
@@ -67,7 +74,13 @@ impl World {
                 bytes: 1,
                 profile_level_id: None,
             };
-            let renditions = vec![of(RenditionProfile::Pcmu), of(RenditionProfile::H264W640Mode1)];
+            let renditions = [
+                RenditionProfile::Pcmu,
+                RenditionProfile::Opus,
+                RenditionProfile::H264W640Mode1,
+                RenditionProfile::Vp8W640,
+            ];
+            let renditions = renditions.into_iter().map(of).collect();
             ClipInfo {
                 id,
                 name: "clip".into(),
@@ -392,12 +405,13 @@ impl World {
     }
 
     fn any_leg_event(&mut self, usable: bool) -> LegEvent {
-        let offer = match self.below(5) {
+        let offer = match self.below(6) {
             0 if !usable => None,
             0 => Some(sdp("m=audio 0 RTP/AVP 0\r\n")),
             1 => Some(sdp(&format!("{AUDIO}a=inactive\r\n"))),
             2 => Some((*b"nonsense").into()),
             3 => Some(sdp(AUDIO)),
+            4 => Some(sdp(&format!("{OPUS}{VP8}"))),
             _ => Some(sdp(&format!("{AUDIO}{VIDEO}"))),
         };
         match self.below(22) {
@@ -429,7 +443,10 @@ impl World {
                 early_media: self.early_media(),
             }),
             10 => LegEvent::Answered {
-                sdp: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
+                sdp: Some(sdp(&match self.chance(3) {
+                    true => format!("{OPUS}{VP8}"),
+                    false => format!("{AUDIO}{VIDEO}"),
+                })),
                 fork: self.fork(),
             },
             11 if self.chance(3) => LegEvent::Answered {

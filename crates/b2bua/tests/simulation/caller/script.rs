@@ -47,6 +47,8 @@ pub struct CallerScript {
     pub talks: Option<Time>,
     /// Hold this long after the 200, for so long.
     pub holds: Option<(Time, Time, Hold)>,
+    /// Another audio codec this long after the 200.
+    pub changes: Option<Time>,
     /// UPDATE in the early dialog, this long after the PRACK of an answer (RFC 3311).
     pub early_update: Option<Time>,
     /// Gives up by BYE in the early dialog (RFC 3261 §15 allows the caller that) instead of CANCEL.
@@ -76,6 +78,7 @@ impl CallerScript {
             give_up: GiveUp::Never,
             talks: Some(10 * S),
             holds: None,
+            changes: None,
             early_update: None,
             early_bye: false,
             keys: Vec::new(),
@@ -136,6 +139,7 @@ impl CallerScript {
                 let how = d.pick(&[Hold::ReInvite, Hold::ReInvite, Hold::Update, Hold::Empty]);
                 (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S), how)
             }),
+            changes: None,
             early_update: dice.maybe(10, |d| d.between(0, 6 * S)),
             early_bye: dice.chance(7),
             keys,

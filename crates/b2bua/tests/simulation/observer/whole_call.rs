@@ -28,34 +28,22 @@ impl<'a> View<'a> {
         if let (Some(invited), Some(gone)) = (sent, gone) {
             hold!(invited <= gone, "B was invited after A had gone");
         }
+        let held = self.held_on();
         let first = self
             .events()
-            .find(|(_, e)| **e == MediaEvent::FirstPacket { source: Source::Clip })
+            .find(|(_, e)| **e == MediaEvent::FirstPacket { source: held })
             .map(|(at, _)| at);
-        let skip = |e: &MediaEvent| {
-            matches!(
-                e,
-                MediaEvent::Dtmf {
-                    leg: LegId::A,
-                    key: '#'
-                } | MediaEvent::PlayFailed {
-                    source: Source::Clip,
-                    ..
-                }
-            )
+        let skip = |e: &MediaEvent| match e {
+            MediaEvent::Dtmf { leg, key } => (*leg, *key) == (LegId::A, '#'),
+            MediaEvent::PlayFailed { source, .. } => *source == held,
+            _ => false,
         };
         let skipped = self
             .events()
             .find(|(at, e)| skip(e) && to_b.is_none_or(|b| *at <= b))
             .map(|(at, _)| at);
-        let played = self.actions().any(|(_, a)| {
-            matches!(
-                a,
-                MediaAction::Play {
-                    source: Source::Clip,
-                    ..
-                }
-            )
+        let played = self.actions().any(|(at, a)| {
+            matches!(a, MediaAction::Play { source, .. } if *source == held) && to_b.is_none_or(|b| at <= b)
         });
         let planned = self.plan().map_or(0, |p| p.hold_ms);
         let stars = self.events().filter(|(_, e)| {
@@ -69,7 +57,7 @@ impl<'a> View<'a> {
             Some(_) if !in_doubt => planned.next_multiple_of(CLIP_MS),
             _ => planned,
         };
-        let stuck = self.world.setup.scenarios[self.call].media.stuck == Some(Source::Clip);
+        let stuck = self.world.setup.scenarios[self.call].media.stuck == Some(held);
         if let Some(invited) = to_b
             && played
             && asked > 0
@@ -95,11 +83,23 @@ impl<'a> View<'a> {
                 "B was told of a caller who stays: {note:?}"
             );
             marks.insert(if told { "hold prolonged" } else { "hold kept" }.into());
+            marks.insert(format!("held on {held:?}"));
         }
         if skipped.is_some() && to_b.is_some() && asked > 0 {
             marks.insert("hold cut short".into());
         }
         Ok(())
+    }
+
+    /// What this caller is held on: it goes round. Where that cannot be it is the clip, as far as anything is.
+    fn held_on(&self) -> Source {
+        let round = self.actions().find_map(|(_, action)| match action {
+            MediaAction::Play {
+                source, looping: true, ..
+            } => Some(*source),
+            _ => None,
+        });
+        round.unwrap_or(Source::Clip)
     }
 
     pub(super) fn unsent_to_b(&self) -> Option<Time> {
@@ -261,7 +261,8 @@ impl<'a> View<'a> {
         let sent = first(&self.b, &|s| s.is(true, "INVITE"));
         let invited = sent.into_iter().chain(self.unsent_to_b()).min();
         hold!(record.invited_at == wall(invited), "invited_at {:?}", record.invited_at);
-        let clip = |e: &MediaEvent| *e == MediaEvent::FirstPacket { source: Source::Clip };
+        let held = self.held_on();
+        let clip = |e: &MediaEvent| *e == MediaEvent::FirstPacket { source: held };
         let played = self.events().find(|(_, e)| clip(e)).map(|(at, _)| at);
         hold!(
             record.first_media_at.is_none() || record.first_media_at == wall(played),

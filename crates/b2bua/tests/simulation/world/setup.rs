@@ -1,6 +1,6 @@
 //! What a run is made of.
 
-use segue_policy::{AnswerAt, Profile, Reliable, Ring};
+use segue_policy::{AnswerAt, HoldOn, Profile, Reliable, Ring};
 
 use crate::{
     callee::CalleeScript,
@@ -44,6 +44,10 @@ impl Scenario {
             media: MediaScript::by(dice),
             operator: dice.maybe(3, |d| d.between(0, 60 * S)),
         };
+        if let Some(subscriber) = scenario.store.subscriber.as_mut().filter(|_| dice.chance(15)) {
+            subscriber.hold_on = HoldOn::Greeting;
+        }
+        scenario.caller.changes = dice.maybe(20, |d| d.between(10 * MS, 20 * S));
         // Two dark phones, one of them holding, would wait for each other: session timers will see to that.
         if scenario.caller.dies.is_some() {
             scenario.callee.dies = None;
@@ -107,8 +111,10 @@ impl Setup {
         };
         let more = dice.between(1, 3);
         scenario.more = (0..more).map(|_| CalleeScript::by(&mut dice)).collect();
-        for callee in scenario.more.iter_mut().chain([&mut scenario.callee]) {
-            callee.dies = None;
+        if scenario.caller.dies.is_some() {
+            for callee in &mut scenario.more {
+                callee.dies = None;
+            }
         }
         if let Some(subscriber) = &mut scenario.store.subscriber {
             subscriber.ring = dice.pick(&[Ring::Together, Ring::InOrder]);
