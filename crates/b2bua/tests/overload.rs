@@ -316,15 +316,22 @@ fn new_bounds_hold_for_new_calls_and_end_none_that_are_there() {
     for n in 0..3 {
         assert_eq!(node.call(n), Some(100));
     }
-    let (call, admission) = (node_config(), Admission::new(Vec::new()));
+    let phones = Profile {
+        name: "phones".into(),
+        sources: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Profile::default()
+    };
     let caps = Caps {
         calls: Some(1),
         ..Caps::default()
     };
-    // Profiles stay as they are for what is there; new ones are those that are given.
-    node.shard.reload(call, admission, Limits { delay: None, caps });
-    assert_eq!(node.shard.call_count(), 3);
-    assert_eq!(node.shard.stats().early, 3);
+    let admission = Admission::new(vec![Arc::new(phones)]);
+    node.shard
+        .reload(node_config(), admission, Limits { delay: None, caps });
+    assert_eq!((node.shard.call_count(), node.shard.stats().early), (3, 3));
+    assert_eq!(node.call(3), Some(503));
+    let cancel = request("CANCEL", "sip:bob@10.0.0.254", 1, "").replace("1CANCEL;", "1INVITE;");
+    assert_eq!(node.heard(&cancel, "10.1.0.1", X), Some(200), "what is there goes on");
 }
 
 fn node_config() -> Arc<CallConfig> {
