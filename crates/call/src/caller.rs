@@ -39,6 +39,10 @@ pub(crate) struct Caller {
     pub trouble: Option<Warning>,
     /// It has said that it takes no offers within the session.
     pub refuses_offers: bool,
+    /// Our side with the pictures that it is being offered.
+    pub upgrade: Option<Side>,
+    /// Its pictures were added by us, one way.
+    pub shows_only: bool,
 }
 
 /// Whether A has the answer.
@@ -76,12 +80,19 @@ impl Caller {
             foreign_video: None,
             trouble: None,
             refuses_offers: false,
+            upgrade: None,
+            shows_only: false,
         }
     }
 
     /// What was answered first: what B is offered and clips are chosen for, whatever A held or moved since.
     pub fn answer(&self) -> Option<&Agreed> {
         self.answer.as_ref()
+    }
+
+    /// Whether it has our answer in a reliable response.
+    pub fn answered_reliably(&self) -> bool {
+        self.given == Given::Reliably
     }
 
     /// Whether provisional responses go with 100rel.

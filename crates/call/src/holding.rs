@@ -31,6 +31,10 @@ enum Step {
     Pracking {
         clip: ClipUse,
     },
+    /// A is offered the clip's pictures by UPDATE; the clip begins when that is settled.
+    Upgrading {
+        clip: ClipUse,
+    },
     /// The clip is asked for; the hold runs from its first packet.
     Starting {
         until: Instant,
@@ -55,7 +59,7 @@ impl Holding {
             Some(clip) => {
                 cx.record.hold_asked_ms = Some(lookup.plan.hold_ms);
                 match cx.give_answer_early() {
-                    MediaMay::StartNow => Holding::play(lookup, clip, cx),
+                    MediaMay::StartNow => Holding::start(lookup, clip, cx),
                     MediaMay::StartOnPrack => Phase::Holding(Holding {
                         lookup,
                         step: Step::Pracking { clip },
@@ -68,7 +72,12 @@ impl Holding {
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         let Holding { lookup, step } = self;
         match (step, seen) {
-            (Step::Pracking { clip }, Seen::Pracked) => Holding::play(lookup, clip, cx),
+            (Step::Pracking { clip }, Seen::Pracked) => Holding::start(lookup, clip, cx),
+            (Step::Upgrading { clip }, Seen::CallerChanged) => {
+                let answer = cx.a.answer().zip(lookup.held_on());
+                let with_pictures = answer.and_then(|(answer, (_, clip))| clip_use(clip, answer));
+                Holding::play(lookup, with_pictures.unwrap_or(clip), cx)
+            }
             (Step::Starting { .. }, Seen::Media(MediaEvent::FirstPacket { .. })) => {
                 cx.note_first_clip_packet();
                 let since = cx.now.mono;
@@ -133,7 +142,7 @@ impl Holding {
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
             Step::Starting { until } | Step::Held { until, .. } => Some(until),
-            Step::Pracking { .. } => None,
+            Step::Pracking { .. } | Step::Upgrading { .. } => None,
         }
     }
 
@@ -154,6 +163,15 @@ impl Holding {
         let hold_ms = until.saturating_duration_since(since).as_millis();
         cx.record.hold_asked_ms = u64::try_from(hold_ms).ok();
         until
+    }
+
+    /// The clip may begin; a caller with sound alone may be offered its pictures first.
+    fn start(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {
+        if lookup.held_on().is_some_and(|(_, shown)| cx.offer_pictures(shown)) {
+            let step = Step::Upgrading { clip };
+            return Phase::Holding(Holding { lookup, step });
+        }
+        Holding::play(lookup, clip, cx)
     }
 
     fn play(lookup: Box<Lookup>, clip: ClipUse, cx: &mut Cx) -> Phase {

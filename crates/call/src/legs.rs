@@ -44,7 +44,7 @@ pub(crate) enum Leg {
 pub(crate) enum Seen {
     /// A's PRACK for the response with our answer or our offer.
     Pracked,
-    /// A's offer within the session has its answer, or is being passed on.
+    /// A's offer within the session has its answer, or is being passed on; or ours of pictures has its final response.
     CallerChanged,
     /// A's ACK, which should have brought the answer to our offer.
     CallerAnswered,
@@ -193,6 +193,10 @@ impl Cx {
                 self.re_offered(LegId::A, sdp);
                 Some(Seen::CallerChanged)
             }
+            (Leg::Inviting, LegEvent::OfferAnswered { sdp }) if self.pictures_answered(sdp.as_deref()) => {
+                Some(Seen::CallerChanged)
+            }
+            (Leg::Inviting, LegEvent::OfferRefused { .. }) if self.pictures_refused() => Some(Seen::CallerChanged),
             (Leg::Inviting | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
                 self.re_offer_answered(LegId::A, sdp);
                 None

@@ -43,6 +43,7 @@ mod reserving;
 mod ringing;
 mod saving;
 mod settling;
+mod upgrading;
 
 pub use call::Call;
 pub use io::{

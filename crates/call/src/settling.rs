@@ -32,7 +32,7 @@ const H264: Codec = Codec::H264 {
 };
 
 /// What we offer to somebody who made no offer. G.711 alone for sound: the other party, who is not heard of yet, has it, too.
-fn choice(clip: Option<&ClipInfo>) -> (Vec<Codec>, Vec<Codec>) {
+pub(crate) fn choice(clip: Option<&ClipInfo>) -> (Vec<Codec>, Vec<Codec>) {
     let has = |profiles: &[RenditionProfile]| {
         clip.is_none_or(|clip| clip.renditions.iter().any(|r| profiles.contains(&r.profile)))
     };
@@ -95,6 +95,10 @@ impl Cx {
         match (&self.a.waits, self.a.answer()) {
             (_, Some(answer)) => {
                 let mut like = answer.clone();
+                // Pictures that were added for the clip are none that A would exchange.
+                if self.a.shows_only {
+                    like.video = None;
+                }
                 like.video = like.video.or_else(|| self.a.foreign_video.clone());
                 Ok(side.offer(&like))
             }

@@ -40,6 +40,8 @@ pub struct Profile {
     pub reliable: Reliable,
     /// What INVITEs to callees say of reliable provisional responses.
     pub reliable_to_callee: ReliableToCallee,
+    /// Callers who offer sound alone are offered the clip's pictures by UPDATE.
+    pub video_upgrade: bool,
     /// What callees are told of preconditions.
     pub preconditions_to_callee: PreconditionsToCallee,
     /// When peers of our trust domain are told what early media they may let through.
@@ -109,6 +111,7 @@ impl Default for Profile {
             digest_over: DigestOver::Any,
             reliable: Reliable::Supported,
             reliable_to_callee: ReliableToCallee::Supported,
+            video_upgrade: false,
             preconditions_to_callee: PreconditionsToCallee::Strip,
             p_early_media: PEarlyMedia::Supported,
             callee_early_media: CalleeEarlyMedia::Authorized,
@@ -166,6 +169,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("digest_over", "\"any\" or \"tls\""),
     ("reliable", "\"supported\", \"required\" or \"always\""),
     ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
+    ("video_upgrade", "true or false"),
     ("preconditions_to_callee", "\"strip\" or \"offer\""),
     ("p_early_media", "\"supported\", \"always\" or \"never\""),
     ("callee_early_media", "\"authorized\", \"any\" or \"never\""),

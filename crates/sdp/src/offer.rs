@@ -76,6 +76,20 @@ impl Side {
         self.say_anew()
     }
 
+    /// Our offer within a session of sound alone: one more m-line, for pictures that we send in one of these codecs, the best first.
+    /// `None`: there is an m-line for pictures already, or no codec.
+    pub fn offer_pictures(&mut self, codecs: &[Codec]) -> Option<Arc<[u8]>> {
+        if self.lines.iter().any(|line| line.kind() == Some(Kind::Video)) {
+            return None;
+        }
+        let line = LiveLine::choice(Kind::Video, codecs)?;
+        self.lines.push(Line::Live(LiveLine {
+            direction: Direction::SendOnly,
+            ..line
+        }));
+        Some(self.say())
+    }
+
     /// Our first offer to somebody who made none: these codecs, the best first; the answer settles on one of each kind. A kind
     /// without codecs is not offered.
     pub fn offer_choice(&mut self, audio: &[Codec], video: &[Codec]) -> Arc<[u8]> {

@@ -4,4 +4,5 @@
 
 mod early_media;
 mod preconditions;
+mod video_upgrade;
 mod wire;

@@ -186,7 +186,9 @@ impl Reference {
                     E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
                     E::Offer { .. } => self.reliable_sdp && !self.answer_is_unpracked(),
                     E::Key { .. } => true,
-                    E::OfferAnswered { .. } => self.delayed && self.unpracked.front() == Some(&true),
+                    E::OfferAnswered { .. } => {
+                        self.delayed && self.unpracked.front() == Some(&true) || self.ours.contains(&A)
+                    }
                     _ => false,
                 },
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
@@ -295,7 +297,9 @@ impl Reference {
             }
             E::Offer { .. } => self.owed.push(leg),
             E::OfferWithdrawn => self.owed.retain(|l| *l != leg),
-            E::OfferAnswered { .. } if leg == A && state == Leg::Inviting => drop(self.unpracked.pop_front()),
+            E::OfferAnswered { .. } if leg == A && state == Leg::Inviting && !self.ours.contains(&A) => {
+                self.unpracked.pop_front();
+            }
             E::OfferAnswered { .. } if leg == A && state == Leg::Answered => self.set(A, Leg::Up),
             E::OfferAnswered { .. } | E::OfferRefused { .. } => self.ours.retain(|l| *l != leg),
             E::Provisional { .. } | E::EarlyMedia { .. } | E::Key { .. } => {}
@@ -456,8 +460,12 @@ impl Reference {
                 self.owed.retain(|l| *l != leg);
             }
             LegAction::Offer { sdp } => {
-                assert!(matches!(state, Leg::Answered | Leg::Up), "an offer in {state:?}");
-                assert!(self.bridged && !sdp.is_empty());
+                let early = leg == A && state == Leg::Inviting && self.reliable_sdp && !self.answer_is_unpracked();
+                assert!(
+                    early || matches!(state, Leg::Answered | Leg::Up),
+                    "an offer in {state:?}"
+                );
+                assert!((self.bridged || early) && !sdp.is_empty());
                 assert!(
                     !self.ours.contains(&leg) && !self.owed.contains(&leg),
                     "two offers at a time"

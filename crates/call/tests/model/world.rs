@@ -134,6 +134,7 @@ impl World {
         let profile = Profile {
             name: "softphone".into(),
             ringing_status: if chance(2) { 180 } else { 183 },
+            video_upgrade: chance(2),
             callee_early_media: if chance(2) {
                 CalleeEarlyMedia::Authorized
             } else {
