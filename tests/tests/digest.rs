@@ -4,11 +4,13 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use segue_tests::{
     segue::{Segue, sample},
-    sipp::{Over, Sipp},
+    sipp::{Over, Seat, Sipp},
+    wait::until,
 };
 
 /// A server with one profile that has these keys more, and a file beside it with this text.
@@ -69,4 +71,44 @@ fn a_trunk_that_asks_for_credentials_gets_ours() {
         "{ladder:?}"
     );
     assert!(!segue.log_text().contains("sesame") && !segue.log_text().contains("nonce"));
+}
+
+#[test]
+fn a_caller_must_prove_who_it_is_where_the_profile_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = "auth = \"digest\"\nauth_realm = \"office\"\nauth_users = \"users\"\ndigest_algorithms = [\"MD5\"]\n";
+    let segue = server(folder.path(), keys, ("users", "alice wonderland\n"));
+    let call = |scenario: &str, call_id: &str| {
+        let server = segue.sip_udp().to_string();
+        // By itself SIPp signs the server's address in place of the Request-URI (RFC 8760 §2.6).
+        let uri = format!("bob@{server}");
+        let args = [
+            "-s",
+            "bob",
+            "-cid_str",
+            call_id,
+            "-m",
+            "1",
+            "-l",
+            "1",
+            "-auth_uri",
+            &uri,
+            &server,
+        ];
+        let seat = Seat::here(Over::Udp, 300);
+        Sipp::seated(&folder.path().join(call_id), "caller", scenario, seat, &args)
+    };
+    let callee = Sipp::callee(folder.path(), "answer", Over::Udp, 200);
+    subscribe(&segue, &callee);
+    call("prove_who_calls", "right@digest").finish().unwrap();
+    callee.finish().unwrap();
+    let record = segue.cli(&["wait", "call", "--sip-call-id", "right@digest", "--timeout", "10s"]);
+    assert_eq!(record["result"], "answered", "{record:#}");
+
+    call("prove_in_vain", "wrong@digest").finish().unwrap();
+    until("the refusal", Duration::from_secs(5), || {
+        segue.log_text().contains("its credentials are wrong").then_some(())
+    });
+    let log = segue.log_text();
+    assert!(!log.contains("wonderland") && !log.contains("response="), "{log}");
 }

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use segue_policy::Profile;
-use segue_sip::{Account, Peer};
+use segue_sip::{Account, Peer, Realm};
 
 /// The profiles, in order.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Admission {
 pub struct Secrets {
     /// Our credentials for its peers.
     pub account: Option<Arc<Account>>,
+    /// Who may call, where callers must prove who they are.
+    pub realm: Option<Arc<Realm>>,
 }
 
 impl Admission {
@@ -36,8 +38,17 @@ impl Admission {
 
     /// Our credentials for the peers of this profile.
     pub(crate) fn account(&self, profile: &Arc<Profile>) -> Option<Arc<Account>> {
+        self.secrets_of(profile)?.account.clone()
+    }
+
+    /// Who of this profile's peers may call; `None`: all of them.
+    pub(crate) fn realm(&self, profile: &Arc<Profile>) -> Option<Arc<Realm>> {
+        self.secrets_of(profile)?.realm.clone()
+    }
+
+    fn secrets_of(&self, profile: &Arc<Profile>) -> Option<&Secrets> {
         let at = self.profiles.iter().position(|known| Arc::ptr_eq(known, profile))?;
-        self.secrets.get(at)?.account.clone()
+        self.secrets.get(at)
     }
 
     /// The profile for a request, or the line that would make one match.

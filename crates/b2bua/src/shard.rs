@@ -16,13 +16,14 @@ use segue_call::{
 };
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event as Told, Happening};
-use segue_sip::{Endpoint, EndpointConfig, Event, Peer, Place, SessionId, Transmit};
+use segue_sip::{Endpoint, EndpointConfig, Event, Guard, Peer, Place, SessionId, Transmit};
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod ending;
 mod interval;
 mod legs;
 mod overload;
+mod proof;
 mod ways;
 
 use crate::{
@@ -119,6 +120,7 @@ pub struct Shard {
     rng: StdRng,
     /// Makes identifiers of refused requests, apart: strangers do not change those of calls.
     refusal_rng: StdRng,
+    guard: Guard,
     calls: BTreeMap<CallKey, Entry>,
     sessions: BTreeMap<SessionId, (CallKey, LegId)>,
     /// Earliest timer of each call that has one.
@@ -146,6 +148,7 @@ impl Shard {
             admission: config.admission,
             rng: StdRng::seed_from_u64(config.seed),
             refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
+            guard: Guard::new(StdRng::seed_from_u64(config.seed.rotate_left(32)).next_u64()),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -165,6 +168,7 @@ impl Shard {
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
         if message.is_request() && !self.endpoint.belongs(&message) {
             match self.admission.profile_for(&peer) {
+                Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.turns_away(now, peer, &message, &profile) => return,
                 Ok(_) => {}
                 Err((why, admit)) => {

@@ -16,6 +16,17 @@ pub enum Algorithm {
     Sha512_256,
 }
 
+/// Whether callers must prove who they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Their address is enough.
+    #[default]
+    None,
+    /// By digest authentication.
+    Digest,
+}
+
 /// Where our credentials may be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,7 +9,7 @@ mod profile;
 mod redirects;
 mod subscriber;
 
-pub use digest::{Algorithm, DigestOver};
+pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, PreconditionsToCallee, RedirectTarget,
-    UnknownCallee,
+    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, PreconditionsToCallee,
+    RedirectTarget, UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -26,6 +26,12 @@ pub struct Profile {
     pub sources: Vec<IpNet>,
     /// Its peers are in our trust domain (RFC 3325 §2.3): what they say of who calls is believed, and is told to them.
     pub trusted: bool,
+    /// Whether its peers must prove who they are when they call.
+    pub auth: Auth,
+    /// The realm that we ask them for.
+    pub auth_realm: String,
+    /// The file (or `env:NAME`) with their names and passwords.
+    pub auth_users: String,
     /// Hash functions for digest authentication, the preferred one first (RFC 8760).
     pub digest_algorithms: Vec<Algorithm>,
     /// Who we are where its peers ask us for credentials; empty: we have none.
@@ -104,6 +110,9 @@ impl Default for Profile {
             listen: Vec::new(),
             sources: Vec::new(),
             trusted: false,
+            auth: Auth::None,
+            auth_realm: "segue".to_owned(),
+            auth_users: String::new(),
             digest_algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             digest_user: String::new(),
             digest_realm: String::new(),
@@ -153,6 +162,12 @@ pub const KEYS: &[(&str, &str)] = &[
         "a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]",
     ),
     ("trusted", "true or false"),
+    ("auth", "\"none\" or \"digest\""),
+    ("auth_realm", "a name in one line, e.g. \"sip.example.com\""),
+    (
+        "auth_users",
+        "a file (mode 600) with a user a line: name, password and whom its From may name, or \"env:NAME\"",
+    ),
     (
         "digest_algorithms",
         "a list of \"SHA-256\", \"SHA-512-256\" and \"MD5\", the preferred one first",
@@ -357,6 +372,12 @@ impl Profile {
         if let Some(listen) = self.listen.iter().find(|l| l.parse::<std::net::SocketAddr>().is_err()) {
             return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
         }
+        if self.auth == Auth::Digest && self.auth_users.is_empty() {
+            return wrong("auth_users", "is empty, so nobody could call".into());
+        }
+        if self.auth_realm.is_empty() || self.auth_realm.contains(char::is_control) {
+            return wrong("auth_realm", "is empty, or not in one line".into());
+        }
         if self.digest_algorithms.is_empty() {
             return wrong(
                 "digest_algorithms",
@@ -521,7 +542,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 28] = [
+        let wrong: [(Change, &str); 30] = [
             (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
             (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
             (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
@@ -534,6 +555,8 @@ mod tests {
             (|p| p.sources.clear(), "sources"),
             (|p| p.listen = vec!["here".to_owned()], "listen"),
             (|p| p.digest_algorithms.clear(), "digest_algorithms"),
+            (|p| p.auth = Auth::Digest, "auth_users"),
+            (|p| p.auth_realm.clear(), "auth_realm"),
             (|p| p.digest_user = "us".to_owned(), "digest_realm"),
             (|p| p.digest_secret = "file".to_owned(), "digest_secret"),
             (|p| p.ringing_status = 181, "ringing_status"),

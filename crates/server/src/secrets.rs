@@ -1,10 +1,10 @@
 //! What profiles name and keep elsewhere: passwords, in files that nobody but their owner may read or in the environment.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use segue_b2bua::Secrets;
-use segue_policy::{Algorithm, DigestOver, Profile};
-use segue_sip::Account;
+use segue_policy::{Algorithm, Auth, DigestOver, Profile};
+use segue_sip::{Account, Realm, User};
 use segue_sip_wire::DigestAlgorithm;
 
 use crate::{config::tls::secret, failure::Failure};
@@ -36,7 +36,48 @@ fn of(profile: &Profile, base: &Path) -> Result<Secrets, Failure> {
             tls_only: profile.digest_over == DigestOver::Tls,
         }));
     }
+    if profile.auth == Auth::Digest {
+        let name = format!("auth_users of the profile {}", profile.name);
+        let text = read(&name, &profile.auth_users, base)?;
+        let users = users(&text).map_err(|why| {
+            Failure::refused(
+                "bad_secret",
+                format!("{name} = {}: {why}", profile.auth_users),
+                "write a user a line: name, password, and whom its From may name",
+            )
+        })?;
+        secrets.realm = Some(Arc::new(Realm {
+            name: profile.auth_realm.clone(),
+            algorithms: algorithms(profile),
+            users,
+        }));
+    }
     Ok(secrets)
+}
+
+/// `name password [from ...]` a line.
+fn users(text: &str) -> Result<BTreeMap<String, User>, String> {
+    let mut users = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line itself is not repeated: it has a password.
+        let number = at.saturating_add(1);
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let (Some(name), Some(secret)) = (words.next(), words.next()) else {
+            return Err(format!("line {number} has no password"));
+        };
+        let from = words.collect();
+        if users.insert(name.clone(), User { secret, from }).is_some() {
+            return Err(format!("line {number} names {name} again"));
+        }
+    }
+    if users.is_empty() {
+        return Err("there is no user in it".to_owned());
+    }
+    Ok(users)
 }
 
 fn algorithms(profile: &Profile) -> Vec<DigestAlgorithm> {
@@ -82,6 +123,22 @@ mod tests {
             digest_realm: "them".to_owned(),
             digest_secret: secret.to_owned(),
             ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn users_are_read_a_line_each() {
+        let read = users("# who may call\nalice  wonderland\n\npbx exchange +4930* reception\n").unwrap();
+        assert_eq!(read["alice"].secret, "wonderland");
+        assert!(read["alice"].from.is_empty());
+        assert_eq!(read["pbx"].from, ["+4930*", "reception"]);
+        for (text, told) in [
+            ("alice", "line 1 has no password"),
+            ("\na b\na c", "line 3 names a again"),
+            ("# nobody", "no user"),
+        ] {
+            let refused = users(text).unwrap_err();
+            assert!(refused.contains(told), "{refused}");
         }
     }
 

@@ -20,7 +20,7 @@ pub use api::{
     CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, Refreshes,
     SessionId, SessionInterval, Transmit,
 };
-pub use digest::Account;
+pub use digest::{Account, Guard, Proof, Realm, User};
 pub use endpoint::{Endpoint, summary};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use stats::{METHODS, Stats};

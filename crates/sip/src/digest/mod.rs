@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod client;
+mod guard;
 
 use std::fmt::Write;
 
@@ -12,6 +13,7 @@ use segue_sip_wire::DigestAlgorithm;
 
 pub use client::Account;
 pub(crate) use client::{Accounts, Kind};
+pub use guard::{Guard, Proof, Realm, User};
 
 /// What a response is made of, besides the secret.
 #[derive(Debug, Clone, Copy)]

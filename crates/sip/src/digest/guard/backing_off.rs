@@ -1,0 +1,69 @@
+//! Who guesses passwords waits longer and longer.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// Wrong credentials of a source for one user, and for all, before it has to wait.
+const FREE: (u32, u32) = (3, 10);
+/// The longest wait.
+const WAIT_MAX: Duration = Duration::from_secs(64);
+/// A source that has not failed for this long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+/// Sources and their users that are remembered.
+const KEPT_MAX: usize = 4_096;
+/// Characters of a user name that are remembered.
+const NAME_MAX: usize = 64;
+
+/// Failures of each source, and of each of its users: a stranger must not lock others out.
+#[derive(Debug, Default)]
+pub(super) struct BackingOff(BTreeMap<(IpAddr, Option<String>), Failures>);
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Instant,
+}
+
+impl BackingOff {
+    /// How long this source must wait before credentials of this user are looked at.
+    pub(super) fn wait(&self, now: Instant, source: IpAddr, user: &str) -> Option<Duration> {
+        let of = |key: &(IpAddr, Option<String>), free: u32| {
+            let failures = self.0.get(key)?;
+            let over = failures.count.checked_sub(free)?;
+            let wait = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(WAIT_MAX);
+            wait.checked_sub(now.saturating_duration_since(failures.last))
+                .filter(|left| !left.is_zero())
+        };
+        of(&(source, Some(cut(user))), FREE.0).max(of(&(source, None), FREE.1))
+    }
+
+    pub(super) fn failed(&mut self, now: Instant, source: IpAddr, user: &str) {
+        for key in [(source, Some(cut(user))), (source, None)] {
+            if !self.0.contains_key(&key) && self.0.len() >= KEPT_MAX {
+                self.0
+                    .retain(|_, failures| now.saturating_duration_since(failures.last) < FORGOTTEN_AFTER);
+            }
+            if !self.0.contains_key(&key) && self.0.len() >= KEPT_MAX {
+                self.0.pop_first();
+            }
+            let failures = self.0.entry(key).or_insert(Failures { count: 0, last: now });
+            if now.saturating_duration_since(failures.last) >= FORGOTTEN_AFTER {
+                failures.count = 0;
+            }
+            failures.count = failures.count.saturating_add(1);
+            failures.last = now;
+        }
+    }
+
+    /// The user's own failures are forgiven; those of the source for others are not.
+    pub(super) fn proven(&mut self, source: IpAddr, user: &str) {
+        self.0.remove(&(source, Some(cut(user))));
+    }
+}
+
+fn cut(user: &str) -> String {
+    user.chars().take(NAME_MAX).collect()
+}
