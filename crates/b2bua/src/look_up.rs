@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use segue_call::{Lookup, StoreReply};
 use segue_policy::{Plan, Profile};
-use segue_store::{Found, Reserve, Store};
+use segue_store::{Found, Reserve, Store, StoreError};
 
 use crate::{ClipCache, clips::Renditions};
 
@@ -32,7 +32,7 @@ pub(crate) fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Pr
         greeting,
         beep,
         full,
-    } = match store.lookup(user) {
+    } = match by_name_or_number(store, user, profile) {
         Ok(Some(found)) => found,
         Ok(None) => return Answer::without_clips(StoreReply::NotFound),
         Err(error) => return Answer::without_clips(StoreReply::LookupFailed { why: error.to_string() }),
@@ -53,6 +53,18 @@ pub(crate) fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Pr
     Answer { reply, clips: loaded }
 }
 
+/// A subscriber by their name, else by a number of theirs, however the profile's callers write it.
+fn by_name_or_number(store: &Store, user: &str, profile: &Profile) -> Result<Option<Found>, StoreError> {
+    if let Some(found) = store.lookup(user)? {
+        return Ok(Some(found));
+    }
+    let owner = match profile.normalise(user).number {
+        Some(number) => store.owner_of(&number)?,
+        None => None,
+    };
+    owner.map_or(Ok(None), |owner| store.lookup(&owner))
+}
+
 /// Whether there is room for a message; if so, a place is held for it from now on.
 pub(crate) fn reserve(store: &Store, wanted: &Reserve, now: Instant) -> StoreReply {
     match store.reserve(wanted, now) {
@@ -66,6 +78,47 @@ pub(crate) fn reserve(store: &Store, wanted: &Reserve, now: Instant) -> StoreRep
         Err(error) => {
             tracing::warn!(mailbox = wanted.mailbox, %error, "nobody can say whether the mailbox is full; the caller may speak");
             StoreReply::ReserveFailed { why: error.to_string() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_policy::Subscriber;
+
+    use super::*;
+
+    #[test]
+    fn a_callee_is_found_by_name_and_by_number_however_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let bob = Subscriber {
+            user: "bob".into(),
+            numbers: vec!["+4930123456".into()],
+            ..Subscriber::default()
+        };
+        store.add_subscriber(bob).unwrap();
+        let profile = Profile {
+            country_code: "49".into(),
+            area_code: "30".into(),
+            ..Profile::default()
+        };
+        let found = |user: &str| {
+            let found = by_name_or_number(&store, user, &profile).unwrap();
+            found.map(|found| found.subscriber.user)
+        };
+        for user in [
+            "bob",
+            "+4930123456",
+            "030-123.456",
+            "123456",
+            "0049(30)123456;ext=7",
+            "tel:123456;phone-context=+4930",
+        ] {
+            assert_eq!(found(user).as_deref(), Some("bob"), "{user}");
+        }
+        for user in ["eve", "+4930123457", "tel:123456;phone-context=+4940"] {
+            assert_eq!(found(user), None, "{user}");
         }
     }
 }

@@ -4,6 +4,8 @@ use segue_policy::{Emergency, Reliable, UnknownCallee};
 use segue_records::CallResult;
 use segue_sdp::{Description, Family};
 
+use segue_sip_wire::Scheme;
+
 use crate::{
     cx::Cx,
     ending::Ending,
@@ -83,7 +85,11 @@ impl LookingUp {
             return looking.plain(cx);
         }
         let sent_on = cx.invite.further.sent_on.as_ref().map(|sent_on| sent_on.user.clone());
-        let dialled = || cx.invite.request_uri.user().map(|user| user.into_owned());
+        let dialled = || match cx.invite.request_uri.scheme() {
+            // A number, which the store knows by the profile's numbering.
+            Scheme::Tel => Some(cx.invite.request_uri.to_string()),
+            _ => cx.invite.request_uri.user().map(|user| user.into_owned()),
+        };
         match sent_on.or_else(dialled).filter(|user| !user.is_empty()) {
             Some(user) => {
                 cx.store(StoreAction::Lookup { user });

@@ -3,6 +3,7 @@
 mod digest;
 mod early;
 mod emergency;
+mod numbers;
 mod onward;
 mod plan;
 mod profile;
@@ -12,6 +13,7 @@ mod subscriber;
 pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
+pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
 pub use profile::{
@@ -19,4 +21,4 @@ pub use profile::{
     SessionRefresher,
 };
 pub use redirects::{RedirectTarget, RedirectTargetError};
-pub use subscriber::{Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};
+pub use subscriber::{NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};

@@ -222,6 +222,7 @@ impl fmt::Display for Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AnswerAt, Profile};
 
     #[test]
     fn a_next_hop_is_an_address_a_host_or_a_server() {
@@ -283,6 +284,29 @@ mod tests {
         }
         for good in ["*", "+49*", "110", "10.0.0.0/8", "*.example.com", "host.example"] {
             assert_eq!(good.parse::<Destination>().unwrap().to_string(), good);
+        }
+    }
+
+    #[test]
+    fn the_carrier_profiles_forward_hold_for_six_seconds_and_answer_late() {
+        for (text, trusted) in [
+            (
+                include_str!("../../../sip-profiles/examples/carrier-generic.toml"),
+                false,
+            ),
+            (include_str!("../../../sip-profiles/examples/carrier-ims.toml"), true),
+        ] {
+            let carrier: Profile = toml::from_str(text).unwrap();
+            assert_eq!(
+                carrier.check().unwrap_err().key,
+                "sources",
+                "nobody is admitted by an example"
+            );
+            let held = (carrier.hold_ms, carrier.hold_max_ms, carrier.answer_at);
+            assert_eq!(held, (6_000, 20_000, AnswerAt::AfterGreeting));
+            assert_eq!((carrier.trusted, carrier.ringing_status), (trusted, 180));
+            assert_eq!(carrier.unknown_callee, UnknownCallee::Forward);
+            assert!(carrier.destinations.is_empty(), "no open relay");
         }
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, PEarlyMedia, PreconditionsToCallee,
-    RedirectTarget, UnknownCallee,
+    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NumberRule, PEarlyMedia,
+    PreconditionsToCallee, RedirectTarget, UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -95,6 +95,16 @@ pub struct Profile {
     pub next_hop: Option<NextHop>,
     /// What may be called beyond the subscribers; empty: nothing.
     pub destinations: Vec<Destination>,
+    /// Country code of numbers that are dialled here, without +; empty: only numbers in E.164 are known.
+    pub country_code: String,
+    /// Area code of numbers that are dialled without one; empty: none are.
+    pub area_code: String,
+    /// What is dialled before a country code.
+    pub international_prefix: String,
+    /// What is dialled before an area code.
+    pub national_prefix: String,
+    /// What other numbers become, the first that fits before all else.
+    pub number_rules: Vec<NumberRule>,
     /// Numbers of emergency services, as they are dialled; `urn:service:sos` is one without that.
     pub emergency_numbers: Vec<String>,
     /// Where emergency calls go; none: as other calls do.
@@ -144,6 +154,11 @@ impl Default for Profile {
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
             destinations: Vec::new(),
+            country_code: String::new(),
+            area_code: String::new(),
+            international_prefix: "00".to_owned(),
+            national_prefix: "0".to_owned(),
+            number_rules: Vec::new(),
             emergency_numbers: Vec::new(),
             emergency_next_hop: None,
         }
@@ -228,6 +243,17 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "destinations",
         "a list of numbers, host names, domains and networks, e.g. [\"+49*\", \"*.example.com\", \"192.0.2.0/24\"]; \"*\": whatever goes to next_hop",
+    ),
+    (
+        "country_code",
+        "digits, e.g. \"49\"; empty: only numbers in E.164 are known",
+    ),
+    ("area_code", "digits, e.g. \"30\"; empty: none"),
+    ("international_prefix", "digits, e.g. \"00\" or \"011\"; empty: none"),
+    ("national_prefix", "digits, e.g. \"0\"; empty: none"),
+    (
+        "number_rules",
+        "a list of at most 100 rules, e.g. [\"1?? -> +4930765100\", \"8* -> +4930765*\"]",
     ),
     (
         "emergency_numbers",
@@ -410,6 +436,18 @@ impl Profile {
                 format!("= {} is more than hold_max_ms = {}", self.hold_ms, self.hold_max_ms),
             );
         }
+        let codes = [
+            ("country_code", &self.country_code),
+            ("area_code", &self.area_code),
+            ("international_prefix", &self.international_prefix),
+            ("national_prefix", &self.national_prefix),
+        ];
+        if let Some((key, code)) = codes.into_iter().find(|(_, code)| !crate::numbers::is_code(code)) {
+            return wrong(key, format!("= {code:?}, which is no digits"));
+        }
+        if self.number_rules.len() > crate::numbers::RULES_MAX {
+            return wrong("number_rules", format!("has {} rules", self.number_rules.len()));
+        }
         let mut numbers = self.emergency_numbers.iter();
         if let Some(number) = numbers.find(|number| !crate::emergency::is_emergency_number(number)) {
             return wrong("emergency_numbers", format!("has {number:?}, which is no number"));
@@ -462,133 +500,4 @@ impl Profile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Profile {
-        toml::from_str(text).unwrap()
-    }
-
-    fn smallest() -> Profile {
-        read("name = \"p\"\nsources = [\"10.0.0.0/8\"]")
-    }
-
-    #[test]
-    fn a_name_and_sources_are_enough() {
-        let profile = smallest();
-        assert_eq!(profile.check(), Ok(()));
-        assert_eq!(profile.reliable, Reliable::Supported);
-        assert_eq!(profile.reliable_to_callee, ReliableToCallee::Supported);
-        assert_eq!(profile.preconditions_to_callee, PreconditionsToCallee::Strip);
-        assert_eq!(profile.p_early_media, PEarlyMedia::Supported);
-        assert_eq!(profile.callee_early_media, CalleeEarlyMedia::Authorized);
-        assert_eq!(profile.answer_at, AnswerAt::Greeting);
-        assert!(!profile.trusted);
-        assert_eq!(
-            (
-                profile.ringing_status,
-                profile.hold_ms,
-                profile.hold_max_ms,
-                profile.no_answer_ms
-            ),
-            (183, 0, 60_000, 20_000)
-        );
-    }
-
-    #[test]
-    fn the_profile_that_comes_with_segue_says_its_defaults() {
-        let shipped = read(include_str!("../../../sip-profiles/softphone.toml"));
-        assert_eq!(shipped.check(), Ok(()));
-        let mut defaults = read("name = \"softphone\"\nsources = [\"127.0.0.0/8\"]");
-        defaults.listen = Vec::new();
-        assert_eq!(shipped, defaults);
-    }
-
-    #[test]
-    fn the_carrier_profiles_forward_hold_for_six_seconds_and_answer_late() {
-        for (text, trusted) in [
-            (
-                include_str!("../../../sip-profiles/examples/carrier-generic.toml"),
-                false,
-            ),
-            (include_str!("../../../sip-profiles/examples/carrier-ims.toml"), true),
-        ] {
-            let carrier = read(text);
-            assert_eq!(
-                carrier.check().unwrap_err().key,
-                "sources",
-                "nobody is admitted by an example"
-            );
-            let held = (carrier.hold_ms, carrier.hold_max_ms, carrier.answer_at);
-            assert_eq!(held, (6_000, 20_000, AnswerAt::AfterGreeting));
-            assert_eq!((carrier.trusted, carrier.ringing_status), (trusted, 180));
-            assert_eq!(carrier.unknown_callee, UnknownCallee::Forward);
-            assert!(carrier.destinations.is_empty(), "no open relay");
-        }
-    }
-
-    #[test]
-    fn what_is_not_known_is_refused() {
-        for text in [
-            "name = \"p\"\nsources = [\"10.0.0.0/8\"]\nsurces = []",
-            "name = \"p\"\nsources = [\"10.0.0.0/99\"]",
-            "name = \"p\"\nsources = [\"ten\"]",
-            "name = \"p\"\nsources = [\"10.0.0.0/8\"]\nanswer_at = \"never\"",
-        ] {
-            assert!(toml::from_str::<Profile>(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_by_its_key() {
-        type Change = fn(&mut Profile);
-        let wrong: [(Change, &str); 30] = [
-            (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
-            (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
-            (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
-            (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
-            (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),
-            (|p| p.emergency_numbers = vec!["help".to_owned()], "emergency_numbers"),
-            (|p| p.name = " ".to_owned(), "name"),
-            (|p| p.name = "a\nb".to_owned(), "name"),
-            (|p| p.name = "n".repeat(65), "name"),
-            (|p| p.sources.clear(), "sources"),
-            (|p| p.listen = vec!["here".to_owned()], "listen"),
-            (|p| p.digest_algorithms.clear(), "digest_algorithms"),
-            (|p| p.auth = Auth::Digest, "auth_users"),
-            (|p| p.auth_realm.clear(), "auth_realm"),
-            (|p| p.digest_user = "us".to_owned(), "digest_realm"),
-            (|p| p.digest_secret = "file".to_owned(), "digest_secret"),
-            (|p| p.ringing_status = 181, "ringing_status"),
-            (|p| p.hold_max_ms = 200_000, "hold_max_ms"),
-            (|p| p.hold_ms = 60_001, "hold_ms"),
-            (|p| p.no_answer_ms = 0, "no_answer_ms"),
-            (|p| p.no_answer_ms = 170_001, "no_answer_ms"),
-            (|p| (p.hold_ms, p.hold_max_ms) = (1, 0), "hold_ms"),
-            (|p| p.rtp_gone_ms = 999, "rtp_gone_ms"),
-            (|p| p.session_expires_s = 89, "session_expires_s"),
-            (|p| p.session_expires_s = 86_401, "session_expires_s"),
-            (|p| (p.session_expires_s, p.min_se_s) = (100, 101), "session_expires_s"),
-            (|p| p.min_se_s = 0, "min_se_s"),
-            (|p| p.rtp_gone_ms = 3_600_001, "rtp_gone_ms"),
-            (|p| p.call_max_ms = 999, "call_max_ms"),
-            (|p| p.call_max_ms = 604_800_001, "call_max_ms"),
-        ];
-        for (change, key) in wrong {
-            let mut profile = smallest();
-            change(&mut profile);
-            assert_eq!(profile.check().unwrap_err().key, key, "{profile:?}");
-        }
-    }
-
-    #[test]
-    fn the_listening_socket_counts_first_then_the_source() {
-        let mut profile = smallest();
-        let (inside, outside) = ("10.1.2.3".parse().unwrap(), "11.1.2.3".parse().unwrap());
-        assert!(profile.matches("192.0.2.1:5060", inside));
-        assert!(!profile.matches("192.0.2.1:5060", outside));
-        profile.listen = vec!["192.0.2.1:5060".to_owned()];
-        assert!(profile.matches("192.0.2.1:5060", inside));
-        assert!(!profile.matches("192.0.2.1:5080", inside));
-    }
-}
+mod tests;

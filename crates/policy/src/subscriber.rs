@@ -12,6 +12,8 @@ pub struct Subscriber {
     pub user: String,
     /// Where they are reached, SIP URIs; in order the first is called first.
     pub targets: Vec<String>,
+    /// Their numbers, in E.164; nobody else has these.
+    pub numbers: Vec<String>,
     /// How several targets ring.
     pub ring: Ring,
     /// How long each target rings in order, milliseconds; absent: [`DEFAULT_RING_MS`](crate::DEFAULT_RING_MS).
@@ -29,6 +31,9 @@ pub struct Subscriber {
     /// When callers get the 200 for the mailbox; absent: as the profile says.
     pub answer_at: Option<AnswerAt>,
 }
+
+/// Most numbers of one subscriber.
+pub const NUMBERS_MAX: usize = 100;
 
 /// Most targets of one subscriber.
 pub const TARGETS_MAX: usize = 10;

@@ -28,7 +28,7 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         "--greeting",
         "ring",
     ]);
-    let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "ring": "together",
+    let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "numbers": [], "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
                           "no_answer_ms": 20000, "greeting": "ring", "answer_at": null});
     assert_eq!(added, expected);
@@ -69,6 +69,7 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         sorted([
             "user",
             "targets",
+            "numbers",
             "ring",
             "ring_ms",
             "clip",

@@ -7,7 +7,9 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 /// Every step, in order.
-pub(crate) const STEPS: &[&str] = &[FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON];
+pub(crate) const STEPS: &[&str] = &[
+    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS,
+];
 
 /// 1: subscribers, clips, messages, calls.
 const FIRST: &str = "
@@ -259,4 +261,13 @@ ALTER TABLE subscriber ADD COLUMN answer_at TEXT CHECK (answer_at IN ('greeting'
 /// 7: what callers are held on.
 const HOLD_ON: &str = "
 ALTER TABLE subscriber ADD COLUMN hold_on TEXT NOT NULL DEFAULT 'clip' CHECK (hold_on IN ('clip', 'greeting'));
+";
+
+/// 8: the numbers of subscribers, each once.
+const NUMBERS: &str = "
+CREATE TABLE number (
+    number     TEXT PRIMARY KEY,
+    subscriber TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX number_subscriber ON number (subscriber);
 ";

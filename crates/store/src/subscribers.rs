@@ -51,6 +51,11 @@ impl Store {
         })
     }
 
+    /// Whose number this is, in E.164.
+    pub fn owner_of(&self, number: &str) -> Result<Option<String>, StoreError> {
+        self.read(|db| owner(db, number))
+    }
+
     /// One subscriber. Error: [`StoreError::NotFound`].
     pub fn subscriber(&self, user: &str) -> Result<Subscriber, StoreError> {
         self.read(|db| one(db, user)?.ok_or_else(|| StoreError::not_found("subscriber", user)))
@@ -65,6 +70,7 @@ impl Store {
                 .collect::<Result<Vec<_>, _>>()?;
             for subscriber in &mut all {
                 subscriber.targets = targets(db, &subscriber.user)?;
+                subscriber.numbers = numbers(db, &subscriber.user)?;
             }
             Ok(all)
         })
@@ -114,6 +120,8 @@ impl Store {
             let removed = tx
                 .prepare_cached("DELETE FROM subscriber WHERE user = ?")?
                 .execute([&user])?;
+            tx.prepare_cached("DELETE FROM number WHERE subscriber = ?")?
+                .execute([&user])?;
             tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
                 .execute([&user])?;
             if removed == 1 {
@@ -132,6 +140,7 @@ fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {
         .optional()?;
     let Some(mut subscriber) = found else { return Ok(None) };
     subscriber.targets = targets(db, user)?;
+    subscriber.numbers = numbers(db, user)?;
     Ok(Some(subscriber))
 }
 
@@ -140,6 +149,39 @@ fn targets(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
         .prepare_cached("SELECT uri FROM target WHERE subscriber = ? ORDER BY place")?
         .query_map([user], |row| row.get(0))?
         .collect::<Result<Vec<_>, _>>()?)
+}
+
+fn numbers(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT number FROM number WHERE subscriber = ? ORDER BY number")?
+        .query_map([user], |row| row.get(0))?
+        .collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Whose number this is.
+fn owner(db: &Connection, number: &str) -> Result<Option<String>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT subscriber FROM number WHERE number = ?")?
+        .query_row([number], |row| row.get(0))
+        .optional()?)
+}
+
+fn put_numbers(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM number WHERE subscriber = ?")?
+        .execute([&subscriber.user])?;
+    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO number (number, subscriber) VALUES (?, ?)")?;
+    for number in &subscriber.numbers {
+        if let Some(other) = owner(tx, number)?.filter(|other| *other != subscriber.user) {
+            return Err(StoreError::Refused {
+                why: format!("the number {number} is that of subscriber '{other}'"),
+                fix: format!(
+                    "take it from them first: 'segue subscriber set {other} --number ...' with those that stay, or none"
+                ),
+            });
+        }
+        add.execute([number, &subscriber.user])?;
+    }
+    Ok(())
 }
 
 fn ring_word(ring: Ring) -> &'static str {
@@ -183,6 +225,7 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
             HoldOn::Greeting => "greeting",
         }
     ])?;
+    put_numbers(tx, subscriber)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
         .execute([&subscriber.user])?;
     let mut add = tx.prepare_cached("INSERT INTO target (subscriber, place, uri) VALUES (?, ?, ?)")?;
@@ -196,6 +239,7 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
     Ok(Subscriber {
         user: row.get(0)?,
         targets: Vec::new(),
+        numbers: Vec::new(),
         clip: row.get(1)?,
         hold_ms: row.get(2)?,
         no_answer_ms: row.get(3)?,

@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod events;
 mod message;
+mod number;
 mod output;
 mod play;
 mod retention;
@@ -76,6 +77,9 @@ enum Command {
     /// Subscribers: who may be called
     #[command(subcommand)]
     Subscriber(subscriber::Command),
+    /// Numbers: what becomes of them, and whose they are
+    #[command(subcommand)]
+    Number(number::Command),
     /// How long messages are kept
     #[command(subcommand)]
     Retention(retention::Command),
@@ -184,6 +188,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config { command } => config::perform(command, &context),
         Command::Clip(command) => clip::perform(command, &context),
         Command::Subscriber(command) => subscriber::perform(command, &context),
+        Command::Number(command) => number::perform(command, &context),
         Command::Retention(command) => retention::perform(command, &context),
         Command::Message(command) => message::perform(command, &context),
         Command::Call(command) => call::perform(command, &context),

@@ -1,7 +1,7 @@
 //! `segue subscriber add|set|list|remove`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::{AnswerAt, DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, check_targets};
+use segue_policy::{AnswerAt, DEFAULT_RING_MS, NUMBERS_MAX, Normalised, Ring, Subscriber, TARGETS_MAX, check_targets};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     output::{Row, or_dash},
     value::{AnswerWord, ClipName, DurationMs, HoldOnWord, OrNone, RingTime, RingWord, Target, User},
 };
-use crate::failure::Failure;
+use crate::{config::load_profiles, failure::Failure};
 
 #[derive(Debug, ClapSubcommand)]
 pub enum Command {
@@ -68,6 +68,9 @@ pub struct Options {
     /// When callers of the mailbox are answered: 'greeting', 'after_greeting', or 'none' for as the profile says
     #[arg(long, value_name = "WHEN")]
     answer_at: Option<OrNone<AnswerWord>>,
+    /// A number of theirs, e.g. +4930123456, or as it is dialled; again for each further one, all of them; 'none' for none
+    #[arg(long, value_name = "NUMBER")]
+    number: Vec<String>,
 }
 
 impl Options {
@@ -80,6 +83,36 @@ impl Options {
             && self.no_answer.is_none()
             && self.greeting.is_none()
             && self.answer_at.is_none()
+            && self.number.is_empty()
+    }
+
+    /// Its numbers in E.164, by the first profile that knows them.
+    fn read_numbers(mut self, context: &Context) -> Result<Options, Failure> {
+        if self.number.is_empty() || self.number == ["none"] {
+            return Ok(self);
+        }
+        let profiles = load_profiles(&context.config)?;
+        for value in &mut self.number {
+            let made: Vec<Normalised> = profiles.iter().map(|profile| profile.normalise(value)).collect();
+            let Some(number) = made.iter().find_map(|made| made.number.clone()) else {
+                let why = made.first().map_or("there is no profile", |made| made.rule.as_str());
+                return Err(Failure::usage(
+                    format!("{value:?} is no number that any profile knows: {why}"),
+                    "write it in E.164, e.g. +4930123456; 'segue number explain' says what becomes of a number",
+                ));
+            };
+            *value = number;
+        }
+        self.number.sort();
+        self.number.dedup();
+        if self.number.len() > NUMBERS_MAX {
+            let count = self.number.len();
+            return Err(Failure::usage(
+                format!("a subscriber has at most {NUMBERS_MAX} numbers, not {count}"),
+                "make another subscriber",
+            ));
+        }
+        Ok(self)
     }
 
     fn apply(self, subscriber: &mut Subscriber) {
@@ -104,6 +137,11 @@ impl Options {
         if let Some(OrNone(greeting)) = self.greeting {
             subscriber.greeting = greeting.map(|ClipName(name)| name);
         }
+        match self.number.as_slice() {
+            [] => {}
+            [none] if none == "none" => subscriber.numbers.clear(),
+            numbers => subscriber.numbers = numbers.to_vec(),
+        }
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
         }
@@ -123,7 +161,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 targets,
                 ..Subscriber::default()
             };
-            options.apply(&mut new);
+            options.read_numbers(context)?.apply(&mut new);
             context.new_store()?.add_subscriber(new.clone())?;
             context
                 .out
@@ -141,6 +179,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 ));
             }
             let targets = if target.is_empty() { Vec::new() } else { uris(target)? };
+            let options = options.read_numbers(context)?;
             let changed = context.store()?.change_subscriber(&user, move |subscriber| {
                 if !targets.is_empty() {
                     subscriber.targets = targets;
@@ -213,6 +252,7 @@ fn json_row(subscriber: &Subscriber) -> Value {
     json!({
         "user": subscriber.user,
         "targets": subscriber.targets,
+        "numbers": subscriber.numbers,
         "ring": subscriber.ring,
         "ring_ms": subscriber.ring_ms,
         "clip": subscriber.clip,

@@ -228,6 +228,10 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Target, String> {
+        // As the caller called them: back by the call's Route, or to the profile's next_hop.
+        if text == segue_policy::AS_CALLED {
+            return Ok(Target(text.to_owned()));
+        }
         let uri: Uri = text
             .parse()
             .map_err(|e| format!("{e}; a target is e.g. sip:bob@192.0.2.7:5060"))?;
