@@ -286,6 +286,20 @@ const STORIES: &[Story] = &[
         Some(("message", Some(486))),
     ),
     story(
+        "sent_to_the_mailbox",
+        ("sent_to_the_mailbox", 0),
+        NeverCalled,
+        HELD,
+        Some(("greeted", Some(486))),
+    ),
+    story(
+        "a_private_caller",
+        ("private", 800),
+        Plays("answer_unknown_caller", 300),
+        HELD,
+        ANSWERED,
+    ),
+    story(
         "mailbox_is_full",
         ("mailbox_full", 0),
         Plays("busy", 0),
