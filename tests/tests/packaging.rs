@@ -217,13 +217,12 @@ fn the_image_is_pinned_unprivileged_and_the_one_of_the_compose_file() {
     for mount in mounts.filter_map(|mount| mount.split(':').next()) {
         assert!(repository().join(mount).exists(), "{mount}");
     }
-    // hadolint's own word, where it is installed.
-    if Command::new("hadolint").arg("--version").output().is_ok() {
-        let said = Command::new("hadolint")
-            .arg(repository().join("Containerfile"))
-            .output()
-            .unwrap();
-        expect_success("hadolint", &said);
+    // `make setup` puts hadolint there, unless the system has one or there was no network.
+    let ours = repository().join("target/tools/bin/hadolint");
+    let hadolint = if ours.exists() { ours } else { "hadolint".into() };
+    match Command::new(hadolint).arg(repository().join("Containerfile")).output() {
+        Ok(said) => expect_success("hadolint", &said),
+        Err(error) => println!("the Containerfile is not linted: {error}"),
     }
 }
 
