@@ -13,7 +13,7 @@ use segue_sip_wire::Uri;
 use crate::{
     cx::Cx,
     early::{Fork, Settled},
-    io::{LegAction, LegId, MediaAction, Ports, Towards, Trail},
+    io::{LegAction, LegId, MediaAction, Ports, Towards, Trail, Way},
     legs::Leg,
     offers::remember,
     reason,
@@ -129,9 +129,9 @@ impl Cx {
             return None;
         }
         self.add_leg_record(String::new(), target.uri.to_string());
-        let way = self.way.as_ref().filter(|_| target.onward);
-        let first = way.and_then(|way| way.hop.as_ref().or(way.route.first()));
-        let towards = Towards::Target(first.unwrap_or(&target.uri).clone());
+        let way = self.way_to(target.onward);
+        let first = way.hop.or(way.route.into_iter().next());
+        let towards = Towards::Target(first.unwrap_or_else(|| target.uri.clone()));
         self.legs.b.0.push(Branch {
             target: target.uri,
             leg: Leg::Leasing,
@@ -148,6 +148,17 @@ impl Cx {
         let leg = LegId(u32::try_from(self.legs.b.0.len()).ok()?);
         self.media(MediaAction::Open { leg, towards });
         Some(leg)
+    }
+
+    /// How a target is reached: as its caller or the profile's next hop says, else by the profile's outbound proxy (RFC 3261
+    /// §8.1.2), which stands in a Route of ours; the Request-URI stays.
+    fn way_to(&self, onward: bool) -> Way {
+        let mut way = self.way.clone().filter(|_| onward).unwrap_or_default();
+        if way.route.is_empty() && way.hop.is_none() {
+            let proxy = self.invite.profile.outbound_proxy.as_ref();
+            way.route.extend(proxy.and_then(|proxy| proxy.uri().parse().ok()));
+        }
+        way
     }
 
     /// There are no ports for a branch: it is over before it was said anything.
@@ -174,9 +185,9 @@ impl Cx {
         branch.side = Some(side);
         branch.leg = Leg::Inviting;
         let target = branch.target.clone();
-        let way = self.way.clone().filter(|_| branch.onward);
-        let mut way = way.unwrap_or_default();
-        if branch.as_called {
+        let (onward, as_called) = (branch.onward, branch.as_called);
+        let mut way = self.way_to(onward);
+        if as_called {
             way.to = Some((self.invite.to.clone(), self.invite.to_name.clone()));
         }
         let trail = trail_to(&self.invite.request_uri, &self.legs.b, leg, &self.record.legs);

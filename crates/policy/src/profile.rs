@@ -93,6 +93,9 @@ pub struct Profile {
     /// Where such calls, and those of subscribers who want it so, go on to when they have no Route of their own.
     #[serde(with = "crate::onward::maybe")]
     pub next_hop: Option<NextHop>,
+    /// Our first hop towards whoever nothing else says the way to; none: the target's own server.
+    #[serde(with = "crate::onward::maybe")]
+    pub outbound_proxy: Option<NextHop>,
     /// What may be called beyond the subscribers; empty: nothing.
     pub destinations: Vec<Destination>,
     /// Country code of numbers that are dialled here, without +; empty: only numbers in E.164 are known.
@@ -153,6 +156,7 @@ impl Default for Profile {
             mailbox_users: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
+            outbound_proxy: None,
             destinations: Vec::new(),
             country_code: String::new(),
             area_code: String::new(),
@@ -239,6 +243,10 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "next_hop",
         "an address, a host or a SIP URI of a server, e.g. \"192.0.2.1:5060\" or \"sip:sbc.example.com;lr\"; empty: none",
+    ),
+    (
+        "outbound_proxy",
+        "a SIP URI of a server with lr, e.g. \"sip:sbc.example.com;lr\"; empty: none",
     ),
     (
         "destinations",
@@ -471,6 +479,10 @@ impl Profile {
         }
         if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
             return wrong("call_max_ms", format!("= {}", self.call_max_ms));
+        }
+        if let Some(proxy) = self.outbound_proxy.as_ref().filter(|proxy| !proxy.is_route()) {
+            let why = format!("= {:?} lacks \";lr\", with which the Request-URI stays", proxy.uri());
+            return wrong("outbound_proxy", why);
         }
         let interval = SESSION_INTERVAL_MIN_S..=86_400;
         if !interval.contains(&self.min_se_s) {

@@ -20,6 +20,7 @@ mod keys_by_event_and_info;
 mod loops;
 mod no_answer_leaves_a_message;
 mod no_clip_rings_at_once;
+mod outbound_proxy;
 mod pictures_are_added;
 mod plain_calls_go_on;
 mod preconditions;

@@ -54,7 +54,11 @@ fn what_is_not_known_is_refused() {
 #[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
     type Change = fn(&mut Profile);
-    let wrong: [(Change, &str); 31] = [
+    let wrong: [(Change, &str); 32] = [
+        (
+            |p| p.outbound_proxy = Some("sip:sbc.example.com".parse().unwrap()),
+            "outbound_proxy",
+        ),
         (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
         (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
         (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
