@@ -278,7 +278,9 @@ impl Node {
 
 /// The headers of a message that are not each leg's own, in order.
 pub fn further(message: &Message) -> Vec<(String, String)> {
-    const OWN: [&str; 18] = [
+    const OWN: [&str; 19] = [
+        // That we understand it, told to trusted sides.
+        "P-Early-Media",
         "Via",
         "Max-Forwards",
         "From",
