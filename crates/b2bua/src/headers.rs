@@ -41,7 +41,10 @@ impl Carried {
             let name = full_name(written);
             let rule = rule_for(name);
             let goes_on = if from_trusted { rule.within } else { rule.untrusted } == Fate::Pass || rule.name == PRIVACY;
-            if goes_on && !value.trim().is_empty() {
+            // Who calls back for an emergency centre is a trusted side's word (RFC 7090 §5).
+            let claims_help =
+                !from_trusted && rule.name == "Priority" && value.trim().eq_ignore_ascii_case("psap-callback");
+            if goes_on && !claims_help && !value.trim().is_empty() {
                 // A name that is known is written as it is known.
                 let name = if rule.name.eq_ignore_ascii_case(name) {
                     rule.name
@@ -127,6 +130,13 @@ mod tests {
         assert_eq!(names(ASSERTED, true, false), leaving);
         let within = [&asserted[..], &["P-Charging-Vector", "P-Unheard-Of", "Remote-Party-ID"]].concat();
         assert_eq!(names(ASSERTED, true, true), within);
+    }
+
+    #[test]
+    fn who_is_not_trusted_cannot_claim_to_call_back_for_help() {
+        let lines = "Priority: PSAP-callback\r\nPriority: urgent\r\n";
+        assert_eq!(names(lines, false, true), ["Priority"]);
+        assert_eq!(names(lines, true, true), ["Priority", "Priority"]);
     }
 
     #[test]

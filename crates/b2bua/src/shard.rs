@@ -386,7 +386,7 @@ impl Shard {
             ));
             return;
         }
-        if !self.takes_interval(now, session, invite, &peer, &profile) {
+        if !urgent && !self.takes_interval(now, session, invite, &peer, &profile) {
             return;
         }
         let Some(mut incoming) = translate::incoming(now, invite, &peer, Arc::clone(&profile)) else {

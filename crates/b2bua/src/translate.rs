@@ -272,6 +272,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         required: Vec::new(),
         session_uuid: Some(caller),
         interval: SessionInterval::default(),
+        urgent: false,
         candidates: Vec::new(),
     })
 }

@@ -156,7 +156,11 @@ impl Cx {
     /// that the one which may do least decides for all (RFC 5009 §7).
     pub fn early_media_of(&self, leg: LegId) -> Option<EarlyMedia> {
         let branch = self.legs.b.get(leg)?;
-        let policy = self.invite.profile.callee_early_media;
+        // Whoever helps is heard.
+        let policy = match self.invite.emergency {
+            Some(_) => CalleeEarlyMedia::Any,
+            None => self.invite.profile.callee_early_media,
+        };
         let answered = || {
             branch
                 .forks

@@ -69,20 +69,24 @@ fn after_delimiter<'a>(body: &'a [u8], delimiter: &[u8], first: bool) -> Option<
         let end = found.checked_add(delimiter.len())?;
         let before = body.get(..found)?;
         let starts_line = before.ends_with(b"\r\n") || (found == 0 && first);
+        from = end;
+        // Before anything else is looked for: a body of nothing but such places is read once all the same.
+        if !starts_line {
+            continue;
+        }
         let rest = body.get(end..)?;
         let line_end = find(rest, b"\r\n");
         let ends_line = match line_end {
             Some(at) => rest.get(..at)?.iter().all(|byte| matches!(byte, b' ' | b'\t')) || rest.starts_with(b"--"),
             None => rest.starts_with(b"--"),
         };
-        if starts_line && ends_line {
+        if ends_line {
             let part = before.strip_suffix(b"\r\n").unwrap_or(before);
             let rest = line_end
                 .and_then(|at| rest.get(at.checked_add(2)?..))
                 .filter(|_| !rest.starts_with(b"--"));
             return Some((part, rest.unwrap_or_default()));
         }
-        from = end;
     }
 }
 

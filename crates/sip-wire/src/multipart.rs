@@ -1,5 +1,7 @@
 //! What a body holds beside the session description, taken along to another message (RFC 5621, RFC 2046 §5.1).
 
+use std::collections::BTreeSet;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
@@ -101,18 +103,33 @@ impl Parts {
 
     /// A boundary that stands in no part (RFC 2046 §5.1.1).
     fn boundary(&self, sdp: &[u8]) -> String {
-        let within = |text: &[u8]| {
-            let all = self.before.iter().chain(&self.after).map(|part| &**part);
-            all.chain([sdp]).any(|part| find(part, text).is_some())
-        };
-        // Each try that fails takes bytes of its own, so a body has only so many.
-        let tries = (0u32..).map(|try_| format!("segue-{try_}"));
-        tries
-            .into_iter()
-            .find(|text| !within(text.as_bytes()))
-            .unwrap_or_default()
+        // The numbers that are taken, found in one pass over what a stranger may have filled with them.
+        let mut taken = BTreeSet::new();
+        let parts = self.before.iter().chain(&self.after).map(|part| &**part);
+        for mut part in parts.chain([sdp]) {
+            while let Some(rest) = find(part, BOUNDARY.as_bytes()).and_then(|at| part.get(at..)?.get(BOUNDARY.len()..))
+            {
+                // `segue-12` has `segue-1` in it: each beginning is taken.
+                let digits = rest.iter().take(DIGITS_MAX).take_while(|byte| byte.is_ascii_digit());
+                digits.fold(0u32, |number, digit| {
+                    let number = number
+                        .wrapping_mul(10)
+                        .wrapping_add(u32::from(digit.wrapping_sub(b'0')));
+                    taken.insert(number);
+                    number
+                });
+                part = rest;
+            }
+        }
+        let free = (0u32..).find(|number| !taken.contains(number)).unwrap_or_default();
+        format!("{BOUNDARY}{free}")
     }
 }
+
+/// How our boundaries begin; a number follows.
+const BOUNDARY: &str = "segue-";
+/// Numbers as long as a body can make us need.
+const DIGITS_MAX: usize = 7;
 
 fn is_multipart(essence: &str) -> bool {
     essence

@@ -159,6 +159,8 @@ pub struct Outgoing {
     pub session_uuid: Option<SessionUuid>,
     /// What we want of the session timer.
     pub interval: SessionInterval,
+    /// An emergency call: no server that asked for a pause is left out.
+    pub urgent: bool,
 }
 
 /// What we want of a session timer (RFC 4028). Whatever that is, a peer that wants one gets it.

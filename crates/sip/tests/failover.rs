@@ -128,14 +128,18 @@ fn a_retry_after_is_believed_for_five_minutes_at_most_and_never_stops_an_emergen
     );
     assert_eq!(script.told()[0], "Failed 503");
     sent(&mut script);
-    let sos = Outgoing {
-        target: "urn:service:sos".parse().unwrap(),
-        hop: Some(format!("sip:{ONE}").parse().unwrap()),
-        candidates: Vec::new(),
-        ..outgoing(&[])
-    };
-    script.endpoint.invite(script.now, sos);
-    assert_eq!(sent(&mut script).last().unwrap().0, ONE);
+    script.endpoint.invite(script.now, outgoing(&[ONE]));
+    assert!(sent(&mut script).is_empty(), "others wait");
+    // By its number as by its service.
+    for target in ["urn:service:sos", "sip:112@example.com"] {
+        let help = Outgoing {
+            target: target.parse().unwrap(),
+            urgent: true,
+            ..outgoing(&[ONE])
+        };
+        script.endpoint.invite(script.now, help);
+        assert_eq!(sent(&mut script).last().unwrap().0, ONE, "{target}");
+    }
     script.now += Duration::from_secs(301);
     script.endpoint.invite(script.now, outgoing(&[ONE]));
     assert_eq!(sent(&mut script).last().unwrap().0, ONE);

@@ -76,7 +76,10 @@ impl Shard {
         let account = towards.and_then(|profile| self.admission.account(profile));
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards, &entry.profile);
-        outgoing.interval = translate::interval(towards);
+        outgoing.urgent = entry.urgent;
+        if !entry.urgent {
+            outgoing.interval = translate::interval(towards);
+        }
         if trusted {
             let supported = (early_media::HEADER.to_owned(), "supported".to_owned());
             outgoing.headers.push(supported);

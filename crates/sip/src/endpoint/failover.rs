@@ -87,7 +87,7 @@ impl Core {
             })
         };
         outgoing.candidates.retain(|candidate| reach(self, candidate).is_some());
-        if !outgoing.target.is_urn() {
+        if !outgoing.urgent {
             let failing = &self.failing;
             outgoing
                 .candidates

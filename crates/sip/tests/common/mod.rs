@@ -209,6 +209,7 @@ impl Net {
 
     pub fn outgoing(&self) -> Outgoing {
         Outgoing {
+            urgent: false,
             target: "sip:bob@127.0.0.2".parse().unwrap(),
             to: None,
             route: Vec::new(),
