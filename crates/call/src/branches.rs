@@ -114,6 +114,8 @@ fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord
         // How a target was found we know of our own: of a Contact only who sent it does (§10.4).
         let how = match (branch.redirected_by, uri.user() == dialled.user()) {
             (Some(_), _) => "",
+            // "There was no change in the Request-URI" (RFC 7044 §5).
+            (None, true) if uri == dialled => ";np=1",
             (None, true) => ";rc=1",
             (None, false) => ";mp=1",
         };

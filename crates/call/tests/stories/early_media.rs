@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use segue_call::{Early, LegId, MediaAction};
-use segue_policy::CalleeEarlyMedia;
+use segue_policy::{CalleeEarlyMedia, Emergency};
 use segue_records::CallResult;
 use segue_sdp::Direction::{self, Inactive, RecvOnly, SendOnly, SendRecv};
 
@@ -144,6 +144,24 @@ fn without_authorization_nothing_of_it_is_heard() {
         s.a().cancels();
         s.finish();
     }
+}
+
+#[test]
+fn who_helps_in_an_emergency_is_heard_whatever_the_profile_says() {
+    let mut setup = Setup {
+        to: "urn:service:sos",
+        emergency: Some(Emergency::Call),
+        own_sockets: vec!["192.0.2.1:5060".parse().unwrap()],
+        ..Setup::default()
+    };
+    setup.profile.emergency_next_hop = Some("192.0.2.112".parse().unwrap());
+    setup.profile.callee_early_media = CalleeEarlyMedia::Never;
+    let mut s = setup.call();
+    s.b().early(early("one", None));
+    assert!(s.media_did().contains(&"hear b".to_owned()), "{:?}", s.media_did());
+    assert_eq!(s.a().got(), ["183 sdp"]);
+    s.a().cancels();
+    s.finish();
 }
 
 #[test]

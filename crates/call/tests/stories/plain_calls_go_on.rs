@@ -47,6 +47,19 @@ fn way(route: &[&str], hop: Option<&str>) -> Way {
 }
 
 #[test]
+fn its_history_says_that_the_request_uri_has_not_changed() {
+    let mut s = setup(NUMBER, "192.0.2.9", &["+49*"], &[]).call();
+    let told = s.b().actions().into_iter().find_map(|action| match action {
+        LegAction::Invite { trail, .. } => Some(trail.entries),
+        _ => None,
+    });
+    let expected = [format!("<{NUMBER}>;index=1"), format!("<{NUMBER}>;index=1.1;np=1")];
+    assert_eq!(told.as_deref(), Some(&expected[..]));
+    s.a().cancels();
+    s.finish();
+}
+
+#[test]
 fn the_request_uri_stays_and_the_call_is_bridged_without_a_mailbox() {
     let mut s = setup(NUMBER, "192.0.2.9", &["+49*"], &[]).call();
     assert_eq!(
