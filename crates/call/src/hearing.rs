@@ -19,6 +19,8 @@ pub(crate) struct Hearing {
     leg: LegId,
     /// What may flow on the audio and the video stream, as we see it on the callee's leg.
     allowed: [Direction; 2],
+    /// What was agreed with its phone: another of its phones, or an UPDATE, may bring another.
+    streams: [Option<Stream>; 2],
     /// A's answer is out reliably: its PRACK is awaited.
     pracking: bool,
 }
@@ -51,13 +53,22 @@ impl Cx {
             self.hearing = None;
             return;
         };
-        if now.is_none() && !audible(&early) || now == Some((leg, early.allowed)) {
+        if now.is_none() && !audible(&early) {
+            return;
+        }
+        let streams = [early.agreed.audio.clone(), early.agreed.video.clone()];
+        if let Some(hearing) = self.hearing.as_mut().filter(|_| now == Some((leg, early.allowed))) {
+            if hearing.streams != streams {
+                hearing.streams = streams;
+                self.let_hear(Some(leg));
+            }
             return;
         }
         let pracking = self.hearing.as_ref().is_some_and(|hearing| hearing.pracking);
         self.hearing = Some(Hearing {
             leg,
             allowed: early.allowed,
+            streams,
             pracking,
         });
         if self.answer_is_given() {
@@ -85,6 +96,7 @@ impl Cx {
             leg,
             allowed,
             pracking: false,
+            ..
         }) = self.hearing
         else {
             return;

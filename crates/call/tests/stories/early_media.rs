@@ -147,6 +147,26 @@ fn without_authorization_nothing_of_it_is_heard() {
 }
 
 #[test]
+fn a_callee_that_moves_before_it_answers_is_heard_from_there() {
+    let mut setup = no_clip();
+    setup.profile.callee_early_media = CalleeEarlyMedia::Any;
+    let mut s = setup.call();
+    s.b().early(early("one", None));
+    let port = |s: &Stage| {
+        s.media_actions().into_iter().rev().find_map(|action| match action {
+            MediaAction::Configure { leg: B, audio, .. } => Some(audio?.remote?.port()),
+            _ => None,
+        })
+    };
+    assert_eq!(port(&s), Some(4000));
+    let moved = format!("{AUDIO}{VIDEO}").replace("m=audio 4000", "m=audio 4444");
+    s.b().offers_early("one", sdp(&moved));
+    assert_eq!(port(&s), Some(4444));
+    s.a().cancels();
+    s.finish();
+}
+
+#[test]
 fn who_helps_in_an_emergency_is_heard_whatever_the_profile_says() {
     let mut setup = Setup {
         to: "urn:service:sos",
