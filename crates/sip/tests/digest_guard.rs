@@ -233,6 +233,36 @@ fn who_guesses_waits_longer_and_longer_and_locks_nobody_else_out() {
 }
 
 #[test]
+fn a_phone_with_an_old_password_locks_out_no_other_behind_its_proxy() {
+    let mut door = Door::new();
+    for _ in 0..30 {
+        let challenge = door.asked().remove(0);
+        assert!(has_failed(
+            &door.check("bob", Some(&answer(&challenge, ("bob", "old"), 1, URI)))
+        ));
+        door.wait(120);
+    }
+    let challenge = door.asked().remove(0);
+    let right = answer(&challenge, ALICE, 1, URI);
+    assert_eq!(door.check("alice", Some(&right)), Proof::Given("alice".to_owned()));
+}
+
+#[test]
+fn credentials_for_a_nonce_that_is_not_ours_lock_out_nobody() {
+    let mut door = Door::new();
+    let challenge = door.asked().remove(0);
+    let mut forged = challenge.clone();
+    forged.nonce = "bm90IG91cnM".to_owned();
+    for _ in 0..30 {
+        assert!(has_failed(
+            &door.check("alice", Some(&answer(&forged, ("alice", "guess"), 1, URI)))
+        ));
+    }
+    let right = answer(&challenge, ALICE, 1, URI);
+    assert_eq!(door.check("alice", Some(&right)), Proof::Given("alice".to_owned()));
+}
+
+#[test]
 fn an_algorithm_that_the_profile_does_not_name_is_none() {
     let mut door = Door::new();
     let mut challenge = door.asked().remove(1);

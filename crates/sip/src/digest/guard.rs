@@ -105,7 +105,10 @@ impl Guard {
         }
         let user = realm.users.get(&given.username);
         if !self.is_right(&given, request, realm, user) {
-            self.backing_off.failed(now, source, &given.username);
+            // A nonce of ours shows that the source is where it says: nobody locks out others in their name.
+            if self.stamp_of(&given.nonce, source, realm).is_some() {
+                self.backing_off.failed(now, source, &given.username);
+            }
             return self.ask(now, source, realm, false, true);
         }
         let count = given.protection.as_ref().map_or(1, |protection| protection.count);

@@ -10,6 +10,9 @@ use std::{
 const FREE: (u32, u32) = (3, 10);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(64);
+/// One failure of a source is forgotten each time that this has gone by since its last: behind a proxy all phones are one source,
+/// and one with an old password must not lock out the others.
+const FADES_AFTER: Duration = Duration::from_secs(60);
 /// A source that has not failed for this long is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Sources and their users that are remembered.
@@ -27,12 +30,25 @@ struct Failures {
     last: Instant,
 }
 
+impl Failures {
+    /// How many count still, of a source for all its users.
+    fn faded(self, now: Instant) -> u32 {
+        let periods = now.saturating_duration_since(self.last).as_secs() / FADES_AFTER.as_secs();
+        self.count.saturating_sub(u32::try_from(periods).unwrap_or(u32::MAX))
+    }
+}
+
 impl BackingOff {
     /// How long this source must wait before credentials of this user are looked at.
     pub(super) fn wait(&self, now: Instant, source: IpAddr, user: &str) -> Option<Duration> {
         let of = |key: &(IpAddr, Option<String>), free: u32| {
             let failures = self.0.get(key)?;
-            let over = failures.count.checked_sub(free)?;
+            let count = if key.1.is_some() {
+                failures.count
+            } else {
+                failures.faded(now)
+            };
+            let over = count.checked_sub(free)?;
             let wait = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(WAIT_MAX);
             wait.checked_sub(now.saturating_duration_since(failures.last))
                 .filter(|left| !left.is_zero())
@@ -49,9 +65,13 @@ impl BackingOff {
             if !self.0.contains_key(&key) && self.0.len() >= KEPT_MAX {
                 self.0.pop_first();
             }
+            let of_all = key.1.is_none();
             let failures = self.0.entry(key).or_insert(Failures { count: 0, last: now });
             if now.saturating_duration_since(failures.last) >= FORGOTTEN_AFTER {
                 failures.count = 0;
+            }
+            if of_all {
+                failures.count = failures.faded(now);
             }
             failures.count = failures.count.saturating_add(1);
             failures.last = now;
