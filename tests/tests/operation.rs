@@ -316,9 +316,9 @@ fn what_never_became_a_call_is_listed_with_what_would_admit_it() {
         (
             "INVITE",
             "c420",
-            "Require: precondition\r\n",
+            "Require: resource-priority\r\n",
             420,
-            "leave out Require: precondition",
+            "leave out Require: resource-priority",
         ),
         ("INVITE", "c483", "Max-Forwards: 0\r\n", 483, "raise Max-Forwards"),
         ("BYE", "c481", "", 481, "begin with an INVITE"),

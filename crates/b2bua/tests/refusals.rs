@@ -103,11 +103,11 @@ fn a_stranger_hears_nothing_whether_readable_or_not() {
 #[test]
 fn an_unknown_extension_is_named_without_those_we_know() {
     let (status, told) = said_to(
-        &request("INVITE", "2.0", "Require: 100rel, precondition\r\n"),
+        &request("INVITE", "2.0", "Require: 100rel, resource-priority\r\n"),
         "10.1.0.1:5060",
     );
     assert_eq!(status, Some(420));
-    assert_eq!(told.admit, "leave out Require: precondition");
+    assert_eq!(told.admit, "leave out Require: resource-priority");
 }
 
 #[test]

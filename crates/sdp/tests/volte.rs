@@ -34,14 +34,19 @@ fn with_video(proto: &str, capabilities: &str) -> String {
 #[test]
 fn the_first_that_can_be_played_is_answered_and_the_configuration_with_feedback_taken() {
     assert!(!parsed(VOLTE).is_foreign(), "EVS is not the only one");
+    // Its resources are there and so are ours: the preconditions are met (RFC 3312 §5).
     let (mut side, agreed) = answer(VOLTE);
     assert_eq!(
         media(&agreed.sdp),
         "m=audio 30000 RTP/AVP 104 101\r\na=rtpmap:104 AMR-WB/16000\r\na=fmtp:104 max-red=0\r\n\
-         a=rtpmap:101 telephone-event/16000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n\
+         a=rtpmap:101 telephone-event/16000\r\na=fmtp:101 0-15\r\n\
+         a=curr:qos remote sendrecv\r\na=curr:qos local sendrecv\r\n\
+         a=des:qos mandatory remote sendrecv\r\na=des:qos optional local sendrecv\r\na=sendrecv\r\n\
          m=video 30002 RTP/AVPF 114\r\na=rtpmap:114 H264/90000\r\n\
          a=fmtp:114 profile-level-id=42c01f;packetization-mode=1\r\na=acfg:1 t=1\r\n\
-         a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\na=sendrecv\r\n"
+         a=rtcp-fb:* nack\r\na=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\n\
+         a=curr:qos remote sendrecv\r\na=curr:qos local sendrecv\r\n\
+         a=des:qos mandatory remote sendrecv\r\na=des:qos optional local sendrecv\r\na=sendrecv\r\n"
     );
     let video = agreed.video.as_ref().unwrap();
     assert!(video.nack && video.pli && video.fir);
