@@ -56,7 +56,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 20] = [
+const CALL_FIELDS: [&str; 22] = [
     "admit",
     "answered_at",
     "cause",
@@ -65,12 +65,14 @@ const CALL_FIELDS: [&str; 20] = [
     "from",
     "hold_asked_ms",
     "hold_ms",
+    "icid",
     "id",
     "invited_at",
     "legs",
     "message_id",
     "phase_reached",
     "prolonged_at",
+    "relayed_untouched",
     "result",
     "sip_call_id",
     "started_at",
