@@ -10,9 +10,9 @@ use std::{
 const FREE: (u32, u32) = (3, 10);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(64);
-/// One failure of a source is forgotten each time that this has gone by since its last: behind a proxy all phones are one source,
+/// One failure of a source is forgotten each time that so many seconds have gone by since its last: behind a proxy all phones are one source,
 /// and one with an old password must not lock out the others.
-const FADES_AFTER: Duration = Duration::from_secs(60);
+const FADES_AFTER_S: u64 = 60;
 /// A source that has not failed for this long is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// Sources and their users that are remembered.
@@ -33,8 +33,12 @@ struct Failures {
 impl Failures {
     /// How many count still, of a source for all its users.
     fn faded(self, now: Instant) -> u32 {
-        let periods = now.saturating_duration_since(self.last).as_secs() / FADES_AFTER.as_secs();
-        self.count.saturating_sub(u32::try_from(periods).unwrap_or(u32::MAX))
+        let periods = now
+            .saturating_duration_since(self.last)
+            .as_secs()
+            .checked_div(FADES_AFTER_S);
+        self.count
+            .saturating_sub(u32::try_from(periods.unwrap_or_default()).unwrap_or(u32::MAX))
     }
 }
 
