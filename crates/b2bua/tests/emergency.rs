@@ -7,14 +7,17 @@
     reason = "tests"
 )]
 
+mod shard;
+
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use segue_b2bua::{Admission, Caps, Limits, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Ports};
+use segue_b2bua::{Admission, Caps, Limits, Shard, ShardOutput};
+use segue_call::{MediaAction, MediaEvent, Now, Ports};
 use segue_policy::Profile;
 use segue_records::UnixMs;
-use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
+
+use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -41,27 +44,11 @@ impl Node {
             calls: Some(0),
             ..Caps::default()
         };
+        let mut config = config(&[X], Admission::new(vec![Arc::new(profile)]));
+        config.endpoint.sessions_max = sessions_max;
+        config.limits = Limits { delay: None, caps };
         Node {
-            shard: Shard::new(ShardConfig {
-                endpoint: EndpointConfig {
-                    sockets: vec![Local {
-                        protocol: Protocol::Udp,
-                        bind: X.parse().unwrap(),
-                        advertise: X.into(),
-                    }],
-                    sessions_max,
-                    ..EndpointConfig::default()
-                },
-                call: Arc::new(CallConfig {
-                    record_min_ms: 1_000,
-                    record_max_ms: 60_000,
-                    record_silence_ms: 4_000,
-                    early_max_ms: 170_000,
-                }),
-                admission: Admission::new(vec![Arc::new(profile)]),
-                limits: Limits { delay: None, caps },
-                seed: 1,
-            }),
+            shard: Shard::new(config),
             now: Now {
                 mono: Instant::now(),
                 wall: UnixMs(0),
@@ -71,14 +58,8 @@ impl Node {
     }
 
     fn hears(&mut self, text: &str) {
-        let peer = Peer {
-            protocol: Protocol::Udp,
-            local: X.parse().unwrap(),
-            remote: "10.1.0.1:5060".parse().unwrap(),
-            flow: None,
-        };
         let message = Message::parse_datagram(text.as_bytes()).unwrap();
-        self.shard.handle_message(self.now, peer, message);
+        self.shard.handle_message(self.now, peer(X, "10.1.0.1:5060"), message);
         while let Some(output) = self.shard.poll_output() {
             match output {
                 ShardOutput::Transmit(transmit) => {

@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod shard;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -14,11 +16,12 @@ use std::{
 };
 
 use segue_b2bua::{Admission, CallKey, Caps, Limits, Refusal, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, Lookup, Now, StoreAction, StoreReply};
+use segue_call::{Lookup, Now, StoreAction, StoreReply};
 use segue_policy::{Plan, Profile};
 use segue_records::{CallRecord, UnixMs};
-use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
+
+use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 /// Trunks have a socket of their own.
@@ -49,26 +52,11 @@ impl Node {
                 ..Profile::default()
             })
         };
-        let socket = |address: &str| Local {
-            protocol: Protocol::Udp,
-            bind: address.parse().unwrap(),
-            advertise: address.into(),
-        };
+        let admission = Admission::new(vec![profile("phones", X, 0), profile("trunk", TRUNK, 1)]);
         Node {
             shard: Shard::new(ShardConfig {
-                endpoint: EndpointConfig {
-                    sockets: vec![socket(X), socket(TRUNK)],
-                    ..EndpointConfig::default()
-                },
-                call: Arc::new(CallConfig {
-                    record_min_ms: 1_000,
-                    record_max_ms: 60_000,
-                    record_silence_ms: 4_000,
-                    early_max_ms: 170_000,
-                }),
-                admission: Admission::new(vec![profile("phones", X, 0), profile("trunk", TRUNK, 1)]),
                 limits,
-                seed: 1,
+                ..config(&[X, TRUNK], admission)
             }),
             now: Instant::now(),
             asked: Vec::new(),
@@ -94,12 +82,7 @@ impl Node {
 
     /// A datagram from this address to that socket; the status of what is said to it at once.
     fn heard(&mut self, datagram: &str, source: &str, local: &str) -> Option<u16> {
-        let peer = Peer {
-            protocol: Protocol::Udp,
-            local: local.parse().unwrap(),
-            remote: SocketAddr::new(source.parse().unwrap(), 5060),
-            flow: None,
-        };
+        let peer = peer(local, &SocketAddr::new(source.parse().unwrap(), 5060).to_string());
         let message = Message::parse_datagram(datagram.as_bytes()).unwrap();
         let now = self.at();
         let before = self.sent.len();
@@ -325,20 +308,10 @@ fn new_bounds_hold_for_new_calls_and_end_none_that_are_there() {
         calls: Some(1),
         ..Caps::default()
     };
-    let admission = Admission::new(vec![Arc::new(phones)]);
-    node.shard
-        .reload(node_config(), admission, Limits { delay: None, caps });
+    let new = config(&[X], Admission::new(vec![Arc::new(phones)]));
+    node.shard.reload(new.call, new.admission, Limits { delay: None, caps });
     assert_eq!((node.shard.call_count(), node.shard.stats().early), (3, 3));
     assert_eq!(node.call(3), Some(503));
     let cancel = request("CANCEL", "sip:bob@10.0.0.254", 1, "").replace("1CANCEL;", "1INVITE;");
     assert_eq!(node.heard(&cancel, "10.1.0.1", X), Some(200), "what is there goes on");
-}
-
-fn node_config() -> Arc<CallConfig> {
-    Arc::new(CallConfig {
-        record_min_ms: 1_000,
-        record_max_ms: 60_000,
-        record_silence_ms: 4_000,
-        early_max_ms: 170_000,
-    })
 }

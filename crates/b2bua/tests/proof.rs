@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod shard;
+
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use segue_b2bua::{Admission, Limits, Secrets, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, Now};
+use segue_b2bua::{Admission, Secrets, Shard, ShardOutput};
+use segue_call::Now;
 use segue_policy::{Auth, Profile};
 use segue_records::UnixMs;
-use segue_sip::{EndpointConfig, Local, Peer, Protocol, Realm, User};
+use segue_sip::{Realm, User};
 use segue_sip_wire::{DigestAlgorithm, Message};
+
+use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 
@@ -34,25 +38,8 @@ fn shard() -> Shard {
         realm: Some(Arc::new(realm)),
         ..Secrets::default()
     };
-    Shard::new(ShardConfig {
-        endpoint: EndpointConfig {
-            sockets: vec![Local {
-                protocol: Protocol::Udp,
-                bind: X.parse().unwrap(),
-                advertise: X.into(),
-            }],
-            ..EndpointConfig::default()
-        },
-        call: Arc::new(CallConfig {
-            record_min_ms: 1_000,
-            record_max_ms: 60_000,
-            record_silence_ms: 4_000,
-            early_max_ms: 170_000,
-        }),
-        admission: Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]),
-        limits: Limits::default(),
-        seed: 1,
-    })
+    let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
+    Shard::new(config(&[X], admission))
 }
 
 /// What a request gets: the answers, and how often it was told of as a refusal.
@@ -66,12 +53,7 @@ fn said_to(shard: &mut Shard, method: &str, uri: &str, more: &str) -> (Vec<Messa
         mono: Instant::now(),
         wall: UnixMs(0),
     };
-    let peer = Peer {
-        protocol: Protocol::Udp,
-        local: X.parse().unwrap(),
-        remote: "10.1.0.1:5060".parse().unwrap(),
-        flow: None,
-    };
+    let peer = peer(X, "10.1.0.1:5060");
     shard.handle_message(now, peer, Message::parse_datagram(text.as_bytes()).unwrap());
     let (mut answers, mut refused) = (Vec::new(), 0);
     while let Some(output) = shard.poll_output() {

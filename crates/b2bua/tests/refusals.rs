@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod shard;
+
 use std::{sync::Arc, time::Instant};
 
-use segue_b2bua::{Admission, Limits, Refusal, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, Now};
+use segue_b2bua::{Admission, Refusal, Shard, ShardOutput};
+use segue_call::Now;
 use segue_policy::Profile;
 use segue_records::UnixMs;
-use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
+
+use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 
@@ -19,25 +22,7 @@ fn shard() -> Shard {
         sources: vec!["10.0.0.0/8".parse().unwrap()],
         ..Profile::default()
     };
-    Shard::new(ShardConfig {
-        endpoint: EndpointConfig {
-            sockets: vec![Local {
-                protocol: Protocol::Udp,
-                bind: X.parse().unwrap(),
-                advertise: X.into(),
-            }],
-            ..EndpointConfig::default()
-        },
-        call: Arc::new(CallConfig {
-            record_min_ms: 1_000,
-            record_max_ms: 60_000,
-            record_silence_ms: 4_000,
-            early_max_ms: 170_000,
-        }),
-        admission: Admission::new(vec![Arc::new(profile)]),
-        limits: Limits::default(),
-        seed: 1,
-    })
+    Shard::new(config(&[X], Admission::new(vec![Arc::new(profile)])))
 }
 
 /// What a datagram from `source` gets: the status of the answer, if any, and what is logged.
@@ -47,12 +32,7 @@ fn said_to(datagram: &str, source: &str) -> (Option<u16>, Refusal) {
         mono: Instant::now(),
         wall: UnixMs(0),
     };
-    let peer = Peer {
-        protocol: Protocol::Udp,
-        local: X.parse().unwrap(),
-        remote: source.parse().unwrap(),
-        flow: None,
-    };
+    let peer = peer(X, source);
     match Message::parse_datagram(datagram.as_bytes()) {
         Ok(message) => shard.handle_message(now, peer, message),
         Err(error) => shard.handle_unparsable(now, peer, &error),

@@ -4,5 +4,7 @@
 
 mod early_media;
 mod preconditions;
+#[path = "../shard/mod.rs"]
+mod shard;
 mod video_upgrade;
 mod wire;

@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_b2bua::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_b2bua::{Admission, CallKey, Shard, ShardOutput};
+use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
 use segue_policy::{Plan, Profile};
 use segue_records::UnixMs;
-use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::{Message, MessageBuilder};
+
+use crate::shard::{config, peer};
 
 pub const X: &str = "10.0.0.254:5060";
 pub const A: &str = "10.1.0.1:5060";
@@ -55,27 +56,8 @@ pub struct Wire {
 impl Wire {
     /// With a clip of ten seconds that is played while the callee rings, or without one.
     pub fn new(profiles: Vec<Arc<Profile>>, clip: bool) -> Wire {
-        let config = ShardConfig {
-            endpoint: EndpointConfig {
-                sockets: vec![Local {
-                    protocol: Protocol::Udp,
-                    bind: X.parse().unwrap(),
-                    advertise: X.into(),
-                }],
-                ..EndpointConfig::default()
-            },
-            call: Arc::new(CallConfig {
-                record_min_ms: 1_000,
-                record_max_ms: 60_000,
-                record_silence_ms: 4_000,
-                early_max_ms: 170_000,
-            }),
-            admission: Admission::new(profiles),
-            limits: Limits::default(),
-            seed: 1,
-        };
         Wire {
-            shard: Shard::new(config),
+            shard: Shard::new(config(&[X], Admission::new(profiles))),
             start: Instant::now(),
             now_ms: 0,
             key: None,
@@ -96,13 +78,7 @@ impl Wire {
     /// A or B says something.
     pub fn say(&mut self, from: &str, text: &str) {
         let message = Message::parse_datagram(text.as_bytes()).unwrap_or_else(|error| panic!("{error}:\n{text}"));
-        let peer = Peer {
-            protocol: Protocol::Udp,
-            local: X.parse().unwrap(),
-            remote: from.parse().unwrap(),
-            flow: None,
-        };
-        self.shard.handle_message(self.now(), peer, message);
+        self.shard.handle_message(self.now(), peer(X, from), message);
         self.drain();
     }
 

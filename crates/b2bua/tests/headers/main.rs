@@ -13,3 +13,5 @@ mod node;
 mod privacy;
 mod reason;
 mod session_id;
+#[path = "../shard/mod.rs"]
+mod shard;

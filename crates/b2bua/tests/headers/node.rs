@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use segue_b2bua::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
-use segue_call::{CallConfig, Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_b2bua::{Admission, CallKey, Shard, ShardOutput};
+use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_mailbox::RecordingManifest;
 use segue_policy::{Plan, Profile};
 use segue_records::{CallRecord, Happening, UnixMs};
-use segue_sip::{EndpointConfig, Local, Peer, Protocol};
 use segue_sip_wire::Message;
+
+use crate::shard::{config, peer};
 
 pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -49,35 +50,16 @@ impl Node {
             change(&mut profile);
             Arc::new(profile)
         };
-        let local = Local {
-            protocol: Protocol::Udp,
-            bind: HERE.parse().unwrap(),
-            advertise: HERE.into(),
-        };
-        let config = ShardConfig {
-            endpoint: EndpointConfig {
-                sockets: vec![local],
-                ..EndpointConfig::default()
-            },
-            call: Arc::new(CallConfig {
-                record_min_ms: 1_000,
-                record_max_ms: 60_000,
-                record_silence_ms: 4_000,
-                early_max_ms: 170_000,
-            }),
-            admission: Admission::new(vec![
-                profile("trunk", "10.1.0.0/16", true),
-                profile("phones", "10.2.0.0/16", false),
-            ]),
-            limits: Limits::default(),
-            seed: 1,
-        };
+        let admission = Admission::new(vec![
+            profile("trunk", "10.1.0.0/16", true),
+            profile("phones", "10.2.0.0/16", false),
+        ]);
         Node {
             now: Now {
                 mono: Instant::now(),
                 wall: UnixMs(1_700_000_000_000),
             },
-            shard: Shard::new(config),
+            shard: Shard::new(config(&[HERE], admission)),
             a,
             b,
             key: None,
@@ -155,14 +137,8 @@ impl Node {
     }
 
     pub fn deliver(&mut self, from: &str, bytes: &[u8]) {
-        let peer = Peer {
-            protocol: Protocol::Udp,
-            local: HERE.parse().unwrap(),
-            remote: from.parse().unwrap(),
-            flow: None,
-        };
         let message = Message::parse_datagram(bytes).unwrap();
-        self.shard.handle_message(self.now, peer, message);
+        self.shard.handle_message(self.now, peer(HERE, from), message);
         self.run();
     }
 
