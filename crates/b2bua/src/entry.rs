@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::Profile;
-use segue_records::{CallRecord, CallResult, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
+use segue_records::{CallRecord, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
@@ -95,29 +95,16 @@ impl Entry {
             media: Vec::new(),
         };
         let legs: Vec<LegRecord> = self.legs.into_values().map(leg).collect();
+        let sip_call_id = legs.first().map(|leg| leg.sip_call_id.clone()).unwrap_or_default();
         CallRecord {
-            id: self.call.id().to_owned(),
-            sip_call_id: legs.first().map(|l| l.sip_call_id.clone()).unwrap_or_default(),
             from: self.from,
             to: self.to,
-            started_at: self.started_at,
-            first_media_at: None,
-            invited_at: None,
-            answered_at: None,
             ended_at: Some(now.wall),
-            hold_asked_ms: None,
-            hold_ms: None,
-            prolonged_at: None,
             phase_reached: self.call.phase(),
-            result: CallResult::Failed,
             cause: Some(500),
             legs,
-            switches: Vec::new(),
-            message_id: None,
-            admit: None,
-            icid: None,
-            relayed_untouched: false,
             why: "A fault of ours ended the call; see the log. A recording under way is kept as a message.".to_owned(),
+            ..CallRecord::begun(self.call.id().to_owned(), sip_call_id, self.started_at)
         }
     }
 }

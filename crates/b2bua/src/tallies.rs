@@ -106,28 +106,12 @@ mod tests {
             media: Vec::new(),
         };
         Box::new(CallRecord {
-            id: "1".to_owned(),
-            sip_call_id: "a".to_owned(),
             from: "sip:a@x".to_owned(),
             to: "sip:b@x".to_owned(),
-            started_at: UnixMs(0),
-            first_media_at: None,
-            invited_at: None,
-            answered_at: None,
-            ended_at: None,
-            hold_asked_ms: None,
-            hold_ms: None,
-            prolonged_at: None,
             phase_reached: PhaseName::Bridged,
             result: CallResult::Answered,
-            cause: None,
             legs: vec![leg.clone(), leg],
-            switches: Vec::new(),
-            message_id: None,
-            why: String::new(),
-            admit: None,
-            icid: None,
-            relayed_untouched: false,
+            ..CallRecord::begun("1".to_owned(), "a".to_owned(), UnixMs(0))
         })
     }
 

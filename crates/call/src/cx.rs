@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use segue_records::{CallRecord, CallResult, LegRecord, MediaKind, PhaseName, SwitchRecord};
+use segue_records::{CallRecord, LegRecord, MediaKind, PhaseName, SwitchRecord};
 use segue_sdp::Kind;
 use segue_sip_wire::Uri;
 
@@ -74,28 +74,10 @@ impl Cx {
     pub fn new(invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Cx {
         let mut ids = Ids::new(seed);
         let record = CallRecord {
-            id: ids.ulid(now.wall),
-            sip_call_id: invite.sip_call_id.clone(),
             from: invite.shown().to_string(),
             to: invite.request_uri.to_string(),
-            started_at: now.wall,
-            first_media_at: None,
-            invited_at: None,
-            answered_at: None,
-            ended_at: None,
-            hold_asked_ms: None,
-            hold_ms: None,
-            prolonged_at: None,
-            phase_reached: PhaseName::LookingUp,
-            result: CallResult::Failed,
-            cause: None,
-            legs: Vec::new(),
-            switches: Vec::new(),
-            message_id: None,
-            admit: None,
-            why: String::new(),
             icid: invite.further.icid.clone(),
-            relayed_untouched: false,
+            ..CallRecord::begun(ids.ulid(now.wall), invite.sip_call_id.clone(), now.wall)
         };
         let mut cx = Cx {
             a: Caller::new(&invite),

@@ -14,28 +14,18 @@ use segue_store::{Kept, REJECTED_MAX, Store};
 
 fn call(n: u32, result: CallResult) -> CallRecord {
     CallRecord {
-        id: format!("01CALL{n:06}"),
-        sip_call_id: format!("=c{n}@h"),
         from: "sip:alice@h".to_owned(),
         to: "sip:bob@h".to_owned(),
-        started_at: UnixMs(i64::from(n) * 1_000),
-        first_media_at: None,
-        invited_at: None,
-        answered_at: None,
         ended_at: Some(UnixMs(i64::from(n) * 1_000 + 500)),
-        hold_asked_ms: None,
-        hold_ms: None,
-        prolonged_at: None,
         phase_reached: PhaseName::Ringing,
         result,
         cause: Some(487),
-        legs: Vec::new(),
-        switches: Vec::new(),
-        message_id: None,
         why: "The caller hung up.".to_owned(),
-        admit: None,
-        icid: None,
-        relayed_untouched: false,
+        ..CallRecord::begun(
+            format!("01CALL{n:06}"),
+            format!("=c{n}@h"),
+            UnixMs(i64::from(n) * 1_000),
+        )
     }
 }
 

@@ -57,6 +57,36 @@ pub struct CallRecord {
     pub relayed_untouched: bool,
 }
 
+impl CallRecord {
+    /// A call that has begun, by its identifier and the Call-ID of the caller's leg; nothing has come of it yet.
+    pub fn begun(id: String, sip_call_id: String, started_at: UnixMs) -> CallRecord {
+        CallRecord {
+            id,
+            sip_call_id,
+            from: String::new(),
+            to: String::new(),
+            started_at,
+            first_media_at: None,
+            invited_at: None,
+            answered_at: None,
+            ended_at: None,
+            hold_asked_ms: None,
+            hold_ms: None,
+            prolonged_at: None,
+            phase_reached: PhaseName::LookingUp,
+            result: CallResult::Failed,
+            cause: None,
+            legs: Vec::new(),
+            switches: Vec::new(),
+            message_id: None,
+            why: String::new(),
+            admit: None,
+            icid: None,
+            relayed_untouched: false,
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

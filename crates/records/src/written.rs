@@ -188,28 +188,15 @@ mod tests {
 
     fn call() -> CallRecord {
         CallRecord {
-            id: "01JNA4X".to_owned(),
-            sip_call_id: "=cmd|' /C calc'!A0".to_owned(),
             from: "sip:\"a,b\"@h".to_owned(),
             to: "+1\r\n=2".to_owned(),
-            started_at: UnixMs(0),
-            first_media_at: None,
-            invited_at: None,
             answered_at: Some(UnixMs(1_000)),
             ended_at: Some(UnixMs(3_500)),
             hold_asked_ms: Some(6_000),
-            hold_ms: None,
-            prolonged_at: None,
             phase_reached: PhaseName::Bridged,
             result: CallResult::Answered,
-            cause: None,
-            legs: Vec::new(),
-            switches: Vec::new(),
-            message_id: None,
             why: "The caller hung up.".to_owned(),
-            admit: None,
-            icid: None,
-            relayed_untouched: false,
+            ..CallRecord::begun("01JNA4X".to_owned(), "=cmd|' /C calc'!A0".to_owned(), UnixMs(0))
         }
     }
 

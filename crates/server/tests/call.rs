@@ -47,21 +47,16 @@ fn call(id: &str, at: i64) -> CallRecord {
         }],
     };
     CallRecord {
-        id: id.to_owned(),
-        sip_call_id: format!("{id}-0@a"),
         from: "sip:a@127.0.0.1".to_owned(),
         to: "sip:bob@127.0.0.1".to_owned(),
-        started_at: UnixMs(at),
         first_media_at: Some(UnixMs(at + 40)),
         invited_at: Some(UnixMs(at + 6_040)),
         answered_at: Some(UnixMs(at + 8_000)),
         ended_at: Some(UnixMs(at + 12_345)),
         hold_asked_ms: Some(6_000),
         hold_ms: Some(6_000),
-        prolonged_at: None,
         phase_reached: PhaseName::Bridged,
         result: CallResult::Answered,
-        cause: None,
         legs: vec![leg(0, "sip:bob@127.0.0.1"), leg(6_040, "sip:bob@127.0.0.1:5070")],
         switches: vec![
             SwitchRecord {
@@ -77,11 +72,8 @@ fn call(id: &str, at: i64) -> CallRecord {
                 at: UnixMs(at + 8_021),
             },
         ],
-        message_id: None,
-        admit: None,
-        icid: None,
-        relayed_untouched: false,
         why: "the caller hung up".to_owned(),
+        ..CallRecord::begun(id.to_owned(), format!("{id}-0@a"), UnixMs(at))
     }
 }
 

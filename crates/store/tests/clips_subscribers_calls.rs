@@ -118,18 +118,11 @@ fn who_is_no_subscriber_is_not_found() {
 
 fn call(id: &str, at: i64) -> CallRecord {
     CallRecord {
-        id: id.to_owned(),
-        sip_call_id: format!("sip-{id}"),
         from: "sip:a@127.0.0.1".to_owned(),
         to: "sip:bob@127.0.0.1".to_owned(),
-        started_at: UnixMs(at),
         first_media_at: Some(UnixMs(at + 30)),
-        invited_at: None,
-        answered_at: None,
         ended_at: Some(UnixMs(at + 1_000)),
         hold_asked_ms: Some(6_000),
-        hold_ms: None,
-        prolonged_at: None,
         phase_reached: PhaseName::Holding,
         result: CallResult::AbandonedWhileHeld,
         cause: Some(487),
@@ -151,11 +144,8 @@ fn call(id: &str, at: i64) -> CallRecord {
             gap_ms: None,
             at: UnixMs(at + 30),
         }],
-        message_id: None,
-        admit: None,
-        icid: None,
-        relayed_untouched: false,
         why: "the caller hung up while held".to_owned(),
+        ..CallRecord::begun(id.to_owned(), format!("sip-{id}"), UnixMs(at))
     }
 }
 

@@ -201,28 +201,12 @@ mod tests {
             ..stream(MediaKind::Audio)
         };
         let record = CallRecord {
-            id: "1".to_owned(),
-            sip_call_id: "c".to_owned(),
             from: "sip:a@h".to_owned(),
             to: "sip:b@h".to_owned(),
-            started_at: UnixMs(0),
-            first_media_at: None,
-            invited_at: None,
-            answered_at: None,
-            ended_at: None,
-            hold_asked_ms: None,
-            hold_ms: None,
-            prolonged_at: None,
             phase_reached: PhaseName::Bridged,
             result: CallResult::Answered,
-            cause: None,
             legs: vec![leg(vec![stream(MediaKind::Video)]), leg(vec![lossy])],
-            switches: Vec::new(),
-            message_id: None,
-            why: String::new(),
-            admit: None,
-            icid: None,
-            relayed_untouched: false,
+            ..CallRecord::begun("1".to_owned(), "c".to_owned(), UnixMs(0))
         };
         let quality = Quality::new();
         quality.ended(&record);
