@@ -157,31 +157,9 @@ pub(crate) fn sprop(fmtp: &str) -> Vec<Vec<u8>> {
         .filter_map(|parameter| parameter.trim().split_once('='))
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-parameter-sets"))
         .flat_map(|(_, value)| value.split(','))
-        .filter_map(base64)
+        .filter_map(segue_media::h264::sprop_unit)
         .filter(|unit| matches!(nal_type(unit), SPS | PPS))
         .collect()
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0u32, 0u32);
-    for byte in text.trim().trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte.wrapping_sub(b'A'),
-            b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
-            b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 & 0xffff | u32::from(value);
-        held = held.wrapping_add(6);
-        if held >= 8 {
-            held = held.wrapping_sub(8);
-            bytes.push(u8::try_from(bits >> held & 0xff).unwrap_or(0));
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! Where a key frame begins in an H.264 RTP stream (RFC 6184 §5).
 #![deny(clippy::arithmetic_side_effects)]
 
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
 const IDR: u8 = 5;
 const SPS: u8 = 7;
 const STAP_A: u8 = 24;
@@ -54,31 +59,22 @@ pub fn parameter_sets(fmtp: &str) -> Vec<Vec<u8>> {
     fmtp.split(';')
         .filter_map(|part| part.trim().split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("sprop-parameter-sets"))
-        .map(|(_, value)| value.trim().split(',').map_while(base64).collect())
+        .map(|(_, value)| value.trim().split(',').map_while(sprop_unit).collect())
         .unwrap_or_default()
 }
 
-/// RFC 4648 §4, padding optional.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let (mut word, mut bits) = (0_u32, 0_u32);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte.wrapping_sub(b'A'),
-            b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
-            b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        word = (word << 6) | u32::from(value);
-        bits = bits.wrapping_add(6);
-        if bits >= 8 {
-            bits = bits.wrapping_sub(8);
-            out.push((word >> bits) as u8);
-        }
-    }
-    (!out.is_empty()).then_some(out)
+/// RFC 4648 §4; phones leave padding out, and bits in.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// One unit of `sprop-parameter-sets`; `None`: it is damaged or empty. RFC 4648 §5's letters are taken as well.
+pub fn sprop_unit(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim().replace('-', "+").replace('_', "/");
+    BASE64.decode(text).ok().filter(|unit| !unit.is_empty())
 }
 
 #[cfg(test)]
