@@ -1,13 +1,10 @@
 //! docs/standards.md says what is: no row without tests that exist.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod page;
-
-use page::{cells, shown};
+use crate::page::{cells, shown};
 
 #[test]
 fn each_row_is_shown_by_tests_that_exist() {
-    let page = page::page("docs/standards.md");
+    let page = crate::page::page("docs/standards.md");
     let mut rows = 0;
     // Tables of three cells: clause, what Segue does, tests. What is not done stands in lists.
     for line in page.lines().filter(|line| line.starts_with('|')) {

@@ -1,17 +1,14 @@
 //! docs/profiles.md says what is: every key, its default, and tests that exist.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod page;
 
 use std::collections::BTreeMap;
 
 use segue_policy::{PROFILE_KEYS, Profile};
 use serde_json::Value;
 
-use page::{cells, quoted, shown};
+use crate::page::{cells, quoted, shown};
 
 fn page() -> String {
-    page::page("docs/profiles.md")
+    crate::page::page("docs/profiles.md")
 }
 
 /// The rows of the page's table: key, default, meaning, tests.
@@ -61,7 +58,7 @@ fn each_key_is_shown_by_tests_that_exist() {
 
 #[test]
 fn the_example_names_every_key() {
-    let text = page::page("sip-profiles/softphone.toml");
+    let text = crate::page::page("sip-profiles/softphone.toml");
     let table: toml::Table = text.parse().unwrap();
     for (key, _) in PROFILE_KEYS {
         assert!(table.contains_key(*key), "softphone.toml leaves {key} out");

@@ -1,15 +1,11 @@
 //! docs/headers.md says what becomes of each header: the table is the code's.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-#[allow(dead_code, reason = "this page names no tests")]
-mod page;
-
-use page::{cells, quoted};
+use crate::page::{cells, quoted};
 use segue_b2bua::HEADERS;
 
 #[test]
 fn the_table_is_the_one_that_holds() {
-    let page = page::page("docs/headers.md");
+    let page = crate::page::page("docs/headers.md");
     let written = page.lines().filter(|line| line.starts_with("| `"));
     let written: Vec<[String; 5]> = written
         .map(|line| {
