@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
-    Challenge, Credentials, Frame, Message, MessageBuilder, NameAddr, StreamFramer, Uri, Verdict, Via,
-    limits::{HEADERS_MAX, MESSAGE_MAX, PARAMS_MAX},
+    Challenge, Credentials, Frame, Message, MessageBuilder, Method, NameAddr, StreamFramer, Uri, Verdict, Via,
+    limits::{HEADERS_MAX, MESSAGE_MAX, PARAMS_MAX, PARTS_MAX},
 };
 
 const SOURCE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 5060);
@@ -31,6 +31,7 @@ pub fn datagram(bytes: &[u8]) {
 
 fn accepted(message: &Message) {
     ask_everything(message);
+    carried(message);
     let again = Message::parse_datagram(&message.to_bytes()).unwrap_or_else(|error| wrong("written again", &error));
     same(message, &again);
     assert_eq!(again.to_bytes(), message.to_bytes(), "the second writing is the first");
@@ -69,6 +70,21 @@ fn same(one: &Message, other: &Message) {
     assert!(one.all_headers().eq(other.all_headers()), "the same header fields");
     assert_eq!(one.body(), other.body(), "the same body");
     assert_eq!((one.method(), one.status()), (other.method(), other.status()));
+}
+
+/// What goes along with a session description of ours hides no other: whoever reads that body finds ours, and the same parts.
+fn carried(message: &Message) {
+    const OURS: &[u8] = b"v=0\r\ns=ours\r\n";
+    let parts = message.parts();
+    let (content_type, body) = parts.with_sdp(Some(OURS));
+    let target = "sip:b@192.0.2.1".parse().unwrap_or_else(|error| wrong("a URI", &error));
+    let sent = MessageBuilder::request(&Method::Invite, &target)
+        .body(&content_type, body)
+        .build();
+    if parts.len() < PARTS_MAX {
+        assert_eq!(sent.sdp(), Some(OURS), "ours is the session description");
+        assert_eq!(sent.parts(), parts, "the same parts");
+    }
 }
 
 /// Typed access must come to an end, whatever it says.

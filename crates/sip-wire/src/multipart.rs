@@ -77,6 +77,11 @@ impl Parts {
         self.before.is_empty() && self.after.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.before.len().saturating_add(self.after.len())
+    }
+
     /// A body of these and a session description in its place: its Content-Type and bytes.
     pub fn with_sdp(&self, sdp: Option<&[u8]>) -> (String, Bytes) {
         let boundary = self.boundary(sdp.unwrap_or_default());
