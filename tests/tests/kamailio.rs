@@ -9,13 +9,35 @@ use std::{
 use segue_tests::{
     kamailio::Kamailio,
     movie::Movie,
-    phone::{A, Answers, B, Codecs, Phone, Registrar},
+    phone::{A, Answers, B, Codecs, Party, Phone, Registrar},
     picture::Colour,
     segue::{Segue, repository, sample},
 };
 
 const SOON: Duration = Duration::from_secs(5);
 const CLIP_HZ: u32 = 880;
+
+/// Who leaves a message meanwhile.
+const C: Party = Party {
+    name: "c",
+    colour: Colour::Red,
+    tone_hz: 600,
+};
+
+fn password(party: Party) -> &'static str {
+    match party.name {
+        "a" => "one-two",
+        "b" => "three-four",
+        _ => "five-six",
+    }
+}
+
+fn registrar(kamailio: &Kamailio, password: &str) -> Registrar {
+    Registrar {
+        at: kamailio.at(),
+        password: password.to_owned(),
+    }
+}
 
 /// Phones, Kamailio, Segue; nothing but Kamailio's address may come to Segue.
 struct House {
@@ -30,11 +52,11 @@ struct House {
 
 impl House {
     fn new(b_answers: Option<Answers>) -> House {
-        House::with_nodes(b_answers, 1)
+        House::with_nodes(b_answers, &[""])
     }
 
-    /// The same with one or two Segue nodes.
-    fn with_nodes(b_answers: Option<Answers>, nodes: usize) -> House {
+    /// The same with one or two Segue nodes, each with settings of its own.
+    fn with_nodes(b_answers: Option<Answers>, nodes: &[&str]) -> House {
         let folder = tempfile::tempdir().unwrap();
         let profiles = folder.path().join("profiles");
         fs::create_dir_all(&profiles).unwrap();
@@ -42,25 +64,24 @@ impl House {
         assert!(profile.contains("192.0.2.10/32"), "{profile}");
         let profile = profile.replace("192.0.2.10/32", &format!("{}/32", Kamailio::address()));
         fs::write(profiles.join("kamailio.toml"), profile).unwrap();
-        let start = |name: &str| {
-            let settings = format!("profiles_dir = {:?}\n", profiles.display().to_string());
+        let start = |name: &str, settings: &str| {
+            let settings = format!("profiles_dir = {:?}\n{settings}", profiles.display().to_string());
             Segue::start_with(&folder.path().join(name), &settings)
         };
-        let segue = start("segue");
-        let other = (nodes > 1).then(|| start("other"));
-        let users = [("a", "one-two"), ("b", "three-four")];
+        let segue = start("segue", nodes[0]);
+        let other = nodes.get(1).map(|settings| start("other", settings));
+        let users = [A, B, C].map(|party| (party.name, password(party)));
         let list: Vec<_> = [Some(&segue), other.as_ref()]
             .into_iter()
             .flatten()
             .map(Segue::sip_udp)
             .collect();
         let kamailio = Kamailio::start(folder.path(), &list, &users);
-        let registrar = |password: &str| Registrar {
-            at: kamailio.at(),
-            password: password.to_owned(),
+        let registered = |party, answers| {
+            Phone::start_registered(folder.path(), party, answers, &registrar(&kamailio, password(party)))
         };
-        let a = Phone::start_registered(folder.path(), A, Answers::OnCommand, &registrar(users[0].1));
-        let b = b_answers.map(|answers| Phone::start_registered(folder.path(), B, answers, &registrar(users[1].1)));
+        let a = registered(A, Answers::OnCommand);
+        let b = b_answers.map(|answers| registered(B, answers));
         let target = format!("sip:b@{}", kamailio.at());
         for node in [Some(&segue), other.as_ref()].into_iter().flatten() {
             node.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
@@ -68,6 +89,9 @@ impl House {
             let add = ["subscriber", "add", "b", "--target", &target, "--clip", "green"];
             let more = ["--greeting", "yellow", "--hold", "2s", "--no-answer", "3s"];
             node.cli(&[&add[..], &more[..]].concat());
+            // Whose phone never registers.
+            let target = format!("sip:d@{}", kamailio.at());
+            node.cli(&["subscriber", "add", "d", "--target", &target, "--greeting", "yellow"]);
         }
         House {
             a,
@@ -77,6 +101,12 @@ impl House {
             other,
             folder,
         }
+    }
+
+    /// One more phone that is registered, and only calls.
+    fn registered(&self, party: Party) -> Phone {
+        let registrar = registrar(&self.kamailio, password(party));
+        Phone::start_registered(self.folder.path(), party, Answers::OnCommand, &registrar)
     }
 
     fn dial(&mut self) -> Instant {
@@ -160,13 +190,36 @@ fn without_a_segue_node_people_still_reach_each_other() {
 
 #[test]
 fn a_node_that_died_is_made_up_for_by_the_next() {
-    let mut house = House::with_nodes(Some(Answers::AtOnce), 2);
+    let mut house = House::with_nodes(Some(Answers::AtOnce), &["", ""]);
     house.segue.kill_9();
-    // Which node a call is for its Call-ID says: of three in a row one is for the dead one, or nearly always.
+    // The node that is gone says nothing: Kamailio waits 5 s for it.
+    three_calls_by_the_other_node(&mut house, Duration::from_secs(8));
+}
+
+#[test]
+fn a_node_that_is_full_says_503_and_the_next_takes_the_call_at_once() {
+    let one = "[overload]\ncalls_max = 1\n";
+    let mut house = House::with_nodes(Some(Answers::AtOnce), &[one, one]);
+    // C leaves a message for as long as it lasts: its node has no room then.
+    let mut c = house.registered(C);
+    c.dial(&format!("sip:d@{}", house.kamailio.at()));
+    c.expect_sees(Colour::Yellow, SOON);
+    if house.segue.health()["calls"] == 0 {
+        let other = house.other.take().unwrap();
+        house.other = Some(std::mem::replace(&mut house.segue, other));
+    }
+    three_calls_by_the_other_node(&mut house, Duration::from_secs(4));
+    let refused = house.segue.rows(&["call", "list", "--refused"]);
+    let went_on = house.kamailio.log_text().matches("it goes to the next").count();
+    assert_eq!(refused.len(), went_on, "{refused:?}");
+    c.hang_up();
+}
+
+/// Which node a call is for its Call-ID says: of three in a row one is for the first, or nearly always.
+fn three_calls_by_the_other_node(house: &mut House, soon: Duration) {
     for calls in 1..=3 {
         let dialled = house.dial();
-        // The node that is gone says nothing: Kamailio waits 5 s for it.
-        house.a.expect_sees(Colour::Green, Duration::from_secs(8));
+        house.a.expect_sees(Colour::Green, soon);
         // By its tone: a phone that answers by itself paints its picture in its first call only.
         house.a.expect_hears(B.tone_hz, SOON);
         house.a.hang_up();
@@ -182,10 +235,7 @@ fn a_node_that_died_is_made_up_for_by_the_next() {
 #[test]
 fn who_has_no_password_gets_nowhere() {
     let house = House::new(None);
-    let stranger = Registrar {
-        at: house.kamailio.at(),
-        password: "guessed".to_owned(),
-    };
+    let stranger = registrar(&house.kamailio, "guessed");
     let b = Phone::start_at(house.folder.path(), B, Answers::AtOnce, Codecs::USUAL, Some(&stranger));
     b.expect_logged("401 Unauthorized");
     // Nor does a call that comes to Segue itself: only Kamailio is admitted.
