@@ -8,6 +8,7 @@ mod onward;
 mod plan;
 mod profile;
 mod redirects;
+mod sources;
 mod subscriber;
 
 pub use digest::{Algorithm, Auth, DigestOver};

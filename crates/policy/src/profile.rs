@@ -23,6 +23,7 @@ pub struct Profile {
     /// Listening sockets it serves, `address:port`; empty: all.
     pub listen: Vec<String>,
     /// Sources it admits.
+    #[serde(deserialize_with = "crate::sources::read")]
     pub sources: Vec<IpNet>,
     /// Its peers are in our trust domain (RFC 3325 §2.3): what they say of who calls is believed, and is told to them.
     pub trusted: bool,
@@ -407,7 +408,10 @@ impl Profile {
             return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
         }
         if self.auth == Auth::Digest && self.auth_users.is_empty() {
-            return wrong("auth_users", "is empty, so nobody could call".into());
+            return wrong(
+                "auth_users",
+                "is empty, and with auth = \"digest\" nobody could call".into(),
+            );
         }
         if self.auth_realm.is_empty() || self.auth_realm.contains(char::is_control) {
             return wrong("auth_realm", "is empty, or not in one line".into());

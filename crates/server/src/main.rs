@@ -3,6 +3,7 @@
 //! [`cli`] reads the command line and performs every command but `run`; [`config`] is what they all hold to; [`run`] is
 //! the server.
 
+mod check;
 mod cli;
 mod config;
 mod failure;

@@ -2,55 +2,19 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use segue_b2bua::{Admission, Order};
+use segue_b2bua::Order;
 use segue_call::CallConfig;
-use segue_policy::Profile;
 use segue_sip::transport::Tls;
 
 use crate::{
-    config::{Config, KEYS, load_profiles},
+    check::{Checked, Warning, check},
+    cli::now_ms,
+    config::{Config, KEYS},
     failure::Failure,
-    secrets,
 };
 
 /// The whole early phase of a call stays under this (call-flows: our own cap).
 const EARLY_MAX_MS: u64 = 170_000;
-
-/// Keys whose new value holds at once. All others are for sockets, threads and files that are there already.
-const LIVE: &[&str] = &[
-    "media_store",
-    "profiles_dir",
-    "drain_ms",
-    "sip.tls_certificate",
-    "sip.tls_key",
-    "sip.tls_ca",
-    "sip.tls_client_ca",
-    "log",
-    "record.min_ms",
-    "record.max_ms",
-    "record.silence_ms",
-    "retention.heard_max",
-    "retention.heard_age",
-    "retention.unheard_max",
-    "retention.unheard_age",
-    "retention.max_bytes",
-    "retention.max_seconds",
-    "retention.scope",
-    "retention.trash",
-    "records.csv",
-    "records.jsonl",
-    "records.rotate",
-    "records.keep",
-    "records.keep_max",
-    "records.keep_age",
-    "overload.delay_ms",
-    "overload.calls_max",
-    "overload.early_max",
-    "overload.source_rate",
-    "overload.source_calls_max",
-    "overload.source_early_max",
-    "overload.subscriber_calls_max",
-];
 
 /// What the command line said about where the configuration is.
 #[derive(Debug, Clone)]
@@ -67,6 +31,8 @@ pub struct Reloaded {
     pub profiles: Vec<String>,
     /// Keys that have changed and hold only after a restart.
     pub waiting: Vec<&'static str>,
+    /// What works, and hardly as it is meant.
+    pub warnings: Vec<Warning>,
     /// For the shard.
     pub order: Order,
     /// Certificates for new connections; `None` where there is no TLS.
@@ -76,46 +42,37 @@ pub struct Reloaded {
 /// Reads everything again. On an error nothing has changed.
 pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
     let new = Config::load(given.file.as_deref(), given.data.as_deref())?;
-    let profiles = load_profiles(&new)?;
-    // Read again though their paths are the same: that is how a certificate is renewed.
-    let tls = match running.sip_tls.is_empty() {
-        true => None,
-        false => Some(new.sip_tls_paths.load()?),
-    };
-    let names = profiles.iter().map(|profile| profile.name.clone()).collect();
+    // Files are read again though their names are the same: that is how a certificate is renewed.
+    let checked = check(&new, now_ms())?;
+    let profiles = checked.names();
+    let Checked {
+        admission,
+        tls,
+        warnings,
+        ..
+    } = checked;
     let waiting = KEYS
         .iter()
-        .filter(|key| !LIVE.contains(&key.name) && (key.get)(&new) != (key.get)(running))
+        .filter(|key| key.live.is_none() && (key.get)(&new) != (key.get)(running))
         .map(|key| key.name)
         .collect();
     let mut config = running.clone();
-    take_live(&mut config, new);
+    for take in KEYS.iter().filter_map(|key| key.live) {
+        take(&mut config, &new);
+    }
     Ok(Reloaded {
         order: Order::Reload {
             call: call_config(&config),
-            admission: admission(profiles, &config)?,
+            admission,
             limits: config.overload.limits(),
         },
-        tls,
-        profiles: names,
+        // New sockets wait for a restart, and their certificates with them.
+        tls: tls.filter(|_| !running.sip_tls.is_empty()),
+        profiles,
         waiting,
+        warnings,
         config,
     })
-}
-
-/// The values of [`LIVE`] keys.
-fn take_live(config: &mut Config, new: Config) {
-    config.media_store = new.media_store;
-    config.profiles_dir = new.profiles_dir;
-    config.drain_ms = new.drain_ms;
-    config.log = new.log;
-    config.sip_tls_paths = new.sip_tls_paths;
-    config.retention = new.retention;
-    config.records = new.records;
-    config.overload = new.overload;
-    config.record_min_ms = new.record_min_ms;
-    config.record_max_ms = new.record_max_ms;
-    config.record_silence_ms = new.record_silence_ms;
 }
 
 /// Settings of every call.
@@ -126,12 +83,6 @@ pub fn call_config(config: &Config) -> Arc<CallConfig> {
         record_silence_ms: config.record_silence_ms,
         early_max_ms: EARLY_MAX_MS,
     })
-}
-
-/// Who is admitted, with the secrets that the profiles name. Blocking.
-pub fn admission(profiles: Vec<Profile>, config: &Config) -> Result<Admission, Failure> {
-    let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
-    Ok(Admission::new(profiles.into_iter().map(Arc::new).collect()).with_secrets(secrets))
 }
 
 #[cfg(test)]
@@ -170,7 +121,11 @@ mod tests {
             .filter(|key| (key.get)(&config) != (key.get)(&running))
             .map(|key| key.name)
             .collect();
-        let mut live = LIVE.to_vec();
+        let mut live: Vec<&str> = KEYS
+            .iter()
+            .filter(|key| key.live.is_some())
+            .map(|key| key.name)
+            .collect();
         changed.sort_unstable();
         live.sort_unstable();
         assert_eq!(changed, live, "the file changes every live key");

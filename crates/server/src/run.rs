@@ -18,18 +18,20 @@ use segue_media::{Media, MediaConfig};
 use segue_records::Happening;
 use segue_sip::{
     EndpointConfig, Local, Protocol, Speaks,
-    transport::{Hep, HepStats, Resolver, TlsRenewal, Transports},
+    transport::{Hep, HepStats, Resolver, Tls, TlsRenewal, Transports},
 };
 use segue_store::Store;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::{
-    config::{Config, load_profiles},
+    check::{Checked, Warning, check},
+    cli::now_ms,
+    config::Config,
     failure::Failure,
     http::{self, Http},
     logging::Log,
-    reload::{Given, Reloaded, admission, call_config, reload},
+    reload::{Given, Reloaded, call_config, reload},
     signals::{Signals, Wish},
     watch::{Changes, Watcher},
 };
@@ -87,10 +89,16 @@ pub fn run(config: Config, given: Given, ready_file: Option<&Path>) -> Result<Ex
 }
 
 async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
-    let admission = admission(load_profiles(&config)?, &config)?;
+    let Checked {
+        admission,
+        tls,
+        warnings,
+        ..
+    } = check(&config, now_ms())?;
+    tell(&warnings);
     let mut transports =
         Transports::bind(&config.sip_udp, &config.sip_tcp).map_err(|e| in_use(e.addr, &e.why, "sip.udp or sip.tcp"))?;
-    let renewal = listen_tls(&config, &mut transports)?;
+    let renewal = listen_tls(&config, tls, &mut transports)?;
     let http =
         TcpListener::bind(config.http_listen).map_err(|e| in_use(config.http_listen, &e.to_string(), "http.listen"))?;
     let hep = HepStats::default();
@@ -285,11 +293,15 @@ fn media_config(config: &Config, spool_dir: &Path) -> MediaConfig {
     }
 }
 
-fn listen_tls(config: &Config, transports: &mut Transports) -> Result<Option<TlsRenewal>, Failure> {
-    if config.sip_tls.is_empty() {
-        return Ok(None);
+/// Says what works and hardly as it is meant.
+fn tell(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
-    let tls = config.sip_tls_paths.load()?;
+}
+
+fn listen_tls(config: &Config, tls: Option<Tls>, transports: &mut Transports) -> Result<Option<TlsRenewal>, Failure> {
+    let Some(tls) = tls else { return Ok(None) };
     let listening = transports.listen_tls(&config.sip_tls, tls);
     listening.map(Some).map_err(|e| in_use(e.addr, &e.why, "sip.tls"))
 }
@@ -335,7 +347,7 @@ fn clocks() -> Clocks {
         .saturating_add(mono.tv_nsec / 1_000_000);
     Clocks {
         mono_ms: u64::try_from(ms).unwrap_or(0),
-        wall_ms: crate::cli::now_ms(),
+        wall_ms: now_ms(),
     }
 }
 
@@ -476,9 +488,11 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
         config: new,
         profiles,
         waiting,
+        warnings,
         order,
         tls: _,
     } = reloaded;
+    tell(&warnings);
     for key in waiting {
         tracing::warn!("{key} has changed: that holds after a restart");
     }

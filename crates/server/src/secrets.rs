@@ -7,20 +7,25 @@ use segue_policy::{Algorithm, Auth, DigestOver, Profile};
 use segue_sip::{Account, Realm, User};
 use segue_sip_wire::DigestAlgorithm;
 
-use crate::{config::tls::secret, failure::Failure};
+use crate::{
+    config::{ProfileFile, tls::secret},
+    failure::Failure,
+};
 
 /// Of each profile, in order. Blocking. Relative paths are meant from `base`, where the profiles are.
 ///
-/// Errors name the profile, the key and what to do.
-pub fn load(profiles: &[Profile], base: Option<&Path>) -> Result<Vec<Secrets>, Failure> {
+/// Errors name the file, the line, the key and what to do.
+pub fn load(profiles: &[ProfileFile], base: Option<&Path>) -> Result<Vec<Secrets>, Failure> {
     let base = base.unwrap_or(Path::new(""));
-    profiles.iter().map(|profile| of(profile, base)).collect()
+    let read = |file: &ProfileFile| of(&file.profile, &|key| file.at(key), base);
+    profiles.iter().map(read).collect()
 }
 
-fn of(profile: &Profile, base: &Path) -> Result<Secrets, Failure> {
+/// Of one profile; `at` says where a key stands.
+fn of(profile: &Profile, at: &dyn Fn(&str) -> String, base: &Path) -> Result<Secrets, Failure> {
     let mut secrets = Secrets::default();
     if !profile.digest_user.is_empty() {
-        let name = format!("digest_secret of the profile {}", profile.name);
+        let name = format!("{}: digest_secret", at("digest_secret"));
         let text = read(&name, &profile.digest_secret, base)?;
         // The line end that an editor leaves is no part of it.
         let password = text.trim_end_matches(['\r', '\n']);
@@ -37,7 +42,7 @@ fn of(profile: &Profile, base: &Path) -> Result<Secrets, Failure> {
         }));
     }
     if profile.auth == Auth::Digest {
-        let name = format!("auth_users of the profile {}", profile.name);
+        let name = format!("{}: auth_users", at("auth_users"));
         let text = read(&name, &profile.auth_users, base)?;
         let users = users(&text).map_err(|why| {
             Failure::refused(
@@ -89,7 +94,7 @@ fn algorithms(profile: &Profile) -> Vec<DigestAlgorithm> {
     profile.digest_algorithms.iter().map(of).collect()
 }
 
-/// A private file, or `env:NAME`.
+/// A private file, or `env:NAME`. `name` is the key, with where it stands.
 fn read(name: &str, place: &str, base: &Path) -> Result<String, Failure> {
     if let Some(variable) = place.strip_prefix("env:") {
         return std::env::var(variable).map_err(|_| {
@@ -148,21 +153,22 @@ mod tests {
         let file = dir.path().join("password");
         fs::write(&file, "open sesame\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        let loaded = |secret: &str| load(&[profile(secret)], Some(dir.path()));
-        let account = loaded("password").unwrap().remove(0).account.unwrap();
+        let loaded = |secret: &str| of(&profile(secret), &|key| format!("trunk.toml:{key}"), dir.path());
+        let account = loaded("password").unwrap().account.unwrap();
         assert_eq!(
             (account.secret.as_str(), account.realm.as_str()),
             ("open sesame", "them")
         );
         assert!(!format!("{account:?}").contains("sesame"), "it is in no log");
         // Cargo sets this one.
-        let account = loaded("env:CARGO_PKG_NAME").unwrap().remove(0).account.unwrap();
+        let account = loaded("env:CARGO_PKG_NAME").unwrap().account.unwrap();
         assert_eq!(account.secret, "segue");
 
         fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
         for (secret, told) in [
             ("password", "chmod 600"),
-            ("nothing", "set digest_secret of the profile trunk to a file"),
+            ("nothing", "set digest_secret to a file"),
+            ("nothing", "trunk.toml:digest_secret: digest_secret = "),
             ("env:NO_SUCH_VARIABLE_HERE", "set NO_SUCH_VARIABLE_HERE"),
         ] {
             let refused = loaded(secret).unwrap_err().to_string();

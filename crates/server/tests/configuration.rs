@@ -90,7 +90,9 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "test.seed",
         ]
     );
-    assert_eq!(keys(&rows[0]), sorted(["key", "value", "meaning", "source"]));
+    assert_eq!(keys(&rows[0]), sorted(["key", "value", "meaning", "source", "holds"]));
+    assert_eq!(row(&rows, "key", "sip.t1_ms")["holds"], "restart");
+    assert_eq!(row(&rows, "key", "drain_ms")["holds"], "live");
     assert_eq!(row(&rows, "key", "sip.t1_ms")["value"], 100);
     assert_eq!(row(&rows, "key", "sip.t1_ms")["source"], "segue.toml:2:1");
     assert_eq!(row(&rows, "key", "media.ports")["source"], "SEGUE_MEDIA_PORTS");
@@ -132,7 +134,7 @@ fn config_check_reads_the_profiles_too_and_names_file_line_and_column() {
     let said = segue.json(&["config", "check"]);
     assert_eq!(
         said,
-        json!({"ok": true, "profiles": ["softphone"], "unknown_variables": []})
+        json!({"ok": true, "profiles": ["softphone"], "warnings": [], "unknown_variables": []})
     );
     let misspelt = segue
         .command(&["config", "check"])

@@ -3,15 +3,17 @@
 use clap::Subcommand as ClapSubcommand;
 use serde_json::{Value, json};
 
-use super::{Context, output::Row};
+use super::{Context, now_ms, output::Row};
 use crate::{
-    config::{KEYS, load_profiles, unknown_variables},
+    check,
+    config::{KEYS, unknown_variables},
     failure::Failure,
 };
 
 #[derive(Debug, ClapSubcommand)]
 pub enum Command {
-    /// Read the configuration and every profile as the server would; say what is wrong by file, line and column
+    /// Read the configuration, every profile and the files that they name as the server would; say what is wrong by file,
+    /// line and column
     Check,
 }
 
@@ -24,12 +26,16 @@ pub fn perform(command: Option<Command>, context: &Context) -> Result<(), Failur
 
 /// The configuration itself has been read when we come here.
 fn check(context: &Context) -> Result<(), Failure> {
-    let profiles = load_profiles(&context.config)?;
-    let names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let checked = check::check(&context.config, now_ms())?;
+    let names = checked.names();
+    let warnings: Vec<String> = checked.warnings.iter().map(ToString::to_string).collect();
     let unknown = unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()));
-    let value = json!({"ok": true, "profiles": names, "unknown_variables": unknown});
+    let value = json!({"ok": true, "profiles": names, "warnings": warnings, "unknown_variables": unknown});
     context.out.object(&value, || {
         let mut text = format!("the configuration and its profiles read well: {}", names.join(", "));
+        for warning in &warnings {
+            text.push_str(&format!("\nwarning: {warning}"));
+        }
         for name in &unknown {
             text.push_str(&format!(
                 "\nwarning: {name} means nothing ('segue config' prints every key)"
@@ -49,15 +55,18 @@ fn print(context: &Context) -> Result<(), Failure> {
                 key.name.to_owned(),
                 toml_like(&value),
                 source.clone(),
+                key.holds().to_owned(),
                 key.meaning.to_owned(),
             ];
             Row {
-                value: json!({"key": key.name, "value": value, "meaning": key.meaning, "source": source}),
+                value: json!({"key": key.name, "value": value, "meaning": key.meaning, "source": source, "holds": key.holds()}),
                 cells,
             }
         })
         .collect();
-    context.out.rows(rows, &["KEY", "VALUE", "SOURCE", "MEANING"], "")
+    context
+        .out
+        .rows(rows, &["KEY", "VALUE", "SOURCE", "CHANGE", "MEANING"], "")
 }
 
 /// As it would stand in the file.

@@ -1,5 +1,7 @@
 //! `segue doctor`: what is wrong with this machine or configuration, each with its fix.
 
+mod named;
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener, UdpSocket},
@@ -94,7 +96,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
                 "every setting reads well; 'segue config' prints them",
             ));
             checks.push(variables());
-            checks.push(profiles(&config));
+            checks.extend(named::checks(&config));
             checks.push(data_dir(&config));
             checks.extend(ports(&config));
             checks.push(media_address(&config));
@@ -140,22 +142,6 @@ fn variables() -> Check {
             format!("{} means nothing", unknown.join(", ")),
             "'segue config' prints every key",
         )
-    }
-}
-
-fn profiles(config: &Config) -> Check {
-    match config::load_profiles(config) {
-        Ok(profiles) => {
-            let names: Vec<String> = profiles
-                .iter()
-                .map(|p| {
-                    let sources: Vec<String> = p.sources.iter().map(ToString::to_string).collect();
-                    format!("{} (admits {})", p.name, sources.join(", "))
-                })
-                .collect();
-            Check::ok("profiles", names.join(", "))
-        }
-        Err(failure) => Check::failed("profiles", failure),
     }
 }
 
@@ -227,9 +213,13 @@ fn ports(config: &Config) -> Vec<Check> {
         .sip_tcp
         .iter()
         .map(|a| taken("sip.tcp", *a, "sip.tcp", TcpListener::bind(a).map(drop)));
+    let tls = config
+        .sip_tls
+        .iter()
+        .map(|a| taken("sip.tls", *a, "sip.tls", TcpListener::bind(a).map(drop)));
     let http = config.http_listen;
     let http = taken("http.listen", http, "http.listen", TcpListener::bind(http).map(drop));
-    udp.chain(tcp).chain([http]).collect()
+    udp.chain(tcp).chain(tls).chain([http]).collect()
 }
 
 fn media_address(config: &Config) -> Check {
@@ -253,7 +243,10 @@ fn media_address(config: &Config) -> Check {
     let addresses = addresses.join(" and ");
     Check::ok(
         "media",
-        format!("{addresses}, {ports} ports: about {} calls", ports / 8),
+        match ports / 8 {
+            0 | 1 => format!("{addresses}, {ports} ports: one call"),
+            calls => format!("{addresses}, {ports} ports: about {calls} calls"),
+        },
     )
 }
 

@@ -15,6 +15,9 @@ pub struct Key {
     pub name: &'static str,
     /// What it means, after "is".
     pub meaning: &'static str,
+    /// Takes its value from a configuration that was read again (SIGHUP), for what begins from then on. `None`: a new value
+    /// waits for a restart, as it is for sockets, threads and files that are there already.
+    pub live: Option<fn(&mut Config, &Config)>,
     /// Reads it; the error says what is needed.
     pub set: fn(&mut Config, &Raw) -> Result<(), String>,
     /// Shows it; absent = null.
@@ -26,6 +29,14 @@ impl Key {
     pub fn variable(&self) -> String {
         format!("SEGUE_{}", self.name.replace('.', "_").to_ascii_uppercase())
     }
+
+    /// When a new value holds: `live`, from the next SIGHUP on, or after a `restart`.
+    pub fn holds(&self) -> &'static str {
+        match self.live {
+            Some(_) => "live",
+            None => "restart",
+        }
+    }
 }
 
 const DAY_MS: u64 = 86_400_000;
@@ -35,108 +46,126 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "data_dir",
         meaning: "where the database and the recordings in work live",
+        live: None,
         set: |c, raw| raw.text().map(|v| c.data_dir = PathBuf::from(v)),
         get: |c| json!(c.data_dir.display().to_string()),
     },
     Key {
         name: "media_store",
         meaning: "where new media goes: \"sqlite\" (the database) or \"dir\" (files in data_dir/media); what is there stays",
+        live: Some(|c, new| c.media_store = new.media_store),
         set: |c, raw| media_store(raw).map(|v| c.media_store = v),
         get: |c| json!(c.media_store.name()),
     },
     Key {
         name: "profiles_dir",
         meaning: "where SIP profiles (*.toml) are read from; absent: the built-in softphone profile",
+        live: Some(|c, new| c.profiles_dir.clone_from(&new.profiles_dir)),
         set: |c, raw| raw.text().map(|v| c.profiles_dir = Some(PathBuf::from(v))),
         get: |c| json!(c.profiles_dir.as_ref().map(|d| d.display().to_string())),
     },
     Key {
         name: "drain_ms",
         meaning: "how long calls may go on after SIGTERM, in milliseconds; 0 ends them at once",
+        live: Some(|c, new| c.drain_ms = new.drain_ms),
         set: |c, raw| raw.number(0..=DAY_MS).map(|v| c.drain_ms = v),
         get: |c| json!(c.drain_ms),
     },
     Key {
         name: "log",
         meaning: "how much is logged: error, warn, info, debug, trace, or a filter of tracing's EnvFilter",
+        live: Some(|c, new| c.log.clone_from(&new.log)),
         set: |c, raw| log_filter(raw).map(|v| c.log = v),
         get: |c| json!(c.log),
     },
     Key {
         name: "log_format",
         meaning: "text, or json for one object a line",
+        live: None,
         set: |c, raw| log_json(raw).map(|v| c.log_json = v),
         get: |c| json!(if c.log_json { "json" } else { "text" }),
     },
     Key {
         name: "sip.udp",
         meaning: "the list of UDP sockets for SIP; port 0 takes a free one",
+        live: None,
         set: |c, raw| raw.sockets().map(|v| c.sip_udp = v),
         get: |c| json!(c.sip_udp.iter().map(ToString::to_string).collect::<Vec<_>>()),
     },
     Key {
         name: "sip.tcp",
         meaning: "the list of TCP sockets for SIP; port 0 takes a free one",
+        live: None,
         set: |c, raw| raw.sockets().map(|v| c.sip_tcp = v),
         get: |c| json!(c.sip_tcp.iter().map(ToString::to_string).collect::<Vec<_>>()),
     },
     Key {
         name: "sip.tls",
         meaning: "the list of TLS sockets for SIP; port 0 takes a free one",
+        live: None,
         set: |c, raw| raw.sockets().map(|v| c.sip_tls = v),
         get: |c| json!(c.sip_tls.iter().map(ToString::to_string).collect::<Vec<_>>()),
     },
     Key {
         name: "sip.tls_certificate",
         meaning: "the PEM file of the certificate for sip.tls, with its issuers after it",
+        live: Some(|c, new| c.sip_tls_paths.certificate.clone_from(&new.sip_tls_paths.certificate)),
         set: |c, raw| raw.text().map(|v| c.sip_tls_paths.certificate = Some(PathBuf::from(v))),
         get: |c| path(&c.sip_tls_paths.certificate),
     },
     Key {
         name: "sip.tls_key",
         meaning: "the PEM file of its private key, readable by its owner alone (chmod 600)",
+        live: Some(|c, new| c.sip_tls_paths.key.clone_from(&new.sip_tls_paths.key)),
         set: |c, raw| raw.text().map(|v| c.sip_tls_paths.key = Some(PathBuf::from(v))),
         get: |c| path(&c.sip_tls_paths.key),
     },
     Key {
         name: "sip.tls_ca",
         meaning: "the PEM file of the roots that servers' certificates must come from; absent: the system's",
+        live: Some(|c, new| c.sip_tls_paths.ca.clone_from(&new.sip_tls_paths.ca)),
         set: |c, raw| raw.text().map(|v| c.sip_tls_paths.ca = Some(PathBuf::from(v))),
         get: |c| path(&c.sip_tls_paths.ca),
     },
     Key {
         name: "sip.tls_client_ca",
         meaning: "the PEM file of the roots that clients' certificates must come from; absent: clients need none",
+        live: Some(|c, new| c.sip_tls_paths.client_ca.clone_from(&new.sip_tls_paths.client_ca)),
         set: |c, raw| raw.text().map(|v| c.sip_tls_paths.client_ca = Some(PathBuf::from(v))),
         get: |c| path(&c.sip_tls_paths.client_ca),
     },
     Key {
         name: "sip.advertise",
         meaning: "the host or host:port that Via and Contact say, or a list with one for IPv4 and one for IPv6; by TLS the host with the socket's port; absent: the socket's own address",
+        live: None,
         set: |c, raw| raw.each(2, advertised).map(|v| c.sip_advertise = v),
         get: |c| shown(&c.sip_advertise),
     },
     Key {
         name: "sip.nameservers",
         meaning: "the list of name servers that SIP servers are asked of (RFC 3263); empty: /etc/hosts and those of /etc/resolv.conf",
+        live: None,
         set: |c, raw| raw.sockets().map(|v| c.sip_nameservers = v),
         get: |c| json!(c.sip_nameservers.iter().map(ToString::to_string).collect::<Vec<_>>()),
     },
     Key {
         name: "sip.t1_ms",
         meaning: "SIP's round-trip estimate T1 in milliseconds (RFC 3261 §17.1.1.1), from which its timers follow",
+        live: None,
         set: |c, raw| raw.number(1..=10_000).map(|v| c.sip_t1_ms = v),
         get: |c| json!(c.sip_t1_ms),
     },
     Key {
         name: "hep.collector",
         meaning: "the address:port of a Homer collector that gets a copy of each SIP message (HEPv3 over UDP); absent: none",
+        live: None,
         set: |c, raw| raw.socket().map(|v| c.hep_collector = Some(v)),
         get: |c| json!(c.hep_collector.map(|a| a.to_string())),
     },
     Key {
         name: "hep.capture_id",
         meaning: "the number by which the collector knows this server",
+        live: None,
         set: |c, raw| {
             raw.number(0..=u64::from(u32::MAX))
                 .map(|v| c.hep_capture_id = u32::try_from(v).unwrap_or(u32::MAX))
@@ -146,12 +175,14 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "http.listen",
         meaning: "the HTTP socket (/health, /ready, /metrics, /events); port 0 takes a free one",
+        live: None,
         set: |c, raw| raw.socket().map(|v| c.http_listen = v),
         get: |c| json!(c.http_listen.to_string()),
     },
     Key {
         name: "http.events",
         meaning: "who may follow /events, which tell who calls whom: loopback (only while http.listen is loopback) or anyone",
+        live: None,
         set: |c, raw| {
             c.http_events_anyone = match raw.text()? {
                 "loopback" => false,
@@ -165,168 +196,196 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "media.address",
         meaning: "the address media sockets bind to, or a list with one of IPv4 and one of IPv6",
+        live: None,
         set: |c, raw| raw.addresses().map(|v| c.media_address = v),
         get: |c| shown(&c.media_address),
     },
     Key {
         name: "media.advertise",
         meaning: "the address that SDP says, or a list with one of IPv4 and one of IPv6; absent: media.address",
+        live: None,
         set: |c, raw| raw.addresses().map(|v| c.media_advertise = v),
         get: |c| shown(&c.media_advertise),
     },
     Key {
         name: "media.ports",
         meaning: "the range of UDP ports for RTP and RTCP, four for each leg of a call",
+        live: None,
         set: |c, raw| raw.ports().map(|v| c.media_ports = v),
         get: |c| json!(format!("{}-{}", c.media_ports.start(), c.media_ports.end())),
     },
     Key {
         name: "record.min_ms",
         meaning: "the length in milliseconds under which a recording is dropped",
+        live: Some(|c, new| c.record_min_ms = new.record_min_ms),
         set: |c, raw| raw.number(0..=DAY_MS).map(|v| c.record_min_ms = v),
         get: |c| json!(c.record_min_ms),
     },
     Key {
         name: "record.max_ms",
         meaning: "the length in milliseconds at which a recording ends",
+        live: Some(|c, new| c.record_max_ms = new.record_max_ms),
         set: |c, raw| raw.number(1..=DAY_MS).map(|v| c.record_max_ms = v),
         get: |c| json!(c.record_max_ms),
     },
     Key {
         name: "record.silence_ms",
         meaning: "the silence in milliseconds that ends an audio recording",
+        live: Some(|c, new| c.record_silence_ms = new.record_silence_ms),
         set: |c, raw| raw.number(500..=DAY_MS).map(|v| c.record_silence_ms = v),
         get: |c| json!(c.record_silence_ms),
     },
     Key {
         name: "retention.heard_max",
         meaning: "how many heard messages a mailbox keeps unless it says otherwise, or \"none\"",
+        live: Some(|c, new| c.retention.heard_max = new.retention.heard_max),
         set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.retention.heard_max = v),
         get: |c| json!(c.retention.heard_max),
     },
     Key {
         name: "retention.heard_age",
         meaning: "how long after its hearing a message goes, e.g. \"30d\", or \"none\"",
+        live: Some(|c, new| c.retention.heard_age_ms = new.retention.heard_age_ms),
         set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.retention.heard_age_ms = v),
         get: |c| json!(c.retention.heard_age_ms),
     },
     Key {
         name: "retention.unheard_max",
         meaning: "how many unheard messages a mailbox takes, or \"none\"",
+        live: Some(|c, new| c.retention.unheard_max = new.retention.unheard_max),
         set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.retention.unheard_max = v),
         get: |c| json!(c.retention.unheard_max),
     },
     Key {
         name: "retention.unheard_age",
         meaning: "how old an unheard message goes, 7 days after a warning at the earliest, or \"none\"",
+        live: Some(|c, new| c.retention.unheard_age_ms = new.retention.unheard_age_ms),
         set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.retention.unheard_age_ms = v),
         get: |c| json!(c.retention.unheard_age_ms),
     },
     Key {
         name: "retention.max_bytes",
         meaning: "how many bytes of messages a mailbox takes, e.g. \"500MB\", or \"none\"",
+        live: Some(|c, new| c.retention.max_bytes = new.retention.max_bytes),
         set: |c, raw| limit(raw, |Bytes(n)| n).map(|v| c.retention.max_bytes = v),
         get: |c| json!(c.retention.max_bytes),
     },
     Key {
         name: "retention.max_seconds",
         meaning: "how many seconds of messages a mailbox takes, or \"none\"",
+        live: Some(|c, new| c.retention.max_seconds = new.retention.max_seconds),
         set: |c, raw| limit(raw, |Seconds(n)| n).map(|v| c.retention.max_seconds = v),
         get: |c| json!(c.retention.max_seconds),
     },
     Key {
         name: "retention.scope",
         meaning: "what these limits count together, \"mailbox\" or \"conversation\" (one caller's messages)",
+        live: Some(|c, new| c.retention.scope = new.retention.scope),
         set: |c, raw| raw.text()?.parse().map(|ScopeName(v)| c.retention.scope = v),
         get: |c| json!(c.retention.scope.name()),
     },
     Key {
         name: "retention.trash",
         meaning: "how long a deleted message can be had back, e.g. \"7d\"; 0: it is freed at once",
+        live: Some(|c, new| c.retention.trash_ms = new.retention.trash_ms),
         set: |c, raw| raw.shown().parse().map(|Trash(ms)| c.retention.trash_ms = ms),
         get: |c| json!(c.retention.trash_ms),
     },
     Key {
         name: "records.csv",
         meaning: "the file that call records are appended to as CSV; absent: none",
+        live: Some(|c, new| c.records.csv.clone_from(&new.records.csv)),
         set: |c, raw| raw.text().map(|v| c.records.csv = Some(PathBuf::from(v))),
         get: |c| json!(c.records.csv.as_ref().map(|f| f.display().to_string())),
     },
     Key {
         name: "records.jsonl",
         meaning: "the file that call records are appended to as JSON, one object a line; absent: none",
+        live: Some(|c, new| c.records.jsonl.clone_from(&new.records.jsonl)),
         set: |c, raw| raw.text().map(|v| c.records.jsonl = Some(PathBuf::from(v))),
         get: |c| json!(c.records.jsonl.as_ref().map(|f| f.display().to_string())),
     },
     Key {
         name: "records.rotate",
         meaning: "when such a file is set aside for a new one: a size, e.g. \"100MB\", \"daily\" (UTC), a list of both, or \"none\"",
+        live: Some(|c, new| c.records.rotate = new.records.rotate),
         set: |c, raw| rotation(raw).map(|v| c.records.rotate = v),
         get: |c| json!(c.records.rotate.shown()),
     },
     Key {
         name: "records.keep",
         meaning: "how many files set aside stay of each, or \"none\" to delete none",
+        live: Some(|c, new| c.records.keep = new.records.keep),
         set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.records.keep = v),
         get: |c| json!(c.records.keep),
     },
     Key {
         name: "records.keep_max",
         meaning: "how many call records the store keeps, the newest, or \"none\" for all",
+        live: Some(|c, new| c.records.keep_max = new.records.keep_max),
         set: |c, raw| limit(raw, |Count(n)| n).map(|v| c.records.keep_max = v),
         get: |c| json!(c.records.keep_max),
     },
     Key {
         name: "records.keep_age",
         meaning: "how long after its beginning a call's record stays in the store, e.g. \"90d\", or \"none\"",
+        live: Some(|c, new| c.records.keep_age_ms = new.records.keep_age_ms),
         set: |c, raw| limit(raw, |DurationMs(ms)| ms).map(|v| c.records.keep_age_ms = v),
         get: |c| json!(c.records.keep_age_ms),
     },
     Key {
         name: "overload.delay_ms",
         meaning: "how long messages may wait to be handled, in milliseconds, before new calls are turned away (503), or \"none\"",
+        live: Some(|c, new| c.overload.delay_ms = new.overload.delay_ms),
         set: |c, raw| delay(raw).map(|v| c.overload.delay_ms = v),
         get: |c| json!(c.overload.delay_ms),
     },
     Key {
         name: "overload.calls_max",
         meaning: "how many calls there may be at once (503), or \"none\"",
+        live: Some(|c, new| c.overload.caps.calls = new.overload.caps.calls),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.calls = v),
         get: |c| json!(c.overload.caps.calls),
     },
     Key {
         name: "overload.early_max",
         meaning: "how many callers may wait for an answer at once (503), or \"none\"",
+        live: Some(|c, new| c.overload.caps.early = new.overload.caps.early),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.early = v),
         get: |c| json!(c.overload.caps.early),
     },
     Key {
         name: "overload.source_rate",
         meaning: "how many new calls a second one source may make (500), or \"none\"",
+        live: Some(|c, new| c.overload.caps.source_rate = new.overload.caps.source_rate),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.source_rate = v),
         get: |c| json!(c.overload.caps.source_rate),
     },
     Key {
         name: "overload.source_calls_max",
         meaning: "how many calls one source may have at once (500), or \"none\"",
+        live: Some(|c, new| c.overload.caps.source_calls = new.overload.caps.source_calls),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.source_calls = v),
         get: |c| json!(c.overload.caps.source_calls),
     },
     Key {
         name: "overload.source_early_max",
         meaning: "how many callers of one source may wait for an answer at once (500), or \"none\"",
+        live: Some(|c, new| c.overload.caps.source_early = new.overload.caps.source_early),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.source_early = v),
         get: |c| json!(c.overload.caps.source_early),
     },
     Key {
         name: "overload.subscriber_calls_max",
         meaning: "how many calls one subscriber may have at once (403), or \"none\"",
+        live: Some(|c, new| c.overload.caps.subscriber_calls = new.overload.caps.subscriber_calls),
         set: |c, raw| bound(raw).map(|v| c.overload.caps.subscriber_calls = v),
         get: |c| json!(c.overload.caps.subscriber_calls),
     },
     Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",
+        live: None,
         set: |c, raw| raw.number(0..=u64::MAX).map(|v| c.test_seed = Some(v)),
         get: |c| json!(c.test_seed),
     },

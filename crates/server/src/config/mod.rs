@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use keys::{KEYS, Key};
-pub use profiles::load as load_profiles;
+pub use profiles::{ProfileFile, load as load_profiles, load_files};
 
 use segue_mailbox::Retention;
 use segue_media::MediaAddress;
@@ -253,6 +253,13 @@ impl Config {
             .unwrap_or_default()
     }
 
+    /// Where somebody set the first of these keys that is set, in front of a message: `segue.toml:3:1: `; nothing for defaults.
+    pub fn place(&self, names: &[&str]) -> String {
+        let said = |name: &&str| self.sources.iter().rev().find(|(said, _)| said == name);
+        let said = names.iter().find_map(said);
+        said.map(|(_, source)| format!("{source}: ")).unwrap_or_default()
+    }
+
     /// What Via and Contact of this socket say in place of its address.
     pub fn advertised_for(&self, bind: SocketAddr) -> Option<&str> {
         let ip = |said: &str| {
@@ -278,9 +285,7 @@ impl Config {
     fn check(&self) -> Result<(), Failure> {
         // Told with the place of the first of these keys that somebody set.
         let wrong = |names: &[&str], message: String, fix: &str| {
-            let said = |name: &&str| self.sources.iter().rev().find(|(said, _)| said == name);
-            let said = names.iter().find_map(said);
-            let at = said.map(|(_, source)| format!("{source}: ")).unwrap_or_default();
+            let at = self.place(names);
             Err(Failure::refused("bad_configuration", format!("{at}{message}"), fix))
         };
         if self.sip_udp.is_empty() && self.sip_tcp.is_empty() && self.sip_tls.is_empty() {

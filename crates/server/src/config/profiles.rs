@@ -1,6 +1,7 @@
 //! SIP profiles: one TOML a profile, in the order of the files' names.
 
 use std::{
+    collections::BTreeMap,
     fs,
     ops::Range,
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use toml::de::DeTable;
 
 use super::{
     Config,
-    place::{File, nearest},
+    place::{File, Position, nearest},
 };
 use crate::failure::Failure;
 
@@ -24,10 +25,35 @@ const FILES_MAX: usize = 64;
 /// Largest profile read, bytes.
 const BYTES_MAX: u64 = 256 * 1024;
 
-/// All profiles of this configuration.
+/// A profile, and where its keys stand.
+#[derive(Debug, Clone)]
+pub struct ProfileFile {
+    pub profile: Profile,
+    path: PathBuf,
+    values: BTreeMap<&'static str, Position>,
+}
+
+impl ProfileFile {
+    /// Where the value of a key stands: `file:line:column`, or just the file.
+    pub fn at(&self, key: &str) -> String {
+        let file = self.path.display();
+        match self.values.get(key) {
+            Some(position) => format!("{file}:{position}"),
+            None => file.to_string(),
+        }
+    }
+}
+
+/// All profiles of this configuration, in the order in which they are asked. What they say together is for
+/// [`check`](crate::check) to judge.
 ///
 /// Errors name the file, the line where there is one, and the fix.
 pub fn load(config: &Config) -> Result<Vec<Profile>, Failure> {
+    Ok(load_files(config)?.into_iter().map(|file| file.profile).collect())
+}
+
+/// The same with where everything stands.
+pub fn load_files(config: &Config) -> Result<Vec<ProfileFile>, Failure> {
     match &config.profiles_dir {
         Some(dir) => files(dir)?.iter().map(|path| read(path)).collect(),
         None => {
@@ -63,7 +89,7 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Profile, Failure> {
+fn read(path: &Path) -> Result<ProfileFile, Failure> {
     let fail = |why: String| wrong(format!("{}: {why}", path.display()), UNREADABLE);
     let size = fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
     if size > BYTES_MAX {
@@ -74,7 +100,7 @@ fn read(path: &Path) -> Result<Profile, Failure> {
 }
 
 /// Reads a profile. Every error names file, line and column, and what the key wants.
-fn parse(file: File<'_>) -> Result<Profile, Failure> {
+fn parse(file: File<'_>) -> Result<ProfileFile, Failure> {
     let start = |span: Option<Range<usize>>| span.map_or(0, |span| span.start);
     let table = DeTable::parse(file.text).map_err(|e| {
         wrong(
@@ -109,14 +135,29 @@ fn parse(file: File<'_>) -> Result<Profile, Failure> {
         }
     })?;
     profile.check().map_err(|e| {
-        let stands = table.iter().find(|(key, _)| key.get_ref() == e.key);
+        let stands = |name: &str| table.iter().find(|(key, _)| key.get_ref() == name);
+        // A key that was left out stands nowhere: what wants it does.
+        let wanting = || {
+            e.why
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .find_map(stands)
+        };
+        let stands = stands(e.key).or_else(wanting);
         let at = file.at(stands.map_or(0, |(_, value)| value.span().start));
         wrong(
             format!("{at}: {e}"),
             format!("{} is {}", e.key, wants(e.key).unwrap_or("wrong")),
         )
     })?;
-    Ok(profile)
+    let values = PROFILE_KEYS.iter().filter_map(|(name, _)| {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        Some((*name, file.position(value.span().start)))
+    });
+    Ok(ProfileFile {
+        profile,
+        path: file.path.to_owned(),
+        values: values.collect(),
+    })
 }
 
 /// What a key wants; `None`: there is no such key.

@@ -120,7 +120,11 @@ fn what_cannot_be_is_refused_with_its_line() {
             "sip.udp = [\"127.0.0.1:5060\", \"127.0.0.1:5060\"]",
             "stands there twice",
         ),
-        ("media.ports = \"29999-20000\"", "at least 10 ports"),
+        ("media.ports = \"29999-20000\"", "20000 is less than 29999"),
+        (
+            "media.ports = \"20000-20008\"",
+            "these are 9 ports, and one call needs 10",
+        ),
         ("media.ports = \"80-90\"", "below 1024"),
         ("media.address = \"localhost\"", "an IP address is needed"),
         (
@@ -240,7 +244,7 @@ fn a_broken_profile_is_named_with_its_line() {
         ),
         (
             "name = \"p\"\nsources = [\"127.0.0.0/99\"]",
-            "p.toml:2:12: sources: invalid",
+            "p.toml:2:11: sources: \"127.0.0.0/99\" is no network: prefixes of IPv4 go from /0 to /32; fix: sources is a list",
         ),
         (
             "name = \"p\"\nsources = [\"127.0.0.0/8\"]\n\n  hold_ms = \"6s\"",
@@ -253,6 +257,14 @@ fn a_broken_profile_is_named_with_its_line() {
         (
             "name = \"p\"\nsources = [\"127.0.0.0/8\"]\nanswer_at = \"never\"",
             "fix: answer_at is \"greeting\" or \"after_greeting\"",
+        ),
+        (
+            "name = \"p\"\nsources = [\"127.0.0.0/8\"]\ndigest_user = \"us\"\ndigest_secret = \"s\"",
+            "p.toml:3:15: digest_realm and digest_user belong together",
+        ),
+        (
+            "name = \"p\"\nsources = [\"127.0.0.0/8\"]\nauth = \"digest\"",
+            "p.toml:3:8: auth_users is empty, and with auth",
         ),
         ("name = \"p\"\nname = \"q\"", "p.toml:2:1: duplicate key"),
         ("name = \"p\"\n[sources", "p.toml:2:"),

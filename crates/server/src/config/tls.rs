@@ -35,8 +35,8 @@ impl TlsPaths {
         }
     }
 
-    /// Reads them. Blocking. Errors name the file and what to do.
-    pub fn load(&self) -> Result<Tls, Failure> {
+    /// Reads them. Blocking. Errors name the file and what to do; `place` says where a key was set.
+    pub fn load(&self, place: &dyn Fn(&str) -> String) -> Result<Tls, Failure> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
             return Err(Failure::refused(
                 "bad_configuration",
@@ -44,9 +44,14 @@ impl TlsPaths {
                 "set sip.tls_certificate and sip.tls_key to PEM files",
             ));
         };
-        let certificate_pem = read("sip.tls_certificate", certificate)?;
-        let key_pem = secret("sip.tls_key", key)?;
-        let roots = |name, path: &Option<PathBuf>| path.as_ref().map(|path| read(name, path)).transpose();
+        let placed = |name: &str, failure: Failure| Failure {
+            message: format!("{}{}", place(name), failure.message),
+            ..failure
+        };
+        let named = |name: &'static str, path: &Path| read(name, path).map_err(|e| placed(name, e));
+        let certificate_pem = named("sip.tls_certificate", certificate)?;
+        let key_pem = secret("sip.tls_key", key).map_err(|e| placed("sip.tls_key", e))?;
+        let roots = |name, path: &Option<PathBuf>| path.as_ref().map(|path| named(name, path)).transpose();
         let ca = roots("sip.tls_ca", &self.ca)?;
         let client_ca = roots("sip.tls_client_ca", &self.client_ca)?;
         Tls::new(TlsFiles {
@@ -71,19 +76,25 @@ impl TlsPaths {
                 TlsFile::ClientCa => ("sip.tls_client_ca", self.client_ca.as_ref(), ROOTS),
             };
             let at = path.map(|path| path.display().to_string()).unwrap_or_default();
-            Failure::refused("bad_tls", format!("{name} = {at}: {error}"), fix)
+            Failure::refused("bad_tls", format!("{}{name} = {at}: {error}", place(name)), fix)
         })
     }
 }
 
 const ROOTS: &str = "name a PEM file of root certificates";
 
-fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+/// A file that a key names; `name` may have in front where the key stands.
+pub fn read(name: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    let key = name.rsplit(' ').next().unwrap_or(name);
     let fail = |why: String| {
         Failure::refused(
-            "bad_tls",
+            if key.starts_with("sip.") {
+                "bad_tls"
+            } else {
+                "bad_secret"
+            },
             format!("{name} = {}: {why}", path.display()),
-            format!("set {name} to a file that the server's user can read"),
+            format!("set {key} to a file that the server's user can read"),
         )
     };
     let size = fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();

@@ -135,8 +135,16 @@ impl Raw {
         if from < 1024 {
             return Err("ports below 1024 are not for media".to_owned());
         }
-        if to.saturating_sub(from) < FEWEST {
-            return Err(format!("one call needs a range of at least {} ports", FEWEST + 1));
+        let Some(more) = to.checked_sub(from) else {
+            return Err(format!("{to} is less than {from}"));
+        };
+        if more < FEWEST {
+            return Err(format!(
+                "these are {} ports, and one call needs {} (four for each of its two legs, the first one even), each call \
+                 beside it 8 more",
+                more.saturating_add(1),
+                FEWEST.saturating_add(1)
+            ));
         }
         Ok(from..=to)
     }
