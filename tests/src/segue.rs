@@ -220,6 +220,15 @@ impl Segue {
         serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("segue {args:?}: {error}: {said}"))
     }
 
+    /// Writes a message into a folder; the file, under the name that its content gets, and its media type.
+    #[track_caller]
+    pub fn export(&self, id: &str, folder: &Path) -> (PathBuf, String) {
+        let folder = folder.to_str().expect("a path in UTF-8");
+        let wrote = self.cli(&["message", "export", id, folder, "--force"]);
+        let word = |key: &str| wrote[key].as_str().expect("a word").to_owned();
+        (PathBuf::from(word("file")), word("media_type"))
+    }
+
     /// Rows of a `list`.
     #[track_caller]
     pub fn rows(&self, args: &[&str]) -> Vec<Value> {

@@ -174,8 +174,7 @@ fn check_plays(segue: &Segue, row: &Value, folder: &Path) {
             .any(|row| row["id"] == id && row["media_state"] == "ready")
             .then_some(())
     });
-    let file = folder.join(format!("{id}.mp4"));
-    segue.cli(&["message", "export", id, file.to_str().unwrap()]);
+    let (file, _) = segue.export(id, folder);
     let movie = Movie::decode(&file);
     assert!(movie.share_of(Colour::Red) > 0.9, "{row}: {:?}", movie.frames);
     assert!(

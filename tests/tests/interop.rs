@@ -119,11 +119,8 @@ impl House {
         let mut row = row
             .unwrap_or_else(|| panic!("no message of {call_id} in {messages:?}"))
             .clone();
-        let file = self.folder.path().join("message");
-        let exported = self
-            .segue
-            .cli(&["message", "export", row["id"].as_str().unwrap(), file.to_str().unwrap()]);
-        row["media_type"] = exported["media_type"].clone();
+        let (file, media_type) = self.segue.export(row["id"].as_str().unwrap(), self.folder.path());
+        row["media_type"] = media_type.into();
         (row, file)
     }
 }

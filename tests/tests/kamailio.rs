@@ -161,9 +161,8 @@ fn who_calls_a_phone_that_is_not_registered_leaves_a_message() {
     let messages = house.segue.rows(&["message", "list", "b"]);
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert_eq!(messages[0]["kind"], "video", "{messages:?}");
-    let file = house.folder.path().join("message");
     let id = messages[0]["id"].as_str().unwrap();
-    house.segue.cli(&["message", "export", id, file.to_str().unwrap()]);
+    let (file, _) = house.segue.export(id, house.folder.path());
     let movie = Movie::decode(&file);
     assert!(
         movie.share_of(Colour::Red) > 0.9,

@@ -77,8 +77,7 @@ impl House {
         }
         let messages = self.segue.rows(&["message", "list", "b"]);
         let id = messages[0]["id"].as_str().unwrap();
-        let file = self.folder.path().join("message");
-        self.segue.cli(&["message", "export", id, file.to_str().unwrap()]);
+        let (file, _) = self.segue.export(id, self.folder.path());
         let calls = self.segue.rows(&["call", "list"]);
         let call = self.segue.cli(&["call", "show", calls[0]["id"].as_str().unwrap()]);
         (file, call)

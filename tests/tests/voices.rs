@@ -56,7 +56,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 22] = [
+const CALL_FIELDS: [&str; 23] = [
     "admit",
     "answered_at",
     "cause",
@@ -75,6 +75,7 @@ const CALL_FIELDS: [&str; 22] = [
     "relayed_untouched",
     "result",
     "sip_call_id",
+    "source",
     "started_at",
     "switches",
     "to",
@@ -201,9 +202,7 @@ impl House {
         assert!(received_at.ends_with('Z') && received_at.len() == 24, "{row:#}");
         let lasts = row["duration_ms"].as_u64().unwrap();
         assert!(duration_ms.contains(&lasts), "{row:#}");
-        let file = self.folder.join(format!("{}.mp4", ended.name));
-        self.segue
-            .cli(&["message", "export", row["id"].as_str().unwrap(), file.to_str().unwrap()]);
+        let (file, _) = self.segue.export(row["id"].as_str().unwrap(), &self.folder);
         assert_eq!(
             row["bytes"].as_u64().unwrap(),
             file.metadata().unwrap().len(),

@@ -194,7 +194,11 @@ fn wanted(request: &Message, status: u16) -> String {
     match status {
         405 | 501 => "send INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO or OPTIONS".to_owned(),
         406 | 415 => "send and accept application/sdp".to_owned(),
-        416 => "use a sip:, sips: or tel: URI".to_owned(),
+        416 if request.request_uri().is_some_and(|uri| uri.is_sips()) => {
+            "call the sip: URI of the same callee, by TLS (transport=tls) if it is to be private on its way here"
+                .to_owned()
+        }
+        416 => "use a sip: or tel: URI".to_owned(),
         420 => {
             let mut unknown = request.list("Require");
             unknown.retain(|option| !option.eq_ignore_ascii_case("100rel"));
@@ -212,6 +216,20 @@ fn wanted(request: &Message, status: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scheme_that_is_not_served_is_told_which_are() {
+        let wanted = |uri: &str| {
+            let text = format!(
+                "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\nFrom: <sip:a@192.0.2.7>;tag=1\r\n\
+                 To: <{uri}>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+            );
+            wanted(&Message::parse_datagram(text.as_bytes()).unwrap(), 416)
+        };
+        assert_eq!(wanted("im:bob@example.com"), "use a sip: or tel: URI");
+        let sips = wanted("sips:bob@example.com");
+        assert!(sips.starts_with("call the sip: URI of the same callee"), "{sips}");
+    }
 
     #[test]
     fn the_line_is_logged_as_it_stands_and_stays_one_line() {

@@ -494,6 +494,13 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
         Some(403) if record.why.contains("as many as a subscriber may") => {
             "raise overload.subscriber_calls_max".to_owned()
         }
+        Some(403) if record.why.contains(" admits its Route to ") => {
+            let place = record.why.rsplit(' ').next().unwrap_or_default();
+            format!(
+                "add \"{place}\" to `destinations` in the caller's profile (numbers and \"*\" admit no Route), or send the call \
+                 without that Route"
+            )
+        }
         Some(403) => {
             "name the callee or the place that it goes to in `destinations` of the caller's profile".to_owned()
         }

@@ -14,6 +14,8 @@ pub(crate) enum NoWay {
     Nowhere,
     /// Nothing admits it: this place or callee.
     NotAdmitted(String),
+    /// Nothing admits the place that A's Route leads to.
+    RouteNotAdmitted(String),
     /// Its next hop is this server again.
     Here,
 }
@@ -94,7 +96,7 @@ impl Cx {
             }
         };
         if let Some(first) = self.invite.route.first() {
-            admits_place(first)?;
+            admits_place(first).map_err(|_| NoWay::RouteNotAdmitted(bare_host(first)))?;
             return self.unless_here(Way {
                 route: self.invite.route.clone(),
                 ..Way::default()
@@ -136,6 +138,10 @@ impl Cx {
             NoWay::NotAdmitted(what) => (
                 403,
                 format!("{to} is not here, and no entry of the profile's destinations admits {what}"),
+            ),
+            NoWay::RouteNotAdmitted(place) => (
+                403,
+                format!("{to} is not here, and no entry of the profile's destinations admits its Route to {place}"),
             ),
             NoWay::Here => (482, format!("{to} is not here, and its next hop is this server again")),
         };

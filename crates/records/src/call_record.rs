@@ -55,6 +55,9 @@ pub struct CallRecord {
     /// The caller's formats are all unknown here: its offer went on to the callee as it is, without a hold.
     #[serde(default)]
     pub relayed_untouched: bool,
+    /// Where a rejected call came from: transport, address and port (`udp 192.0.2.7:5060`).
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 impl CallRecord {
@@ -83,6 +86,7 @@ impl CallRecord {
             admit: None,
             icid: None,
             relayed_untouched: false,
+            source: None,
         }
     }
 }

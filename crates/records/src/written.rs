@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{CallRecord, LegRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 30] = [
     "id",
     "sip_call_id",
     "from",
@@ -36,6 +36,7 @@ pub const COLUMNS: [&str; 29] = [
     "admit",
     "icid",
     "relayed_untouched",
+    "source",
 ];
 
 impl CallRecord {
@@ -67,6 +68,7 @@ impl CallRecord {
             "admit": self.admit,
             "icid": self.icid,
             "relayed_untouched": self.relayed_untouched,
+            "source": self.source,
         })
     }
 
@@ -139,6 +141,7 @@ impl CallRecord {
             text(self.admit.as_deref()),
             text(self.icid.as_deref()),
             number(Some(self.relayed_untouched)),
+            text(self.source.as_deref()),
         ];
         fields.join(",")
     }

@@ -81,7 +81,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 22] = [
+const ROW: [&str; 23] = [
     "id",
     "sip_call_id",
     "from",
@@ -104,6 +104,7 @@ const ROW: [&str; 22] = [
     "admit",
     "icid",
     "relayed_untouched",
+    "source",
 ];
 
 #[test]
@@ -285,6 +286,7 @@ fn refused_requests_are_listed_with_rejected_calls_and_shown_whole() {
         rejected.result = CallResult::Rejected;
         rejected.cause = Some(404);
         rejected.admit = Some("segue subscriber add bob --target sip:bob@ADDRESS:PORT".into());
+        rejected.source = Some("tls 192.0.2.9:5061".into());
         store.save_call(&rejected).unwrap();
         store.save_call(&call("01C", 1_709_251_199_007)).unwrap();
         store
@@ -305,7 +307,15 @@ fn refused_requests_are_listed_with_rejected_calls_and_shown_whole() {
     );
     assert_eq!((&list[1]["kind"], &list[1]["status"]), (&json!("call"), &json!(404)));
     assert_eq!(keys(&list[0]), keys(&list[1]));
+    assert_eq!(
+        (&list[1]["protocol"], &list[1]["source"]),
+        (&json!("tls"), &json!("192.0.2.9:5061"))
+    );
     let text = segue.ok(&["call", "list", "--refused"]);
+    assert!(
+        text.contains("tls 192.0.2.9:5061") && text.contains("udp 192.0.2.7:5060"),
+        "{text}"
+    );
     assert!(text.contains("dropped") && !text.contains('\u{1b}'), "{text}");
     let shown = segue.json(&["call", "show", "01A"]);
     assert_eq!(shown["ladder"][0]["summary"], "INVITE (SDP)");
@@ -319,10 +329,10 @@ fn refused_requests_are_listed_with_rejected_calls_and_shown_whole() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+    let text = segue.ok(&["call", "show", "01B"]);
     assert!(
-        segue
-            .ok(&["call", "show", "01B"])
-            .contains("what would admit it: segue subscriber add bob")
+        text.contains("what would admit it: segue subscriber add bob") && text.contains("tls 192.0.2.9:5061"),
+        "{text}"
     );
     segue.fails(3, &["call", "show", "01Z"]);
 }

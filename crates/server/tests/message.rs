@@ -129,6 +129,28 @@ fn export_writes_the_media_and_does_not_count_as_hearing() {
     assert_eq!(fs::read(segue.dir().join("out.mp4")).unwrap(), b"media 0");
     assert_eq!(segue.json(&["message", "list", "bob"])[0]["state"], "unheard");
 
+    // What is there stays, unless it is meant to go.
+    fs::write(segue.dir().join("out.mp4"), b"mine").unwrap();
+    let (said, _) = segue.fails(1, &["message", "export", "01M0", "out.mp4"]);
+    assert_eq!(said["code"], "exists");
+    assert_eq!(fs::read(segue.dir().join("out.mp4")).unwrap(), b"mine");
+    segue.ok(&["message", "export", "01M0", "out.mp4", "--force"]);
+    assert_eq!(fs::read(segue.dir().join("out.mp4")).unwrap(), b"media 0");
+    // The name says what is in it.
+    let (said, _) = segue.fails(1, &["message", "export", "01M0", "out.webm"]);
+    assert_eq!(said["code"], "other_format");
+    assert_eq!(said["fix"], "name it out.mp4, or leave the ending out");
+    segue.fails(1, &["message", "export", "01M0", "out"]);
+    fs::create_dir(segue.dir().join("folder")).unwrap();
+    for (named, made) in [("mr.bob", "mr.bob.mp4"), ("folder", "folder/01M0.mp4")] {
+        let wrote = segue.json(&["message", "export", "01M0", named]);
+        assert_eq!(wrote["file"], made);
+        fs::remove_file(segue.dir().join(made)).unwrap();
+    }
+    fs::remove_dir(segue.dir().join("folder")).unwrap();
+    let piped = segue.run(&["message", "export", "01M0", "/dev/stdout"]);
+    assert!(piped.out.starts_with("media 0"), "{}", piped.out);
+
     segue.fails(3, &["message", "export", "01XX", "other.mp4"]);
     assert!(!segue.dir().join("other.mp4").exists());
     let (said, _) = segue.fails(1, &["message", "export", "01M0", "no/such/dir/out.mp4"]);

@@ -83,6 +83,18 @@ impl Store {
         }
     }
 
+    /// What its media is, e.g. `video/mp4`.
+    ///
+    /// Errors: [`StoreError::NotFound`].
+    pub fn media_type(&self, id: &str) -> Result<String, StoreError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT media_type FROM message WHERE id = ?")?
+                .query_row([id], |row| row.get(0))
+                .optional()?
+                .ok_or_else(|| StoreError::not_found("message", id))
+        })
+    }
+
     /// A message's still picture.
     pub fn poster(&self, id: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let blobs = self.inner.blobs.clone();

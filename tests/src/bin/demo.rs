@@ -168,8 +168,7 @@ fn message_call(teller: &Teller, segue: &Segue, a: &mut Phone, folder: &Path) ->
     tell_switches(teller, &call);
     teller.detail(&format!("why it ended: {}", call["why"].as_str().unwrap_or("?")));
 
-    let file = folder.join("message.mp4");
-    segue.cli(&["message", "export", &id, file.to_str().expect("a path in UTF-8")]);
+    let (file, _) = segue.export(&id, folder);
     teller.tell(&format!("exported; ffprobe: {}", movie::ffprobe_line(&file)));
     let decoded = movie::Movie::decode(&file);
     assert!(decoded.share_of(Colour::Red) > 0.9, "the message is not red");

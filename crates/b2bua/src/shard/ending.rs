@@ -27,6 +27,8 @@ impl Shard {
         if record.result == CallResult::Rejected {
             let admit = translate::line_that_admits(&record);
             record.admit = Some(admit.clone());
+            let protocol = peer.protocol.as_str().to_ascii_lowercase();
+            record.source = Some(format!("{protocol} {}", peer.remote));
             self.refuse(Refusal::of_call(now.wall, &peer, &record, admit));
         }
         self.outputs.push_back(ShardOutput::Ended(key, record));

@@ -35,8 +35,11 @@ pub enum Command {
     Export {
         /// The message
         id: String,
-        /// The file to write; replaced if it exists
+        /// The file to write, or a folder; without its ending (.mp4, .webm) it gets the one of what is in it
         file: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
     },
     /// Play a message here; it does not count as heard
     Open {
@@ -106,8 +109,9 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 },
             )
         }
-        Command::Export { id, file } => {
-            let Exported { media_type, bytes } = export(&store, &id, &file)?;
+        Command::Export { id, file, force } => {
+            let file = named(&store, &id, file, force)?;
+            let Exported { media_type, bytes } = export(&store, &id, &file, force)?;
             let value = json!({"id": id, "file": shown(&file), "media_type": media_type, "bytes": bytes});
             context.out.object(&value, || {
                 format!("wrote {} ({media_type}, {bytes} bytes)", file.display())
@@ -202,8 +206,68 @@ fn say(context: &Context, value: &Value, done: MarkOutcome, now: &str, already: 
     })
 }
 
+/// Endings of the files that messages are, by media type.
+fn ending(media_type: &str) -> &'static str {
+    match media_type.split(';').next().unwrap_or_default().trim() {
+        "video/mp4" | "audio/mp4" => "mp4",
+        "video/webm" | "audio/webm" => "webm",
+        "audio/ogg" => "ogg",
+        _ => "bin",
+    }
+}
+
+/// The file to write: what it is called must be what is in it.
+fn named(store: &Store, id: &str, file: PathBuf, force: bool) -> Result<PathBuf, Failure> {
+    if fs::metadata(&file).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        // A device or pipe (/dev/stdout) is written as it is.
+        return Ok(file);
+    }
+    let media_type = store.media_type(id)?;
+    let ending = ending(&media_type);
+    let file = if file.is_dir() { file.join(id) } else { file };
+    let said = file
+        .extension()
+        .and_then(|said| said.to_str())
+        .map(str::to_ascii_lowercase);
+    let known = ["mp4", "m4a", "webm", "mkv", "ogg", "opus", "mov", "avi", "wav", "mp3"];
+    let file = match said {
+        Some(said) if said == ending || (ending == "mp4" && said == "m4a") => file,
+        Some(said) if known.contains(&said.as_str()) => {
+            return Err(Failure::refused(
+                "other_format",
+                format!(
+                    "{id} is {media_type}, and {} is named as something else",
+                    file.display()
+                ),
+                format!(
+                    "name it {}, or leave the ending out",
+                    file.with_extension(ending).display()
+                ),
+            ));
+        }
+        // `bob.monday` has no ending but a name with a dot.
+        _ => {
+            let mut name = file.into_os_string();
+            name.push(format!(".{ending}"));
+            PathBuf::from(name)
+        }
+    };
+    if !force && file.exists() {
+        return Err(there(&file));
+    }
+    Ok(file)
+}
+
+fn there(file: &Path) -> Failure {
+    Failure::refused(
+        "exists",
+        format!("{} is there already", file.display()),
+        "name another file, or say --force to replace it",
+    )
+}
+
 /// Writes beside the target and renames, so that a failure leaves no half file in its place.
-fn export(store: &Store, id: &str, file: &Path) -> Result<Exported, Failure> {
+fn export(store: &Store, id: &str, file: &Path, force: bool) -> Result<Exported, Failure> {
     let unwritable = |e: &io::Error| {
         Failure::refused(
             "unwritable",
@@ -232,7 +296,10 @@ fn export(store: &Store, id: &str, file: &Path) -> Result<Exported, Failure> {
         out.flush().map_err(|e| unwritable(&e))?;
         if !special {
             out.get_ref().sync_all().map_err(|e| unwritable(&e))?;
-            fs::rename(&beside, file).map_err(|e| unwritable(&e))?;
+            put(&beside, file, force).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => there(file),
+                _ => unwritable(&e),
+            })?;
         }
         Ok(exported)
     });
@@ -240,6 +307,22 @@ fn export(store: &Store, id: &str, file: &Path) -> Result<Exported, Failure> {
         let _ = fs::remove_file(&beside);
     }
     finished
+}
+
+/// Renames. Without `force` nothing is replaced, whoever was quicker.
+fn put(from: &Path, to: &Path, force: bool) -> io::Result<()> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    if force {
+        return fs::rename(from, to);
+    }
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !to.exists() => fs::rename(from, to),
+        done => done.map_err(io::Error::from),
+    }
 }
 
 fn row(message: &Message) -> Row {

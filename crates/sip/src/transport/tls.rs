@@ -1,6 +1,7 @@
 //! TLS 1.2 and 1.3 over TCP, by rustls: certificates, handshakes, and who is allowed to be at the other end.
 
 mod names;
+mod reason;
 
 use std::{
     io,
@@ -23,6 +24,7 @@ use tokio_rustls::{
 
 use super::stream::Shared;
 use names::Verifier;
+use reason::{Side, reason};
 
 /// What TLS is made of: the bytes of PEM files.
 #[derive(Clone, Copy)]
@@ -88,8 +90,12 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_slice(files.key)
             .map_err(|_| wrong_key("there is no unencrypted private key in it (PEM)".to_owned()))?;
         let versions = [&TLS13, &TLS12];
-        let mismatch =
-            |error: tokio_rustls::rustls::Error| wrong_key(format!("it does not fit the certificate: {error}"));
+        let mismatch = |error: tokio_rustls::rustls::Error| match error {
+            tokio_rustls::rustls::Error::InconsistentKeys(_) => wrong_key(
+                "it does not fit the certificate: that (the first in its file) was made for another key".to_owned(),
+            ),
+            error => wrong_key(format!("it does not fit the certificate: {error}")),
+        };
 
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&versions)
@@ -148,7 +154,10 @@ fn current(tls: &Mutex<Option<Tls>>) -> Result<Tls, String> {
 /// Our side of a handshake that a peer began.
 pub(super) async fn accept(stream: TcpStream, shared: &Shared) -> Result<server::TlsStream<TcpStream>, String> {
     let acceptor = TlsAcceptor::from(current(&shared.tls)?.server);
-    finished(timeout(shared.limits.handshake, acceptor.accept(stream)).await)
+    finished(
+        timeout(shared.limits.handshake, acceptor.accept(stream)).await,
+        Side::Server,
+    )
 }
 
 /// Our side of a handshake that we begin: the peer must prove that it is `domain`.
@@ -164,13 +173,16 @@ pub(super) async fn connect(
             .map_err(|_| "its name cannot stand in a certificate".to_owned())?,
         None => ServerName::IpAddress(remote.ip().into()),
     };
-    finished(timeout(shared.limits.handshake, connector.connect(name, stream)).await)
+    finished(
+        timeout(shared.limits.handshake, connector.connect(name, stream)).await,
+        Side::Client,
+    )
 }
 
-fn finished<T>(handshake: Result<io::Result<T>, tokio::time::error::Elapsed>) -> Result<T, String> {
+fn finished<T>(handshake: Result<io::Result<T>, tokio::time::error::Elapsed>, side: Side) -> Result<T, String> {
     match handshake {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(reason(&error, side)),
         Err(_) => Err("the handshake took too long".to_owned()),
     }
 }

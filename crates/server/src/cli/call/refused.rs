@@ -21,10 +21,14 @@ pub fn list(store: &Store, since_ms: i64, context: &Context) -> Result<(), Failu
         .filter(|call| call.result == CallResult::Rejected)
         .map(|call| {
             let mut cells = row(call).cells;
-            // A hold was never begun; its column is where the source stands for the others.
-            cells.splice(4..7, ["-".to_owned(), "INVITE".to_owned(), or_dash(call.cause)]);
+            // A hold was never begun; its column is where the source stands.
+            cells.splice(
+                4..7,
+                [or_dash(call.source.as_ref()), "INVITE".to_owned(), or_dash(call.cause)],
+            );
+            let (protocol, source) = call.source.as_deref().and_then(|source| source.split_once(' ')).unzip();
             let value = json!({
-                "id": call.id, "kind": "call", "at": call.started_at.rfc3339(), "protocol": null, "source": null,
+                "id": call.id, "kind": "call", "at": call.started_at.rfc3339(), "protocol": protocol, "source": source,
                 "local": null, "method": "INVITE", "sip_call_id": call.sip_call_id, "from": call.from, "to": call.to,
                 "status": call.cause, "why": call.why, "admit": call.admit, "times": 1, "withheld": 0,
             });
