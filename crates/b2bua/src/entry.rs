@@ -9,7 +9,7 @@ use segue_sip::{LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
 
-use crate::{headers::Carried, identity::Ends, overload::Seat, places::Places};
+use crate::{headers::Carried, heard::Heard, identity::Ends, overload::Seat, places::Places};
 
 /// A call and what the shard knows about it.
 pub(crate) struct Entry {
@@ -21,6 +21,10 @@ pub(crate) struct Entry {
     pub peer: Peer,
     /// What A's INVITE says for others than us.
     pub carried: Carried,
+    /// A takes parts of a body beside a description.
+    pub takes_parts: bool,
+    /// The message of a leg that is being handled.
+    pub heard: Option<Heard>,
     /// How the call came to each target.
     pub trails: BTreeMap<LegId, Trail>,
     /// Where B's targets are whose hosts are names.
@@ -71,6 +75,11 @@ impl Entry {
             sip_call_id: self.legs.get(&LegId::A).map(|leg| leg.sip_call_id.clone()),
             what,
         })
+    }
+
+    /// Whether a leg's peer is in our trust domain, or the call is one for help.
+    pub(crate) fn trusts(&self, leg: LegId) -> bool {
+        self.urgent || self.legs.get(&leg).is_some_and(|leg| leg.trusted)
     }
 
     /// Completes the call's own record with what only SIP knows.

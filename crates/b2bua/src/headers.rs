@@ -7,6 +7,7 @@ mod reason;
 mod stir;
 mod table;
 
+use segue_call::Said;
 use segue_sip_wire::{Message, Parts, full_name};
 
 pub(crate) use history::{Received, written as history};
@@ -14,6 +15,7 @@ pub(crate) use mailbox::sent_on;
 pub(crate) use privacy::{anonymous, icid, is_withheld, shown};
 pub(crate) use reason::passed_on;
 pub(crate) use stir::fresh_for_ms;
+pub(crate) use table::Stands;
 pub use table::{Fate, RULES as HEADERS, Rule as HeaderRule};
 
 use table::rule_for;
@@ -21,30 +23,51 @@ use table::rule_for;
 const REASON: &str = "Reason";
 const PRIVACY: &str = "Privacy";
 
+/// Most bytes of headers that a message has for others, and of body parts. What is more is left out and logged.
+const HEADERS_BYTES_MAX: usize = 16 * 1024;
+const PARTS_BYTES_MAX: usize = 32 * 1024;
+
 /// What goes along with a message that passes through, while it is not known yet to whom.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Carried {
     headers: Vec<(&'static HeaderRule, String, String)>,
     pub parts: Parts,
+    stands: Stands,
     from_trusted: bool,
-    /// Who calls wants privacy.
+    /// Who says it wants privacy.
     pub withheld: bool,
     /// The way that the call has come.
     pub received: Received,
 }
 
 impl Carried {
-    /// What a message says for others than us. Compact names are full ones from here on.
-    pub fn of(message: &Message, from_trusted: bool) -> Carried {
+    /// What an INVITE says for others than us. Compact names are full ones from here on.
+    pub fn of(invite: &Message, from_trusted: bool) -> Carried {
+        Carried {
+            received: Received::of(invite, from_trusted),
+            ..Carried::of_any(invite, Stands::Invite, from_trusted)
+        }
+    }
+
+    /// The same of any message.
+    pub fn of_any(message: &Message, stands: Stands, from_trusted: bool) -> Carried {
         let mut headers = Vec::new();
+        let mut left = HEADERS_BYTES_MAX;
         for (written, value) in message.all_headers() {
             let name = full_name(written);
             let rule = rule_for(name);
-            let goes_on = if from_trusted { rule.within } else { rule.untrusted } == Fate::Pass || rule.name == PRIVACY;
+            let by_trust =
+                if from_trusted { rule.within } else { rule.untrusted } == Fate::Pass || rule.name == PRIVACY;
+            let goes_on = rule.passes(stands).unwrap_or(by_trust);
             // Who calls back for an emergency centre is a trusted side's word (RFC 7090 §5).
             let claims_help =
                 !from_trusted && rule.name == "Priority" && value.trim().eq_ignore_ascii_case("psap-callback");
             if goes_on && !claims_help && !value.trim().is_empty() {
+                let Some(fewer) = left.checked_sub(name.len().saturating_add(value.len())) else {
+                    tracing::warn!(header = name, "a header is too much to be passed on");
+                    continue;
+                };
+                left = fewer;
                 // A name that is known is written as it is known.
                 let name = if rule.name.eq_ignore_ascii_case(name) {
                     rule.name
@@ -56,18 +79,44 @@ impl Carried {
         }
         let reason = passed_on(&message.list(REASON));
         headers.extend(reason.map(|reason| (rule_for(REASON), REASON.to_owned(), reason)));
+        let mut parts = message.parts();
+        if parts.size() > PARTS_BYTES_MAX {
+            tracing::warn!(bytes = parts.size(), "the parts of a body are too much to be passed on");
+            parts = Parts::default();
+        }
         Carried {
             headers,
-            parts: message.parts(),
+            parts,
+            stands,
             from_trusted,
             withheld: is_withheld(message),
-            received: Received::of(message, from_trusted),
+            received: Received::default(),
         }
     }
 
-    /// What of it a side hears, in order.
+    /// Without what the call says by a word of its own.
+    pub fn without_reason(mut self) -> Carried {
+        self.headers.retain(|(rule, ..)| rule.name != REASON);
+        self
+    }
+
+    /// What of it a side hears.
+    pub fn said_to(&self, to_trusted: bool, takes_parts: bool) -> Said {
+        Said {
+            headers: self.towards(to_trusted),
+            parts: if takes_parts {
+                self.parts.clone()
+            } else {
+                Parts::default()
+            },
+        }
+    }
+
+    /// The headers of it that a side hears, in order.
     pub fn towards(&self, to_trusted: bool) -> Vec<(String, String)> {
         let goes_on = |rule: &HeaderRule| match (self.from_trusted, to_trusted) {
+            // Those that do not have been left out.
+            _ if rule.passes(self.stands).is_some() => true,
             _ if [REASON, PRIVACY].contains(&rule.name) => true,
             (true, true) => rule.within == Fate::Pass,
             (_, false) if self.withheld => rule.withheld == Fate::Pass,
@@ -87,6 +136,17 @@ impl Carried {
         };
         headers.filter_map(said).collect()
     }
+}
+
+/// Whether who sent an INVITE takes parts beside the description in a response: it says so, or it says nothing of that (RFC 3261 §20.1),
+/// or it has sent some itself.
+pub(crate) fn takes_parts(invite: &Message) -> bool {
+    let ranges = invite.list("Accept");
+    let takes = |range: &String| {
+        let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        ["multipart/mixed", "multipart/*", "*/*"].contains(&range.as_str())
+    };
+    ranges.is_empty() || ranges.iter().any(takes) || !invite.parts().is_empty()
 }
 
 /// Privacy without `history`; `None`: nothing is left.
@@ -175,6 +235,73 @@ mod tests {
                 ("Geolocation", "<cid:here@a>"),
             ]
         );
+    }
+
+    /// What a message of these lines says on, by its names.
+    fn beyond(stands: Stands, lines: &str, from_trusted: bool, to_trusted: bool) -> Vec<String> {
+        let carried = Carried::of_any(&message(lines), stands, from_trusted);
+        carried.towards(to_trusted).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_belongs_to_one_kind_of_message_passes_there_alone() {
+        let lines =
+            "WWW-Authenticate: Digest x\r\nRetry-After: 5\r\nm: <sip:else@x>\r\nRecv-Info: x\r\nInfo-Package: x\r\n";
+        for (stands, passes) in [
+            (Stands::Invite, &["Recv-Info"][..]),
+            (Stands::Response(180), &[]),
+            (Stands::Response(200), &["Recv-Info"]),
+            (Stands::Response(302), &["WWW-Authenticate", "Retry-After", "Contact"]),
+            (Stands::Response(503), &["WWW-Authenticate", "Retry-After"]),
+            (Stands::Dialog, &["Recv-Info", "Info-Package"]),
+        ] {
+            for (from, to) in [(true, true), (true, false), (false, true), (false, false)] {
+                assert_eq!(beyond(stands, lines, from, to), passes, "{stands:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn trust_and_privacy_hold_for_every_message() {
+        for stands in [
+            Stands::Response(183),
+            Stands::Response(200),
+            Stands::Response(486),
+            Stands::Dialog,
+        ] {
+            assert_eq!(beyond(stands, ASSERTED, false, true), [""; 0]);
+            let within = [
+                "P-Asserted-Identity",
+                "P-Asserted-Identity",
+                "P-Charging-Vector",
+                "P-Unheard-Of",
+                "Remote-Party-ID",
+            ];
+            assert_eq!(beyond(stands, ASSERTED, true, true), within);
+            let private = format!("{ASSERTED}Privacy: id\r\nX-1: 1\r\n");
+            assert_eq!(beyond(stands, &private, true, false), ["Privacy", "X-1"]);
+            let own = "v: SIP/2.0/UDP x\r\nRecord-Route: <sip:r>\r\nRoute: <sip:r>\r\nServer: x\r\nRequire: x\r\n";
+            assert_eq!(beyond(stands, own, true, true), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_a_message_has_for_others_is_bounded() {
+        let large = "x".repeat(7_000);
+        let lines = format!("X-1: {large}\r\nX-2: {large}\r\nX-3: {large}\r\nX-4: 4\r\n");
+        assert_eq!(names(&lines, true, true), ["X-1", "X-2", "X-4"]);
+    }
+
+    #[test]
+    fn who_names_what_it_takes_and_no_multipart_gets_none() {
+        for (lines, takes) in [
+            ("", true),
+            ("Accept: application/sdp\r\n", false),
+            ("Accept: application/sdp, Multipart/Mixed;q=0.5\r\n", true),
+            ("Accept: */*\r\n", true),
+        ] {
+            assert_eq!(takes_parts(&message(lines)), takes, "{lines}");
+        }
     }
 
     #[test]

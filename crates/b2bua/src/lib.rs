@@ -14,6 +14,7 @@ mod entry;
 mod faults;
 mod gauges;
 mod headers;
+mod heard;
 mod identity;
 mod inbox;
 mod look_up;

@@ -20,6 +20,7 @@ use segue_sip::{Endpoint, EndpointConfig, Event, Guard, Peer, Place, SessionId, 
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod ending;
+mod hearing;
 mod interval;
 mod legs;
 mod overload;
@@ -29,7 +30,7 @@ mod ways;
 use crate::{
     Admission, Refusal, emergency,
     entry::{Entry, Leg},
-    headers::Carried,
+    headers::{self, Carried},
     identity::{Ends, Present},
     overload::{Limits, Overload, TurnedAway},
     own::Own,
@@ -347,7 +348,8 @@ impl Shard {
                 self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
                 continue;
             }
-            let Some((session, mut leg_event)) = translate::event(event) else {
+            let said = self.hear(&event);
+            let Some((session, mut leg_event)) = translate::event(event, said) else {
                 continue;
             };
             let ended = matches!(leg_event, LegEvent::Terminated);
@@ -368,6 +370,7 @@ impl Shard {
                 entry.ends.heard(&mut self.endpoint, &entry.legs, leg, &leg_event);
             }
             self.feed(now, key, Input::Leg(leg, leg_event));
+            self.unhear(key);
         }
     }
 
@@ -438,6 +441,8 @@ impl Shard {
         let entry = Entry {
             call,
             carried: Carried::of(invite, profile.trusted || urgent),
+            takes_parts: headers::takes_parts(invite),
+            heard: None,
             trails: BTreeMap::new(),
             profile,
             urgent,

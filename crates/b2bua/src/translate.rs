@@ -6,12 +6,14 @@ use std::{
 };
 
 use segue_call::{
-    Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, SentOn, Shown, Trail,
+    Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, Said, SentOn, Shown, Trail,
 };
 use segue_policy::{PreconditionsToCallee, Profile, RedirectUri, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
-use segue_sip::{CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval};
+use segue_sip::{
+    Along, CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval,
+};
 use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
 
 use crate::{
@@ -76,33 +78,6 @@ pub(crate) fn called(request_uri: &Uri) -> String {
     }
 }
 
-/// What a callee may say beside its status that its caller needs: why, when to try again, and with what credentials.
-const SAID: [&str; 6] = [
-    "Reason",
-    "Retry-After",
-    "Warning",
-    "Error-Info",
-    "WWW-Authenticate",
-    "Proxy-Authenticate",
-];
-/// Most of these that are passed on, and their longest value, bytes.
-const SAID_MAX: usize = 16;
-const SAID_BYTES_MAX: usize = 1024;
-
-/// What a refusal says beside its status, in its order; where a 3xx points to, too.
-fn said(response: &Message) -> Vec<(String, String)> {
-    let redirects = response.status().is_some_and(|status| (300..400).contains(&status));
-    let known = |name: &str| {
-        let named = SAID.iter().find(|known| known.eq_ignore_ascii_case(name)).copied();
-        named.or(Some("Contact").filter(|contact| redirects && (name.eq_ignore_ascii_case(contact) || name == "m")))
-    };
-    let all = response.all_headers();
-    let all = all.filter_map(|(name, value)| Some((known(name)?.to_owned(), value.trim().to_owned())));
-    all.filter(|(_, value)| value.len() <= SAID_BYTES_MAX && !value.contains(char::is_control))
-        .take(SAID_MAX)
-        .collect()
-}
-
 /// The most branches of a call at a time (RFC 5393 §5.3.3): the default without the header, and never more.
 const MAX_BREADTH: u8 = 60;
 
@@ -138,8 +113,8 @@ fn thousandths(q: &str) -> u16 {
     }
 }
 
-/// An event of a leg; `None` for those that belong to none.
-pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
+/// An event of a leg; `None` for those that belong to none. `said`: what its message has for the other side.
+pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
     Some(match event {
         Event::Incoming { .. } | Event::Refused { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
@@ -162,6 +137,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 fork: to_tag(&response),
                 sdp: response.sdp().map(Arc::from),
                 early_media: early_media::asked(&response),
+                has_more: !said.headers.is_empty() || !said.parts.is_empty(),
             };
             (session, LegEvent::Provisional(early))
         }
@@ -184,7 +160,7 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 status,
                 phrase,
                 contacts: contacts(&response),
-                said: said(&response),
+                said,
             },
         ),
         Event::CrossedCancel { session } => (session, LegEvent::CrossedCancel),
@@ -199,14 +175,14 @@ pub(crate) fn event(event: Event) -> Option<(SessionId, LegEvent)> {
                 status,
                 phrase,
                 local: response.is_none(),
-                said: response.as_deref().map(said).unwrap_or_default(),
+                said,
             },
         ),
-        Event::Offer { session, sdp, fork } => (session, LegEvent::Offer { sdp, fork }),
-        Event::OfferAnswered { session, sdp } => (session, LegEvent::OfferAnswered { sdp }),
-        Event::OfferRefused { session, status } => (session, LegEvent::OfferRefused { status }),
+        Event::Offer { session, sdp, fork, .. } => (session, LegEvent::Offer { sdp, fork }),
+        Event::OfferAnswered { session, sdp, .. } => (session, LegEvent::OfferAnswered { sdp }),
+        Event::OfferRefused { session, status, .. } => (session, LegEvent::OfferRefused { status }),
         Event::OfferWithdrawn { session } => (session, LegEvent::OfferWithdrawn),
-        Event::Bye { session, reasons } => {
+        Event::Bye { session, reasons, .. } => {
             let reason = headers::passed_on(&reasons);
             (session, LegEvent::Bye { reason })
         }
@@ -404,13 +380,21 @@ fn note_headers(note: &str) -> [(String, String); 2] {
     ]
 }
 
-/// Performs an action on a leg that exists.
+/// What goes along with a message, from what has been said.
+pub(crate) fn along(said: Said) -> Along {
+    let Said { headers, parts } = said;
+    Along { headers, parts }
+}
+
+/// Performs an action on a leg that exists, with what goes along.
 pub(crate) fn perform(
     endpoint: &mut Endpoint,
     now: Instant,
     session: SessionId,
     action: LegAction,
+    said: Said,
 ) -> Result<(), CommandError> {
+    let along = along(said);
     match action {
         LegAction::Progress {
             status,
@@ -423,10 +407,11 @@ pub(crate) fn perform(
                 reliable,
                 sdp,
                 headers: early_media::told(&early_media).into_iter().collect(),
+                along,
             };
             endpoint.progress(now, session, progress)
         }
-        LegAction::Answer { sdp } => endpoint.answer(now, session, sdp),
+        LegAction::Answer { sdp } => endpoint.answer_along(now, session, sdp, along),
         LegAction::Refuse(RefuseInfo {
             status,
             reason,
@@ -439,21 +424,17 @@ pub(crate) fn perform(
             headers.extend(reason.map(|r| ("Reason", r)));
             headers.extend(warning.map(|w| ("Warning", w)));
             headers.extend(require.map(|r| ("Require", r.to_owned())));
-            headers.extend(said.iter().map(|(name, value)| (name.as_str(), value.clone())));
-            match sdp {
-                Some(sdp) => endpoint.refuse_saying(now, session, status, &headers, &sdp),
-                None => endpoint.refuse(now, session, status, &headers),
-            }
+            endpoint.refuse_along(now, session, status, &headers, sdp.as_deref(), &self::along(said))
         }
         LegAction::Invite { .. } => Ok(()),
         LegAction::Cancel { reason } => endpoint.cancel(now, session, reason),
-        LegAction::Bye { reason } => endpoint.bye(now, session, reason),
-        LegAction::AcceptOffer { sdp } => endpoint.accept_offer(now, session, sdp),
+        LegAction::Bye { reason } => endpoint.bye_along(now, session, reason, along),
+        LegAction::AcceptOffer { sdp } => endpoint.accept_offer_along(now, session, sdp, &along),
         LegAction::RefuseOffer { status, warning } => {
             let warning: Vec<_> = warning.map(|warning| ("Warning", warning)).into_iter().collect();
-            endpoint.refuse_offer(now, session, status, &warning)
+            endpoint.refuse_offer_along(now, session, status, &warning, &along)
         }
-        LegAction::Offer { sdp } => endpoint.offer(now, session, sdp),
+        LegAction::Offer { sdp } => endpoint.offer_along(now, session, sdp, along),
         LegAction::AskKeyFrame => endpoint.ask_key_frame(now, session),
         LegAction::TellKey { key, duration_ms } => {
             let duration_ms = u16::try_from(duration_ms).unwrap_or(u16::MAX);

@@ -15,6 +15,8 @@ use crate::{
 
 /// Most different provisional responses of B that A is told of.
 const TOLD_MAX: usize = 4;
+/// Most of those that A is told of for what they say beside their status.
+const MORE_MAX: usize = 8;
 
 /// A's offer and our answer.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Caller {
     unpracked: VecDeque<bool>,
     /// Provisional statuses said after the answer.
     told: Vec<u16>,
+    /// How many of B's said more.
+    more_told: usize,
     pub side: Option<Side>,
     /// The streams as last agreed.
     pub agreed: Option<Agreed>,
@@ -74,6 +78,7 @@ impl Caller {
             given: Given::No,
             unpracked: VecDeque::new(),
             told: Vec::new(),
+            more_told: 0,
             side: None,
             agreed: None,
             waits: Waits::No,
@@ -190,14 +195,24 @@ impl Cx {
         self.legs.a == Leg::Inviting && self.a.unpracked.contains(&true)
     }
 
-    /// B rings or the like. A caller who watches the clip is told of ringing only, in the way its profile wants it; one who
-    /// waits without media gets B's own status.
-    pub fn tell_progress(&mut self, of_b: u16) {
+    /// B rings or the like. A caller who watches the clip is told of ringing only, in the way its profile wants it, unless B says
+    /// more that it is to hear; one who waits without media gets B's own status.
+    pub fn tell_progress(&mut self, of_b: u16, has_more: bool) {
         let status = match (self.a.given, of_b) {
             (Given::No, status) => status,
             (_, 180) => self.invite.profile.ringing_status,
+            (_, status) if has_more => status,
             _ => return,
         };
+        let may_more = self.a.more_told < MORE_MAX && self.a.unpracked.len() < MORE_MAX;
+        if has_more && may_more && (101..=199).contains(&status) && self.legs.a == Leg::Inviting {
+            self.a.more_told = self.a.more_told.saturating_add(1);
+            if !self.a.told.contains(&status) {
+                self.a.told.push(status);
+            }
+            let sdp = self.repeated_answer();
+            return self.progress(status, sdp);
+        }
         self.tell(status);
     }
 

@@ -71,14 +71,24 @@ impl Ending {
     /// The call went in a circle further on.
     pub fn in_a_circle(missed: Missed, cx: &mut Cx) -> Phase {
         cx.end_branches(reason::NORMAL);
-        cx.refuse_a(missed.cause, None, None);
+        cx.refuse_a_with(RefuseInfo {
+            status: missed.cause,
+            said: missed.said,
+            ..RefuseInfo::default()
+        });
         Ending::begin(cx, CallResult::Failed, Some(missed.cause), missed.sentence)
     }
 
     /// A callee who is no subscriber did not take the call: what it said goes to the caller as it came.
     pub fn as_it_came(missed: Missed, cx: &mut Cx) -> Phase {
         let (status, reason) = missed.as_it_came();
-        let reason = reason.filter(|_| !missed.said.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason")));
+        let reason = reason.filter(|_| {
+            !missed
+                .said
+                .headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("Reason"))
+        });
         cx.refuse_a_with(RefuseInfo {
             status,
             reason: reason.map(str::to_owned),

@@ -15,7 +15,7 @@ use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Direction;
 use segue_sip_wire::Uri;
 
-pub use further::{Further, SentOn, Shown, Trail};
+pub use further::{Further, Said, SentOn, Shown, Trail};
 pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source, Towards};
 pub use store::{Lookup, StoreAction, StoreReply};
 
@@ -197,8 +197,8 @@ pub enum LegEvent {
         phrase: String,
         /// No response came from the peer: the status is ours.
         local: bool,
-        /// What it says beside its status (Reason, Retry-After, Warning, challenges), for a caller who is told as it came.
-        said: Vec<(String, String)>,
+        /// What it says beside its status, for a caller who is told as it came.
+        said: Said,
     },
     /// B's 3xx: it is to be reached elsewhere.
     Redirected {
@@ -209,7 +209,7 @@ pub enum LegEvent {
         /// Where, as many as are worth looking at, in its order.
         contacts: Vec<Contact>,
         /// As in `Failed`.
-        said: Vec<(String, String)>,
+        said: Said,
     },
     /// B's 2xx crossed our CANCEL; it has its ACK and its BYE.
     CrossedCancel,
@@ -229,6 +229,8 @@ pub struct Early {
     /// What B asks to be let through before it answers, for each m-line as B sees it, the last for all that follow (RFC 5009 §8).
     /// `None`: it says nothing of that, or is not in our trust domain.
     pub early_media: Option<Vec<Direction>>,
+    /// It says more that A is to hear, which goes along with what A is told of it.
+    pub has_more: bool,
 }
 
 /// A Contact of a 3xx.
@@ -344,7 +346,7 @@ pub struct RefuseInfo {
     /// Require header value: the extension without which the call is not taken (RFC 3261 §21.4.16), if any.
     pub require: Option<&'static str>,
     /// What a peer said beside its status, to be said again.
-    pub said: Vec<(String, String)>,
+    pub said: Said,
     /// What was wrong with the offer (RFC 3312 §8), if that is to be said: neither offer nor answer.
     pub sdp: Option<Arc<[u8]>>,
 }

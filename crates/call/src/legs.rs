@@ -8,7 +8,7 @@ use segue_mailbox::Rule;
 use crate::{
     branches::Branches,
     cx::Cx,
-    io::{Contact, Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Source, StoreReply},
+    io::{Contact, Input, LegAction, LegEvent, LegId, MediaEvent, Operator, RefuseInfo, Said, Source, StoreReply},
     keys::Told,
     reason,
 };
@@ -51,7 +51,7 @@ pub(crate) enum Seen {
     /// A is gone; nothing more can or need be said to it.
     CallerGone(CallerGone),
     /// A branch's provisional response.
-    CalleeProgress { status: u16 },
+    CalleeProgress { status: u16, has_more: bool },
     /// What callees ask to be let through before they answer has changed.
     EarlyMediaChanged,
     /// A branch's 2xx.
@@ -66,7 +66,7 @@ pub(crate) enum Seen {
         status: u16,
         phrase: String,
         local: bool,
-        said: Vec<(String, String)>,
+        said: Said,
     },
     /// A branch's 3xx.
     CalleeRedirected {
@@ -74,7 +74,7 @@ pub(crate) enum Seen {
         status: u16,
         phrase: String,
         contacts: Vec<Contact>,
-        said: Vec<(String, String)>,
+        said: Said,
     },
     /// The branch that had answered is gone; or one broke off before it answered.
     CalleeGone { leg: LegId, reason: Option<String> },
@@ -277,7 +277,10 @@ impl Cx {
                 // That one of B's phones is out of it is no news to A, who knows of none of them.
                 Some(match early.status {
                     199 => Seen::EarlyMediaChanged,
-                    status => Seen::CalleeProgress { status },
+                    status => Seen::CalleeProgress {
+                        status,
+                        has_more: early.has_more,
+                    },
                 })
             }
             (Leg::Inviting, LegEvent::EarlyMedia { fork, early_media }) => {

@@ -48,7 +48,7 @@ mod upgrading;
 pub use call::Call;
 pub use io::{
     CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
-    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, SentOn, Shown, Source, StoreAction, StoreReply, Towards,
-    Trail, Way,
+    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Said, SentOn, Shown, Source, StoreAction, StoreReply,
+    Towards, Trail, Way,
 };
 pub use onward::number;

@@ -2,7 +2,7 @@
 
 use segue_sip_wire::phrase;
 
-use crate::reason;
+use crate::{io::Said, reason};
 
 /// The longest phrase of a peer that goes into a sentence.
 const PHRASE_MAX: usize = 80;
@@ -17,7 +17,7 @@ pub(crate) struct Missed {
     /// A sentence without its full stop.
     pub sentence: String,
     /// What the peer said beside its status.
-    pub said: Vec<(String, String)>,
+    pub said: Said,
 }
 
 impl Missed {
@@ -27,7 +27,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -37,7 +37,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -53,7 +53,7 @@ impl Missed {
                 cause: status,
                 ours: true,
                 sentence: format!("The callee {what} ({status} of our own)"),
-                said: Vec::new(),
+                said: Said::default(),
             };
         }
         let what = match status {
@@ -80,12 +80,12 @@ impl Missed {
             cause: status,
             ours: false,
             sentence: format!("The callee {what} ({status} {said})"),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
     /// With what it said beside that.
-    pub fn saying(self, said: Vec<(String, String)>) -> Missed {
+    pub fn saying(self, said: Said) -> Missed {
         Missed { said, ..self }
     }
 
@@ -104,7 +104,7 @@ impl Missed {
             cause: 500,
             ours: true,
             sentence: "The callee's leg ended without a response".into(),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Missed {
             cause: 488,
             ours: true,
             sentence: format!("The callee answered with nothing to connect ({why})"),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -124,7 +124,7 @@ impl Missed {
             cause: 503,
             ours: true,
             sentence: format!("There were no media ports for the callee ({why})"),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -134,7 +134,7 @@ impl Missed {
             cause: 404,
             ours: true,
             sentence: format!("The callee's target {target} is no SIP address"),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee did not answer".into(),
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -162,7 +162,7 @@ impl Missed {
         Missed {
             cause: cause.unwrap_or(302),
             ours: false,
-            said: Vec::new(),
+            said: Said::default(),
             sentence: format!("Another server sent the caller to the mailbox, {what}{said}"),
         }
     }

@@ -143,9 +143,9 @@ impl Ringing {
                 cx.lease_failed(leg);
                 self.failed(leg, Missed::no_ports(&why), cx)
             }
-            Seen::CalleeProgress { status } => {
+            Seen::CalleeProgress { status, has_more } => {
                 cx.hear_callees();
-                cx.tell_progress(status);
+                cx.tell_progress(status, has_more);
                 Phase::Ringing(self)
             }
             Seen::EarlyMediaChanged => {

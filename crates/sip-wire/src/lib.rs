@@ -43,7 +43,7 @@ pub use framer::{Frame, StreamFramer};
 pub use key_press::{KeyPress, NoKey};
 pub use message::Message;
 pub use method::Method;
-pub use multipart::Parts;
+pub use multipart::{Body, Parts};
 pub use name::full_name;
 pub use name_addr::NameAddr;
 pub use params::Params;

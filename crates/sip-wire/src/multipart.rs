@@ -29,6 +29,17 @@ pub struct Parts {
     after: Vec<Bytes>,
 }
 
+/// A body and what its message says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Content-Type.
+    pub content_type: String,
+    /// Content-Disposition and the like.
+    pub headers: Vec<(&'static str, String)>,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
 impl Message {
     /// What the body holds beside the session description.
     pub fn parts(&self) -> Parts {
@@ -82,6 +93,12 @@ impl Parts {
         self.before.len().saturating_add(self.after.len())
     }
 
+    /// Bytes of them all.
+    pub fn size(&self) -> usize {
+        let parts = self.before.iter().chain(&self.after);
+        parts.fold(0, |all, part| all.saturating_add(part.len()))
+    }
+
     /// A body of these and a session description in its place: its Content-Type and bytes.
     pub fn with_sdp(&self, sdp: Option<&[u8]>) -> (String, Bytes) {
         let boundary = self.boundary(sdp.unwrap_or_default());
@@ -104,6 +121,54 @@ impl Parts {
         }
         body.put_slice(format!("--{boundary}--\r\n").as_bytes());
         (format!("multipart/mixed;boundary={boundary}"), body.freeze())
+    }
+
+    /// The whole body of a message with these and a session description; `None`: there is neither. What stands alone is no
+    /// multipart.
+    pub fn body(&self, sdp: Option<&[u8]>) -> Option<Body> {
+        if let (Some(sdp), true) = (sdp, self.is_empty()) {
+            return Some(Body {
+                content_type: "application/sdp".to_owned(),
+                headers: Vec::new(),
+                bytes: Bytes::copy_from_slice(sdp),
+            });
+        }
+        if self.is_empty() {
+            return None;
+        }
+        let alone = sdp.is_none().then(|| self.alone()).flatten();
+        Some(alone.unwrap_or_else(|| {
+            let (content_type, bytes) = self.with_sdp(sdp);
+            Body {
+                content_type,
+                headers: Vec::new(),
+                bytes,
+            }
+        }))
+    }
+
+    /// The only part as a body of its own. Of its head what describes a body goes on, and nothing else.
+    fn alone(&self) -> Option<Body> {
+        let mut all = self.before.iter().chain(&self.after);
+        let (part, None) = (all.next()?, all.next()) else {
+            return None;
+        };
+        let (head, body) = part_head(part)?;
+        let (mut content_type, mut headers) = (None, Vec::new());
+        for (name, value) in head {
+            let Some(known) = OF_A_BODY.into_iter().find(|known| crate::name::same(known, name)) else {
+                continue;
+            };
+            match known {
+                "Content-Type" => content_type = Some(value.trim().to_owned()),
+                known => headers.push((known, value.trim().to_owned())),
+            }
+        }
+        Some(Body {
+            content_type: content_type?,
+            headers,
+            bytes: Bytes::copy_from_slice(body),
+        })
     }
 
     /// A boundary that stands in no part (RFC 2046 §5.1.1).
@@ -221,6 +286,38 @@ mod tests {
             ISUP,
         );
         assert!(find(&body, &part).is_some());
+    }
+
+    #[test]
+    fn what_stands_alone_is_the_body_with_its_own_description_and_no_other_header() {
+        let isup = with_head(
+            "c: application/isup;version=x\r\nVia: SIP/2.0/UDP evil\r\nContent-disposition: signal;handling=optional",
+            ISUP,
+        );
+        let body = mixed(&[&isup]).parts().body(None).unwrap();
+        assert_eq!(body.content_type, "application/isup;version=x");
+        assert_eq!(
+            body.headers,
+            [("Content-Disposition", "signal;handling=optional".to_owned())]
+        );
+        assert_eq!(&*body.bytes, ISUP);
+        // Two are a multipart still, and what has no type is a part of one.
+        assert!(
+            mixed(&[&isup, &isup])
+                .parts()
+                .body(None)
+                .unwrap()
+                .content_type
+                .starts_with("multipart/")
+        );
+        let plain = mixed(&[b"\r\nx"]).parts().body(None).unwrap();
+        assert!(plain.content_type.starts_with("multipart/"));
+        let sdp = Parts::default().body(Some(SDP.as_bytes())).unwrap();
+        assert_eq!(
+            (sdp.content_type.as_str(), &*sdp.bytes),
+            ("application/sdp", SDP.as_bytes())
+        );
+        assert_eq!(Parts::default().body(None), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use segue_sip_wire::{KeyPress, Message, Parts, SessionUuid, Uri};
 
-use crate::{dialog::address, locate::Candidate};
+use crate::{along::Along, dialog::address, locate::Candidate};
 
 /// Transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,6 +251,8 @@ pub struct Progress {
     pub sdp: Option<Arc<[u8]>>,
     /// More headers, in order.
     pub headers: Vec<(&'static str, String)>,
+    /// What goes along.
+    pub along: Along,
 }
 
 /// What happened. Every session ends with exactly one `Terminated`.
@@ -348,6 +350,8 @@ pub enum Event {
         sdp: Option<Arc<[u8]>>,
         /// UAC before the final response: the early dialog that it came in, by its remote tag.
         fork: Option<Arc<str>>,
+        /// Where it stands.
+        request: Arc<Message>,
     },
     /// The peer has cancelled its re-INVITE (487 sent), or ended the early dialog of its UPDATE (481 sent): its `Offer` wants
     /// no answer any more.
@@ -361,6 +365,8 @@ pub enum Event {
         session: SessionId,
         /// The answer; `None`: the 2xx had none.
         sdp: Option<Arc<[u8]>>,
+        /// The 2xx.
+        response: Arc<Message>,
     },
     /// Our own offer within the dialog was refused: the session is as it was. 491 only when trying again did not help,
     /// or an offer of the peer has come before it.
@@ -369,6 +375,8 @@ pub enum Event {
         session: SessionId,
         /// 300 to 699.
         status: u16,
+        /// The response; `None` when the status is ours.
+        response: Option<Arc<Message>>,
     },
     /// The peer's BYE (200 sent); or the peer said that it knows the dialog no more, or nobody refreshed the session (BYE sent).
     Bye {
@@ -376,6 +384,8 @@ pub enum Event {
         session: SessionId,
         /// Reason header values.
         reasons: Vec<String>,
+        /// The BYE, if one came.
+        request: Option<Arc<Message>>,
     },
     /// An INFO within the dialog tells of a key (200 sent).
     Key {

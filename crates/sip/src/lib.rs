@@ -4,6 +4,7 @@
 //! (retransmission, 100, ACK, BYE of late and losing 2xx, RAck matching, merged requests, 481/405/420/501) and knows no
 //! call.
 
+mod along;
 mod api;
 mod dialog;
 mod digest;
@@ -16,6 +17,7 @@ mod timers;
 mod transaction;
 pub mod transport;
 
+pub use along::Along;
 pub use api::{
     CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, Refreshes,
     SessionId, SessionInterval, Transmit,

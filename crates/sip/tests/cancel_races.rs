@@ -137,6 +137,7 @@ fn bye_instead_of_cancel_ends_a_ringing_call_too() {
         reliable: false,
         sdp: None,
         headers: Vec::new(),
+        along: Default::default(),
     };
     script.endpoint.progress(script.now, id, ringing).unwrap();
     let tag = to_tag(&script.hear()[0]);

@@ -105,6 +105,7 @@ fn an_update_before_the_answer_gets_500_and_after_a_reliable_one_is_an_offer() {
                 reliable: false,
                 sdp: None,
                 headers: Vec::new(),
+                along: Default::default(),
             },
         )
         .unwrap();
@@ -120,6 +121,7 @@ fn an_update_before_the_answer_gets_500_and_after_a_reliable_one_is_an_offer() {
                 reliable: true,
                 sdp: Some(sdp("a")),
                 headers: Vec::new(),
+                along: Default::default(),
             },
         )
         .unwrap();
@@ -192,6 +194,7 @@ fn a_delayed_offer_is_ours_and_the_prack_brings_the_answer() {
                 reliable: true,
                 sdp: Some(sdp("ours")),
                 headers: Vec::new(),
+                along: Default::default(),
             },
         )
         .unwrap();

@@ -75,7 +75,7 @@ fn a_re_invite_of_either_side_is_answered_and_acknowledged() {
         net.endpoints[to].accept_offer(net.now, theirs, sdp("held")).unwrap();
         net.run_ms(10);
         let told = net.events[from].iter().any(
-            |event| matches!(event, Event::OfferAnswered { session, sdp: Some(answer) } if *session == ours && *answer == sdp("held")),
+            |event| matches!(event, Event::OfferAnswered { session, sdp: Some(answer), .. } if *session == ours && *answer == sdp("held")),
         );
         assert!(told, "{:?}", net.told(from));
         assert_eq!(net.told(to).last().unwrap(), "Acked");
@@ -233,6 +233,7 @@ fn early(allow: &str) -> (Script, SessionId, String) {
         reliable: true,
         sdp: Some(sdp("a")),
         headers: Vec::new(),
+        along: Default::default(),
     };
     script.endpoint.progress(script.now, id, progress).unwrap();
     let ringing = script.hear();

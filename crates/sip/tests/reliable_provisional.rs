@@ -148,6 +148,7 @@ fn a_peer_without_100rel_gets_nothing_reliable_and_one_that_requires_it_everythi
         reliable: true,
         sdp: None,
         headers: Vec::new(),
+        along: Default::default(),
     };
     let refused = script.endpoint.progress(script.now, script.session(), reliable);
     assert!(matches!(refused, Err(CommandError::WrongState { .. })));
@@ -159,6 +160,7 @@ fn a_peer_without_100rel_gets_nothing_reliable_and_one_that_requires_it_everythi
         reliable: false,
         sdp: None,
         headers: Vec::new(),
+        along: Default::default(),
     };
     script
         .endpoint
@@ -182,6 +184,7 @@ fn a_prack_for_nothing_gets_481_and_for_the_response_at_hand_200() {
                 reliable: true,
                 sdp: None,
                 headers: Vec::new(),
+                along: Default::default(),
             },
         )
         .unwrap();
@@ -226,6 +229,7 @@ fn unacknowledged() -> (Script, segue_sip::SessionId, String, u32) {
         reliable: true,
         sdp: Some(sdp("answer")),
         headers: Vec::new(),
+        along: Default::default(),
     };
     script.endpoint.progress(script.now, id, progress).unwrap();
     let ringing = script.hear();
@@ -301,6 +305,7 @@ fn an_offer_in_the_prack_of_a_response_without_an_answer_is_refused() {
         reliable: true,
         sdp: None,
         headers: Vec::new(),
+        along: Default::default(),
     };
     script.endpoint.progress(script.now, id, ringing).unwrap();
     let said = script.hear();

@@ -28,6 +28,7 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
                         reliable: n > 2,
                         sdp: Some(sdp("answer")),
                         headers: Vec::new(),
+                        along: Default::default(),
                     },
                 );
                 let _ = endpoint.progress(
@@ -38,6 +39,7 @@ fn play(net: &mut Net, rng: &mut StdRng, b: SessionId, event: &Event) {
                         reliable: n > 3,
                         sdp: None,
                         headers: Vec::new(),
+                        along: Default::default(),
                     },
                 );
                 if n == 5 {

@@ -141,6 +141,7 @@ fn mutated_messages_in_every_state_do_no_harm() {
                     reliable: true,
                     sdp: Some(sdp("answer")),
                     headers: Vec::new(),
+                    along: Default::default(),
                 };
                 match round {
                     5 => drop(net.endpoints[B].progress(net.now, b, progress)),

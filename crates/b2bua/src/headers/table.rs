@@ -35,8 +35,83 @@ pub struct Rule {
     pub leaving: Fate,
     /// From a side that is not trusted to whichever.
     pub untrusted: Fate,
-    /// To a side that is not trusted, when the caller wants privacy.
+    /// To a side that is not trusted, when who says it wants privacy.
     pub withheld: Fate,
+    /// In responses to an INVITE, and in those to requests within the dialog.
+    pub responses: Beyond,
+    /// In requests within the dialog.
+    pub dialog: Beyond,
+}
+
+/// What becomes of a header in other messages than the first INVITE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// The same as there.
+    Same,
+    /// It passes, whoever says it.
+    Pass,
+    /// It goes no further.
+    Strip,
+    /// It passes in a 2xx, and in nothing else.
+    Success,
+    /// It passes in a refusal (300 to 699), and in nothing else.
+    Refusal,
+    /// It passes in a 3xx, and in nothing else.
+    Redirection,
+}
+
+impl Beyond {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Beyond::Same => "same",
+            Beyond::Pass => "pass",
+            Beyond::Strip => "strip",
+            Beyond::Success => "2xx",
+            Beyond::Refusal => "refusal",
+            Beyond::Redirection => "3xx",
+        }
+    }
+}
+
+/// The message that a header stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// The first INVITE.
+    Invite,
+    /// A response of this status.
+    Response(u16),
+    /// A request within the dialog.
+    Dialog,
+}
+
+impl Rule {
+    /// The same, but for responses.
+    const fn responses(self, responses: Beyond) -> Rule {
+        Rule { responses, ..self }
+    }
+
+    /// The same, but within the dialog.
+    const fn dialog(self, dialog: Beyond) -> Rule {
+        Rule { dialog, ..self }
+    }
+
+    /// Whether it passes there whatever the trust; `None`: by the trust, as in an INVITE.
+    pub(crate) fn passes(&self, stands: Stands) -> Option<bool> {
+        let (beyond, status) = match stands {
+            Stands::Invite => return None,
+            Stands::Response(status) => (self.responses, status),
+            Stands::Dialog => (self.dialog, 0),
+        };
+        match beyond {
+            Beyond::Same => None,
+            Beyond::Pass => Some(true),
+            Beyond::Strip => Some(false),
+            Beyond::Success => Some((200..300).contains(&status)),
+            Beyond::Refusal => Some(status >= 300),
+            Beyond::Redirection => Some((300..400).contains(&status)),
+        }
+    }
 }
 
 const fn rule(name: &'static str, within: Fate, leaving: Fate, untrusted: Fate, withheld: Fate) -> Rule {
@@ -46,6 +121,8 @@ const fn rule(name: &'static str, within: Fate, leaving: Fate, untrusted: Fate, 
         leaving,
         untrusted,
         withheld,
+        responses: Beyond::Same,
+        dialog: Beyond::Same,
     }
 }
 
@@ -90,7 +167,7 @@ pub const RULES: &[Rule] = &[
     pass("Accept-Contact"),
     own("Accept-Encoding"),
     pass("Accept-Language"),
-    strip("Accept-Resource-Priority"),
+    strip("Accept-Resource-Priority").responses(Beyond::Pass),
     inside("Additional-Identity"),
     pass("Alert-Info"),
     own("Allow"),
@@ -102,7 +179,7 @@ pub const RULES: &[Rule] = &[
     own("Call-ID"),
     personal("Call-Info"),
     inside("Cellular-Network-Info"),
-    own("Contact"),
+    own("Contact").responses(Beyond::Redirection),
     own("Content-Disposition"),
     strip("Content-Encoding"),
     strip("Content-ID"),
@@ -126,7 +203,7 @@ pub const RULES: &[Rule] = &[
     personal("Identity"),
     personal("Identity-Info"),
     personal("In-Reply-To"),
-    strip("Info-Package"),
+    strip("Info-Package").dialog(Beyond::Pass),
     strip("Join"),
     own("Max-Breadth"),
     own("Max-Forwards"),
@@ -147,14 +224,14 @@ pub const RULES: &[Rule] = &[
     pass("Priority"),
     pass("Priv-Answer-Mode"),
     rule("Privacy", Pass, Rewrite, Rewrite, Rewrite),
-    strip("Proxy-Authenticate"),
+    strip("Proxy-Authenticate").responses(Beyond::Refusal),
     strip("Proxy-Authentication-Info"),
     strip("Proxy-Authorization"),
     strip("Proxy-Require"),
     own("RAck"),
     own("Reason"),
     own("Record-Route"),
-    strip("Recv-Info"),
+    pass("Recv-Info").responses(Beyond::Success),
     strip("Refer-Sub"),
     strip("Refer-To"),
     personal("Referred-By"),
@@ -165,7 +242,7 @@ pub const RULES: &[Rule] = &[
     pass("Request-Disposition"),
     own("Require"),
     pass("Resource-Priority"),
-    own("Retry-After"),
+    own("Retry-After").responses(Beyond::Refusal),
     own("Route"),
     own("RSeq"),
     strip("Security-Client"),
@@ -188,7 +265,7 @@ pub const RULES: &[Rule] = &[
     pass("User-to-User"),
     own("Via"),
     pass("Warning"),
-    strip("WWW-Authenticate"),
+    strip("WWW-Authenticate").responses(Beyond::Refusal),
     pass("*"),
 ];
 

@@ -1,7 +1,7 @@
 //! What a call decided, said on its legs.
 
 use rand::Rng;
-use segue_call::{LegAction, LegEvent, LegId, Now};
+use segue_call::{LegAction, LegEvent, LegId, Now, Said};
 use segue_sip::{Outgoing, Place, SessionId};
 use segue_sip_wire::SessionUuid;
 
@@ -43,7 +43,7 @@ impl Shard {
                 status: 487,
                 phrase,
                 local: true,
-                said: Vec::new(),
+                said: Said::default(),
             };
             self.said_here.push_back((key, leg, failed));
             return self.said_here.push_back((key, leg, LegEvent::Terminated));
@@ -52,8 +52,9 @@ impl Shard {
             return;
         };
         let offers = matches!(action, LegAction::Offer { .. });
+        let said = entry.said_with(leg, &action);
         entry.ends.says(&mut self.endpoint, &entry.legs, leg, &action);
-        if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action) {
+        if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action, said) {
             if offers {
                 // Somebody waits for what becomes of it.
                 self.said_here

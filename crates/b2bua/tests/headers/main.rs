@@ -8,10 +8,12 @@
 )]
 
 mod history;
+mod in_dialog;
 mod invite;
 mod node;
 mod privacy;
 mod reason;
+mod responses;
 mod session_id;
 #[path = "../shard/mod.rs"]
 mod shard;

@@ -34,7 +34,10 @@ pub struct Node {
     pub reserved_for: Vec<String>,
     pub recordings: Vec<RecordingManifest>,
     pub callers_told: Vec<String>,
+    /// The callee is no subscriber.
+    pub plain: bool,
     cseq: u32,
+    b_cseq: u32,
 }
 
 impl Node {
@@ -69,7 +72,9 @@ impl Node {
             reserved_for: Vec::new(),
             recordings: Vec::new(),
             callers_told: Vec::new(),
+            plain: false,
             cseq: 1,
+            b_cseq: 0,
         }
     }
 
@@ -109,6 +114,7 @@ impl Node {
                     mailbox: user.clone(),
                     targets: vec![format!("sip:phone@{}", self.b)],
                     no_answer_ms: 20_000,
+                    plain: self.plain,
                     ..Plan::default()
                 };
                 self.looked_up.push(user);
@@ -167,6 +173,11 @@ impl Node {
 
     /// A request of A after the INVITE: CANCEL, or within the dialog.
     pub fn a_asks(&mut self, method: &str, lines: &str) {
+        self.a_asks_with(method, lines, b"");
+    }
+
+    /// The same with a body, whose Content-Type is among the lines.
+    pub fn a_asks_with(&mut self, method: &str, lines: &str, body: &[u8]) {
         let (cseq, branch, tag) = match method {
             "CANCEL" => (1, "z9hG4bKi".to_owned(), String::new()),
             "ACK" => (1, "z9hG4bKack".to_owned(), self.tag_for_a()),
@@ -178,14 +189,57 @@ impl Node {
         let text = format!(
             "{method} sip:segue@{HERE} SIP/2.0\r\nVia: SIP/2.0/UDP {a};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: \"Alice\" <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@{HERE}>{tag}\r\nCall-ID: call\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:alice@{a}>\r\n{lines}Content-Length: 0\r\n\r\n",
+             Contact: <sip:alice@{a}>\r\n{lines}Content-Length: {length}\r\n\r\n",
             a = self.a,
+            length = body.len(),
         );
         let text = match method {
             "CANCEL" => text.replacen("sip:segue@", "sip:bob@", 1),
             _ => text,
         };
-        self.deliver(self.a, text.as_bytes());
+        self.deliver(self.a, &[text.as_bytes(), body].concat());
+    }
+
+    /// A request of B within its dialog.
+    pub fn b_asks_with(&mut self, method: &str, lines: &str, body: &[u8]) {
+        self.b_cseq += 1;
+        let invite = self.invite();
+        let head = format!(
+            "{method} sip:segue@{HERE} SIP/2.0\r\nVia: SIP/2.0/UDP {b};branch=z9hG4bKb{cseq}\r\nMax-Forwards: 70\r\n\
+             From: {};tag=b\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nContact: <sip:b@{b}>\r\n{lines}\
+             Content-Length: {}\r\n\r\n",
+            invite.header("To").unwrap(),
+            invite.header("From").unwrap(),
+            invite.call_id().unwrap(),
+            body.len(),
+            b = self.b,
+            cseq = self.b_cseq,
+        );
+        self.deliver(self.b, &[head.as_bytes(), body].concat());
+    }
+
+    /// A's response to the last request of this method that it got.
+    pub fn a_says(&mut self, status: &str, method: &str, lines: &str, body: &[u8]) {
+        let (a, request) = (self.a, self.requests_to(self.a, method).pop().unwrap());
+        self.responds(a, &request, status, lines, body);
+    }
+
+    /// B's response to the last request of this method that it got, in its dialog.
+    pub fn b_says_to(&mut self, status: &str, method: &str, lines: &str, body: &[u8]) {
+        let (b, request) = (self.b, self.to_b(method).pop().unwrap());
+        self.responds(b, &request, status, lines, body);
+    }
+
+    fn responds(&mut self, by: &'static str, request: &Message, status: &str, lines: &str, body: &[u8]) {
+        let mut kept = String::new();
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            kept.push_str(&format!("{name}: {}\r\n", request.header(name).unwrap()));
+        }
+        let head = format!(
+            "SIP/2.0 {status}\r\n{kept}Contact: <sip:x@{by}>\r\n{lines}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.deliver(by, &[head.as_bytes(), body].concat());
     }
 
     /// A request of A outside any dialog.
@@ -209,6 +263,11 @@ impl Node {
 
     /// B's response to its last INVITE.
     pub fn b_says(&mut self, status: &str, lines: &str, content_type: &str, body: &[u8]) {
+        self.b_says_as("b", status, lines, content_type, body);
+    }
+
+    /// The same of one of the phones behind it.
+    pub fn b_says_as(&mut self, tag: &str, status: &str, lines: &str, content_type: &str, body: &[u8]) {
         let invite = self.to_b("INVITE").last().cloned().unwrap();
         let mut kept = String::new();
         for name in ["Via", "From", "Call-ID", "CSeq"] {
@@ -219,7 +278,7 @@ impl Node {
             false => format!("Contact: <sip:b@{}>\r\n", self.b),
         };
         let head = format!(
-            "SIP/2.0 {status}\r\n{kept}To: {};tag=b\r\n{contact}{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            "SIP/2.0 {status}\r\n{kept}To: {};tag={tag}\r\n{contact}{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             invite.header("To").unwrap(),
             body.len(),
         );
@@ -233,9 +292,18 @@ impl Node {
 
     /// Requests of a method that B got.
     pub fn to_b(&self, method: &str) -> Vec<Message> {
+        self.requests_to(self.b, method)
+    }
+
+    /// The same of A.
+    pub fn asked_of_a(&self, method: &str) -> Vec<Message> {
+        self.requests_to(self.a, method)
+    }
+
+    fn requests_to(&self, whom: &str, method: &str) -> Vec<Message> {
         let is = |message: &Message| message.method().is_some_and(|m| m.to_string() == method);
-        let to_b = self.post.iter().filter(|(to, message)| to == self.b && is(message));
-        to_b.map(|(_, message)| message.clone()).collect()
+        let to_whom = self.post.iter().filter(|(to, message)| to == whom && is(message));
+        to_whom.map(|(_, message)| message.clone()).collect()
     }
 
     pub fn invite(&self) -> Message {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use segue_sip_wire::Uri;
+use segue_sip_wire::{Parts, Uri};
 
 /// See the module; the default is an INVITE without any.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,15 @@ pub struct Trail {
     pub entries: Vec<String>,
     /// The 3xx that led here, if one did.
     pub redirected: Option<u16>,
+}
+
+/// What a peer's message has for the other side: passed on as it is, and read by nobody here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// Parts of its body beside the description.
+    pub parts: Parts,
 }
 
 /// A caller as it is shown.

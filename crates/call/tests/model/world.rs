@@ -8,7 +8,7 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
     Call, CallConfig, Contact, Early, Further, Incoming, Input, LegEvent, LegId, Lookup, MediaEvent, Now, Operator,
-    Ports, Source, StoreReply,
+    Ports, Said, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile, Rule, StopCause};
 use segue_policy::{AnswerAt, CalleeEarlyMedia, HoldOn, Plan, Profile, Ring};
@@ -257,7 +257,7 @@ impl World {
                                 status: 487,
                                 phrase,
                                 local: false,
-                                said: Vec::new(),
+                                said: Said::default(),
                             },
                         );
                     }
@@ -442,6 +442,7 @@ impl World {
                 fork: self.fork(),
                 sdp: offer,
                 early_media: self.early_media(),
+                has_more: self.chance(3),
             }),
             10 => LegEvent::Answered {
                 sdp: Some(sdp(&match self.chance(3) {
@@ -462,13 +463,13 @@ impl World {
                 status: [302, 404, 408, 486, 488, 503, 603][self.below(7)],
                 phrase: "No".into(),
                 local: false,
-                said: Vec::new(),
+                said: Said::default(),
             },
             13 => LegEvent::Failed {
                 status: 503,
                 phrase: "Service Unavailable".into(),
                 local: true,
-                said: Vec::new(),
+                said: Said::default(),
             },
             14 => {
                 let contacts = (0..self.below(4))
@@ -481,7 +482,7 @@ impl World {
                     status: 302,
                     phrase: "Moved".into(),
                     contacts,
-                    said: Vec::new(),
+                    said: Said::default(),
                 }
             }
             15 => LegEvent::CrossedCancel,

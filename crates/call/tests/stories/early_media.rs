@@ -21,6 +21,7 @@ fn early(fork: &str, asked: Option<&[Direction]>) -> Early {
         fork: Some(fork.into()),
         sdp: both(),
         early_media: asked.map(<[Direction]>::to_vec),
+        ..Early::default()
     }
 }
 

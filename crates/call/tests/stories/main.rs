@@ -37,5 +37,6 @@ mod the_early_phase_has_a_cap;
 mod the_longest_call;
 mod the_operator_hangs_up;
 mod volte;
+mod what_b_says_while_it_rings;
 mod what_cannot_be_played;
 mod what_ends_the_recording;

@@ -195,7 +195,7 @@ fn how_the_callee_fails_goes_to_the_caller_as_it_came() {
             };
             let ours = ours.filter(|_| said.is_empty()).map(str::to_owned);
             assert_eq!(
-                (status, reason, again),
+                (status, reason, again.headers),
                 (told, ours, said),
                 "no greeting, nothing added"
             );

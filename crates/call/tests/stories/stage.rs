@@ -10,7 +10,7 @@ use std::{
 
 use segue_call::{
     Call, CallConfig, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
-    Operator, Output, Ports, Source, StoreReply,
+    Operator, Output, Ports, Said, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
@@ -378,7 +378,7 @@ impl Stage {
                             status: 487,
                             phrase,
                             local: false,
-                            said: Vec::new(),
+                            said: Said::default(),
                         },
                     ),
                 );

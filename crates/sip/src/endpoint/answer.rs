@@ -2,23 +2,30 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use segue_sip_wire::Message;
+use segue_sip_wire::{Message, MessageBuilder};
 
 use super::{
     core::{Core, SUPPORTED, SessionTimer, after},
     incoming::shared_sdp,
-    session::{Accept, Confirmed, Exchange, Phase, Session},
+    session::{Accept, Answer, Confirmed, Exchange, Phase, Session},
 };
 use crate::{
+    along::Along,
     api::{CommandError, Event},
     transaction::store::TransactionId,
 };
 
 impl Session {
     /// UAS: answers the INVITE, as soon as that is allowed.
-    pub(crate) fn answer(&mut self, core: &mut Core, now: Instant, sdp: Option<Arc<[u8]>>) -> Result<(), CommandError> {
+    pub(crate) fn answer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        sdp: Option<Arc<[u8]>>,
+        along: Along,
+    ) -> Result<(), CommandError> {
         let wrong = self.wrong_state("an answer");
+        let answer = Answer { sdp, along };
         let Phase::Ringing(ringing) = &mut self.phase else {
             return Err(wrong);
         };
@@ -34,7 +41,7 @@ impl Session {
         // Neither may it while an offer in the early dialog, ours or theirs, has no answer.
         if self.ours.is_some() || self.offer.is_some() {
             ringing.waiting.clear();
-            ringing.held = Some(sdp);
+            ringing.held = Some(answer);
             return Ok(());
         }
         if let Some(reliable) = ringing.unacknowledged.as_ref().filter(|reliable| reliable.has_sdp) {
@@ -46,15 +53,16 @@ impl Session {
                 });
             }
             ringing.waiting.clear();
-            ringing.held = Some(sdp);
+            ringing.held = Some(answer);
             return Ok(());
         }
-        self.accept(core, now, sdp);
+        self.accept(core, now, answer);
         Ok(())
     }
 
     /// Sends the 200 now.
-    pub(crate) fn accept(&mut self, core: &mut Core, now: Instant, sdp: Option<Arc<[u8]>>) {
+    pub(crate) fn accept(&mut self, core: &mut Core, now: Instant, answer: Answer) {
+        let Answer { sdp, along } = answer;
         let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return;
         };
@@ -76,7 +84,8 @@ impl Session {
         }
         let headers = self.answer_interval(core, now, &ringing.invite);
         let contact = &confirmed.dialog.contact;
-        let response = accepted(core, &ringing.invite, &self.local_tag, contact, &headers, sdp);
+        let builder = accepted(core, &ringing.invite, &self.local_tag, contact, &headers);
+        let response = along.with(builder, sdp.as_deref()).build();
         confirmed.accept = Some(Accept {
             transaction: ringing.transaction,
             cseq,
@@ -96,6 +105,7 @@ impl Session {
         transaction: TransactionId,
         request: &Message,
         sdp: Arc<[u8]>,
+        along: &Along,
     ) {
         if !matches!(self.phase, Phase::Confirmed(_)) {
             return;
@@ -107,7 +117,8 @@ impl Session {
             return;
         };
         let contact = &confirmed.dialog.contact;
-        let response = accepted(core, request, &self.local_tag, contact, &headers, Some(sdp));
+        let builder = accepted(core, request, &self.local_tag, contact, &headers);
+        let response = along.with(builder, Some(&sdp)).build();
         let cseq = cseq_of(request);
         let offered = request.sdp().is_none();
         confirmed.accept = Some(Accept {
@@ -159,7 +170,7 @@ impl Session {
         // "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response"
         // (§15): now.
         match bye {
-            Some(reason) => self.send_bye(core, now, reason),
+            Some(farewell) => self.send_bye(core, now, farewell),
             None => self.offer_may_go(core, now),
         }
     }
@@ -171,11 +182,11 @@ impl Session {
             return;
         };
         confirmed.accept = None;
-        let reason = confirmed.bye.take().flatten();
+        let farewell = confirmed.bye.take().unwrap_or_default();
         core.stop(self.id, SessionTimer::Accept);
         core.stats.no_ack = core.stats.no_ack.saturating_add(1);
         self.emit(core, |session| Event::AckTimeout { session });
-        self.send_bye(core, now, reason);
+        self.send_bye(core, now, farewell);
     }
 }
 
@@ -190,16 +201,12 @@ fn accepted(
     local_tag: &str,
     contact: &str,
     interval: &[(&str, String)],
-    sdp: Option<Arc<[u8]>>,
-) -> Message {
+) -> MessageBuilder {
     let mut builder = core
         .dialog_response(invite, 200, local_tag, contact)
         .header("Supported", SUPPORTED);
     for (name, value) in interval {
         builder = builder.header(name, value);
     }
-    match sdp {
-        Some(sdp) => builder.body("application/sdp", Bytes::copy_from_slice(&sdp)).build(),
-        None => builder.build(),
-    }
+    builder
 }

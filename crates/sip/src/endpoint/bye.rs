@@ -1,12 +1,12 @@
 //! BYE, both ways (RFC 3261 §15).
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use segue_sip_wire::{Message, Method};
 
 use super::{
     core::Core,
-    session::{Phase, Session},
+    session::{Farewell, Phase, Session},
 };
 use crate::{
     api::{CommandError, Event},
@@ -15,26 +15,27 @@ use crate::{
 
 impl Session {
     /// Ends the session, however far it is.
-    pub(crate) fn bye(&mut self, core: &mut Core, now: Instant, reason: Option<String>) -> Result<(), CommandError> {
+    pub(crate) fn bye(&mut self, core: &mut Core, now: Instant, farewell: Farewell) -> Result<(), CommandError> {
         match &mut self.phase {
             Phase::Ringing(_) => {
+                let Farewell { reason, along } = farewell;
                 let headers: Vec<_> = reason.map(|reason| ("Reason", reason)).into_iter().collect();
-                self.refuse(core, now, 480, &headers)
+                self.refuse_along(core, now, 480, &headers, None, &along)
             }
-            Phase::Calling(_) => self.cancel(core, now, reason),
+            Phase::Calling(_) => self.cancel(core, now, farewell.reason),
             Phase::Confirmed(confirmed) if confirmed.accept.is_some() => {
-                confirmed.bye.get_or_insert(reason);
+                confirmed.bye.get_or_insert(farewell);
                 Ok(())
             }
             Phase::Confirmed(_) => {
-                self.send_bye(core, now, reason);
+                self.send_bye(core, now, farewell);
                 Ok(())
             }
             Phase::Refused(_) | Phase::Ending(_) | Phase::Over => Err(self.wrong_state("BYE")),
         }
     }
 
-    pub(crate) fn send_bye(&mut self, core: &mut Core, now: Instant, reason: Option<String>) {
+    pub(crate) fn send_bye(&mut self, core: &mut Core, now: Instant, farewell: Farewell) {
         self.withdraw_offer(core, now);
         self.ours = None;
         core.stop_all(self.id);
@@ -42,10 +43,12 @@ impl Session {
             return;
         };
         let mut dialog = confirmed.dialog;
+        let Farewell { reason, along } = farewell;
         let draft = dialog
             .request(Method::Bye)
             .maybe("Reason", reason)
             .header("User-Agent", core.config.user_agent.as_str());
+        let draft = along.asked(draft, None);
         core.request(now, &draft, dialog.next_hop(), Some(self.id));
         self.phase = Phase::Ending(Box::new(dialog));
     }
@@ -58,8 +61,9 @@ impl Session {
     }
 
     /// The peer's BYE.
-    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, transaction: TransactionId, request: &Message) {
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, transaction: TransactionId, request: &Arc<Message>) {
         let reasons = request.list("Reason");
+        let bye = Some(request.clone());
         match &self.phase {
             // B may not end an early dialog (§15): the INVITE's answer is the way.
             Phase::Calling(_) | Phase::Over => self.reply(core, now, transaction, request, 481, &[]),
@@ -68,14 +72,22 @@ impl Session {
             Phase::Confirmed(_) => {
                 self.withdraw_offer(core, now);
                 self.reply(core, now, transaction, request, 200, &[]);
-                self.emit(core, |session| Event::Bye { session, reasons });
+                self.emit(core, |session| Event::Bye {
+                    session,
+                    reasons,
+                    request: bye,
+                });
                 self.end(core);
             }
             // "The UAS MUST still respond to any pending requests received for that dialog. It is RECOMMENDED that a
             // 487 … be generated" (§15.1.2).
             Phase::Ringing(_) => {
                 self.reply(core, now, transaction, request, 200, &[]);
-                self.emit(core, |session| Event::Bye { session, reasons });
+                self.emit(core, |session| Event::Bye {
+                    session,
+                    reasons,
+                    request: bye,
+                });
                 let _ = self.refuse(core, now, 487, &[]);
             }
         }
@@ -87,8 +99,12 @@ impl Session {
         if matches!(self.phase, Phase::Confirmed(_)) {
             let reasons = vec![format!("SIP;cause={status}")];
             let told = reasons.first().cloned();
-            self.emit(core, |session| Event::Bye { session, reasons });
-            self.send_bye(core, now, told);
+            self.emit(core, |session| Event::Bye {
+                session,
+                reasons,
+                request: None,
+            });
+            self.send_bye(core, now, told.into());
         }
     }
 }

@@ -1,9 +1,13 @@
 //! UAC: the early dialogs of an INVITE, one for each fork that has said something (RFC 3261 §13.2.2.1), and their end before that of
 //! the INVITE (199, RFC 6228).
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Instant,
+};
 
-use segue_sip_wire::Message;
+use segue_sip_wire::{Message, full_name};
 
 use super::{
     core::Core,
@@ -152,13 +156,26 @@ impl Calling {
     }
 }
 
+/// A digest of headers that a repetition has as well.
+fn digest(response: &Message) -> u64 {
+    const OF_ONE: [&str; 4] = ["Via", "RSeq", "Timestamp", "Date"];
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in response.all_headers() {
+        let name = full_name(name);
+        if !OF_ONE.iter().any(|of_one| of_one.eq_ignore_ascii_case(name)) {
+            (name.to_ascii_lowercase(), value.trim()).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
 impl Said {
     fn of(response: &Message) -> Said {
         Said {
             status: response.status(),
             body: Arc::from(response.body()),
             rseq: response.rseq(),
-            early_media: response.header("P-Early-Media").map(str::to_owned),
+            headers: digest(response),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use segue_sip_wire::Message;
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
     session::{Exchange, Phase, Repeated, Ringing, Session},
 };
 use crate::{
+    along::Along,
     api::{CommandError, Event, Peer, Progress, SessionId},
     dialog::Dialog,
 };
@@ -234,10 +234,7 @@ impl Session {
         for (name, value) in &progress.headers {
             builder = builder.header(name, value);
         }
-        if let Some(sdp) = &progress.sdp {
-            builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
-        }
-        let response = builder.build();
+        let response = progress.along.with(builder, progress.sdp.as_deref()).build();
         core.respond(now, ringing.transaction, &response, false);
         ringing.repeated = Some(Repeated::Unreliable(response));
         core.set(self.id, SessionTimer::Repeat, after(now, REPEAT_FIRST));
@@ -258,8 +255,7 @@ impl Session {
                 let again = Progress {
                     status: *status,
                     reliable: true,
-                    sdp: None,
-                    headers: Vec::new(),
+                    ..Progress::default()
                 };
                 self.send_reliable(core, now, &again);
             }
@@ -275,17 +271,18 @@ impl Session {
         status: u16,
         headers: &[(&str, String)],
     ) -> Result<(), CommandError> {
-        self.refuse_saying(core, now, status, headers, None)
+        self.refuse_along(core, now, status, headers, None, &Along::default())
     }
 
-    /// The same, with a description of what was wrong.
-    pub(crate) fn refuse_saying(
+    /// The same, with a description of what was wrong, and what goes along.
+    pub(crate) fn refuse_along(
         &mut self,
         core: &mut Core,
         now: Instant,
         status: u16,
         headers: &[(&str, String)],
         sdp: Option<&[u8]>,
+        along: &Along,
     ) -> Result<(), CommandError> {
         if !matches!(self.phase, Phase::Ringing(_)) || !(300..=699).contains(&status) {
             return Err(self.wrong_state("a refusal"));
@@ -301,10 +298,7 @@ impl Session {
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        if let Some(sdp) = sdp {
-            builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
-        }
-        let response = builder.build();
+        let response = along.with(builder, sdp).build();
         self.phase = Phase::Refused(Box::new(ringing.dialog));
         core.respond(now, ringing.transaction, &response, false);
         Ok(())

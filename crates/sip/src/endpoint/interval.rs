@@ -13,6 +13,7 @@ use super::{
     session::{OfferState, OurOffer, Phase, Session},
 };
 use crate::{
+    along::Along,
     api::{CommandError, Event, Refreshes, SessionId, SessionInterval},
     transaction::store::TransactionId,
 };
@@ -292,6 +293,7 @@ impl Session {
         } else if let Some(sdp) = self.interval.said.clone() {
             self.ours = Some(OurOffer {
                 sdp,
+                along: Along::default(),
                 state: OfferState::Again,
                 tries: 0,
                 refreshes: true,
@@ -362,8 +364,12 @@ impl Session {
             core.stats.expired = core.stats.expired.saturating_add(1);
             let reason = Some(EXPIRED.to_owned());
             let reasons = reason.into_iter().collect();
-            self.emit(core, |session| Event::Bye { session, reasons });
-            self.send_bye(core, now, Some(EXPIRED.to_owned()));
+            self.emit(core, |session| Event::Bye {
+                session,
+                reasons,
+                request: None,
+            });
+            self.send_bye(core, now, Some(EXPIRED.to_owned()).into());
         }
     }
 

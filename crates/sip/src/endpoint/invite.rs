@@ -15,7 +15,7 @@ use super::{
     failover::protocol_of,
     incoming::shared_sdp,
     interval::{Interval, first_interval},
-    session::{Calling, Cancel, Confirmed, Phase, Session},
+    session::{Calling, Cancel, Confirmed, Farewell, Phase, Session},
 };
 use crate::{
     api::{Event, Outgoing, Peer, Protocol, SessionId},
@@ -455,7 +455,7 @@ impl Session {
         if cancelled {
             // It crossed our CANCEL: "the UAC … MUST … terminate [it] with BYE" in effect (§9.1, §15).
             self.emit(core, |session| Event::CrossedCancel { session });
-            return self.send_bye(core, now, None);
+            return self.send_bye(core, now, Farewell::default());
         }
         let response = response.clone();
         let sdp = shared_sdp(&response).or(early);

@@ -7,6 +7,7 @@ mod answer;
 pub(crate) mod authenticate;
 mod bye;
 mod cancel;
+mod carry;
 mod core;
 mod drive;
 mod early;
@@ -30,7 +31,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use segue_sip_wire::KeyPress;
 
 pub use self::ladder::summary;
-use self::{core::Core, session::Session};
+use self::{
+    core::Core,
+    session::{Farewell, Session},
+};
+use crate::along::Along;
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 use crate::stats::Stats;
 
@@ -119,7 +124,7 @@ impl Endpoint {
     /// # Errors
     /// When the INVITE has its final response, or the session is a UAC.
     pub fn answer(&mut self, now: Instant, session: SessionId, sdp: Option<Arc<[u8]>>) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.answer(core, now, sdp))
+        self.answer_along(now, session, sdp, Along::default())
     }
 
     /// UAS: refuses the INVITE with 300 to 699.
@@ -133,7 +138,7 @@ impl Endpoint {
         status: u16,
         headers: &[(&str, String)],
     ) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.refuse(core, now, status, headers))
+        self.refuse_along(now, session, status, headers, None, &Along::default())
     }
 
     /// UAS: the same, with a description of what was wrong (RFC 3312 §8); it is neither offer nor answer.
@@ -148,9 +153,7 @@ impl Endpoint {
         headers: &[(&str, String)],
         sdp: &[u8],
     ) -> Result<(), CommandError> {
-        self.command(session, |session, core| {
-            session.refuse_saying(core, now, status, headers, Some(sdp))
-        })
+        self.refuse_along(now, session, status, headers, Some(sdp), &Along::default())
     }
 
     /// UAC: sends CANCEL, once the peer has answered provisionally (RFC 3261 §9.1). A crossing 2xx gets ACK and BYE.
@@ -167,7 +170,8 @@ impl Endpoint {
     /// # Errors
     /// When the session is ending already.
     pub fn bye(&mut self, now: Instant, session: SessionId, reason: Option<String>) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.bye(core, now, reason))
+        let farewell = Farewell::from(reason);
+        self.command(session, |session, core| session.bye(core, now, farewell))
     }
 
     /// Answers the pending `Offer` with 200.
@@ -175,7 +179,7 @@ impl Endpoint {
     /// # Errors
     /// When no offer is pending.
     pub fn accept_offer(&mut self, now: Instant, session: SessionId, sdp: Arc<[u8]>) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.accept_offer(core, now, sdp))
+        self.accept_offer_along(now, session, sdp, &Along::default())
     }
 
     /// Refuses the pending `Offer` with 300 to 699; the session stays as it was.
@@ -189,9 +193,7 @@ impl Endpoint {
         status: u16,
         headers: &[(&str, String)],
     ) -> Result<(), CommandError> {
-        self.command(session, |session, core| {
-            session.refuse_offer(core, now, status, headers)
-        })
+        self.refuse_offer_along(now, session, status, headers, &Along::default())
     }
 
     /// Offers something new within the dialog: by re-INVITE, or by UPDATE while the dialog is early. One
@@ -200,7 +202,7 @@ impl Endpoint {
     /// # Errors
     /// When an offer waits for its answer, the dialog takes none now, or the peer of an early one does not allow UPDATE.
     pub fn offer(&mut self, now: Instant, session: SessionId, sdp: Arc<[u8]>) -> Result<(), CommandError> {
-        self.command(session, |session, core| session.make_offer(core, now, sdp))
+        self.offer_along(now, session, sdp, Along::default())
     }
 
     /// INFO with `picture_fast_update` (RFC 5168).

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use segue_sip_wire::{Message, Method};
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     session::{Exchange, PendingOffer, Phase, Session},
 };
 use crate::{
+    along::Along,
     api::{CommandError, Event},
     transaction::store::TransactionId,
 };
@@ -68,7 +68,13 @@ impl Session {
             remote_tag: remote_tag.to_owned(),
         });
         let fork = self.is_early_caller().then(|| remote_tag.into());
-        self.emit(core, |session| Event::Offer { session, sdp, fork });
+        let request = request.clone();
+        self.emit(core, |session| Event::Offer {
+            session,
+            sdp,
+            fork,
+            request,
+        });
     }
 
     /// The refusal of an offer that comes at the wrong moment.
@@ -100,7 +106,13 @@ impl Session {
     }
 
     /// Answers the pending offer.
-    pub(crate) fn accept_offer(&mut self, core: &mut Core, now: Instant, sdp: Arc<[u8]>) -> Result<(), CommandError> {
+    pub(crate) fn accept_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        sdp: Arc<[u8]>,
+        along: &Along,
+    ) -> Result<(), CommandError> {
         let Some(PendingOffer::Theirs {
             transaction,
             request,
@@ -110,12 +122,14 @@ impl Session {
             return Err(CommandError::NoOffer);
         };
         match request.method() {
-            Some(Method::Invite) => self.accept_again(core, now, transaction, &request, sdp),
-            Some(Method::Update) => self.accept_update(core, now, transaction, &request, &remote_tag, Some(sdp)),
+            Some(Method::Invite) => self.accept_again(core, now, transaction, &request, sdp, along),
+            Some(Method::Update) => {
+                self.accept_update(core, now, transaction, &request, &remote_tag, Some((sdp, along)));
+            }
             _ => {
                 self.interval.said = Some(sdp.clone());
                 let response = core.response(&request, 200, &self.local_tag);
-                let response = response.body("application/sdp", Bytes::copy_from_slice(&sdp)).build();
+                let response = along.with(response, Some(&sdp)).build();
                 core.respond(now, transaction, &response, false);
             }
         }
@@ -130,7 +144,7 @@ impl Session {
         transaction: TransactionId,
         request: &Message,
         remote_tag: &str,
-        sdp: Option<Arc<[u8]>>,
+        answer: Option<(Arc<[u8]>, &Along)>,
     ) {
         let contact = self
             .dialog(remote_tag)
@@ -142,9 +156,9 @@ impl Session {
                 response = response.header(name, value);
             }
         }
-        if let Some(sdp) = sdp {
-            self.interval.said = Some(sdp.clone());
-            response = response.body("application/sdp", Bytes::copy_from_slice(&sdp));
+        if let Some((sdp, along)) = answer {
+            response = along.with(response, Some(&sdp));
+            self.interval.said = Some(sdp);
         }
         core.respond(now, transaction, &response.build(), false);
     }
@@ -156,11 +170,12 @@ impl Session {
         now: Instant,
         status: u16,
         headers: &[(&str, String)],
+        along: &Along,
     ) -> Result<(), CommandError> {
         if !(300..=699).contains(&status) {
             return Err(self.wrong_state("a refusal"));
         }
-        self.end_offer(core, now, status, headers)?;
+        self.end_offer(core, now, status, headers, along)?;
         self.release_answer(core, now);
         Ok(())
     }
@@ -171,6 +186,7 @@ impl Session {
         now: Instant,
         status: u16,
         headers: &[(&str, String)],
+        along: &Along,
     ) -> Result<(), CommandError> {
         let Some(PendingOffer::Theirs {
             transaction, request, ..
@@ -182,13 +198,13 @@ impl Session {
         if request.method() == Some(&Method::Prack) {
             self.late_prack = request.rack();
         }
-        self.reply(core, now, transaction, &request, status, headers);
+        self.reply_along(core, now, transaction, &request, (status, headers), along);
         Ok(())
     }
 
     /// The early dialog of the pending offer is over.
     pub(super) fn end_offer_with(&mut self, core: &mut Core, now: Instant, status: u16) {
-        let _ = self.end_offer(core, now, status, &[]);
+        let _ = self.end_offer(core, now, status, &[], &Along::default());
     }
 
     /// UAC before the final response: there may be several dialogs.
@@ -198,7 +214,7 @@ impl Session {
 
     /// The session ends, or the peer has cancelled: its pending request still gets a response.
     pub(crate) fn withdraw_offer(&mut self, core: &mut Core, now: Instant) {
-        let _ = self.end_offer(core, now, 487, &[]);
+        let _ = self.end_offer(core, now, 487, &[], &Along::default());
     }
 
     /// Whether this is the server transaction of an INVITE without final response.

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use segue_sip_wire::{Message, Method, RAck};
 
 use super::{
@@ -49,11 +48,10 @@ impl Session {
         for (name, value) in &progress.headers {
             builder = builder.header(name, value);
         }
-        if let Some(sdp) = &progress.sdp {
-            builder = builder.body("application/sdp", Bytes::copy_from_slice(sdp));
+        if progress.sdp.is_some() {
             ringing.exchange = ringing.exchange.after_our_sdp();
         }
-        let response = builder.build();
+        let response = progress.along.with(builder, progress.sdp.as_deref()).build();
         core.respond(now, ringing.transaction, &response, false);
         let interval = core.config.t1;
         ringing.repeated = Some(Repeated::Reliable(progress.status));
@@ -150,7 +148,13 @@ impl Session {
             });
             self.emit(core, |session| Event::Prack { session, sdp: None });
             let fork = None;
-            self.emit(core, |session| Event::Offer { session, sdp, fork });
+            let request = request.clone();
+            self.emit(core, |session| Event::Offer {
+                session,
+                sdp,
+                fork,
+                request,
+            });
         } else {
             // There is no answer yet that it could go on from (RFC 6337 §2.2). It "may send again a PRACK request without
             // an offer" (§2.3).
@@ -167,9 +171,9 @@ impl Session {
             && self.ours.is_none()
             && self.offer.is_none()
             && !ringing.unacknowledged.as_ref().is_some_and(|reliable| reliable.has_sdp)
-            && let Some(sdp) = ringing.held.take()
+            && let Some(answer) = ringing.held.take()
         {
-            self.accept(core, now, sdp);
+            self.accept(core, now, answer);
         }
     }
 

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use segue_sip_wire::{Message, Method};
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     session::{Confirmed, Exchange, OfferState, OurOffer, Phase, Session},
 };
 use crate::{
+    along::Along,
     api::{CommandError, Event, Peer},
     dialog::Dialog,
     transaction::store::TransactionId,
@@ -26,7 +26,13 @@ const TRIES_MAX: u8 = 4;
 impl Session {
     /// Makes an offer. It waits for the ACK of a 2xx of ours: "a UAC MUST NOT initiate a new INVITE transaction within a
     /// dialog while another INVITE transaction is in progress in either direction" (RFC 3261 §14.1).
-    pub(crate) fn make_offer(&mut self, core: &mut Core, now: Instant, sdp: Arc<[u8]>) -> Result<(), CommandError> {
+    pub(crate) fn make_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        sdp: Arc<[u8]>,
+        along: Along,
+    ) -> Result<(), CommandError> {
         let command = "an offer";
         let wrong = self.wrong_state(command);
         if self.offer.is_some() || self.ours.is_some() {
@@ -44,6 +50,7 @@ impl Session {
         let waits = matches!(state, OfferState::Waiting);
         self.ours = Some(OurOffer {
             sdp,
+            along,
             state,
             tries: 0,
             refreshes: false,
@@ -78,7 +85,7 @@ impl Session {
 
     fn send_offer(&mut self, core: &mut Core, now: Instant) {
         let id = self.id;
-        let Some(sdp) = self.ours.as_ref().map(|ours| ours.sdp.clone()) else {
+        let Some((sdp, along)) = self.ours.as_ref().map(|ours| (ours.sdp.clone(), ours.along.clone())) else {
             return;
         };
         let interval = self.asked_interval();
@@ -93,9 +100,9 @@ impl Session {
             .request(method)
             .header("Contact", dialog.contact.as_str())
             .header("Allow", ALLOW)
-            .header("User-Agent", core.config.user_agent.as_str())
-            .body("application/sdp", Bytes::copy_from_slice(&sdp));
+            .header("User-Agent", core.config.user_agent.as_str());
         draft.headers.extend(interval);
+        let draft = along.asked(draft, Some(&sdp));
         let (next_hop, remote_tag) = (dialog.next_hop(), dialog.remote_tag.clone());
         let transaction = core.request(now, &draft, next_hop, Some(id));
         if let Some(ours) = &mut self.ours {
@@ -139,7 +146,7 @@ impl Session {
         peer: Peer,
         id: TransactionId,
         invite: &Message,
-        response: &Message,
+        response: &Arc<Message>,
     ) {
         if let Phase::Confirmed(confirmed) = &mut self.phase {
             let Confirmed { dialog, .. } = confirmed.as_mut();
@@ -151,7 +158,7 @@ impl Session {
     }
 
     /// Another response to our re-INVITE, or any to our UPDATE.
-    pub(crate) fn on_offer_response(&mut self, core: &mut Core, now: Instant, response: &Message) {
+    pub(crate) fn on_offer_response(&mut self, core: &mut Core, now: Instant, response: &Arc<Message>) {
         match response.status().unwrap_or_default() {
             0..=199 => {}
             200..=299 => {
@@ -163,7 +170,7 @@ impl Session {
             }
             491 => self.offer_collided(core, now),
             422 if self.offers_longer(response) => self.send_offer(core, now),
-            status => self.offer_failed(core, now, status),
+            status => self.offer_failed(core, now, status, Some(response)),
         }
     }
 
@@ -201,9 +208,9 @@ impl Session {
 
     /// A final refusal, or none at all (408, 503). 481 and 408 end the dialog (§12.2.1.2, §14.1); after all others "the
     /// session parameters MUST remain unchanged" (§14.1).
-    pub(crate) fn offer_failed(&mut self, core: &mut Core, now: Instant, status: u16) {
+    pub(crate) fn offer_failed(&mut self, core: &mut Core, now: Instant, status: u16, response: Option<&Arc<Message>>) {
         if !matches!(status, 408 | 481) {
-            return self.offer_refused(core, now, status);
+            return self.offer_refused_by(core, now, status, response);
         }
         self.forget_our_offer(core);
         match self.phase {
@@ -211,10 +218,18 @@ impl Session {
             Phase::Ringing(_) => {
                 let reason = Some(format!("SIP;cause={status}"));
                 let reasons = reason.into_iter().collect();
-                self.emit(core, |session| Event::Bye { session, reasons });
+                self.emit(core, |session| Event::Bye {
+                    session,
+                    reasons,
+                    request: None,
+                });
                 let _ = self.refuse(core, now, 487, &[]);
             }
-            _ => self.emit(core, |session| Event::OfferRefused { session, status }),
+            _ => self.emit(core, |session| Event::OfferRefused {
+                session,
+                status,
+                response: None,
+            }),
         }
     }
 
@@ -237,7 +252,7 @@ impl Session {
             .map(|client| (client.request.clone(), client.way()));
         let Some((invite, way)) = invite else {
             core.forget_transaction(transaction);
-            return self.offer_failed(core, now, 408);
+            return self.offer_failed(core, now, 408, None);
         };
         *cancelled = true;
         core.set(self.id, SessionTimer::OfferGiveUp, after(now, core.patience()));
@@ -278,7 +293,7 @@ impl Session {
         core.stop(self.id, SessionTimer::OfferGiveUp);
     }
 
-    fn offer_answered(&mut self, core: &mut Core, now: Instant, response: &Message) {
+    fn offer_answered(&mut self, core: &mut Core, now: Instant, response: &Arc<Message>) {
         let ours = self.ours.take();
         self.forget_our_offer(core);
         self.interval_answered(core, now, response, false);
@@ -287,17 +302,29 @@ impl Session {
         self.interval.said = ours.map(|ours| ours.sdp).or(self.interval.said.take());
         // Asked nothing new, the peer may still say something new.
         if !refreshes || sdp.is_some() {
-            self.emit(core, |session| Event::OfferAnswered { session, sdp });
+            let response = response.clone();
+            self.emit(core, |session| Event::OfferAnswered { session, sdp, response });
         }
         self.release_answer(core, now);
     }
 
     fn offer_refused(&mut self, core: &mut Core, now: Instant, status: u16) {
+        self.offer_refused_by(core, now, status, None);
+    }
+
+    fn offer_refused_by(&mut self, core: &mut Core, now: Instant, status: u16, response: Option<&Arc<Message>>) {
         let refreshes = self.ours.as_ref().is_some_and(|ours| ours.refreshes);
         self.forget_our_offer(core);
         match refreshes {
             true => self.refresh_failed(core, now, status),
-            false => self.emit(core, |session| Event::OfferRefused { session, status }),
+            false => {
+                let response = response.cloned();
+                self.emit(core, |session| Event::OfferRefused {
+                    session,
+                    status,
+                    response,
+                });
+            }
         }
         self.release_answer(core, now);
     }

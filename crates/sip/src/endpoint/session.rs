@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use segue_sip_wire::{Message, RAck};
 
 use crate::{
+    along::Along,
     api::{CommandError, Event, Outgoing, Peer, Progress, SessionId},
     dialog::Dialog,
     transaction::store::TransactionId,
@@ -71,7 +72,7 @@ pub(crate) struct Ringing {
     /// Those that wait for that.
     pub waiting: VecDeque<Progress>,
     /// A 200 that waits for that PRACK (RFC 3262 §3).
-    pub held: Option<Option<Arc<[u8]>>>,
+    pub held: Option<Answer>,
     /// What `Repeat` says again.
     pub repeated: Option<Repeated>,
     /// Offer and answer of this INVITE.
@@ -163,8 +164,8 @@ pub(crate) struct Said {
     pub status: Option<u16>,
     pub body: Arc<[u8]>,
     pub rseq: Option<u32>,
-    /// P-Early-Media.
-    pub early_media: Option<String>,
+    /// A digest of what its headers say that are not of one message alone.
+    pub headers: u64,
 }
 
 /// A confirmed dialog.
@@ -172,8 +173,32 @@ pub(crate) struct Confirmed {
     pub dialog: Dialog,
     /// Our 2xx whose ACK is awaited.
     pub accept: Option<Accept>,
-    /// A BYE that waits for that ACK (RFC 3261 §15), with its Reason.
-    pub bye: Option<Option<String>>,
+    /// A BYE that waits for that ACK (RFC 3261 §15).
+    pub bye: Option<Farewell>,
+}
+
+/// What a 200 to the INVITE says.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub sdp: Option<Arc<[u8]>>,
+    pub along: Along,
+}
+
+/// What a BYE says.
+#[derive(Debug, Default)]
+pub(crate) struct Farewell {
+    /// Reason.
+    pub reason: Option<String>,
+    pub along: Along,
+}
+
+impl From<Option<String>> for Farewell {
+    fn from(reason: Option<String>) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
 }
 
 /// A 2xx of ours that is repeated until its ACK.
@@ -199,6 +224,7 @@ pub(crate) enum PendingOffer {
 /// An offer of ours within the dialog.
 pub(crate) struct OurOffer {
     pub sdp: Arc<[u8]>,
+    pub along: Along,
     pub state: OfferState,
     /// How often it was sent.
     pub tries: u8,

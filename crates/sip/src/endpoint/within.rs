@@ -8,7 +8,7 @@ use super::{
     core::{ALLOW, Core, SUPPORTED, SessionTimer},
     session::{Phase, Session},
 };
-use crate::transaction::store::TransactionId;
+use crate::{along::Along, transaction::store::TransactionId};
 
 impl Session {
     /// A request in one of its dialogs, neither ACK nor CANCEL.
@@ -62,11 +62,24 @@ impl Session {
         status: u16,
         headers: &[(&str, String)],
     ) {
+        self.reply_along(core, now, transaction, request, (status, headers), &Along::default());
+    }
+
+    /// The same, with what goes along.
+    pub(crate) fn reply_along(
+        &self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        request: &Message,
+        (status, headers): (u16, &[(&str, String)]),
+        along: &Along,
+    ) {
         let mut builder = core.response(request, status, &self.local_tag);
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        let response = builder.build();
+        let response = along.with(builder, None).build();
         core.respond(now, transaction, &response, false);
     }
 
@@ -111,7 +124,7 @@ impl Session {
             // 481, 408 "or no response at all is received for the UPDATE …, the UAC will terminate the dialog" (RFC
             // 3311 §5.3); so for a re-INVITE (RFC 3261 §14.1).
             Some(Method::Invite | Method::Update) if self.is_our_offer(transaction) => {
-                self.offer_failed(core, now, status);
+                self.offer_failed(core, now, status, None);
             }
             Some(Method::Update) if self.is_refresh(transaction) => self.refresh_failed(core, now, status),
             Some(Method::Invite) => self.on_invite_unanswered(core, now, transaction, status),

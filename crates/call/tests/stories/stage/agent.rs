@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use segue_call::{Contact, Early, Input, LegAction, LegEvent, LegId, Output};
+use segue_call::{Contact, Early, Input, LegAction, LegEvent, LegId, Output, Said};
 use segue_sdp::Direction;
 
 use super::{AUDIO, Stage, VIDEO, name, sdp};
@@ -120,12 +120,16 @@ impl<'a> Agent<'a> {
             status,
             phrase: phrase.into(),
             local: false,
-            said: Vec::new(),
+            said: Said::default(),
         });
     }
 
     pub fn refuses_saying(self, status: u16, said: Vec<(String, String)>) {
         let phrase = String::new();
+        let said = Said {
+            headers: said,
+            ..Said::default()
+        };
         self.last_event(match status {
             300..400 => LegEvent::Redirected {
                 status,
@@ -151,7 +155,7 @@ impl<'a> Agent<'a> {
             status,
             phrase: "Moved Temporarily".into(),
             contacts: to.iter().map(contact).collect(),
-            said: Vec::new(),
+            said: Said::default(),
         });
     }
 
@@ -166,7 +170,7 @@ impl<'a> Agent<'a> {
             status,
             phrase: "Request Timeout".into(),
             local: true,
-            said: Vec::new(),
+            said: Said::default(),
         });
     }
 
