@@ -12,9 +12,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["web", "jobs", "b2bua", "media-worker"]),
     ("web", &["store", "b2bua", "jobs"]),
     ("jobs", &["store", "mailbox", "media", "records"]),
-    ("b2bua", &["call", "sip", "media", "store"]),
+    ("b2bua", &["call", "registrar", "sip", "media", "store"]),
     ("store", &["policy", "mailbox", "records"]),
     ("call", &["policy", "mailbox", "records", "sdp", "sip-wire"]),
+    ("registrar", &["sip-wire"]),
     ("sip", &["sip-wire"]),
     ("media", &["sdp"]),
     ("media-worker", &["media", "mailbox"]),
@@ -34,7 +35,7 @@ const HOMES: &[(&str, &str)] = &[
 ];
 
 /// Crates without socket, file, clock, thread or runtime. `sip` is pure outside `transport/`.
-const PURE: &[&str] = &["sdp", "sip-wire", "policy", "mailbox", "records", "call", "sip"];
+const PURE: &[&str] = &["sdp", "sip-wire", "policy", "mailbox", "records", "call", "registrar", "sip"];
 
 /// What pure code may not name. Hash maps are here for their random order.
 const IMPURE: &[&str] = &[
