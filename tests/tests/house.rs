@@ -35,7 +35,16 @@ const HOMES: &[(&str, &str)] = &[
 ];
 
 /// Crates without socket, file, clock, thread or runtime. `sip` is pure outside `transport/`.
-const PURE: &[&str] = &["sdp", "sip-wire", "policy", "mailbox", "records", "call", "registrar", "sip"];
+const PURE: &[&str] = &[
+    "sdp",
+    "sip-wire",
+    "policy",
+    "mailbox",
+    "records",
+    "call",
+    "registrar",
+    "sip",
+];
 
 /// What pure code may not name. Hash maps are here for their random order.
 const IMPURE: &[&str] = &[
