@@ -83,11 +83,6 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// The first hop of its Path.
-    pub fn first_hop(&self) -> Option<Uri> {
-        Some(self.route().into_iter().next()?)
-    }
-
     /// Its Path as the Route of requests to it (RFC 3327 §5.3).
     pub fn route(&self) -> Vec<Uri> {
         let uri = |text: &String| Some(text.parse::<segue_sip_wire::NameAddr>().ok()?.uri);
