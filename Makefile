@@ -21,7 +21,7 @@ run: build ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
 	@target/debug/segue run --ready-file target/run.json
 
 # Only what was written behind `make sipp`: the shell has a USER of its own.
-sipp_keys := SCENARIO CALLEE TRANSPORT TARGET USER PORT PAUSE CALLEE_PAUSE LIMIT SETUP DATA READY SEGUE LOGS
+sipp_keys := SCENARIO CALLEE TRANSPORT TARGET USER PORT PAUSE CALLEE_PAUSE LIMIT SETUP OWN DATA READY SEGUE LOGS
 sipp: ## Play a SIPp scenario against a running Segue: make sipp SCENARIO=plain; without one: list them
 	@cargo run --locked -q -p segue-tests --bin sipp-kit -- \
 		$(foreach key,$(sipp_keys),$(if $(filter command,$(firstword $(origin $(key)))),'$(key)=$($(key))'))

@@ -15,6 +15,10 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Whether it wants a voice at `[audio_port]`.
     pub speaks: bool,
+    /// Whether it names the way by `[route]`.
+    pub is_routed: bool,
+    /// Whether it signs requests with credentials.
+    pub signs: bool,
 }
 
 /// One element that SIPp counts.
@@ -73,7 +77,59 @@ impl Scenario {
             play,
             steps: elements.iter().filter_map(|tag| step(tag)).collect(),
             speaks: text.contains("[audio_port]"),
+            is_routed: text.contains("[route]"),
+            signs: text.contains("[authentication"),
         })
+    }
+
+    /// Whether it needs a server that is not as it comes.
+    pub fn needs_a_server(&self) -> bool {
+        ["server", "profile", "settings"]
+            .iter()
+            .any(|key| self.play.contains_key(*key))
+    }
+
+    /// What it needs, as the table of the scenarios has it.
+    pub fn needs(&self) -> String {
+        let said = |key: &str| self.play.get(key).map(String::as_str);
+        let mut needs = Vec::new();
+        match said("callee") {
+            None | Some("none") => {}
+            Some("uncalled") => needs.push("a callee that hears nothing".to_owned()),
+            Some(callee) => needs.push(format!("`{callee}`")),
+        }
+        match said("target") {
+            Some("itself") => needs.push("a subscriber whose target is this server and itself".to_owned()),
+            Some(_) => needs.push(
+                "a subscriber whose target is at the other server, and there one whose target is here".to_owned(),
+            ),
+            None => {}
+        }
+        if let Some(options) = said("subscriber").filter(|options| *options != "none") {
+            needs.push(format!("subscriber `{options}`"));
+        }
+        if let Some(options) = said("retention") {
+            needs.push(format!("`segue retention set` `{options}`"));
+        }
+        match said("server") {
+            Some("pair") => needs.push("two servers".to_owned()),
+            Some("draining") => needs.push("a server with a call that has got SIGTERM".to_owned()),
+            _ => {}
+        }
+        for (key, what) in [
+            ("profile", "profile"),
+            ("file", "file beside it"),
+            ("settings", "`segue.toml`"),
+        ] {
+            needs.extend(said(key).map(|value| format!("{what} `{value}`")));
+        }
+        if self.speaks {
+            needs.push("a voice".to_owned());
+        }
+        match needs.is_empty() {
+            true => "-".to_owned(),
+            false => needs.join("; "),
+        }
     }
 
     /// What may come while SIPp waits at this number: the optional ones up to the next that must come.
@@ -156,8 +212,22 @@ fn words(line: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(words)
 }
 
-/// What a `play:` line may say.
-const KEYS: [&str; 6] = ["callee", "pause", "callee_pause", "subscriber", "says", "result"];
+/// What a `play:` line may say: docs/testing.md explains each.
+const KEYS: [&str; 13] = [
+    "callee",
+    "pause",
+    "callee_pause",
+    "user",
+    "subscriber",
+    "target",
+    "retention",
+    "says",
+    "server",
+    "profile",
+    "file",
+    "settings",
+    "result",
+];
 
 #[cfg(test)]
 mod tests {

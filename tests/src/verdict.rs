@@ -121,6 +121,8 @@ mod tests {
                 step("recv", Some("183"), false),
             ],
             speaks: false,
+            is_routed: false,
+            signs: false,
         }
     }
 

@@ -131,6 +131,48 @@ fn a_tester_is_told_pass_or_fail_and_why() {
 }
 
 #[test]
+fn what_needs_another_server_is_played_against_one_of_the_kits_own() {
+    let kit = Kit::start();
+    // Without READY, as it is typed; the server that the kit makes is gone afterwards.
+    let (well, said) = kit.make(&["READY=", "SCENARIO=onward"]);
+    assert!(
+        well && said.starts_with("pass: caller/onward with callee/answer over udp, a Segue of the kit's own, answered"),
+        "{said}"
+    );
+    let (well, said) = kit.make(&["READY=", "SCENARIO=onward_in_a_circle"]);
+    assert!(well, "{said}");
+    let (well, said) = kit.make(&["READY=", "SCENARIO=turned_away", "TRANSPORT=tcp"]);
+    assert!(well, "{said}");
+    // The one that is named lacks it: told what it needs.
+    let (well, said) = kit.make(&["SCENARIO=onward_refused", "CALLEE=none"]);
+    assert!(
+        !well && said.contains("this scenario needs `busy_with_reason`; profile `unknown_callee='forward'"),
+        "{said}"
+    );
+    assert!(said.contains("OWN=yes plays it"), "{said}");
+    let (well, said) = kit.make(&["SCENARIO=onward", "OWN=yes"]);
+    assert!(
+        !well && said.contains("OWN=yes and READY= exclude each other"),
+        "{said}"
+    );
+
+    // A data directory says where its server listens.
+    let data = kit.segue.data();
+    let data = format!("DATA={}", data.display());
+    let port = format!("PORT={}", free_port(Over::Udp));
+    let (well, said) = kit.make(&["READY=", &data, "SCENARIO=plain", "SETUP=yes", &port]);
+    assert!(
+        well && said.starts_with("pass: caller/plain with callee/answer over udp, answered"),
+        "{said}"
+    );
+    let (well, said) = kit.make(&["READY=", "DATA=/nowhere", "SCENARIO=plain"]);
+    assert!(
+        !well && said.contains("/nowhere/server.json is not the ready file of a Segue that runs"),
+        "{said}"
+    );
+}
+
+#[test]
 fn without_a_scenario_all_are_listed() {
     let kit = Kit::start();
     let (well, said) = kit.make(&[]);
@@ -151,8 +193,9 @@ fn every_scenario_has_its_row_in_the_table() {
     for role in ["caller", "callee"] {
         for scenario in Scenario::all(&sipp, role).unwrap() {
             let name = scenario.name.split('/').next_back().unwrap();
-            if !table.contains(&format!("| `{name}` | ")) {
-                wrong.push(format!("| `{name}` | {} |", scenario.sentence));
+            let row = format!("| `{name}` | {} | {} |", scenario.sentence, scenario.needs());
+            if !table.lines().any(|line| line == row) {
+                wrong.push(row);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! lists them. docs/testing.md tells a SIPp user how to go on from there.
 
 mod options;
+mod own;
 mod run;
 mod server;
 mod subscriber;
@@ -13,6 +14,7 @@ use segue_tests::{scenario::Scenario, segue::repository};
 
 fn main() -> ExitCode {
     let outcome = Options::parse(std::env::args().skip(1)).and_then(|options| match options.get("SCENARIO") {
+        Some("all") => run::play_all(&options),
         Some(name) => run::play(name, &options).map(|told| println!("pass: {told}")),
         None => list(),
     });
@@ -37,6 +39,9 @@ fn list() -> Result<(), String> {
                 .get("callee")
                 .map_or(String::new(), |callee| format!(" [{callee}]"));
             text.push_str(&format!("  {name}{with}\n      {}\n", scenario.sentence));
+            if scenario.needs_a_server() {
+                text.push_str(&format!("      needs {}\n", scenario.needs()));
+            }
         }
         text.push('\n');
     }

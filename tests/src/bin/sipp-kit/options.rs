@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 pub const USAGE: &str = "\
-make sipp SCENARIO=plain [KEY=VALUE...]
+make sipp SCENARIO=plain [KEY=VALUE...]; SCENARIO=all plays every one
 
   CALLEE     who is called: a scenario of callee/; uncalled (must hear nothing), nobody (its port is closed), none (needs no
              subscriber) [the scenario's own, else answer]
   TRANSPORT  udp or tcp, for both sides [udp]
   TARGET     host:port of Segue [what `make run` has bound, else 127.0.0.1:5060]
-  USER       the subscriber who is called [bob; nobody where none is needed]
+  USER       the subscriber who is called [the scenario's own, else bob; nobody where none is needed]
   PORT       where the callee listens [that of the subscriber's target, else 5070]
   PAUSE      milliseconds of the caller's <pause/>; CALLEE_PAUSE likewise [the scenario's own, else 1000]
   LIMIT      seconds that one message may be waited for [40]
   SETUP      yes makes the subscriber anew in Segue's data directory, and its clips, as the scenario needs them
-  DATA       that directory [of the Segue that `make run` started]
+  OWN        yes plays it against a Segue of the kit's own, with a fresh data directory; so are scenarios that need a profile
+             or settings of their own, unless TARGET, READY or DATA names another
+  DATA       the data directory of a Segue on this machine, which says where it listens [of the one that `make run` started]
   READY      the ready file of another Segue on this machine (segue run --ready-file FILE)
   SEGUE      the segue binary [that of `make build`, else the one in PATH]
   LOGS       where SIPp leaves its logs [target/sipp]

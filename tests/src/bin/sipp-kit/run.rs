@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -10,13 +11,14 @@ use std::{
 use segue_tests::{
     scenario::Scenario,
     segue::repository,
-    sipp::{Over, Seat, Sipp},
+    sipp::{Over, Seat, Sipp, free_port},
     verdict,
     voice::{Do, Voice},
 };
 
 use crate::{
     options::Options,
+    own::Own,
     server::{Server, own_address},
     sipp_folder,
 };
@@ -41,6 +43,36 @@ pub struct Run<'a> {
     pub server: Server,
     pub over: Over,
     pub user: String,
+    /// Where the callee listens, if that is settled.
+    pub port: Option<u16>,
+    logs: PathBuf,
+}
+
+/// Plays each caller's scenario by itself, and tells each.
+///
+/// # Errors
+/// How many did not go as written.
+pub fn play_all(options: &Options) -> Result<(), String> {
+    let scenarios = Scenario::all(&sipp_folder(), "caller")?;
+    let mut failed = Vec::new();
+    for scenario in &scenarios {
+        match play(&scenario.name, options) {
+            Ok(told) => println!("pass: {told}"),
+            Err(why) => {
+                println!("fail: {why}");
+                failed.push(short(scenario));
+            }
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} of {}: {}",
+            failed.len(),
+            scenarios.len(),
+            failed.join(", ")
+        )),
+    }
 }
 
 /// Plays a caller's scenario as the options say; how it went.
@@ -76,37 +108,68 @@ pub fn play(name: &str, options: &Options) -> Result<String, String> {
         "uncalled" => Callee::Uncalled(answer()?),
         name => Callee::Plays(Scenario::read(&sipp_folder(), &format!("callee/{name}"))?),
     };
+    let logs = options
+        .get("LOGS")
+        .map_or_else(|| repository().join("target/sipp"), PathBuf::from);
+    let _ = fs::remove_dir_all(&logs);
+    fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+    let (server, port) = server(&scenario, &callee, over, options, &logs)?;
+    // Who needs no subscriber calls one who is none.
+    let needs_nobody = matches!(callee, Callee::None) && !scenario.play.contains_key("target");
+    let somebody = if needs_nobody { "nobody" } else { "bob" };
+    let user = options.get("USER").or(scenario.play.get("user").map(String::as_str));
     let run = Run {
         options,
-        server: Server::find(options, over)?,
+        server,
         over,
-        // Who needs no subscriber calls one who is none.
-        user: options
-            .get("USER")
-            .unwrap_or(if matches!(callee, Callee::None) {
-                "nobody"
-            } else {
-                "bob"
-            })
-            .to_owned(),
+        user: user.unwrap_or(somebody).to_owned(),
         scenario,
         callee,
+        port,
+        logs,
     };
     let began = Instant::now();
     let told = run.play()?;
     Ok(format!("{told}, {:.1} s", began.elapsed().as_secs_f32()))
 }
 
+/// The server that is played against, and where its callee listens if that is settled: the one that is named or runs here, or
+/// one of our own that is as the scenarios need it.
+fn server(
+    scenario: &Scenario,
+    callee: &Callee,
+    over: Over,
+    options: &Options,
+    logs: &Path,
+) -> Result<(Server, Option<u16>), String> {
+    let port = options
+        .number("PORT")?
+        .map(|port| u16::try_from(port).map_err(|_| format!("PORT={port} is none")))
+        .transpose()?;
+    let mut needing = vec![scenario];
+    if let Callee::Plays(callee) = callee {
+        needing.push(callee);
+    }
+    let named = ["TARGET", "READY", "DATA"]
+        .into_iter()
+        .find(|key| options.get(key).is_some());
+    let asked = options.get("OWN") == Some("yes");
+    if let (true, Some(key)) = (asked, named) {
+        return Err(format!("OWN=yes and {key}= exclude each other"));
+    }
+    if !asked && (named.is_some() || !needing.iter().any(|scenario| scenario.needs_a_server())) {
+        return Ok((Server::find(options, over)?, port));
+    }
+    let port = port.unwrap_or_else(|| free_port(over));
+    let own = Own::start(logs, &needing, SocketAddr::from(([127, 0, 0, 1], port)), over)?;
+    Ok((Server::own(own, over, options), Some(port)))
+}
+
 impl Run<'_> {
     fn play(&self) -> Result<String, String> {
         let ip = own_address(self.server.sip)?;
         let port = self.subscriber(ip)?;
-        let logs = self
-            .options
-            .get("LOGS")
-            .map_or_else(|| repository().join("target/sipp"), PathBuf::from);
-        let _ = fs::remove_dir_all(&logs);
-        fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+        let logs = &self.logs;
         let patience = Duration::from_secs(self.options.number("LIMIT")?.unwrap_or(40).max(1));
         let limit = patience + Duration::from_secs(60);
         let seat = |port, pause_ms| Seat {
@@ -123,7 +186,7 @@ impl Run<'_> {
             let keys = self.voice(scenario, CALLEE, &mut voices)?;
             let args: Vec<&str> = keys.iter().map(String::as_str).collect();
             let pause = self.pause("CALLEE_PAUSE", scenario, "callee_pause")?;
-            let mut sipp = Sipp::seated(&logs, "callee", short(scenario), seat(Some(port), pause), &args);
+            let mut sipp = Sipp::seated(logs, "callee", short(scenario), seat(Some(port), pause), &args);
             let by = Instant::now() + Duration::from_secs(5);
             while !sipp.listens() && sipp.ended().is_none() && Instant::now() < by {
                 thread::sleep(Duration::from_millis(20));
@@ -140,9 +203,22 @@ impl Run<'_> {
         let server = self.server.sip.to_string();
         let mut args = vec!["-s", &self.user, "-cid_str", &call_id, "-m", "1", "-l", "1"];
         args.extend(keys.iter().map(String::as_str));
+        let route = format!(
+            "<sip:{server};lr>, <sip:{};transport={};lr>",
+            SocketAddr::new(ip, port),
+            self.over.word()
+        );
+        if self.scenario.is_routed {
+            args.extend(["-key", "route", &route]);
+        }
+        // By itself SIPp signs the server's address in place of the Request-URI (RFC 8760 §2.6).
+        let signed = format!("{}@{server}", self.user);
+        if self.scenario.signs {
+            args.extend(["-auth_uri", &signed]);
+        }
         args.push(&server);
         let pause = self.pause("PAUSE", &self.scenario, "pause")?;
-        let caller = Sipp::seated(&logs, "caller", short(&self.scenario), seat(None, pause), &args);
+        let caller = Sipp::seated(logs, "caller", short(&self.scenario), seat(None, pause), &args);
 
         let outcome = self.watch(caller, callee, limit);
         let ended = outcome.and_then(|()| self.record(&call_id));
@@ -151,12 +227,37 @@ impl Run<'_> {
             None => "segue call list --since 1m".to_owned(),
         };
         match ended {
-            Ok(result) => Ok(format!("{} over {}{result}", self.who(), self.over.word())),
+            Ok(result) => {
+                let own = self.server.own.as_ref().map_or("", |_| ", a Segue of the kit's own");
+                Ok(format!("{} over {}{own}{result}", self.who(), self.over.word()))
+            }
             Err(why) => Err(format!(
-                "{why}\nCall-ID {call_id}; what Segue saw: {asked}; what SIPp saw: {}/*/messages.log{}",
+                "{why}\nCall-ID {call_id}; what Segue saw: {asked}; what SIPp saw: {}/*/messages.log{}{}",
                 logs.display(),
-                self.hint(ip, port)
+                self.hint(ip, port),
+                self.server_hint()
             )),
+        }
+    }
+
+    /// What the server must have that was not made for it.
+    fn server_hint(&self) -> String {
+        let callee = match &self.callee {
+            Callee::Plays(callee) => Some(callee),
+            _ => None,
+        };
+        let needing = [Some(&self.scenario), callee].into_iter().flatten();
+        let needs: Vec<String> = needing
+            .filter(|scenario| scenario.needs_a_server())
+            .map(Scenario::needs)
+            .collect();
+        match (&self.server.own, needs.is_empty()) {
+            (None, false) => format!(
+                "\nthis scenario needs {} ([callee]: where the callee listens; [peer]: the other server); OWN=yes plays it \
+                 against a Segue of the kit's own that is so",
+                needs.join("; ")
+            ),
+            _ => String::new(),
         }
     }
 
@@ -287,6 +388,10 @@ impl Run<'_> {
                 "the call record says {result}, not {expected}: {}",
                 call["why"]
             ));
+        }
+        // One of our own is gone with its records.
+        if self.server.own.is_some() {
+            return Ok(format!(", {result}"));
         }
         Ok(format!(
             ", {result}: segue call show {}",

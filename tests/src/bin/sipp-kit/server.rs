@@ -10,7 +10,7 @@ use std::{
 use segue_tests::{segue::repository, sipp::Over};
 use serde_json::Value;
 
-use crate::options::Options;
+use crate::{options::Options, own::Own};
 
 /// The running Segue, as far as it is known.
 pub struct Server {
@@ -18,19 +18,25 @@ pub struct Server {
     /// Known when it runs on this machine: then its command line can be asked.
     pub data: Option<PathBuf>,
     binary: PathBuf,
+    /// It is ours, and ends with the run.
+    pub own: Option<Own>,
 }
+
+/// What a running Segue leaves in its data directory: what it has bound.
+const BOUND_FILE: &str = "server.json";
 
 impl Server {
     pub fn find(options: &Options, over: Over) -> Result<Server, String> {
-        let file = options
-            .get("READY")
-            .map_or_else(|| repository().join("target/run.json"), PathBuf::from);
+        let beside_data = options.get("DATA").map(|data| Path::new(data).join(BOUND_FILE));
+        let named = options.get("READY").map(PathBuf::from).or(beside_data);
+        let is_named = named.is_some();
+        let file = named.unwrap_or_else(|| repository().join("target/run.json"));
         let ready = fs::read(&file)
             .ok()
             .and_then(|text| serde_json::from_slice::<Value>(&text).ok());
         // A file that outlived its server names addresses that are no more.
         let ready = ready.filter(|ready| Path::new(&format!("/proc/{}", ready["pid"])).exists());
-        if options.get("READY").is_some() && ready.is_none() {
+        if is_named && ready.is_none() && options.get("TARGET").is_none() {
             return Err(format!("{} is not the ready file of a Segue that runs", file.display()));
         }
         let bound = ready
@@ -47,19 +53,22 @@ impl Server {
         // Another target may be another server: its data must be named.
         let here =
             told.filter(|_| options.get("TARGET").is_none() || bound == Some(sip) || options.get("READY").is_some());
-        let beside = std::env::current_exe()
-            .ok()
-            .map(|own| own.with_file_name("segue"))
-            .filter(|path| path.exists());
         Ok(Server {
             sip,
             data: options.get("DATA").map(PathBuf::from).or(here),
-            binary: options
-                .get("SEGUE")
-                .map(PathBuf::from)
-                .or(beside)
-                .unwrap_or_else(|| "segue".into()),
+            binary: binary(options),
+            own: None,
         })
+    }
+
+    /// One of our own.
+    pub fn own(own: Own, over: Over, options: &Options) -> Server {
+        Server {
+            sip: own.sip(over),
+            data: Some(own.segue.data()),
+            binary: binary(options),
+            own: Some(own),
+        }
     }
 
     /// Asks the command line; its JSON, or what it complains of.
@@ -93,6 +102,14 @@ impl Server {
     pub fn rows(&self, args: &[&str]) -> Result<Vec<Value>, String> {
         Ok(self.cli(args)?.as_array().cloned().unwrap_or_default())
     }
+}
+
+fn binary(options: &Options) -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("segue"));
+    let named = options.get("SEGUE").map(PathBuf::from);
+    named
+        .or(beside.filter(|path| path.exists()))
+        .unwrap_or_else(|| "segue".into())
 }
 
 fn resolve(target: &str) -> Result<SocketAddr, String> {

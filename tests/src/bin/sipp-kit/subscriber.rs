@@ -9,13 +9,9 @@ use crate::run::{Callee, Run};
 impl Run<'_> {
     /// Sees to the subscriber; the port on which the callee must listen.
     pub fn subscriber(&self, ip: IpAddr) -> Result<u16, String> {
-        let asked = self
-            .options
-            .number("PORT")?
-            .map(|port| u16::try_from(port).map_err(|_| format!("PORT={port} is none")));
-        let asked = asked.transpose()?;
-        let setup = self.options.get("SETUP") == Some("yes");
-        if matches!(self.callee, Callee::None) || (self.server.data.is_none() && !setup) {
+        let asked = self.port;
+        let setup = self.sets_up();
+        if !self.wants_a_subscriber() || (self.server.data.is_none() && !setup) {
             return Ok(asked.unwrap_or(5070));
         }
         if setup {
@@ -28,6 +24,9 @@ impl Run<'_> {
             let hint = self.hint(ip, asked.unwrap_or(5070));
             return Err(format!("{} is no subscriber of this Segue{hint}", self.user));
         };
+        if self.scenario.play.contains_key("target") {
+            return Ok(asked.unwrap_or(5070));
+        }
         let target = row["targets"][0].as_str().unwrap_or_default();
         let place = target
             .split('@')
@@ -59,15 +58,36 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the scenario calls one.
+    fn wants_a_subscriber(&self) -> bool {
+        let said = |key: &str| self.scenario.play.get(key).map(String::as_str);
+        match said("target") {
+            Some(_) => true,
+            None => !matches!(self.callee, Callee::None) && said("subscriber") != Some("none"),
+        }
+    }
+
+    fn sets_up(&self) -> bool {
+        self.options.get("SETUP") == Some("yes") || self.server.own.is_some()
+    }
+
     fn target(&self, ip: IpAddr, port: u16) -> String {
         let transport = if self.over == Over::Tcp { ";transport=tcp" } else { "" };
-        format!("sip:{}@{}{transport}", self.user, SocketAddr::new(ip, port))
+        let peer = self.server.own.as_ref().and_then(|own| own.peer.as_ref());
+        let at = match (self.scenario.play.get("target").map(String::as_str), peer) {
+            (Some("itself"), _) => self.server.sip,
+            (Some(_), Some(peer)) if self.over == Over::Tcp => peer.sip_tcp(),
+            (Some(_), Some(peer)) => peer.sip_udp(),
+            _ => SocketAddr::new(ip, port),
+        };
+        format!("sip:{}@{at}{transport}", self.user)
     }
 
     fn flags(&self) -> Vec<&str> {
         self.scenario
             .play
             .get("subscriber")
+            .filter(|flags| *flags != "none")
             .map(|flags| flags.split_whitespace().collect())
             .unwrap_or_default()
     }
@@ -105,19 +125,39 @@ impl Run<'_> {
             self.server.cli(&["subscriber", "remove", &self.user])?;
         }
         let target = self.target(ip, port);
-        self.server.cli(
-            &[
-                &["subscriber", "add", &self.user, "--target", &target],
-                flags.as_slice(),
-            ]
-            .concat(),
-        )?;
+        let add = |target: &str| {
+            let words = ["subscriber", "add", &self.user, "--target", target];
+            words
+                .iter()
+                .chain(&flags)
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let words = add(&target);
+        self.server.cli(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        if let Some(options) = self.scenario.play.get("retention") {
+            let words = ["retention", "set", &self.user]
+                .into_iter()
+                .chain(options.split_whitespace());
+            self.server.cli(&words.collect::<Vec<_>>())?;
+        }
+        let own = self.server.own.as_ref();
+        if let (Some("peer"), Some(peer)) = (
+            self.scenario.play.get("target").map(String::as_str),
+            own.and_then(|own| own.peer.as_ref()),
+        ) {
+            let clip = repository().join("media/out/clip.mp4");
+            peer.cli(&["clip", "add", "clip", &clip.display().to_string()]);
+            let transport = if self.over == Over::Tcp { ";transport=tcp" } else { "" };
+            let words = add(&format!("sip:{}@{}{transport}", self.user, self.server.sip));
+            peer.cli(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        }
         Ok(())
     }
 
     /// The command that makes the subscriber whom the scenario needs.
     pub fn hint(&self, ip: IpAddr, port: u16) -> String {
-        if matches!(self.callee, Callee::None) || self.options.get("SETUP") == Some("yes") {
+        if !self.wants_a_subscriber() || self.sets_up() {
             return String::new();
         }
         let data = self
@@ -126,9 +166,12 @@ impl Run<'_> {
             .as_ref()
             .map_or(String::new(), |data| format!(" --data {}", data.display()));
         let flags = self.flags().join(" ");
+        let retention = self.scenario.play.get("retention").map_or(String::new(), |options| {
+            format!("\n    segue retention set {} {options}{data}", self.user)
+        });
         format!(
             "\nthis scenario wants this subscriber (SETUP=yes makes it where Segue's data can be reached):\n    segue subscriber add {} \
-             --target '{}' {flags}{data}",
+             --target '{}' {flags}{data}{retention}",
             self.user,
             self.target(ip, port)
         )
