@@ -1,5 +1,9 @@
 //! Clips: prepared by a worker, stored whole.
 
+mod refresh;
+
+pub use refresh::refresh;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,32 +128,50 @@ fn make(
     progress: &mut dyn FnMut(u8),
 ) -> Result<ClipInfo, ClipError> {
     let folder = work::folder(store.data_dir(), work::PREPARE)?;
-    let out_dir = folder.path().to_string_lossy().into_owned();
-    let outcome = pool.run(&job(out_dir), LIMIT, progress).map_err(|error| match error {
-        WorkerError::Refused(why) => ClipError::Refused(why),
-        error => ClipError::Worker(error),
-    })?;
+    Ok(store.put_clip(prepared(pool, name, folder.path(), job, progress)?)?)
+}
+
+/// What a worker makes of such a job, in this empty folder.
+fn prepared(
+    pool: &WorkerPool,
+    name: &str,
+    folder: &Path,
+    job: impl FnOnce(String) -> Job,
+    progress: &mut dyn FnMut(u8),
+) -> Result<NewClip, ClipError> {
+    let out_dir = folder.to_string_lossy().into_owned();
     let Outcome::Clip {
         duration_ms,
         renditions,
         poster,
-    } = outcome
+    } = run(pool, &job(out_dir), progress)?
     else {
-        return Err(ClipError::Worker(WorkerError::Failed(
-            "the media worker answered something else".to_owned(),
-        )));
+        return Err(something_else());
     };
     let renditions = renditions
         .into_iter()
-        .map(|made| read(folder.path(), made))
+        .map(|made| read(folder, made))
         .collect::<Result<_, _>>()?;
-    let poster = poster.map(|file| std::fs::read(folder.path().join(file))).transpose()?;
-    Ok(store.put_clip(NewClip {
+    let poster = poster.map(|file| std::fs::read(folder.join(file))).transpose()?;
+    Ok(NewClip {
         name: name.to_owned(),
         duration_ms,
         renditions,
         poster,
-    })?)
+    })
+}
+
+fn run(pool: &WorkerPool, job: &Job, progress: &mut dyn FnMut(u8)) -> Result<Outcome, ClipError> {
+    pool.run(job, LIMIT, progress).map_err(|error| match error {
+        WorkerError::Refused(why) => ClipError::Refused(why),
+        error => ClipError::Worker(error),
+    })
+}
+
+fn something_else() -> ClipError {
+    ClipError::Worker(WorkerError::Failed(
+        "the media worker answered something else".to_owned(),
+    ))
 }
 
 fn read(folder: &Path, made: Rendition) -> Result<NewRendition, ClipError> {

@@ -98,3 +98,71 @@ fn a_beep_of_an_older_store_is_made_anew() {
     let made = clips::ensure_beep(&pool, &store).unwrap();
     assert_eq!((made.renditions.len(), made.missing()), (20, Vec::new()));
 }
+
+#[test]
+fn an_older_clip_gains_what_it_lacks_from_whatever_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, pool) = (Store::open(folder.path()).unwrap(), WorkerPool::new(worker("again"), 1));
+    let input = marks(folder.path(), 2);
+    let whole = clips::prepare_and_store(&pool, &store, "whole", &input, &mut |_| {}).unwrap();
+    let read = |clip: i64, profile| Cache::parse(&store.rendition(clip, profile).unwrap().unwrap()).unwrap();
+    let mode1 = RenditionProfile::H264W640Mode1;
+    for (name, kept) in [
+        ("vp8", [RenditionProfile::Pcma, RenditionProfile::Vp8W640]),
+        ("h264", [RenditionProfile::Opus, mode1]),
+    ] {
+        let renditions = kept.map(|profile| NewRendition {
+            profile,
+            profile_level_id: whole
+                .renditions
+                .iter()
+                .find(|r| r.profile == profile)
+                .unwrap()
+                .profile_level_id,
+            cache: read(whole.id, profile).to_bytes(),
+        });
+        let older = NewClip {
+            name: name.to_owned(),
+            duration_ms: whole.duration_ms,
+            renditions: renditions.to_vec(),
+            poster: None,
+        };
+        let missing = store.put_clip(older).unwrap().missing();
+        let (clip, added) = clips::refresh(&pool, &store, name, &mut |_| {}).unwrap();
+        assert_eq!((added, clip.missing()), (missing, vec![]), "{name}");
+        assert_eq!(store.clip(name).unwrap(), clip);
+        for made in &clip.renditions {
+            let (is, was) = (read(clip.id, made.profile), read(whole.id, made.profile));
+            assert_eq!(
+                (is.loop_us, is.loop_rtp),
+                (was.loop_us, was.loop_rtp),
+                "{name} {:?}",
+                made.profile
+            );
+            let frames = |cache: &Cache| {
+                cache
+                    .entries
+                    .iter()
+                    .map(|e| e.time_us)
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len()
+            };
+            let (is, was) = (frames(&is), frames(&was));
+            assert!(is.abs_diff(was) <= 1, "{name} {:?}: {is} and {was}", made.profile);
+        }
+        assert!(
+            clip.renditions
+                .iter()
+                .any(|r| r.profile == mode1 && r.profile_level_id.is_some())
+        );
+        // The sound is there, as loud as it was: silence is a few values around zero in µ-law.
+        let loud = |id| {
+            let cache = read(id, RenditionProfile::Pcmu);
+            let silent = |byte: &&u8| matches!(**byte, 0x7c..=0x7f | 0xfc..=0xff);
+            cache.payload.len() - cache.payload.iter().filter(silent).count()
+        };
+        let (is, was) = (loud(clip.id), loud(whole.id));
+        assert!(was > 1_000 && is.abs_diff(was) < was / 5, "{name}: {is} and {was}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("work")).unwrap().count(), 0);
+}

@@ -6,6 +6,8 @@ mod fixture;
 use std::fs;
 
 use fixture::{Segue, clip, keys, sorted};
+use segue_mailbox::RenditionProfile;
+use segue_store::{NewClip, NewRendition};
 use serde_json::{Value, json};
 
 #[test]
@@ -55,7 +57,7 @@ fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
     let doctor: Value = serde_json::from_str(&segue.run(&["doctor", "--json"]).out).unwrap();
     let checks = doctor.as_array().unwrap();
     let found = checks.iter().find(|check| check["check"] == "clips").unwrap();
-    assert!(found.to_string().contains("segue clip add ring FILE"), "{found}");
+    assert!(found.to_string().contains("segue clip refresh"), "{found}");
     assert_eq!(list[0]["renditions"][0], json!({"profile": "pcmu", "bytes": 100}));
     assert_eq!(
         (&list[0]["duration_ms"], &list[0]["used_by"]),
@@ -207,4 +209,81 @@ fn a_file_that_is_no_audio_or_video_is_refused_and_nothing_is_changed() {
     assert!(line.contains("; fix: give a file with audio or video"), "{line}");
     assert_eq!(segue.json(&["clip", "list"]), json!([]));
     assert_eq!(segue.store().totals().unwrap(), segue_store::Totals::default());
+}
+
+#[test]
+fn what_an_older_version_did_not_make_is_made_beside_a_server_and_the_rest_stays() {
+    let segue = Segue::new();
+    let server = segue.store();
+    fs::write(segue.dir().join("tone.wav"), tone()).unwrap();
+    segue.json(&["clip", "add", "tone", "tone.wav"]);
+    segue.ok(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1",
+        "--clip",
+        "tone",
+    ]);
+    assert_eq!(segue.json(&["clip", "refresh"]), json!([]));
+    assert_eq!(segue.json(&["clip", "refresh", "tone"])[0]["added"], json!([]));
+
+    // As an older version had it.
+    let whole = server.clip("tone").unwrap();
+    let kept = [
+        RenditionProfile::Pcmu,
+        RenditionProfile::Opus,
+        RenditionProfile::H264W640Mode1,
+    ];
+    let read = |clip: i64, profile| server.rendition(clip, profile).unwrap().unwrap();
+    let renditions: Vec<NewRendition> = kept
+        .iter()
+        .map(|profile| NewRendition {
+            profile: *profile,
+            profile_level_id: whole
+                .renditions
+                .iter()
+                .find(|r| r.profile == *profile)
+                .unwrap()
+                .profile_level_id,
+            cache: read(whole.id, *profile),
+        })
+        .collect();
+    let older = NewClip {
+        name: "tone".to_owned(),
+        duration_ms: whole.duration_ms,
+        renditions: renditions.clone(),
+        poster: None,
+    };
+    let older = server.put_clip(older).unwrap();
+    let missing = older.missing();
+    let said = segue.json(&["clip", "refresh"]);
+    let added: Vec<&str> = missing.iter().map(|profile| profile.name()).collect();
+    assert_eq!(said, json!([{"name": "tone", "added": added, "missing": []}]));
+    let now = server.clip("tone").unwrap();
+    assert_ne!(now.id, older.id, "who keeps it in memory reads it again");
+    assert_eq!(now.duration_ms, older.duration_ms);
+    for rendition in renditions {
+        assert!(
+            read(now.id, rendition.profile) == rendition.cache,
+            "{:?} stays as it was",
+            rendition.profile
+        );
+    }
+    assert_eq!(segue.json(&["clip", "list"])[0]["used_by"], json!(["bob"]));
+    segue.fails(3, &["clip", "refresh", "nothing"]);
+
+    // One that cannot be is told of, and stays.
+    server.put_clip(clip("rubbish")).unwrap();
+    let failed = segue.run(&["clip", "refresh"]);
+    assert_eq!(failed.code, 1);
+    assert!(
+        failed
+            .err
+            .contains("what is stored of rubbish as pcmu: not a packet cache"),
+        "{}",
+        failed.err
+    );
+    assert_eq!(server.clip("rubbish").unwrap().renditions.len(), 2);
 }

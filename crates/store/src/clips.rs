@@ -64,6 +64,52 @@ impl Store {
         stored
     }
 
+    /// Adds renditions to a clip in one transaction; what it has already stays, byte for byte. It gets a new row id, by which
+    /// whoever keeps clips in memory knows that there is more; a call that plays it has its bytes already.
+    ///
+    /// Error: [`StoreError::NotFound`] when the clip of this row id has been replaced or removed meanwhile.
+    pub fn add_renditions(&self, clip: &ClipInfo, renditions: Vec<NewRendition>) -> Result<ClipInfo, StoreError> {
+        let (name, id, duration_ms) = (clip.name.clone(), clip.id, clip.duration_ms);
+        let new = NewClip {
+            name: name.clone(),
+            duration_ms,
+            renditions,
+            poster: None,
+        };
+        let mut caches = Vec::new();
+        let staged = self.stage_clip(&new, &mut caches);
+        let blobs = self.inner.blobs.clone();
+        let for_commit = caches.clone();
+        let stored = staged.and_then(|_| {
+            self.write(move |tx| {
+                if by_name(tx, &name)?.is_none_or(|found| found.id != id) {
+                    return Err(StoreError::not_found("clip", &name));
+                }
+                for (_, staged) in &for_commit {
+                    blobs.link(tx, *staged)?;
+                }
+                // Names are unique, and none begins with a space.
+                tx.prepare_cached("UPDATE clip SET name = ' ' || id WHERE id = ?")?
+                    .execute([id])?;
+                tx.prepare_cached(
+                    "INSERT INTO clip (name, duration_ms, poster) SELECT ?, duration_ms, poster FROM clip WHERE id = ?",
+                )?
+                .execute(params![name, id])?;
+                let new = tx.last_insert_rowid();
+                tx.prepare_cached("UPDATE rendition SET clip = ? WHERE clip = ?")?
+                    .execute([new, id])?;
+                tx.prepare_cached("DELETE FROM clip WHERE id = ?")?.execute([id])?;
+                insert(tx, new, &for_commit)?;
+                by_name(tx, &name)?.ok_or(StoreError::Stopped)
+            })
+        });
+        if stored.is_err() {
+            let blobs = self.inner.blobs.clone();
+            let _ = self.write(move |tx| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id)));
+        }
+        stored
+    }
+
     /// Brings in a clip's bytes: caches into `caches` (also those before an error), the poster as the result.
     fn stage_clip(
         &self,
@@ -193,17 +239,22 @@ fn replace(
     }
     tx.prepare_cached("INSERT INTO clip (name, duration_ms, poster) VALUES (?, ?, ?)")?
         .execute(params![clip.name, clip.duration_ms, poster.map(|p| p.id.0)])?;
-    let id = tx.last_insert_rowid();
+    insert(tx, tx.last_insert_rowid(), caches)?;
+    by_name(tx, &clip.name)?.ok_or(StoreError::Stopped)
+}
+
+/// Renditions of a clip.
+fn insert(tx: &Connection, clip: i64, caches: &[(RenditionInfo, Staged)]) -> Result<(), StoreError> {
     for (info, staged) in caches {
         tx.prepare_cached("INSERT INTO rendition (clip, profile, profile_level_id, cache) VALUES (?, ?, ?, ?)")?
             .execute(params![
-                id,
+                clip,
                 info.profile.name(),
                 info.profile_level_id.as_ref().map(<[u8; 3]>::as_slice),
                 staged.id.0
             ])?;
     }
-    by_name(tx, &clip.name)?.ok_or(StoreError::Stopped)
+    Ok(())
 }
 
 /// Deletes a clip's row, its renditions and all their bytes.

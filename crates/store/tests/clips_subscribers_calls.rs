@@ -45,6 +45,37 @@ fn a_clip_is_kept_with_its_renditions() {
 }
 
 #[test]
+fn a_clip_gains_renditions_under_another_id_and_keeps_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let old = store.put_clip(clip("ring", 1)).unwrap();
+    let mut user = subscriber("bob");
+    user.clip = Some("ring".to_owned());
+    store.put_subscriber(user).unwrap();
+    let more = || {
+        vec![NewRendition {
+            profile: RenditionProfile::Pcma,
+            profile_level_id: None,
+            cache: vec![7; 100],
+        }]
+    };
+    let before = count(dir.path(), "SELECT count(*) FROM blob");
+    let now = store.add_renditions(&old, more()).unwrap();
+    assert_ne!(now.id, old.id);
+    assert_eq!((now.renditions.len(), now.duration_ms), (3, old.duration_ms));
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), before + 1);
+    let read = |id, profile| store.rendition(id, profile).unwrap();
+    assert_eq!(read(now.id, RenditionProfile::Pcmu), Some(pattern(80_000)));
+    assert_eq!(read(now.id, RenditionProfile::Pcma), Some(vec![7; 100]));
+    assert_eq!(read(old.id, RenditionProfile::Pcmu), None);
+    // Who was slower than another that replaced it changes nothing.
+    let late = store.add_renditions(&old, more()).unwrap_err();
+    assert!(matches!(late, StoreError::NotFound { .. }), "{late}");
+    assert_eq!(store.clip("ring").unwrap(), now);
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM blob"), before + 1);
+}
+
+#[test]
 fn a_replaced_clip_has_another_id_and_leaves_no_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -1,4 +1,4 @@
-//! `segue clip add|list|remove`.
+//! `segue clip add|list|refresh|remove`.
 
 use std::{
     fs,
@@ -30,6 +30,11 @@ pub enum Command {
     },
     /// List clips
     List,
+    /// Make what this version knows besides of clips that an older one prepared; calls that play them go on
+    Refresh {
+        /// The clip [default: all that lack something]
+        name: Option<ClipName>,
+    },
     /// Remove a clip that no subscriber uses
     Remove {
         /// The clip
@@ -61,6 +66,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 .out
                 .rows(rows, &columns, "no clips; add one with 'segue clip add NAME FILE'")
         }
+        Command::Refresh { name } => refresh(context, name.map(|ClipName(name)| name)),
         Command::Remove { name: ClipName(name) } => {
             context.store()?.remove_clip(&name)?;
             context
@@ -93,6 +99,16 @@ fn readable(file: &Path) -> Result<(), Failure> {
 
 /// Prepares and stores it in a worker process; the share done is shown to a person who watches.
 fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failure> {
+    // Absolute: a name such as `-x.mp4` or `http:...` can mean nothing but a file here.
+    let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
+    let (pool, store) = (pool()?, context.new_store()?);
+    watched(context, name, |show| {
+        clips::prepare_and_store(&pool, &store, name, &file, show)
+    })
+}
+
+/// Of one worker process, which is this same program.
+fn pool() -> Result<WorkerPool, Failure> {
     let broken = |e: io::Error| {
         Failure::refused(
             "worker_failed",
@@ -104,30 +120,70 @@ fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failu
         program: std::env::current_exe().map_err(broken)?,
         args: ["media-worker", "--quiet"].map(str::to_owned).to_vec(),
     };
-    // Absolute: a name such as `-x.mp4` or `http:...` can mean nothing but a file here.
-    let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
+    Ok(WorkerPool::new(command, 1))
+}
+
+/// Shows a person who watches how far a job on a clip is.
+fn watched<T>(
+    context: &Context,
+    name: &str,
+    job: impl FnOnce(&mut dyn FnMut(u8)) -> Result<T, clips::ClipError>,
+) -> Result<T, Failure> {
     let watched = context.out.is_watched();
-    let mut show = |percent: u8| {
+    let done = job(&mut |percent| {
         if watched {
             eprint!("\rpreparing {name}: {percent} %");
             let _ = io::stderr().flush();
         }
-    };
-    let prepared = clips::prepare_and_store(
-        &WorkerPool::new(command, 1),
-        &context.new_store()?,
-        name,
-        &file,
-        &mut show,
-    );
+    });
     if watched {
         // The line that showed progress is given back.
         eprint!("\r\x1b[K");
     }
-    prepared.map_err(|e| match e {
+    done.map_err(|e| match e {
         clips::ClipError::Store(error) => error.into(),
         other => Failure::refused(other.code(), format!("{name}: {other}"), other.fix()),
     })
+}
+
+/// Adds what clips lack. One that fails keeps none of the others from it; the first failure is told at the end.
+fn refresh(context: &Context, name: Option<String>) -> Result<(), Failure> {
+    let store = context.store()?;
+    let names: Vec<String> = match name {
+        Some(name) => vec![store.clip(&name)?.name],
+        None => store
+            .clips()?
+            .iter()
+            .filter(|clip| !clip.is_built_in() && !clip.missing().is_empty())
+            .map(|clip| clip.name.clone())
+            .collect(),
+    };
+    let (mut rows, mut failed) = (Vec::new(), None);
+    let pool = pool()?;
+    for name in &names {
+        match watched(context, name, |show| clips::refresh(&pool, &store, name, show)) {
+            Ok((clip, added)) => rows.push(refreshed(&clip, added)),
+            Err(failure) => {
+                failed.get_or_insert(failure);
+            }
+        }
+    }
+    let nothing = "every clip has all that this version makes";
+    context.out.rows(rows, &["NAME", "ADDED", "MISSING"], nothing)?;
+    failed.map_or(Ok(()), Err)
+}
+
+fn refreshed(clip: &ClipInfo, added: Vec<RenditionProfile>) -> Row {
+    let missing = clip.missing();
+    let none = |list: &[RenditionProfile]| or_dash((!list.is_empty()).then(|| names(list.iter().copied())));
+    Row {
+        cells: vec![clip.name.clone(), none(&added), none(&missing)],
+        value: json!({
+            "name": clip.name,
+            "added": added.iter().map(|profile| profile.name()).collect::<Vec<_>>(),
+            "missing": missing.iter().map(|profile| profile.name()).collect::<Vec<_>>(),
+        }),
+    }
 }
 
 fn users<'a>(clip: &ClipInfo, subscribers: &'a [Subscriber]) -> Vec<&'a str> {

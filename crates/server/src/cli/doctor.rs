@@ -250,7 +250,7 @@ fn media_address(config: &Config) -> Check {
     )
 }
 
-/// Clips that an older version prepared go on in what they have; their files are not kept, so only their owner can add them again.
+/// Clips that an older version prepared go on in what they have.
 fn clips(config: &Config) -> Check {
     const NAME: &str = "clips";
     if segue_store::version(&config.data_dir).ok().flatten().is_none() {
@@ -267,10 +267,10 @@ fn clips(config: &Config) -> Check {
         .collect();
     match old.first() {
         None => Check::ok(NAME, format!("{} in every codec", own().count())),
-        Some(first) => Check::warn(
+        Some(_) => Check::warn(
             NAME,
             format!("prepared by an older version, without some codecs: {}", old.join(", ")),
-            format!("add them again, e.g. 'segue clip add {first} FILE'; 'segue clip list' shows what is missing"),
+            "segue clip refresh, also while calls play them; 'segue clip list' shows what is missing",
         ),
     }
 }
