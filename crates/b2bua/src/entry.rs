@@ -62,6 +62,8 @@ pub(crate) struct Leg {
     /// Request-URI of its INVITE.
     pub target: String,
     pub ladder: Vec<LadderStep>,
+    /// The profile of its peer's side, if there is one.
+    pub profile: Option<Arc<Profile>>,
     /// Its peer is in our trust domain.
     pub trusted: bool,
 }

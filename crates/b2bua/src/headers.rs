@@ -251,8 +251,8 @@ mod tests {
             (Stands::Invite, &["Recv-Info"][..]),
             (Stands::Response(180), &[]),
             (Stands::Response(200), &["Recv-Info"]),
-            (Stands::Response(302), &["WWW-Authenticate", "Retry-After", "Contact"]),
-            (Stands::Response(503), &["WWW-Authenticate", "Retry-After"]),
+            (Stands::Response(302), &["Retry-After", "Contact"]),
+            (Stands::Response(503), &["Retry-After"]),
             (Stands::Dialog, &["Recv-Info", "Info-Package"]),
         ] {
             for (from, to) in [(true, true), (true, false), (false, true), (false, false)] {

@@ -4,6 +4,7 @@
 //! side that only carries: sockets, the packet path, the store.
 
 mod admission;
+mod challenge;
 #[cfg(test)]
 mod circles;
 mod clips;

@@ -28,7 +28,9 @@ mod proof;
 mod ways;
 
 use crate::{
-    Admission, Refusal, emergency,
+    Admission, Refusal,
+    challenge::Asked,
+    emergency,
     entry::{Entry, Leg},
     headers::{self, Carried},
     identity::{Ends, Present},
@@ -136,6 +138,7 @@ pub struct Shard {
     outputs: VecDeque<ShardOutput>,
     overload: Overload,
     telling: overload::Telling,
+    asked: Asked,
     stats: ShardStats,
 }
 
@@ -161,6 +164,7 @@ impl Shard {
             outputs: VecDeque::new(),
             overload: Overload::new(config.limits),
             telling: overload::Telling::default(),
+            asked: Asked::default(),
             stats: ShardStats::default(),
         }
     }
@@ -348,7 +352,7 @@ impl Shard {
                 self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
                 continue;
             }
-            let said = self.hear(&event);
+            let said = self.hear(now, &event);
             let Some((session, mut leg_event)) = translate::event(event, said) else {
                 continue;
             };
@@ -421,6 +425,7 @@ impl Shard {
             sip_call_id: incoming.sip_call_id.clone(),
             target: incoming.request_uri.to_string(),
             ladder: Vec::new(),
+            profile: Some(Arc::clone(&profile)),
             trusted: profile.trusted,
         };
         let (from, to) = (incoming.shown().to_string(), incoming.request_uri.to_string());

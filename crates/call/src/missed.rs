@@ -64,6 +64,7 @@ impl Missed {
             488 | 606 | 415 => "accepted none of the caller's codecs",
             440 | 482 | 483 => "was called in a circle",
             300..=399 => "is to be reached elsewhere, which is not followed",
+            401 | 407 => "could not be called: its side asks for credentials that are not ours",
             _ => "could not take the call",
         };
         let their_phrase: String = their_phrase
@@ -90,10 +91,13 @@ impl Missed {
     }
 
     /// What a caller is told to whom a callee's failure goes as it came. But a 503 would keep the caller from calling anybody by
-    /// us: "the proxy SHOULD NOT forward [it] … [if it] is the only response …, generate a 500" (RFC 3261 §16.7 step 6).
+    /// us: "the proxy SHOULD NOT forward [it] … [if it] is the only response …, generate a 500" (RFC 3261 §16.7 step 6). And a
+    /// challenge was for us: the caller's credentials go no further, so that "authorization will not help" (§21.4.4).
     pub fn as_it_came(&self) -> (u16, Option<&'static str>) {
         match self.cause {
             503 => (500, Some(reason::NEXT_UNAVAILABLE)),
+            401 => (403, Some(reason::ASKED_FOR_CREDENTIALS)),
+            407 => (403, Some(reason::ASKED_FOR_PROXY_CREDENTIALS)),
             status => (status, None),
         }
     }
@@ -178,10 +182,12 @@ impl Missed {
         if other.rank() < self.rank() { other } else { self }
     }
 
-    fn rank(&self) -> (u16, bool, bool) {
+    fn rank(&self) -> (u16, bool, bool, bool) {
         let class = if self.cause >= 600 { 0 } else { self.cause / 100 };
-        let helps = matches!(self.cause, 401 | 407 | 415 | 420 | 484);
-        (class, !helps, self.ours)
+        let helps = matches!(self.cause, 415 | 420 | 484);
+        // A challenge helps nobody but us (§16.7 step 7 is for who passes credentials on): anything else says more.
+        let asks = matches!(self.cause, 401 | 407);
+        (class, !helps, asks, self.ours)
     }
 
     /// The sentence for the best of what several targets said.
@@ -203,6 +209,7 @@ impl Missed {
     pub fn status_for_a(&self) -> u16 {
         match self.cause {
             300..=399 | 503 => 480,
+            401 | 407 => 403,
             status => status,
         }
     }

@@ -23,6 +23,10 @@ pub(crate) const MEDIA_LOST: &str = "Q.850;cause=41;text=\"Media lost\"";
 pub(crate) const LONGEST: &str = "Q.850;cause=102;text=\"Longest call reached\"";
 /// The next server was not to be had, for a caller who is told 500.
 pub(crate) const NEXT_UNAVAILABLE: &str = "SIP;cause=503;text=\"Next server unavailable\"";
+/// The next server asked us for credentials that we have not, for a caller who is told 403.
+pub(crate) const ASKED_FOR_CREDENTIALS: &str = "SIP;cause=401;text=\"Unauthorized\"";
+/// The same, of a proxy.
+pub(crate) const ASKED_FOR_PROXY_CREDENTIALS: &str = "SIP;cause=407;text=\"Proxy Authentication Required\"";
 /// No ports, no store.
 pub(crate) const NO_CIRCUIT: &str = "Q.850;cause=34;text=\"No media ports available\"";
 /// The store could not answer.

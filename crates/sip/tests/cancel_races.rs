@@ -83,6 +83,40 @@ fn a_peer_that_ignores_our_cancel_is_left_after_64_t1() {
 }
 
 #[test]
+fn who_answers_after_we_gave_our_cancel_up_gets_ack_and_bye_once() {
+    for reliable in [false, true] {
+        let mut net = Net::new(6);
+        let (a, b) = net.call();
+        net.progress(b, 180, reliable, None);
+        net.run_ms(100);
+        net.judge = Box::new(|from, m| match brief(m).as_str() {
+            "CANCEL" if from == A => Fate::Lose,
+            _ => Fate::Deliver,
+        });
+        net.endpoints[A].cancel(net.now, a, None).unwrap();
+        net.run(PATIENCE + std::time::Duration::from_millis(10));
+        assert_eq!(net.told(A), ["Provisional 180", "Failed 487", "Terminated"]);
+        // It takes the call half a minute later; its first 200 is lost, and one comes twice.
+        net.run_ms(25_000);
+        let mut answers = 0;
+        net.judge = Box::new(move |_, m| match brief(m).as_str() {
+            "200 INVITE" => {
+                answers += 1;
+                if answers == 1 { Fate::Lose } else { Fate::Double }
+            }
+            _ => Fate::Deliver,
+        });
+        net.answer(b, Some(sdp("answer")));
+        net.run_ms(3_000);
+        assert_eq!((net.sent_by(A, "ACK"), net.sent_by(A, "BYE")), (2, 1));
+        assert_eq!(net.told(B).last().unwrap(), "Terminated");
+        assert_eq!(net.told(A).len(), 3, "the call has gone on without it");
+        net.run(PATIENCE);
+        net.assert_nothing_left();
+    }
+}
+
+#[test]
 fn a_repeated_cancel_and_one_that_is_late_get_200_and_change_nothing() {
     let mut script = Script::default();
     script.say(&request("INVITE", 1, "i1", None, ""));

@@ -224,7 +224,7 @@ pub const RULES: &[Rule] = &[
     pass("Priority"),
     pass("Priv-Answer-Mode"),
     rule("Privacy", Pass, Rewrite, Rewrite, Rewrite),
-    strip("Proxy-Authenticate").responses(Beyond::Refusal),
+    strip("Proxy-Authenticate"),
     strip("Proxy-Authentication-Info"),
     strip("Proxy-Authorization"),
     strip("Proxy-Require"),
@@ -265,7 +265,7 @@ pub const RULES: &[Rule] = &[
     pass("User-to-User"),
     own("Via"),
     pass("Warning"),
-    strip("WWW-Authenticate").responses(Beyond::Refusal),
+    strip("WWW-Authenticate"),
     pass("*"),
 ];
 

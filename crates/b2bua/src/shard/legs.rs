@@ -75,6 +75,7 @@ impl Shard {
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
         let trusted = entry.urgent || towards.is_some_and(|profile| profile.trusted);
         let account = towards.and_then(|profile| self.admission.account(profile));
+        let profile = towards.cloned();
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards, &entry.profile);
         outgoing.urgent = entry.urgent;
@@ -97,6 +98,7 @@ impl Shard {
             sip_call_id,
             target,
             ladder: Vec::new(),
+            profile,
             trusted,
         };
         entry.legs.insert(leg, made);

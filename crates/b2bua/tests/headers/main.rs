@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod challenge;
 mod history;
 mod in_dialog;
 mod invite;

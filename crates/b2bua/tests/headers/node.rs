@@ -242,6 +242,22 @@ impl Node {
         self.deliver(by, &[head.as_bytes(), body].concat());
     }
 
+    /// A's re-INVITE, with another description.
+    pub fn a_offers(&mut self) {
+        self.cseq += 1;
+        let body = SDP.replace("o=- 1 1 ", "o=- 1 2 ") + "a=sendonly\r\n";
+        let text = format!(
+            "INVITE sip:segue@{HERE} SIP/2.0\r\nVia: SIP/2.0/UDP {a};branch=z9hG4bK{cseq}\r\nMax-Forwards: 70\r\n\
+             From: \"Alice\" <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@{HERE}>{tag}\r\nCall-ID: call\r\nCSeq: {cseq} INVITE\r\n\
+             Contact: <sip:alice@{a}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len(),
+            a = self.a,
+            cseq = self.cseq,
+            tag = self.tag_for_a(),
+        );
+        self.deliver(self.a, text.as_bytes());
+    }
+
     /// A request of A outside any dialog.
     pub fn a_asks_afresh(&mut self, method: &str, lines: &str) {
         let text = format!(
@@ -277,8 +293,12 @@ impl Node {
             true => String::new(),
             false => format!("Contact: <sip:b@{}>\r\n", self.b),
         };
+        let tag = match invite.to().unwrap().tag() {
+            Some(_) => String::new(),
+            None => format!(";tag={tag}"),
+        };
         let head = format!(
-            "SIP/2.0 {status}\r\n{kept}To: {};tag={tag}\r\n{contact}{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            "SIP/2.0 {status}\r\n{kept}To: {}{tag}\r\n{contact}{lines}Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             invite.header("To").unwrap(),
             body.len(),
         );

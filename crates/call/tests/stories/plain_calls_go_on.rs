@@ -179,6 +179,9 @@ fn how_the_callee_fails_goes_to_the_caller_as_it_came() {
         (482, 482, None),
         (302, 302, None),
         (503, 500, Some("SIP;cause=503;text=\"Next server unavailable\"")),
+        // It asks us, and not the caller.
+        (401, 403, Some("SIP;cause=401;text=\"Unauthorized\"")),
+        (407, 403, Some("SIP;cause=407;text=\"Proxy Authentication Required\"")),
     ] {
         for said in [vec![reason.clone()], Vec::new()] {
             let mut s = setup(NUMBER, "192.0.2.9", &["+49*"], &[]).call();

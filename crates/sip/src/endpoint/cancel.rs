@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{CommandError, Event, Peer},
     transaction::{
-        ServerInput,
+        ClientInput, ServerInput,
         store::{TransactionId, server_key},
     },
 };
@@ -116,10 +116,14 @@ impl Session {
     }
 
     /// "If there is no final response for the original request in 64*T1 seconds … the client SHOULD then consider the
-    /// original transaction cancelled and SHOULD destroy the client transaction" (§9.1).
+    /// original transaction cancelled and SHOULD destroy the client transaction" (§9.1). It lives on without its session, for who
+    /// answers late: a 2xx "MUST" get its ACK (§13.2.2.4).
     pub(crate) fn give_up_cancel(&mut self, core: &mut Core, now: Instant) {
-        let Phase::Calling(calling) = &self.phase else { return };
-        core.forget_transaction(calling.transaction);
+        let Phase::Calling(calling) = &mut self.phase else {
+            return;
+        };
+        calling.leave_forks(core);
+        core.drive_client(now, calling.transaction, ClientInput::GivenUp, None);
         self.withdraw_offer(core, now);
         self.emit(core, |session| Event::Failed {
             session,

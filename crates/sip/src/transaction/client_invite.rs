@@ -15,8 +15,8 @@ pub(crate) enum ClientInvite {
     Completed,
     /// A 2xx came.
     Accepted,
-    /// The user was told that nothing came of it, by time or transport; whether that was cancelled since. A copy of the
-    /// request may have arrived all the same.
+    /// The user was told that nothing came of it, by time, transport or a CANCEL that did nothing; whether it was cancelled. A
+    /// copy of the request may have arrived all the same.
     Failed(bool),
     /// Over.
     Terminated,
@@ -61,7 +61,7 @@ fn calling(interval: Duration, input: ClientInput, timing: Timing, out: &mut Act
         ClientInput::Timer(Timer::B) => fail(Action::TimedOut, timing, out),
         // "The client transaction SHOULD inform the TU that a transport failure has occurred" (§17.1.4).
         ClientInput::TransportFailed => fail(Action::Unreachable, timing, out),
-        ClientInput::Timer(_) => ClientInvite::Calling(interval),
+        ClientInput::Timer(_) | ClientInput::GivenUp => ClientInvite::Calling(interval),
         ClientInput::Response(status) => {
             out.extend([Action::Stop(Timer::A), Action::Stop(Timer::B)]);
             response(status, timing, out)
@@ -100,7 +100,7 @@ fn failed(cancelled: bool, input: ClientInput, out: &mut Actions) -> ClientInvit
             ClientInvite::Failed(cancelled)
         }
         ClientInput::Timer(Timer::M) => ClientInvite::Terminated,
-        ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Failed(cancelled),
+        ClientInput::Timer(_) | ClientInput::TransportFailed | ClientInput::GivenUp => ClientInvite::Failed(cancelled),
     }
 }
 
@@ -108,6 +108,12 @@ fn proceeding(input: ClientInput, timing: Timing, out: &mut Actions) -> ClientIn
     match input {
         // "Any further provisional responses MUST be passed up to the TU while in the 'Proceeding' state" (§17.1.1.2).
         ClientInput::Response(status) => response(status, timing, out),
+        // "… the client SHOULD then consider the original transaction cancelled" (§9.1). But a callee that has not heard of that
+        // may still answer.
+        ClientInput::GivenUp => {
+            out.push(Action::Set(Timer::M, timing.patience()));
+            ClientInvite::Failed(true)
+        }
         ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Proceeding,
     }
 }
@@ -153,7 +159,9 @@ fn completed(input: ClientInput, out: &mut Actions) -> ClientInvite {
             ClientInvite::Completed
         }
         ClientInput::Timer(Timer::D) => ClientInvite::Terminated,
-        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Completed,
+        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed | ClientInput::GivenUp => {
+            ClientInvite::Completed
+        }
     }
 }
 
@@ -168,7 +176,9 @@ fn accepted(input: ClientInput, out: &mut Actions) -> ClientInvite {
         // "If Timer M fires while the client transaction is in the 'Accepted' state, the client transaction MUST move
         // to the 'Terminated' state" (RFC 6026 §8.4).
         ClientInput::Timer(Timer::M) => ClientInvite::Terminated,
-        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed => ClientInvite::Accepted,
+        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed | ClientInput::GivenUp => {
+            ClientInvite::Accepted
+        }
     }
 }
 

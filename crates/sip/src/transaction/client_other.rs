@@ -97,7 +97,7 @@ fn either(state: ClientOther, input: ClientInput, timing: Timing, out: &mut Acti
             out.push(Action::Set(Timer::K, timing.t4()));
             ClientOther::Completed
         }
-        ClientInput::Response(_) | ClientInput::Timer(_) => state,
+        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::GivenUp => state,
     }
 }
 
@@ -106,7 +106,9 @@ fn completed(input: ClientInput) -> ClientOther {
         // "The 'Completed' state exists to buffer any additional response retransmissions that may be received"
         // (§17.1.2.2).
         ClientInput::Timer(Timer::K) => ClientOther::Terminated,
-        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed => ClientOther::Completed,
+        ClientInput::Response(_) | ClientInput::Timer(_) | ClientInput::TransportFailed | ClientInput::GivenUp => {
+            ClientOther::Completed
+        }
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) enum ClientInput {
     Timer(Timer),
     /// The request could not be sent.
     TransportFailed,
+    /// The user waits no longer: it has been cancelled, and nothing came of that.
+    GivenUp,
 }
 
 /// What can happen to a server transaction.
