@@ -333,3 +333,81 @@ fn ports_that_collide_are_named() {
         "these are 8 ports, and one call needs 10 (four for each of its two legs",
     );
 }
+
+/// Answers each datagram with a 200 that has its Via, From, To, Call-ID and CSeq, until dropped.
+fn answering() -> std::net::SocketAddr {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4_096];
+        while let Ok((len, from)) = socket.recv_from(&mut bytes) {
+            let asked = String::from_utf8_lossy(&bytes[..len]).into_owned();
+            assert!(asked.starts_with("OPTIONS sip:127.0.0.1:"), "{asked}");
+            let same = |line: &&str| {
+                ["Via:", "From:", "To:", "Call-ID:", "CSeq:"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            };
+            let lines: Vec<&str> = asked.split("\r\n").filter(same).collect();
+            let answer = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
+            socket.send_to(answer.as_bytes(), from).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn doctor_asks_the_next_hops() {
+    let segue = Segue::new();
+    assert_eq!(
+        doctor(&segue, "next hops"),
+        [("ok".to_owned(), "no profile names any".to_owned())]
+    );
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    let answering = answering();
+    let text = format!(
+        "name = \"one\"\nsources = [\"10.0.0.0/8\"]\nnext_hop = \"{answering}\"\noutbound_proxy = \"sip:{answering};transport=tcp;lr\"\n\
+         emergency_next_hop = \"{silent}\"\n"
+    );
+    let other = "name = \"two\"\nsources = [\"192.0.2.0/24\"]\nnext_hop = \"sbc.invalid\"\n";
+    profiles(&segue, &[("a.toml", &text), ("b.toml", other)]);
+    // Names that end in .invalid are known to nobody (RFC 6761 §6.4), whoever is asked.
+    fs::write(segue.dir().join("segue.toml"), "sip.nameservers = [\"127.0.0.1:9\"]\n").unwrap();
+    let began = std::time::Instant::now();
+    let rows = doctor(&segue, "next hops");
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(30),
+        "the wait is bounded"
+    );
+    let row = |words: &str| {
+        rows.iter()
+            .find(|(_, found)| found.contains(words))
+            .unwrap_or_else(|| panic!("{rows:?}"))
+    };
+    let (state, found) = row("(next_hop of one)");
+    assert!(
+        state == "ok" && found.contains("answers an OPTIONS with 200 after "),
+        "{found}"
+    );
+    let (state, found) = row("outbound_proxy of one)");
+    assert!(state == "warn" && found.contains("cannot be reached: "), "{found}");
+    let (state, found) = row("emergency_next_hop of one)");
+    assert!(state == "warn", "{found}");
+    let (state, found) = row("(next_hop of two)");
+    assert!(state == "warn" && found.contains("sbc.invalid"), "{found}");
+}
+
+#[test]
+fn doctor_names_subscribers_whose_target_is_this_server() {
+    let segue = Segue::new();
+    segue.ok(&["subscriber", "add", "bob", "--target", "sip:bob@127.0.0.1:5070"]);
+    assert!(doctor(&segue, "targets").is_empty());
+    segue.ok(&["subscriber", "add", "eve", "--target", "sip:eve@127.0.0.1"]);
+    let rows = doctor(&segue, "targets");
+    assert!(
+        rows[0].0 == "warn" && rows[0].1.contains("eve (sip:eve@127.0.0.1)"),
+        "{rows:?}"
+    );
+    assert_eq!(doctor(&segue, "clock")[0].0, "ok");
+}

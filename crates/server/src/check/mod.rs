@@ -4,6 +4,8 @@ pub mod certificate;
 mod profiles;
 mod sockets;
 
+pub use profiles::is_here;
+
 use std::{fmt, sync::Arc};
 
 use segue_b2bua::Admission;

@@ -1,6 +1,9 @@
 //! `segue doctor`: what is wrong with this machine or configuration, each with its fix.
 
+mod clock;
+mod hops;
 mod named;
+mod targets;
 
 use std::{
     fs,
@@ -98,12 +101,14 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(variables());
             checks.extend(named::checks(&config));
             checks.push(data_dir(&config));
+            checks.push(clock::check(&config));
             checks.extend(ports(&config));
             checks.push(media_address(&config));
             checks.push(built_in(&config, "beep", segue_mailbox::BEEP_CLIP));
             checks.push(built_in(&config, "notice", segue_mailbox::BUILT_IN_FULL_CLIP));
             checks.push(clips(&config));
             checks.push(media_files(&config));
+            checks.extend(targets::check(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),
     }

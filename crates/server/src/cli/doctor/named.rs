@@ -2,7 +2,7 @@
 
 use segue_policy::Auth;
 
-use super::{Check, State};
+use super::{Check, State, hops};
 use crate::{
     check::{
         self, Checked,
@@ -38,6 +38,7 @@ fn named(failure: &Failure) -> &'static str {
 fn well(config: &Config, checked: &Checked) -> Vec<Check> {
     let mut checks = vec![profiles(&checked.profiles), secrets(&checked.profiles)];
     checks.extend(own_certificates(config));
+    checks.extend(hops::checks(config, &checked.profiles));
     // Certificates have rows of their own.
     let warnings = checked
         .warnings
