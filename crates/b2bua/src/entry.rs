@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
-use segue_sip::{LadderEntry, Outgoing, Peer, Place, SessionId};
+use segue_sip::{Ask, LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
 
@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub carried: Carried,
     /// A takes parts of a body beside a description.
     pub takes_parts: bool,
+    /// What legs were asked for others: whose it is, and what to answer there.
+    pub asks: BTreeMap<Ask, (LegId, Ask)>,
     /// The message of a leg that is being handled.
     pub heard: Option<Heard>,
     /// How the call came to each target.

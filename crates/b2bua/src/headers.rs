@@ -100,6 +100,12 @@ impl Carried {
         self
     }
 
+    /// With the whole body as it came: an INFO has no description of ours around which others stand.
+    pub fn with_body_of(mut self, message: &Message) -> Carried {
+        self.parts = message.whole_body();
+        self
+    }
+
     /// What of it a side hears.
     pub fn said_to(&self, to_trusted: bool, takes_parts: bool) -> Said {
         Said {

@@ -39,6 +39,10 @@ pub(crate) enum What {
     Agreement,
     /// The refusal of ours.
     OfferRefusal,
+    /// An INFO that means nothing here.
+    Ask,
+    /// An UPDATE without an offer.
+    Refresh,
 }
 
 /// The message of an event, and what kind it is.
@@ -57,6 +61,8 @@ pub(crate) fn message_of(event: &Event) -> Option<(SessionId, What, &Message)> {
             ..
         } => (*session, What::Bye, request),
         Event::Offer { session, request, .. } => (*session, What::Offer, request),
+        Event::Asked { session, request, .. } => (*session, What::Ask, request),
+        Event::Refreshed { session, request } => (*session, What::Refresh, request),
         Event::OfferAnswered { session, response, .. } => (*session, What::Agreement, response),
         Event::OfferRefused {
             session,
@@ -70,7 +76,7 @@ pub(crate) fn message_of(event: &Event) -> Option<(SessionId, What, &Message)> {
 impl Heard {
     pub(crate) fn new(leg: LegId, what: What, message: &Message, trusted: bool) -> Heard {
         let stands = match (what, message.status()) {
-            (What::Bye | What::Offer, _) | (_, None) => Stands::Dialog,
+            (What::Bye | What::Offer | What::Ask | What::Refresh, _) | (_, None) => Stands::Dialog,
             // Where a 3xx points to within a dialog is nothing for others.
             (What::OfferRefusal, Some(status)) => Stands::Response(status.max(400)),
             (_, Some(status)) => Stands::Response(status),
@@ -82,6 +88,7 @@ impl Heard {
             carried: match what {
                 // The call passes that on itself, or says its own.
                 What::Bye => carried.without_reason(),
+                What::Ask => carried.with_body_of(message),
                 _ => carried,
             },
         }
@@ -97,6 +104,8 @@ impl Heard {
                 (What::Early, LegAction::Progress { .. })
                 | (What::Bye, LegAction::Bye { .. })
                 | (What::Offer, LegAction::Offer { .. })
+                | (What::Ask, LegAction::Ask { .. })
+                | (What::Refresh, LegAction::Refresh)
                 | (What::Agreement, LegAction::AcceptOffer { .. })
                 | (What::OfferRefusal, LegAction::RefuseOffer { .. }) => true,
                 _ => false,
@@ -117,13 +126,19 @@ impl Entry {
         said
     }
 
+    /// What the answer of a leg to what another asked has for that one.
+    pub(crate) fn heard_answer(&self, leg: LegId, asker: LegId, response: &Message, status: u16) -> Said {
+        let carried = Carried::of_any(response, Stands::Response(status), self.trusts(leg));
+        carried.with_body_of(response).said_to(self.trusts(asker), true)
+    }
+
     /// What goes along with what is said on a leg; once.
     pub(crate) fn said_with(&mut self, leg: LegId, action: &LegAction) -> Said {
         let phase = self.call.phase();
         let Some(heard) = self.heard.take_if(|heard| heard.goes_with(leg, action, phase)) else {
             return Said::default();
         };
-        let takes_parts = leg != LegId::A || self.takes_parts;
+        let takes_parts = leg != LegId::A || self.takes_parts || heard.what == What::Ask;
         heard.carried.said_to(self.trusts(leg), takes_parts)
     }
 }

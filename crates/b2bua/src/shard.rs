@@ -352,6 +352,10 @@ impl Shard {
                 self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
                 continue;
             }
+            if let Event::AskAnswered { session, ask, response } = &event {
+                self.answer_asker(now, *session, *ask, response.as_deref());
+                continue;
+            }
             let said = self.hear(now, &event);
             let Some((session, mut leg_event)) = translate::event(event, said) else {
                 continue;
@@ -447,6 +451,7 @@ impl Shard {
             call,
             carried: Carried::of(invite, profile.trusted || urgent),
             takes_parts: headers::takes_parts(invite),
+            asks: BTreeMap::new(),
             heard: None,
             trails: BTreeMap::new(),
             profile,

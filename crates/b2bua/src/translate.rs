@@ -12,7 +12,7 @@ use segue_policy::{PreconditionsToCallee, Profile, RedirectUri, ReliableToCallee
 use segue_records::{CallRecord, Happening, MediaKind};
 use segue_sdp::Kind;
 use segue_sip::{
-    Along, CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval,
+    Along, Ask, CommandError, Endpoint, Event, Outgoing, Peer, Progress, Refreshes, SessionId, SessionInterval,
 };
 use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
 
@@ -191,6 +191,10 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
             let key = press.key;
             (session, LegEvent::Key { key, duration_ms })
         }
+        Event::Asked { session, ask, .. } => (session, LegEvent::Asked { ask: ask.0 }),
+        Event::Refreshed { session, .. } => (session, LegEvent::Refreshed),
+        // Its answer goes straight to who asked.
+        Event::AskAnswered { .. } => return None,
         // What asks for a key frame by SIP asks by RTCP as well.
         Event::Info { .. } => return None,
         Event::Terminated { session } => (session, LegEvent::Terminated),
@@ -380,6 +384,18 @@ fn note_headers(note: &str) -> [(String, String); 2] {
     ]
 }
 
+/// What who has asked something of the other side is answered: the status of that side, and a Warning where it is another because that
+/// one would say something of the asker's own dialog, or ask for credentials that only we could give. `None`: there was no answer.
+pub(crate) fn answer_for_asker(status: Option<u16>) -> (u16, Option<String>) {
+    match status {
+        None => (504, Some("399 segue \"The other side does not answer\"".to_owned())),
+        Some(status @ (401 | 407 | 408 | 481 | 482 | 483 | 503)) => {
+            (500, Some(format!("399 segue \"The other side says {status}\"")))
+        }
+        Some(status) => (status, None),
+    }
+}
+
 /// What goes along with a message, from what has been said.
 pub(crate) fn along(said: Said) -> Along {
     let Said { headers, parts } = said;
@@ -426,7 +442,9 @@ pub(crate) fn perform(
             headers.extend(require.map(|r| ("Require", r.to_owned())));
             endpoint.refuse_along(now, session, status, &headers, sdp.as_deref(), &self::along(said))
         }
-        LegAction::Invite { .. } => Ok(()),
+        // What needs more than one leg, the shard has done.
+        LegAction::Invite { .. } | LegAction::Ask { .. } | LegAction::Refresh => Ok(()),
+        LegAction::DeclineAsk { ask } => endpoint.decline_ask(now, session, Ask(ask)),
         LegAction::Cancel { reason } => endpoint.cancel(now, session, reason),
         LegAction::Bye { reason } => endpoint.bye_along(now, session, reason, along),
         LegAction::AcceptOffer { sdp } => endpoint.accept_offer_along(now, session, sdp, &along),

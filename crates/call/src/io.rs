@@ -161,6 +161,13 @@ pub enum LegEvent {
         /// How long it was pressed, milliseconds.
         duration_ms: u64,
     },
+    /// The peer asks something within the dialog that means nothing here; wants `Ask` on the other side, or `DeclineAsk`.
+    Asked {
+        /// What to answer.
+        ask: u64,
+    },
+    /// The peer says something new of itself within the dialog; it has its answer.
+    Refreshed,
     /// The peer has cancelled its re-INVITE, or ended the early dialog of its UPDATE: its `Offer` wants no answer any more.
     OfferWithdrawn,
     /// The answer to an offer of ours: in the PRACK or ACK of our response, or in the 2xx to our re-INVITE or UPDATE.
@@ -323,6 +330,20 @@ pub enum LegAction {
         /// The offer.
         sdp: Arc<[u8]>,
     },
+    /// Ask this leg what the other asks, and answer that one as it answers.
+    Ask {
+        /// Who asks.
+        of: LegId,
+        /// What to answer there.
+        ask: u64,
+    },
+    /// What this leg asks nobody takes.
+    DeclineAsk {
+        /// What to answer.
+        ask: u64,
+    },
+    /// Say to this leg what the other says of itself.
+    Refresh,
     /// INFO with media_control picture_fast_update (RFC 5168), where RTCP feedback was not negotiated.
     AskKeyFrame,
     /// INFO with a key, for a peer without telephone-event.

@@ -204,6 +204,14 @@ impl Cx {
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Key { key, duration_ms }) => {
                 self.pressed(LegId::A, key, Told::Info { duration_ms })
             }
+            (Leg::Answered | Leg::Up, LegEvent::Asked { ask }) => {
+                self.asked(LegId::A, ask);
+                None
+            }
+            (Leg::Answered | Leg::Up, LegEvent::Refreshed) => {
+                self.refreshed(LegId::A);
+                None
+            }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferRefused { status }) => {
                 self.not_passed_on(LegId::A, status);
                 None
@@ -226,6 +234,8 @@ impl Cx {
                 | LegEvent::OfferAnswered { .. }
                 | LegEvent::Failed { .. }
                 | LegEvent::Redirected { .. }
+                | LegEvent::Asked { .. }
+                | LegEvent::Refreshed
                 | LegEvent::CrossedCancel,
             ) => None,
         }
@@ -349,6 +359,14 @@ impl Cx {
                 None
             }
             (Leg::Up, LegEvent::Key { key, duration_ms }) => self.pressed(id, key, Told::Info { duration_ms }),
+            (Leg::Up, LegEvent::Asked { ask }) => {
+                self.asked(id, ask);
+                None
+            }
+            (Leg::Up, LegEvent::Refreshed) => {
+                self.refreshed(id);
+                None
+            }
             (Leg::Up, LegEvent::OfferRefused { status }) => {
                 self.not_passed_on(id, status);
                 None

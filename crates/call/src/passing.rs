@@ -103,7 +103,7 @@ impl Cx {
             offer: offer.clone(),
             withdrawn: false,
         };
-        self.ask(other, Some(asker), sdp);
+        self.make_offer(other, Some(asker), sdp);
         true
     }
 
@@ -119,7 +119,7 @@ impl Cx {
         if self.takes_offers(other)
             && let Some(sdp) = self.offer_for(other, with, None, &agreed)
         {
-            self.ask(other, None, sdp);
+            self.make_offer(other, None, sdp);
         }
     }
 
@@ -182,7 +182,7 @@ impl Cx {
         }
     }
 
-    fn ask(&mut self, asked: LegId, asker: Option<Asker>, (side, sdp): (Side, Arc<[u8]>)) {
+    fn make_offer(&mut self, asked: LegId, asker: Option<Asker>, (side, sdp): (Side, Arc<[u8]>)) {
         self.passing = Some(Passing { asker, asked, side });
         self.leg(asked, LegAction::Offer { sdp });
     }
@@ -276,6 +276,29 @@ impl Cx {
         let preferred = in_use(before);
         let after = side.clone().answer(offer, Choice::Prefer(&preferred));
         !after.is_ok_and(|after| same_codecs(before, &after))
+    }
+
+    /// One side of the bridge asks what means nothing here: the other is asked. Without a bridge nobody takes it.
+    pub fn asked(&mut self, leg: LegId, ask: u64) {
+        match self.other_side(leg).filter(|other| self.is_up(*other)) {
+            Some(other) => self.leg(other, LegAction::Ask { of: leg, ask }),
+            None => self.leg(leg, LegAction::DeclineAsk { ask }),
+        }
+    }
+
+    /// One side of the bridge says something new of itself.
+    pub fn refreshed(&mut self, leg: LegId) {
+        if let Some(other) = self.other_side(leg).filter(|other| self.is_up(*other)) {
+            self.leg(other, LegAction::Refresh);
+        }
+    }
+
+    fn is_up(&self, leg: LegId) -> bool {
+        let state = match leg {
+            LegId::A => Some(self.legs.a),
+            leg => self.legs.b.get(leg).map(|branch| branch.leg),
+        };
+        matches!(state, Some(Leg::Answered | Leg::Up))
     }
 
     /// The other side of the bridge.

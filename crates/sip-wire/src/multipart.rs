@@ -52,16 +52,7 @@ impl Message {
             return found;
         }
         if !is_multipart(essence) {
-            let mut part = BytesMut::new();
-            for name in OF_A_BODY {
-                if let Some(value) = self.header(name) {
-                    part.put_slice(format!("{name}: {value}\r\n").as_bytes());
-                }
-            }
-            part.put_slice(b"\r\n");
-            part.put_slice(body);
-            found.before.push(part.freeze());
-            return found;
+            return self.whole_body();
         }
         // Of alternatives one is to be taken, and ours is the session description.
         let together = ["multipart/mixed", "multipart/related"];
@@ -79,6 +70,25 @@ impl Message {
             }
         }
         found
+    }
+}
+
+impl Message {
+    /// The whole body as the only part, whatever it holds.
+    pub fn whole_body(&self) -> Parts {
+        let mut part = BytesMut::new();
+        for name in OF_A_BODY {
+            if let Some(value) = self.header(name) {
+                part.put_slice(format!("{name}: {value}\r\n").as_bytes());
+            }
+        }
+        part.put_slice(b"\r\n");
+        part.put_slice(self.body());
+        let is_empty = self.body().is_empty();
+        Parts {
+            before: (!is_empty).then(|| part.freeze()).into_iter().collect(),
+            after: Vec::new(),
+        }
     }
 }
 

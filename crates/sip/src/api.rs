@@ -83,6 +83,10 @@ pub struct Transmit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+/// A request within a dialog that waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask(pub u64);
+
 /// Settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
@@ -396,6 +400,32 @@ pub enum Event {
     },
     /// An INFO within the dialog that is empty or media control (200 sent).
     Info {
+        /// Which.
+        session: SessionId,
+        /// The request.
+        request: Arc<Message>,
+    },
+    /// An INFO within a confirmed dialog that means nothing here; wants `answer_ask` or `decline_ask`, unless the session ends (487
+    /// sent).
+    Asked {
+        /// Which.
+        session: SessionId,
+        /// What to answer.
+        ask: Ask,
+        /// The request.
+        request: Arc<Message>,
+    },
+    /// The final response to an INFO of ours.
+    AskAnswered {
+        /// Which.
+        session: SessionId,
+        /// What was asked.
+        ask: Ask,
+        /// The response; `None`: there was none.
+        response: Option<Arc<Message>>,
+    },
+    /// An UPDATE without an offer in a confirmed dialog that says more than that the session goes on (200 sent).
+    Refreshed {
         /// Which.
         session: SessionId,
         /// The request.

@@ -19,8 +19,8 @@ pub mod transport;
 
 pub use along::Along;
 pub use api::{
-    CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol, Refreshes,
-    SessionId, SessionInterval, Transmit,
+    Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol,
+    Refreshes, SessionId, SessionInterval, Transmit,
 };
 pub use digest::{Account, Guard, Proof, Realm, User};
 pub use endpoint::{Endpoint, summary};

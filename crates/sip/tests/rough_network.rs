@@ -73,6 +73,9 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Bye { session, .. }
         | Event::Key { session, .. }
         | Event::Info { session, .. }
+        | Event::Asked { session, .. }
+        | Event::AskAnswered { session, .. }
+        | Event::Refreshed { session, .. }
         | Event::Terminated { session } => *session,
         Event::Refused { .. } => return None,
     })

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use segue_call::{LegAction, LegEvent, LegId, Now, Said};
-use segue_sip::{Outgoing, Place, SessionId};
+use segue_sip::{Ask, Outgoing, Place, SessionId};
 use segue_sip_wire::SessionUuid;
 
 use super::{CallKey, Shard};
@@ -53,6 +53,11 @@ impl Shard {
         };
         let offers = matches!(action, LegAction::Offer { .. });
         let said = entry.said_with(leg, &action);
+        match action {
+            LegAction::Ask { of, ask } => return self.ask_on(now, key, session, (of, Ask(ask)), said),
+            LegAction::Refresh => return self.refresh_on(now, session, said),
+            _ => {}
+        }
         entry.ends.says(&mut self.endpoint, &entry.legs, leg, &action);
         if let Err(error) = translate::perform(&mut self.endpoint, now.mono, session, action, said) {
             if offers {

@@ -120,3 +120,171 @@ fn what_a_refused_offer_was_told_passes() {
     assert_eq!(pairs(&said)[1..], [("Warning", "304 a \"No\""), ("X-Why", "1")]);
     assert_eq!(refusal.headers("Contact").count(), 0);
 }
+
+/// Asks by INFO, each way; what the other side got of it.
+fn asked(node: &mut Node, from_a: bool, lines: &str, body: &[u8]) -> Vec<segue_sip_wire::Message> {
+    match from_a {
+        true => {
+            node.a_asks_with("INFO", lines, body);
+            node.to_b("INFO")
+        }
+        false => {
+            node.b_asks_with("INFO", lines, body);
+            node.asked_of_a("INFO")
+        }
+    }
+}
+
+/// The answers to INFO that a side got.
+fn answers(node: &Node, whom: &str) -> Vec<segue_sip_wire::Message> {
+    let infos = node.post.iter().filter(|(to, message)| {
+        to == whom && message.status().is_some() && message.cseq().unwrap().method.to_string() == "INFO"
+    });
+    infos.map(|(_, message)| message.clone()).collect()
+}
+
+#[test]
+fn an_info_passes_both_ways_with_its_body_and_so_does_its_answer() {
+    let lines = format!(
+        "{LINES}Info-Package: g.3gpp.x\r\nContent-Type: application/x+json\r\nContent-Disposition: Info-Package\r\n"
+    );
+    for from_a in [true, false] {
+        let mut node = bridged(TRUNK_A, TRUNK_B);
+        let (asker, body) = (if from_a { TRUNK_A } else { TRUNK_B }, b"{\"a\":\x01\x00}");
+        let infos = asked(&mut node, from_a, &lines, body);
+        assert_eq!(infos.len(), 1);
+        let expected = [
+            PASSED[0],
+            PASSED[1],
+            ("P-Charging-Vector", "icid-value=x"),
+            PASSED[2],
+            ("Info-Package", "g.3gpp.x"),
+            ("Content-Disposition", "Info-Package"),
+        ];
+        assert_eq!(pairs(&further(&infos[0])), expected);
+        assert_eq!(
+            (infos[0].content_type(), infos[0].body()),
+            (Some("application/x+json"), &body[..])
+        );
+        assert_eq!(infos[0].headers("Route").count(), 0);
+        assert!(answers(&node, asker).is_empty(), "it is asked first");
+        let answer = "X-Answer: 1\r\nContent-Type: text/plain\r\n";
+        match from_a {
+            true => node.b_says_to("202 Accepted", "INFO", answer, b"yes"),
+            false => node.a_says("202 Accepted", "INFO", answer, b"yes"),
+        }
+        let [answer] = answers(&node, asker).try_into().unwrap();
+        assert_eq!((answer.status(), answer.body()), (Some(202), &b"yes"[..]));
+        assert_eq!(answer.header("X-Answer"), Some("1"));
+    }
+}
+
+#[test]
+fn what_is_of_the_other_leg_alone_is_told_as_a_fault_of_that_side() {
+    for (status, told, warned) in [
+        ("469 Bad Info Package", 469, None),
+        ("415 Unsupported Media Type", 415, None),
+        (
+            "407 Proxy Authentication Required",
+            500,
+            Some("399 segue \"The other side says 407\""),
+        ),
+        ("483 Too Many Hops", 500, Some("399 segue \"The other side says 483\"")),
+    ] {
+        let mut node = bridged(PHONE_A, PHONE_B);
+        asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
+        node.b_says_to(status, "INFO", "Recv-Info: y\r\n", b"");
+        let [answer] = answers(&node, PHONE_A).try_into().unwrap();
+        assert_eq!((answer.status(), answer.header("Warning")), (Some(told), warned));
+    }
+    let mut node = bridged(PHONE_A, PHONE_B);
+    asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
+    for _ in 0..80 {
+        node.wait(500);
+    }
+    let [answer] = answers(&node, PHONE_A).try_into().unwrap();
+    assert_eq!(answer.status(), Some(504));
+}
+
+#[test]
+fn an_info_has_its_answer_whatever_becomes_of_the_call() {
+    // The other side hangs up.
+    let mut node = bridged(PHONE_A, PHONE_B);
+    asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
+    node.b_asks_with("BYE", "", b"");
+    assert_eq!(answers(&node, PHONE_A).pop().unwrap().status(), Some(487));
+    // It knows the dialog no more.
+    let mut node = bridged(PHONE_A, PHONE_B);
+    asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
+    node.b_says_to("481 Call/Transaction Does Not Exist", "INFO", "", b"");
+    assert_eq!(answers(&node, PHONE_A).pop().unwrap().status(), Some(487));
+    assert_eq!(node.asked_of_a("BYE").len(), 1);
+    // Too many at a time.
+    let mut node = bridged(PHONE_A, PHONE_B);
+    for _ in 0..20 {
+        asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
+    }
+    let refused = answers(&node, PHONE_A);
+    assert_eq!((refused.len(), node.to_b("INFO").len()), (4, 16));
+    assert!(
+        refused
+            .iter()
+            .all(|refused| refused.status() == Some(500) && refused.header("Retry-After").is_some())
+    );
+}
+
+#[test]
+fn before_there_is_another_side_an_info_is_refused_with_what_is_taken() {
+    let mut node = Node::new(PHONE_A, PHONE_B, |_| ());
+    node.calls("");
+    node.b_says("180 Ringing", "", "text/plain", b"");
+    node.a_asks_with("INFO", "Content-Type: text/plain\r\n", b"x");
+    node.a_asks_with("INFO", "Info-Package: y\r\nContent-Type: text/plain\r\n", b"x");
+    let statuses: Vec<_> = answers(&node, PHONE_A)
+        .iter()
+        .map(|answer| answer.status().unwrap())
+        .collect();
+    assert_eq!(statuses, [415, 469]);
+    assert!(node.to_b("INFO").is_empty());
+    // A description of a session belongs into no INFO.
+    let mut node = bridged(PHONE_A, PHONE_B);
+    node.a_asks_with("INFO", "Content-Type: application/sdp\r\n", SDP.as_bytes());
+    assert_eq!(answers(&node, PHONE_A).pop().unwrap().status(), Some(415));
+    // Nor is one to be sent on elsewhere, or told by MESSAGE, by us.
+    for method in ["REFER", "MESSAGE"] {
+        node.a_asks_with(method, "Refer-To: <sip:x@y>\r\nContent-Type: text/plain\r\n", b"x");
+        let (_, refused) = node.post.last().unwrap();
+        assert_eq!(refused.status(), Some(405));
+        assert!(refused.header("Allow").is_some_and(|allow| allow.contains("INFO")));
+    }
+}
+
+#[test]
+fn what_a_side_says_of_itself_without_an_offer_is_told_to_the_other() {
+    let mut node = Node::new(TRUNK_A, TRUNK_B, |_| ());
+    node.calls("Allow: INVITE, UPDATE\r\n");
+    node.b_answers("Allow: INVITE, UPDATE\r\n");
+    node.b_asks_with("UPDATE", "P-Asserted-Identity: <sip:new@b>\r\n", b"");
+    let [update] = node.asked_of_a("UPDATE").try_into().unwrap();
+    assert_eq!(pairs(&further(&update)), [("P-Asserted-Identity", "<sip:new@b>")]);
+    assert!(update.body().is_empty());
+    node.a_says("200 OK", "UPDATE", "", b"");
+    // One that only refreshes says nothing to the other.
+    node.b_asks_with(
+        "UPDATE",
+        "Session-Expires: 1800;refresher=uac\r\nSupported: timer\r\n",
+        b"",
+    );
+    assert_eq!(node.asked_of_a("UPDATE").len(), 1);
+}
+
+#[test]
+fn packages_are_told_of_by_the_side_that_takes_them() {
+    let mut node = Node::new(PHONE_A, PHONE_B, |_| ());
+    node.calls("Recv-Info: x\r\n");
+    assert_eq!(node.invite().header("Recv-Info"), Some("x"));
+    node.b_says("180 Ringing", "Recv-Info: y\r\n", "text/plain", b"");
+    node.b_answers("Recv-Info: y\r\n");
+    assert_eq!(node.to_a(180)[0].header("Recv-Info"), None, "we take none");
+    assert_eq!(node.to_a(200)[0].header("Recv-Info"), Some("y"));
+}

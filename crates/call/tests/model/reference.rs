@@ -212,6 +212,8 @@ impl Reference {
                             | E::Offer { .. }
                             | E::OfferAnswered { .. }
                             | E::Key { .. }
+                            | E::Asked { .. }
+                            | E::Refreshed
                             | E::AckTimeout
                             | E::Terminated
                     )
@@ -248,6 +250,8 @@ impl Reference {
                         | E::Offer { .. }
                         | E::OfferAnswered { .. }
                         | E::Key { .. }
+                        | E::Asked { .. }
+                        | E::Refreshed
                         | E::AckTimeout
                         | E::Terminated
                 )
@@ -302,7 +306,7 @@ impl Reference {
             }
             E::OfferAnswered { .. } if leg == A && state == Leg::Answered => self.set(A, Leg::Up),
             E::OfferAnswered { .. } | E::OfferRefused { .. } => self.ours.retain(|l| *l != leg),
-            E::Provisional { .. } | E::EarlyMedia { .. } | E::Key { .. } => {}
+            E::Provisional { .. } | E::EarlyMedia { .. } | E::Key { .. } | E::Asked { .. } | E::Refreshed => {}
         }
     }
 
@@ -472,6 +476,12 @@ impl Reference {
                 );
                 self.ours.push(leg);
             }
+            LegAction::Ask { of, .. } => {
+                assert!(self.bridged && *of != leg, "asked in {state:?}");
+                assert!(matches!(state, Leg::Answered | Leg::Up), "INFO in {state:?}");
+            }
+            LegAction::Refresh => assert!(self.bridged && matches!(state, Leg::Answered | Leg::Up)),
+            LegAction::DeclineAsk { .. } => assert!(matches!(state, Leg::Answered | Leg::Up), "{state:?}"),
             LegAction::AskKeyFrame => assert!(matches!(state, Leg::Up), "INFO in {state:?}"),
             LegAction::TellKey { .. } => {
                 assert!(self.bridged && matches!(state, Leg::Up), "a key in {state:?}");

@@ -167,6 +167,7 @@ impl Session {
         }
         self.offer_goes_on(before, now);
         self.refresh_goes_on(before, now);
+        self.ask_goes_on(before, now);
     }
 }
 

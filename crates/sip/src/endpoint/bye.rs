@@ -37,6 +37,7 @@ impl Session {
 
     pub(crate) fn send_bye(&mut self, core: &mut Core, now: Instant, farewell: Farewell) {
         self.withdraw_offer(core, now);
+        self.withdraw_asks(core, now);
         self.ours = None;
         core.stop_all(self.id);
         let Phase::Confirmed(confirmed) = std::mem::replace(&mut self.phase, Phase::Over) else {
@@ -71,6 +72,7 @@ impl Session {
             Phase::Ending(_) | Phase::Refused(_) => self.reply(core, now, transaction, request, 200, &[]),
             Phase::Confirmed(_) => {
                 self.withdraw_offer(core, now);
+                self.withdraw_asks(core, now);
                 self.reply(core, now, transaction, request, 200, &[]);
                 self.emit(core, |session| Event::Bye {
                     session,

@@ -10,6 +10,7 @@ use segue_sip_wire::Message;
 
 use super::{
     Endpoint,
+    ask::Asks,
     core::{Core, SessionTimer, after},
     interval::Interval,
     receive::Received,
@@ -90,6 +91,7 @@ impl Endpoint {
             ours: None,
             late_prack: None,
             interval: Interval::default(),
+            asks: Asks::default(),
         };
         self.by_tag.insert(local_tag, id);
         self.sessions.insert(id, session);

@@ -1,4 +1,5 @@
-//! INFO (RFC 6086, its legacy usages): keys that are pressed, and key frames where RTCP feedback was not negotiated (RFC 5168).
+//! INFO (RFC 6086): its legacy usages, keys that are pressed, and key frames where RTCP feedback was not negotiated (RFC 5168);
+//! all else is for others.
 
 use std::{sync::Arc, time::Instant};
 
@@ -30,9 +31,7 @@ impl Session {
         request: &Arc<Message>,
     ) {
         if request.header("Info-Package").is_some() {
-            // We have said Recv-Info to nobody: none is taken.
-            let none = [("Recv-Info", String::new())];
-            return self.reply(core, now, transaction, request, 469, &none);
+            return self.ask_or_decline(core, now, transaction, request);
         }
         let content_type = request.content_type().unwrap_or_default();
         match KeyPress::read(content_type, request.body()) {
@@ -49,11 +48,32 @@ impl Session {
                 let request = request.clone();
                 self.emit(core, |session| Event::Info { session, request });
             }
-            None => {
-                let accept = [("Accept", format!("{}, {MEDIA_CONTROL}", KeyPress::CONTENT_TYPES))];
-                self.reply(core, now, transaction, request, 415, &accept);
-            }
+            None => self.ask_or_decline(core, now, transaction, request),
         }
+    }
+
+    /// What means nothing here may mean something to who is behind us, once there is somebody. A description of a session is none of
+    /// it.
+    fn ask_or_decline(&mut self, core: &mut Core, now: Instant, transaction: TransactionId, request: &Arc<Message>) {
+        let confirmed = matches!(&self.phase, Phase::Confirmed(confirmed) if confirmed.bye.is_none());
+        if !confirmed || request.sdp().is_some() {
+            return self.decline(core, now, transaction, request);
+        }
+        if !self.asked(core, transaction, request) {
+            let later = [("Retry-After", core.retry_after())];
+            self.reply(core, now, transaction, request, 500, &later);
+        }
+    }
+
+    /// Says that nobody here takes it, and what is taken.
+    pub(crate) fn decline(&self, core: &mut Core, now: Instant, transaction: TransactionId, request: &Message) {
+        if request.header("Info-Package").is_some() {
+            // Of our own we have said Recv-Info to nobody.
+            let none = [("Recv-Info", String::new())];
+            return self.reply(core, now, transaction, request, 469, &none);
+        }
+        let accept = [("Accept", format!("{}, {MEDIA_CONTROL}", KeyPress::CONTENT_TYPES))];
+        self.reply(core, now, transaction, request, 415, &accept);
     }
 
     pub(crate) fn ask_key_frame(&mut self, core: &mut Core, now: Instant) -> Result<(), CommandError> {

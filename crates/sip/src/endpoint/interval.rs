@@ -279,17 +279,7 @@ impl Session {
             return core.set(self.id, SessionTimer::Refresh, after(now, LOOK_AGAIN));
         }
         if confirmed.dialog.allows_update && by_update {
-            let mut draft = confirmed
-                .dialog
-                .request(Method::Update)
-                .header("Contact", confirmed.dialog.contact.as_str())
-                .header("Allow", ALLOW)
-                .header("User-Agent", core.config.user_agent.as_str());
-            let next_hop = confirmed.dialog.next_hop();
-            for (name, value) in self.interval.asked(false) {
-                draft = draft.header(name, value);
-            }
-            self.interval.update = Some(core.request(now, &draft, next_hop, Some(self.id)));
+            self.update(core, now, &Along::default());
         } else if let Some(sdp) = self.interval.said.clone() {
             self.ours = Some(OurOffer {
                 sdp,
@@ -300,6 +290,29 @@ impl Session {
             });
             self.offer_again(core, now);
         }
+    }
+
+    /// UPDATE without an offer: it refreshes, and takes along what it is told. False: it cannot be said now.
+    pub(crate) fn update(&mut self, core: &mut Core, now: Instant, along: &Along) -> bool {
+        let busy = self.offer.is_some() || self.ours.is_some() || self.interval.update.is_some();
+        let asked = self.interval.asked(false);
+        let Phase::Confirmed(confirmed) = &mut self.phase else {
+            return false;
+        };
+        if busy || self.interval.no_update || !confirmed.dialog.allows_update || confirmed.accept.is_some() {
+            return false;
+        }
+        let mut draft = confirmed
+            .dialog
+            .request(Method::Update)
+            .header("Contact", confirmed.dialog.contact.as_str())
+            .header("Allow", ALLOW)
+            .header("User-Agent", core.config.user_agent.as_str());
+        let next_hop = confirmed.dialog.next_hop();
+        draft.headers.extend(asked);
+        let draft = along.asked(draft, None);
+        self.interval.update = Some(core.request(now, &draft, next_hop, Some(self.id)));
+        true
     }
 
     /// Whether this is the transaction of an UPDATE that only refreshes.

@@ -10,6 +10,7 @@ use segue_sip_wire::{Message, Method, NameAddr, Uri, phrase};
 
 use super::{
     Endpoint,
+    ask::Asks,
     core::{ALLOW, Core, SessionTimer, after},
     early::Early,
     failover::protocol_of,
@@ -91,6 +92,7 @@ impl Endpoint {
                 ours: None,
                 late_prack: None,
                 interval,
+                asks: Asks::default(),
             },
         );
         self.sweep(id);

@@ -4,6 +4,7 @@
 
 mod again;
 mod answer;
+mod ask;
 pub(crate) mod authenticate;
 mod bye;
 mod cancel;

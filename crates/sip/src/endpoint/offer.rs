@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use segue_sip_wire::{Message, Method};
 
 use super::{
+    ask::says_more,
     core::Core,
     incoming::shared_sdp,
     session::{Exchange, PendingOffer, Phase, Session},
@@ -56,7 +57,12 @@ impl Session {
             dialog.refresh(request);
         }
         if !invite && sdp.is_none() {
-            return self.accept_update(core, now, transaction, request, remote_tag, None);
+            self.accept_update(core, now, transaction, request, remote_tag, None);
+            if matches!(self.phase, Phase::Confirmed(_)) && says_more(request) {
+                let request = request.clone();
+                self.emit(core, |session| Event::Refreshed { session, request });
+            }
+            return;
         }
         if invite {
             let trying = core.response(request, 100, &self.local_tag).build();

@@ -11,7 +11,7 @@ use crate::{
     transaction::store::TransactionId,
 };
 
-use super::{core::Core, interval::Interval};
+use super::{ask::Asks, core::Core, interval::Interval};
 
 /// See the module.
 pub(crate) struct Session {
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub late_prack: Option<RAck>,
     /// Its session timer.
     pub interval: Interval,
+    /// What waits for an answer within the dialog.
+    pub asks: Asks,
 }
 
 /// How far it is.

@@ -107,6 +107,7 @@ impl Session {
             Some(Method::Update) if self.is_our_offer(transaction) => self.on_offer_response(core, now, response),
             Some(Method::Update) if self.is_refresh(transaction) => self.on_refresh_response(core, now, response),
             Some(Method::Info) if status == 481 => self.on_dialog_lost(core, now, status),
+            Some(Method::Info) => self.on_ask_answered(core, transaction, Some(response)),
             _ => {}
         }
     }
@@ -129,6 +130,7 @@ impl Session {
             Some(Method::Update) if self.is_refresh(transaction) => self.refresh_failed(core, now, status),
             Some(Method::Invite) => self.on_invite_unanswered(core, now, transaction, status),
             Some(Method::Bye) => self.on_bye_done(core),
+            Some(Method::Info) => self.on_ask_answered(core, transaction, None),
             _ => {}
         }
     }

@@ -174,6 +174,16 @@ impl<'a> Agent<'a> {
         });
     }
 
+    /// It asks something that means nothing here.
+    pub fn asks(self, ask: u64) {
+        self.event(LegEvent::Asked { ask });
+    }
+
+    /// It says something new of itself.
+    pub fn refreshes(self) {
+        self.event(LegEvent::Refreshed);
+    }
+
     pub fn offers(self, sdp: Option<Arc<[u8]>>) {
         self.event(LegEvent::Offer { sdp, fork: None });
     }
@@ -237,6 +247,9 @@ impl<'a> Agent<'a> {
                 LegAction::RefuseOffer { status, .. } => format!("refuse {status}"),
                 LegAction::TellKey { key, duration_ms } => format!("key {key} {duration_ms}"),
                 LegAction::Offer { .. } => "offer".into(),
+                LegAction::Ask { of, ask } => format!("ask {ask} of {}", name(*of)),
+                LegAction::DeclineAsk { ask } => format!("decline {ask}"),
+                LegAction::Refresh => "refresh".into(),
                 LegAction::AskKeyFrame => format!("key frame {}", name(leg)),
             })
             .collect()
