@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_call::{Call, LegId, Now, Trail};
-use segue_policy::Profile;
+use segue_policy::{Emergency, Profile};
 use segue_records::{CallRecord, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{Ask, LadderEntry, Outgoing, Peer, Place, SessionId};
 
@@ -15,8 +15,8 @@ use crate::{headers::Carried, heard::Heard, identity::Ends, overload::Seat, plac
 pub(crate) struct Entry {
     pub call: Call,
     pub profile: Arc<Profile>,
-    /// An emergency call: no limit counts, and what its caller says is stripped nowhere.
-    pub urgent: bool,
+    /// It calls for help, or calls back who has: no limit counts.
+    pub emergency: Option<Emergency>,
     /// Where A's INVITE came from and arrived.
     pub peer: Peer,
     /// What A's INVITE says for others than us.
@@ -81,9 +81,9 @@ impl Entry {
         })
     }
 
-    /// Whether a leg's peer is in our trust domain, or the call is one for help.
+    /// Whether a leg's peer is in our trust domain; who helps is, and who calls for help as its side is.
     pub(crate) fn trusts(&self, leg: LegId) -> bool {
-        self.urgent || self.legs.get(&leg).is_some_and(|leg| leg.trusted)
+        self.legs.get(&leg).is_some_and(|leg| leg.trusted)
     }
 
     /// Completes the call's own record with what only SIP knows.

@@ -8,6 +8,7 @@ mod stir;
 mod table;
 
 use segue_call::Said;
+use segue_policy::Emergency;
 use segue_sip_wire::{Message, Parts, full_name};
 
 pub(crate) use history::{Received, written as history};
@@ -22,6 +23,14 @@ use table::rule_for;
 
 const REASON: &str = "Reason";
 const PRIVACY: &str = "Privacy";
+/// By which a network vouches for who calls.
+const VOUCHES: [&str; 5] = [
+    "Additional-Identity",
+    "Attestation-Info",
+    "Origination-Id",
+    "P-Asserted-Identity",
+    "Remote-Party-ID",
+];
 
 /// Most bytes of headers that a message has for others, and of body parts. What is more is left out and logged.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
@@ -47,6 +56,19 @@ impl Carried {
             received: Received::of(invite, from_trusted),
             ..Carried::of_any(invite, Stands::Invite, from_trusted)
         }
+    }
+
+    /// What the INVITE of a call says: for who helps all of it, but that a caller who is not trusted vouches for itself ("the
+    /// proxy MUST replace … or remove this header field", RFC 3325 §5).
+    pub fn of_call(invite: &Message, from_trusted: bool, emergency: Option<Emergency>) -> Carried {
+        if from_trusted || emergency != Some(Emergency::Call) {
+            return Carried::of(invite, from_trusted);
+        }
+        let mut carried = Carried::of(invite, true);
+        carried.headers.retain(|(rule, _, value)| {
+            !(VOUCHES.contains(&rule.name) || rule.name == "Priority" && value.eq_ignore_ascii_case("psap-callback"))
+        });
+        carried
     }
 
     /// The same of any message.

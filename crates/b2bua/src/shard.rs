@@ -387,7 +387,8 @@ impl Shard {
         let Ok(profile) = self.admission.profile_for(&peer) else {
             return;
         };
-        let urgent = emergency::of(invite, &profile).is_some();
+        let emergency = emergency::of(invite, &profile);
+        let urgent = emergency.is_some();
         if self.closing && !urgent {
             let later = [("Retry-After", "5".to_owned())];
             let _ = self.endpoint.refuse(now.mono, session, 503, &later);
@@ -449,13 +450,13 @@ impl Shard {
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
             call,
-            carried: Carried::of(invite, profile.trusted || urgent),
+            carried: Carried::of_call(invite, profile.trusted, emergency),
             takes_parts: headers::takes_parts(invite),
             asks: BTreeMap::new(),
             heard: None,
             trails: BTreeMap::new(),
             profile,
-            urgent,
+            emergency,
             peer,
             places: Places::default(),
             leasing: BTreeMap::new(),

@@ -13,7 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use segue_b2bua::{Admission, Caps, Limits, Shard, ShardOutput};
 use segue_call::{MediaAction, MediaEvent, Now, Ports};
-use segue_policy::Profile;
+use segue_policy::{Profile, UnknownCallee};
 use segue_records::UnixMs;
 use segue_sip_wire::Message;
 
@@ -138,15 +138,17 @@ fn neither_limits_nor_a_server_that_stops_hold_it_back() {
 #[test]
 fn headers_and_body_parts_come_there_as_they_were() {
     // The caller is not trusted and wants privacy: of another call both would take something away.
-    let said = "P-Asserted-Identity: <sip:+4930@x>\r\nPrivacy: id\r\nGeolocation: <cid:place@x>\r\nGeolocation-Routing: yes\r\n\
+    let said = "Privacy: id\r\nGeolocation: <cid:place@x>\r\nGeolocation-Routing: yes\r\n\
                 P-Access-Network-Info: IEEE-802.11\r\nX-Own: 1\r\n";
+    // But who is not trusted vouches for nobody (RFC 3325 §5).
+    let vouches = "p-asserted-identity: <sip:+4930@x>\r\nRemote-Party-ID: <sip:+4930@x>\r\nAttestation-Info: A\r\n";
     let body = format!(
         "--b\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b\r\nContent-Type: application/pidf+xml\r\nContent-ID: <place@x>\r\n\r\n\
          {PLACE}\r\n--b--\r\n"
     );
     let mut node = Node::new(100, |_| {});
     let more = format!(
-        "{said}Content-Type: multipart/mixed;boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
+        "{said}{vouches}Content-Type: multipart/mixed;boundary=b\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     node.hears(&invite("urn:service:sos", 1, &more));
@@ -155,9 +157,71 @@ fn headers_and_body_parts_come_there_as_they_were() {
         let (name, value) = line.split_once(": ").unwrap();
         assert_eq!(invites[0].header(name), Some(value), "{line}");
     }
+    for name in ["P-Asserted-Identity", "Remote-Party-ID", "Attestation-Info"] {
+        assert_eq!(invites[0].header(name), None, "{name}");
+    }
     assert_eq!(invites[0].from().unwrap().display.as_deref(), Some("Ann"));
     let there = String::from_utf8_lossy(invites[0].body()).into_owned();
     assert!(there.contains(PLACE) && there.contains("<place@x>"), "{there}");
+}
+
+#[test]
+fn a_trusted_side_vouches_for_who_calls_for_help() {
+    let mut node = Node::new(100, |profile| profile.trusted = true);
+    node.hears(&plain("urn:service:sos", 1, "P-Asserted-Identity: <sip:+4930@x>\r\n"));
+    assert_eq!(node.invites()[0].header("P-Asserted-Identity"), Some("<sip:+4930@x>"));
+}
+
+#[test]
+fn what_it_asks_beyond_a_call_does_not_refuse_it() {
+    for (uri, more) in [
+        ("urn:service:sos", "Require: foo, 100rel\r\nSupported: 100rel\r\n"),
+        ("sip:112@segue.example", "Accept: text/plain\r\n"),
+        ("sips:112@segue.example", ""),
+        ("urn:service:sos", "Session-Expires: 90\r\nSupported: timer\r\n"),
+    ] {
+        let mut node = Node::new(100, |profile| profile.min_se_s = 600);
+        node.hears(&plain(uri, 1, more));
+        assert_eq!((node.told(), node.invites().len()), (vec![100], 1), "{uri} {more}");
+        // Others hear why not.
+        let other = more.replace("urn:service:sos", "");
+        node.hears(&plain(
+            &uri.replace("112", "113").replace("urn:service:sos", "sip:113@x"),
+            2,
+            &other,
+        ));
+        assert!(node.told().last().is_some_and(|status| *status >= 400), "{uri} {more}");
+    }
+    // No description at all: ours is offered.
+    let mut node = Node::new(100, |_| {});
+    let body = format!(
+        "Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{PLACE}",
+        PLACE.len()
+    );
+    node.hears(&invite("urn:service:sos", 1, &body));
+    assert_eq!((node.told(), node.invites().len()), (vec![100], 1));
+}
+
+#[test]
+fn a_call_back_says_no_more_to_the_callee_than_its_sides_trust_allows() {
+    let mut node = Node::new(100, |profile| {
+        profile.trusted = true;
+        profile.next_hop = Some("10.112.0.1:5070".parse().unwrap());
+        profile.unknown_callee = UnknownCallee::Forward;
+        profile.destinations = vec!["*".parse().unwrap()];
+        profile.sources = vec!["10.1.0.0/16".parse().unwrap()];
+    });
+    let said = "Priority: psap-callback\r\nP-Charging-Vector: icid-value=1\r\nP-Asserted-Identity: <sip:real@x>\r\nPrivacy: id\r\n";
+    node.hears(&plain("sip:home.example", 1, said));
+    let invites = node.invites();
+    assert_eq!(invites[0].header("Priority"), Some("psap-callback"));
+    assert_eq!(
+        (
+            invites[0].header("P-Charging-Vector"),
+            invites[0].header("P-Asserted-Identity")
+        ),
+        (None, None)
+    );
 }
 
 #[test]
@@ -166,6 +230,8 @@ fn a_call_back_is_believed_of_trusted_peers_alone() {
         let mut node = Node::new(100, |profile| {
             profile.trusted = trusted;
             profile.next_hop = Some("10.112.0.1:5070".parse().unwrap());
+            profile.unknown_callee = UnknownCallee::Forward;
+            profile.destinations = vec!["*".parse().unwrap()];
         });
         // No subscriber is asked for: the URI has no user.
         node.hears(&plain("sip:home.example", 1, "Priority: psap-callback\r\n"));

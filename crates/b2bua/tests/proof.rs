@@ -21,6 +21,7 @@ fn shard() -> Shard {
     let profile = Profile {
         name: "phones".into(),
         sources: vec!["10.0.0.0/8".parse().unwrap()],
+        trusted: true,
         auth: Auth::Digest,
         auth_users: "users".into(),
         ..Profile::default()
@@ -97,6 +98,13 @@ fn what_must_not_be_challenged_is_not() {
         let (answers, _) = said_to(&mut shard, method, BOB, "");
         assert_eq!(answers.first().and_then(Message::status), status, "{method}");
     }
+}
+
+#[test]
+fn who_calls_back_for_an_emergency_centre_proves_it_as_others_do() {
+    let mut shard = shard();
+    let (answers, _) = said_to(&mut shard, "INVITE", BOB, "Priority: psap-callback\r\n");
+    assert_eq!(answers[0].status(), Some(401));
 }
 
 #[test]

@@ -47,7 +47,8 @@ enum Step {
 impl LookingUp {
     pub fn begin(cx: &mut Cx) -> Phase {
         let urgent = cx.invite.emergency.is_some();
-        if cx.invite.is_loop && !urgent {
+        let helps = cx.invite.emergency == Some(Emergency::Call);
+        if cx.invite.is_loop && !helps {
             cx.refuse_a(482, None, None);
             let why = "The call is here already: it has gone in a circle";
             return Ending::begin(cx, CallResult::Rejected, Some(482), why);
@@ -81,7 +82,7 @@ impl LookingUp {
         if urgent {
             cx.invite.further.sent_on = None;
         }
-        if cx.invite.emergency == Some(Emergency::Call) {
+        if helps {
             return looking.plain(cx);
         }
         let sent_on = cx.invite.further.sent_on.as_ref().map(|sent_on| sent_on.user.clone());
@@ -102,7 +103,7 @@ impl LookingUp {
     /// The callee is no subscriber.
     fn unknown(self, cx: &mut Cx, why: &str) -> Phase {
         match cx.invite.profile.unknown_callee {
-            UnknownCallee::Reject if cx.invite.emergency.is_none() => {
+            UnknownCallee::Reject if cx.invite.emergency != Some(Emergency::Call) => {
                 cx.refuse_a(404, None, None);
                 Ending::begin(cx, CallResult::Rejected, Some(404), why)
             }
@@ -317,7 +318,7 @@ impl LookingUp {
             return Some(Ending::begin(cx, CallResult::Rejected, Some(482), why));
         }
         let (breadth, max) = (ringing::breadth(&lookup.plan, cx), usize::from(cx.invite.max_breadth));
-        if (max == 0 || breadth > max) && cx.invite.emergency.is_none() {
+        if (max == 0 || breadth > max) && cx.invite.emergency != Some(Emergency::Call) {
             cx.refuse_a(440, None, None);
             let why = format!("The callee has {breadth} targets to ring at once, and Max-Breadth allows {max}");
             return Some(Ending::begin(cx, CallResult::Rejected, Some(440), why));

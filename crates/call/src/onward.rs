@@ -47,7 +47,8 @@ impl Cx {
         }
     }
 
-    /// How an emergency call gets to who helps: nothing needs to admit it, but where A's Route leads is A's word as ever.
+    /// How an emergency call gets to who helps: nothing needs to admit it. Where A's Route or Request-URI leads is A's word as ever,
+    /// which is followed unasked where nobody here knows better: a call that helps nobody else is better than none.
     fn way_to_help(&self, target: &Uri) -> Result<Way, NoWay> {
         let profile = &self.invite.profile;
         let own = [&profile.emergency_next_hop, &profile.next_hop];
@@ -55,8 +56,30 @@ impl Cx {
         let [help, next] = own.map(|way| way.and_then(|way| self.unless_here(way).ok()));
         match help {
             Some(way) => Ok(way),
-            None => self.way_beyond(target, true).or_else(|no| next.ok_or(no)),
+            None => self
+                .way_beyond(target, true)
+                .or_else(|no| next.or_else(|| self.last_way(target)).ok_or(no)),
         }
+    }
+
+    /// The last way that there can be.
+    fn last_way(&self, target: &Uri) -> Option<Way> {
+        let proxy = self.invite.profile.outbound_proxy.as_ref();
+        let proxy = proxy.and_then(|proxy| self.by_hop(proxy));
+        let by_route = || {
+            let route = self.invite.route.clone();
+            let way = Way {
+                route,
+                ..Way::default()
+            };
+            Some(way).filter(|way| !way.route.is_empty())
+        };
+        let by_host = || (target.is_sip() && !self.is_here(target)).then(Way::default);
+        let there = |way| self.unless_here(way).ok();
+        proxy
+            .and_then(there)
+            .or_else(|| by_route().and_then(there))
+            .or_else(by_host)
     }
 
     /// To the profile's next hop.
@@ -81,8 +104,7 @@ impl Cx {
     pub fn way_on(&self, target: &Uri, is_subscriber: bool) -> Result<Way, NoWay> {
         match self.invite.emergency {
             Some(Emergency::Call) => self.way_to_help(target),
-            Some(Emergency::CallBack) => self.way_beyond(target, true),
-            None => self.way_beyond(target, is_subscriber),
+            Some(Emergency::CallBack) | None => self.way_beyond(target, is_subscriber),
         }
     }
 

@@ -291,7 +291,8 @@ fn help_without_a_way_is_warned_about() {
     profiles(&segue, &[("a.toml", text)]);
     let warning = warned(&segue);
     assert!(
-        warning.contains("a.toml:3:21: emergency_numbers: neither emergency_next_hop nor next_hop"),
+        warning
+            .contains("a.toml:3:21: emergency_numbers: none of emergency_next_hop, next_hop and outbound_proxy says"),
         "{warning}"
     );
     assert!(doctor(&segue, "sense")[0].1.contains("emergency_numbers"));

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use segue_call::{LegAction, LegEvent, LegId, Now, Said};
+use segue_policy::Emergency;
 use segue_sip::{Ask, Outgoing, Place, SessionId};
 use segue_sip_wire::SessionUuid;
 
@@ -78,13 +79,14 @@ impl Shard {
     pub(super) fn invite(&mut self, now: Now, key: CallKey, leg: LegId, mut outgoing: Outgoing) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
-        let trusted = entry.urgent || towards.is_some_and(|profile| profile.trusted);
+        // Who helps hears all; who is called back is as far trusted as its side is.
+        let trusted = entry.emergency == Some(Emergency::Call) || towards.is_some_and(|profile| profile.trusted);
         let account = towards.and_then(|profile| self.admission.account(profile));
         let profile = towards.cloned();
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards, &entry.profile);
-        outgoing.urgent = entry.urgent;
-        if !entry.urgent {
+        outgoing.urgent = entry.emergency.is_some();
+        if entry.emergency.is_none() {
             outgoing.interval = translate::interval(towards);
         }
         if trusted {

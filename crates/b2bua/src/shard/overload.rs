@@ -80,7 +80,7 @@ impl Shard {
         let StoreReply::Found(lookup) = &reply else {
             return reply;
         };
-        let entry = self.calls.get_mut(&key).filter(|entry| !entry.urgent);
+        let entry = self.calls.get_mut(&key).filter(|entry| entry.emergency.is_none());
         let seat = entry.and_then(|entry| entry.seat.as_mut());
         let full = seat.and_then(|seat| self.overload.calls(seat, &lookup.plan.mailbox));
         match full {

@@ -1,7 +1,7 @@
 //! Who must prove who it is before it calls (RFC 3261 §22.1).
 
 use segue_call::Now;
-use segue_policy::Profile;
+use segue_policy::{Emergency, Profile};
 use segue_sip::{Peer, Proof};
 use segue_sip_wire::{Message, Method};
 
@@ -21,8 +21,8 @@ impl Shard {
         let Some(realm) = self.admission.realm(profile) else {
             return false;
         };
-        // An emergency call is refused for nothing.
-        if request.method() != Some(&Method::Invite) || emergency::of(request, profile).is_some() {
+        // Who calls for help is refused for nothing; who calls back has to prove it as others do.
+        if request.method() != Some(&Method::Invite) || emergency::of(request, profile) == Some(Emergency::Call) {
             return false;
         }
         let (status, headers, why) = match self.guard.check(now.mono, peer.remote.ip(), request, &realm) {

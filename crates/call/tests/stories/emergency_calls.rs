@@ -124,11 +124,38 @@ fn without_a_next_hop_of_its_own_it_goes_as_other_calls() {
     );
     // Its own next hop is this server: the next one.
     assert_eq!(to(Some("192.0.2.1"), Some("192.0.2.9"), &[], &[]), hop("sip:192.0.2.9"));
+    // Nobody here knows who helps: then the caller's word is followed.
+    assert_eq!(to(None, None, &[], route), Ok(("sip:192.0.2.77;lr".to_owned(), None)));
     assert_eq!(
         to(None, None, &[], &[]),
         Err(vec!["480".to_owned()]),
         "nobody is known who helps"
     );
+}
+
+#[test]
+fn the_outbound_proxy_and_then_the_called_host_are_tried_before_480() {
+    let to = |uri, outbound_proxy: &str| {
+        let profile = Profile {
+            outbound_proxy: (!outbound_proxy.is_empty()).then(|| outbound_proxy.parse().unwrap()),
+            ..Profile::default()
+        };
+        let mut s = setup(uri, Emergency::Call, profile).call();
+        let invited = invited(&mut s).map(|(_, route, hop)| (route.concat(), hop));
+        let told = s.a().got();
+        s.a().cancels();
+        s.finish();
+        invited.ok_or(told)
+    };
+    assert_eq!(to(SOS, "sip:192.0.2.5;lr"), Ok(("sip:192.0.2.5;lr".to_owned(), None)));
+    assert_eq!(
+        to("sip:112@192.0.2.88", ""),
+        Ok((String::new(), None)),
+        "the host that it names"
+    );
+    // Both are this server.
+    assert_eq!(to(SOS, "sip:192.0.2.1;lr"), Err(vec!["480".to_owned()]));
+    assert_eq!(to("sip:112@192.0.2.1", ""), Err(vec!["480".to_owned()]));
 }
 
 #[test]
@@ -145,15 +172,59 @@ fn who_is_called_back_is_rung_at_once() {
     s.b().refuses(486, "Busy Here");
     assert_eq!(s.a().got(), ["180", "486"], "no mailbox");
     s.finish();
-    // Somebody who is no subscriber.
+    // Somebody who is no subscriber, where the profile lets calls go on.
     for lookup in [StoreReply::NotFound, StoreReply::LookupFailed { why: "locked".into() }] {
+        let profile = Profile {
+            unknown_callee: UnknownCallee::Forward,
+            destinations: vec!["+49*".parse().unwrap()],
+            ..profile()
+        };
         let mut s = Setup {
             lookup,
-            ..setup("sip:+4930@ims.example", Emergency::CallBack, profile())
+            ..setup("sip:+4930@ims.example", Emergency::CallBack, profile)
         }
         .call();
         assert_eq!(invited(&mut s).unwrap().2.as_deref(), Some("sip:192.0.2.9"));
         s.a().cancels();
         s.finish();
     }
+}
+
+#[test]
+fn who_calls_back_gets_no_further_than_others() {
+    let told = |setup: Setup| {
+        let mut s = setup.call();
+        let told = s.a().got();
+        assert_eq!(invited(&mut s), None);
+        s.finish();
+        told
+    };
+    let to = |uri, unknown_callee| {
+        let profile = Profile {
+            unknown_callee,
+            destinations: vec!["+49*".parse().unwrap()],
+            ..profile()
+        };
+        setup(uri, Emergency::CallBack, profile)
+    };
+    let strange = Setup {
+        lookup: StoreReply::NotFound,
+        ..to("sip:+4830@ims.example", UnknownCallee::Forward)
+    };
+    assert_eq!(told(strange), ["403"], "the destinations do not admit it");
+    let unknown = Setup {
+        lookup: StoreReply::NotFound,
+        ..to("sip:+4930@ims.example", UnknownCallee::Reject)
+    };
+    assert_eq!(told(unknown), ["404"]);
+    let circle = Setup {
+        is_loop: true,
+        ..to("sip:bob@segue.example", UnknownCallee::Reject)
+    };
+    assert_eq!(told(circle), ["482"]);
+    let split = Setup {
+        max_breadth: 0,
+        ..to("sip:bob@segue.example", UnknownCallee::Reject)
+    };
+    assert_eq!(told(split), ["440"]);
 }

@@ -127,12 +127,13 @@ fn listens(config: &Config, file: &ProfileFile) -> Option<Warning> {
 
 fn helps(file: &ProfileFile) -> Option<Warning> {
     let profile = &file.profile;
-    let nowhere = profile.emergency_next_hop.is_none() && profile.next_hop.is_none();
+    let hops = [&profile.emergency_next_hop, &profile.next_hop, &profile.outbound_proxy];
+    let nowhere = hops.iter().all(|hop| hop.is_none());
     (nowhere && !profile.emergency_numbers.is_empty()).then(|| {
         Warning::new(
             format!(
-                "{}: emergency_numbers: neither emergency_next_hop nor next_hop says where help is; such calls get on by \
-                 their caller's Route alone",
+                "{}: emergency_numbers: none of emergency_next_hop, next_hop and outbound_proxy says where help is; \
+                 such calls get on by their caller's Route or Request-URI alone, or get 480",
                 file.at("emergency_numbers")
             ),
             "set emergency_next_hop",

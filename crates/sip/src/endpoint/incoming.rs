@@ -124,10 +124,10 @@ impl Endpoint {
         if !matches!(invite.max_forwards(), Ok(None | Some(1..))) {
             return Some((483, Vec::new()));
         }
-        if let Some(refusal) = body_refusal(invite) {
+        if let Some(refusal) = body_refusal(invite, self.core.urgent) {
             return Some(refusal);
         }
-        if !accepts_sdp(invite) {
+        if !accepts_sdp(invite) && !self.core.urgent {
             return Some((406, Vec::new()));
         }
         // Overload is said to new INVITEs only.
@@ -155,8 +155,8 @@ fn accepts_sdp(invite: &Message) -> bool {
             .any(|range| accepted(range.split(';').next().unwrap_or_default().trim()))
 }
 
-/// A body that we cannot read (§8.2.3).
-fn body_refusal(request: &Message) -> Option<(u16, Vec<(&'static str, String)>)> {
+/// A body that we cannot read (§8.2.3). In an emergency call one that may be no description goes along, and we offer.
+fn body_refusal(request: &Message, urgent: bool) -> Option<(u16, Vec<(&'static str, String)>)> {
     if request.body().is_empty() {
         return None;
     }
@@ -170,7 +170,7 @@ fn body_refusal(request: &Message) -> Option<(u16, Vec<(&'static str, String)>)>
             .replace(' ', "")
             .contains("handling=optional")
     });
-    let known = request.sdp().is_some() || optional;
+    let known = request.sdp().is_some() || optional || urgent;
     (!known).then(|| (415, vec![("Accept", "application/sdp".to_owned())]))
 }
 

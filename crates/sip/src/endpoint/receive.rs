@@ -260,6 +260,10 @@ impl Endpoint {
         if !request.request_uri().is_some_and(is_served) {
             return Some((416, Vec::new()));
         }
+        // What an emergency call asks beyond that is left undone rather than the call.
+        if self.core.urgent {
+            return None;
+        }
         // A `sips:` URI wants TLS up to the callee (RFC 5630 §5), which a call that goes on to wherever its callee is cannot
         // promise. Within a dialog it is our own Contact.
         let begins = request.to().is_ok_and(|to| to.tag().is_none());
