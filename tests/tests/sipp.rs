@@ -300,6 +300,13 @@ const STORIES: &[Story] = &[
         ANSWERED,
     ),
     story(
+        "headers_and_infos_pass_both_ways",
+        ("says_more", 300),
+        Plays("answer_saying_more", 700),
+        HELD,
+        ANSWERED,
+    ),
+    story(
         "mailbox_is_full",
         ("mailbox_full", 0),
         Plays("busy", 0),

@@ -9,7 +9,13 @@ use segue_sip::{Ask, LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
 
-use crate::{headers::Carried, heard::Heard, identity::Ends, overload::Seat, places::Places};
+use crate::{
+    headers::{Carried, Received},
+    heard::Heard,
+    identity::Ends,
+    overload::Seat,
+    places::Places,
+};
 
 /// A call and what the shard knows about it.
 pub(crate) struct Entry {
@@ -29,6 +35,8 @@ pub(crate) struct Entry {
     pub heard: Option<Heard>,
     /// How the call came to each target.
     pub trails: BTreeMap<LegId, Trail>,
+    /// What trusted targets that said 3xx say of the way.
+    pub diverted: BTreeMap<LegId, Received>,
     /// Where B's targets are whose hosts are names.
     pub places: Places,
     /// Legs whose ports wait for such a place, with their targets.

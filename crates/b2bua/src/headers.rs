@@ -11,7 +11,7 @@ use segue_call::Said;
 use segue_policy::Emergency;
 use segue_sip_wire::{Message, Parts, full_name};
 
-pub(crate) use history::{Received, written as history};
+pub(crate) use history::{Received, Redirected, returned, written as history};
 pub(crate) use mailbox::sent_on;
 pub(crate) use privacy::{anonymous, icid, is_withheld, shown};
 pub(crate) use reason::passed_on;

@@ -11,7 +11,7 @@ use segue_sip_wire::Message;
 
 use crate::{
     entry::Entry,
-    headers::{Carried, Stands},
+    headers::{Carried, Received, Stands, returned},
 };
 
 /// The message of a leg that is being handled.
@@ -20,6 +20,10 @@ pub(crate) struct Heard {
     leg: LegId,
     what: What,
     carried: Carried,
+    /// Of a response; 0: it is none.
+    status: u16,
+    /// What it says of the call's way, where its side is trusted.
+    way: Received,
 }
 
 /// What kind of message.
@@ -85,6 +89,8 @@ impl Heard {
         Heard {
             leg,
             what,
+            status: message.status().unwrap_or_default(),
+            way: Received::of(message, trusted),
             carried: match what {
                 // The call passes that on itself, or says its own.
                 What::Bye => carried.without_reason(),
@@ -117,13 +123,35 @@ impl Entry {
     /// A message of one of its legs is handled from now on. What of it the other side may hear.
     pub(crate) fn hear(&mut self, leg: LegId, what: What, message: &Message) -> Said {
         let heard = Heard::new(leg, what, message, self.trusts(leg));
-        let said = match leg {
+        let mut said = match leg {
             // Which of B's legs hears it nobody knows yet.
             LegId::A => Said::default(),
             _ => heard.carried.said_to(self.trusts(LegId::A), self.takes_parts),
         };
+        // The way is news where it goes on behind the target, and part of each refusal.
+        let is_refusal = what == What::Refusal;
+        if is_refusal || what == What::Early && heard.way.says_way() {
+            said.headers.extend(self.way_to(&heard));
+        }
+        if is_refusal && heard.status < 400 {
+            said.headers.extend(self.diversion_of(&heard));
+            self.diverted.insert(leg, heard.way.clone());
+        }
         self.heard = Some(heard);
         said
+    }
+
+    /// History-Info for a trusted caller, of a response of one of B's legs.
+    fn way_to(&self, heard: &Heard) -> Option<(String, String)> {
+        let trail = self.trails.get(&heard.leg).filter(|_| self.trusts(LegId::A))?;
+        let way = returned(&self.carried.received, &trail.entries, &heard.way, heard.status)?;
+        Some(("History-Info".to_owned(), way))
+    }
+
+    /// Diversion of a 3xx that is not followed: "SHOULD forward [it] … unchanged" (RFC 5806 §5.4), within the trust domain.
+    fn diversion_of(&self, heard: &Heard) -> Option<(String, String)> {
+        let diversion = heard.way.diversion().filter(|_| self.trusts(LegId::A))?;
+        Some(("Diversion".to_owned(), diversion))
     }
 
     /// What the answer of a leg to what another asked has for that one.
@@ -139,6 +167,10 @@ impl Entry {
             return Said::default();
         };
         let takes_parts = leg != LegId::A || self.takes_parts || heard.what == What::Ask;
-        heard.carried.said_to(self.trusts(leg), takes_parts)
+        let mut said = heard.carried.said_to(self.trusts(leg), takes_parts);
+        if matches!(heard.what, What::Early | What::Answer) {
+            said.headers.extend(self.way_to(&heard));
+        }
+        said
     }
 }

@@ -455,6 +455,7 @@ impl Shard {
             asks: BTreeMap::new(),
             heard: None,
             trails: BTreeMap::new(),
+            diverted: BTreeMap::new(),
             profile,
             emergency,
             peer,

@@ -1,12 +1,14 @@
 //! The only mapping between what `sip` says and what `call` says.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use segue_call::{
-    Contact, Early, Further, Incoming, LegAction, LegEvent, MediaEvent, Now, RefuseInfo, Said, SentOn, Shown, Trail,
+    Contact, Early, Further, Incoming, LegAction, LegEvent, LegId, MediaEvent, Now, RefuseInfo, Said, SentOn, Shown,
+    Trail,
 };
 use segue_policy::{PreconditionsToCallee, Profile, RedirectUri, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
@@ -18,7 +20,7 @@ use segue_sip_wire::{KeyPress, Message, NameAddr, Parts, SessionUuid, Uri};
 
 use crate::{
     emergency,
-    headers::{self, Carried},
+    headers::{self, Carried, Received, Redirected},
 };
 
 use crate::early_media;
@@ -289,7 +291,7 @@ pub(crate) fn interval(profile: &Profile) -> SessionInterval {
 pub(crate) fn carrying(
     mut outgoing: Outgoing,
     carried: &Carried,
-    trail: Option<&Trail>,
+    (trail, diverted): (Option<&Trail>, &BTreeMap<LegId, Received>),
     towards: &Profile,
     trusted: bool,
 ) -> Outgoing {
@@ -305,11 +307,18 @@ pub(crate) fn carrying(
     for (name, ours) in std::mem::take(&mut outgoing.headers) {
         say_too(&mut headers, name, ours);
     }
-    if let Some(Trail { entries, redirected }) = trail {
+    if let Some(Trail {
+        entries,
+        redirected,
+        by,
+    }) = trail
+    {
+        let said = by.iter().filter_map(|leg| diverted.get(leg));
+        let redirection = redirected.map(|status| Redirected::new(status, said));
         headers.extend(headers::history(
             &carried.received,
             entries,
-            *redirected,
+            redirection,
             towards.history,
             trusted,
         ));

@@ -101,6 +101,7 @@ fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord
         way.push(by);
     }
     let status = |step: LegId| records.get(usize::try_from(step.0).ok()?)?.status;
+    let by = way.get(1..).unwrap_or_default().to_vec();
     let redirected = way.get(1).map(|by| status(*by).unwrap_or(302));
     let dialled = dialled.without_headers();
     let mut entries = vec![format!("<{dialled}>;index=1")];
@@ -121,7 +122,11 @@ fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord
         };
         entries.push(format!("<{uri}{why}>;index=1.{}{how}", step.0));
     }
-    Trail { entries, redirected }
+    Trail {
+        entries,
+        redirected,
+        by,
+    }
 }
 
 impl Cx {

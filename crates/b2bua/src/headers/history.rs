@@ -16,6 +16,8 @@ pub(crate) struct Received {
     entries: Vec<NameAddr>,
     /// Diversion, the last first.
     diversions: Vec<NameAddr>,
+    /// It knows History-Info in responses (RFC 7044 §9.4).
+    knows_history: bool,
     /// `Privacy: history` (or `header`): nobody outside the trust domain shall hear who diverted.
     is_private: bool,
 }
@@ -37,6 +39,7 @@ impl Received {
             true => Received {
                 entries: list("History-Info"),
                 diversions: list("Diversion"),
+                knows_history: invite.has_token("Supported", "histinfo"),
                 is_private,
             },
             false => Received {
@@ -44,6 +47,16 @@ impl Received {
                 ..Received::default()
             },
         }
+    }
+
+    /// Whether it says anything of a way.
+    pub fn says_way(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Diversion as a header value, the last first; `None`: there is none.
+    pub fn diversion(&self) -> Option<String> {
+        (!self.diversions.is_empty()).then(|| list(&self.diversions))
     }
 
     /// Who diverted the call last, and why.
@@ -102,12 +115,59 @@ fn set_value(entry: &mut NameAddr, name: &str, value: &str) {
     entry.params.set(name, Some(value));
 }
 
+/// A 3xx that led to a target.
+#[derive(Debug, Clone)]
+pub(crate) struct Redirected {
+    pub status: u16,
+    /// Its Diversion, of a trusted side.
+    said: Vec<NameAddr>,
+}
+
+impl Redirected {
+    /// `said`: what those who said 3xx on the way said with it, the last first.
+    pub fn new<'a>(status: u16, said: impl Iterator<Item = &'a Received>) -> Redirected {
+        let said = said.flat_map(|said| said.diversions.iter().cloned());
+        Redirected {
+            status,
+            said: said.take(ENTRIES_MAX).collect(),
+        }
+    }
+}
+
+/// History-Info of a response to a caller of our trust domain who knows it: the way to the target that says it, and what that says of
+/// its own way (RFC 7044 §9.3, §9.4). `way`: as for `written`.
+pub(crate) fn returned(caller: &Received, way: &[String], said: &Received, status: u16) -> Option<String> {
+    let mut ours: Vec<NameAddr> = way.iter().filter_map(|entry| entry.parse().ok()).collect();
+    if !caller.knows_history && caller.entries.is_empty() {
+        return None;
+    }
+    // "If the response is not a 100 or 2xx …, the SIP entity adds one or more Reason header fields to the hi-targeted-to-uri."
+    if let Some(target) = ours.last_mut().filter(|_| status >= 300) {
+        let given_up = format!("{}?Reason=SIP%3Bcause%3D{status}", target.uri.without_headers());
+        target.uri = given_up.parse().unwrap_or_else(|_| target.uri.clone());
+    }
+    let mut entries = joined(caller.entries(ours.first()?), &ours);
+    let index = |entry: &NameAddr| entry.params.get("index").map(str::to_owned);
+    for entry in &said.entries {
+        let known = entries.iter().any(|known| index(known) == index(entry));
+        if !known && entries.len() < 2 * ENTRIES_MAX {
+            entries.push(entry.clone());
+        }
+    }
+    let steps = |entry: &NameAddr| -> Vec<u32> {
+        let index = index(entry).unwrap_or_default();
+        index.split('.').map(|step| step.parse().unwrap_or(u32::MAX)).collect()
+    };
+    entries.sort_by_key(steps);
+    Some(list(&entries))
+}
+
 /// The headers of an INVITE that tell its way. `way`: what has happened here, each entry a child of the first, which was dialled;
 /// `redirected`: the 3xx that led to this target.
 pub(crate) fn written(
     received: &Received,
     way: &[String],
-    redirected: Option<u16>,
+    redirected: Option<Redirected>,
     kind: History,
     to_trusted: bool,
 ) -> Vec<(String, String)> {
@@ -131,11 +191,17 @@ pub(crate) fn written(
         headers.push(("History-Info".to_owned(), list(&entries)));
     }
     let mut diversions = received.diversions();
-    if let Some(status) = redirected {
+    if let Some(Redirected { status, said }) = redirected {
         let mut by = NameAddr::new(dialled.uri.without_headers());
         by.params.set("reason", Some(reason_of(status)));
         by.params.set("counter", Some("1"));
-        diversions.insert(0, by);
+        // "A SIP UAC that receives a 3xx containing a Diversion header SHOULD copy [it] into each … request that resulted" (RFC 5806
+        // §5.2).
+        match said.is_empty() {
+            true => diversions.insert(0, by),
+            false => drop(diversions.splice(0..0, said)),
+        }
+        diversions.truncate(ENTRIES_MAX);
     }
     if !to_trusted {
         let open = |by: &NameAddr| {

@@ -93,7 +93,13 @@ impl Shard {
             let supported = (early_media::HEADER.to_owned(), "supported".to_owned());
             outgoing.headers.push(supported);
         }
-        let outgoing = translate::carrying(outgoing, &entry.carried, entry.trails.get(&leg), towards, trusted);
+        let outgoing = translate::carrying(
+            outgoing,
+            &entry.carried,
+            (entry.trails.get(&leg), &entry.diverted),
+            towards,
+            trusted,
+        );
         let target = outgoing.target.to_string();
         let session = self.endpoint.invite(now.mono, outgoing);
         if let Some(account) = account {

@@ -19,6 +19,7 @@ fn the_profile_says_what_a_callee_is_told_of_100rel() {
             trail: Trail {
                 entries: Vec::new(),
                 redirected: None,
+                by: Vec::new(),
             },
             note: None,
         };

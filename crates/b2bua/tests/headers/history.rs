@@ -194,3 +194,115 @@ fn a_number_for_mailboxes_counts_from_trusted_sides_only() {
         assert_eq!(node.looked_up, [whom]);
     }
 }
+
+/// History-Info and Diversion of the responses that A got, by status.
+fn returned(node: &Node, status: u16) -> Vec<(String, String)> {
+    let mut all: Vec<_> = node.to_a(status).iter().flat_map(further).collect();
+    all.retain(|(name, _)| ["History-Info", "Diversion"].contains(&name.as_str()));
+    all
+}
+
+#[test]
+fn a_trusted_caller_who_knows_it_is_told_the_way_in_responses() {
+    let way = format!("<{DIALLED}>;index=1, <sip:phone@{TRUNK_B}>;index=1.1;mp=1");
+    for (a, supported, told) in [
+        (TRUNK_A, "Supported: histinfo\r\n", true),
+        (TRUNK_A, "", false),
+        // The targets of a subscriber are nothing for everybody.
+        (PHONE_A, "Supported: histinfo\r\n", false),
+    ] {
+        let mut node = Node::new(a, TRUNK_B, |_| ());
+        node.calls(supported);
+        node.b_says("180 Ringing", "", "text/plain", b"");
+        node.b_answers("");
+        let expected = if told {
+            vec![("History-Info", way.as_str())]
+        } else {
+            vec![]
+        };
+        for status in [180, 200] {
+            assert_eq!(pairs(&returned(&node, status)), expected, "{a} {supported} {status}");
+        }
+    }
+}
+
+#[test]
+fn what_a_trusted_callee_says_of_its_own_way_is_put_in_its_place() {
+    let on = "History-Info: <sip:carol@c.example>;index=1.1.1;rc=1.1, <sip:old@x.example>;index=1\r\n";
+    let way = format!("<{DIALLED}>;index=1, <sip:phone@{TRUNK_B}>;index=1.1;mp=1");
+    let mut node = Node::new(TRUNK_A, TRUNK_B, |_| ());
+    node.calls("Supported: histinfo\r\n");
+    node.b_says("181 Call Is Being Forwarded", on, "text/plain", b"");
+    let expected = format!("{way}, <sip:carol@c.example>;index=1.1.1;rc=1.1");
+    assert_eq!(pairs(&returned(&node, 181)), [("History-Info", expected.as_str())]);
+    let mut node = Node::new(TRUNK_A, PHONE_B, |_| ());
+    node.calls("Supported: histinfo\r\n");
+    node.b_says("181 Call Is Being Forwarded", on, "text/plain", b"");
+    let expected = format!("<{DIALLED}>;index=1, <sip:phone@{PHONE_B}>;index=1.1;mp=1");
+    assert_eq!(
+        pairs(&returned(&node, 181)),
+        [("History-Info", expected.as_str())],
+        "who is not trusted says none"
+    );
+}
+
+#[test]
+fn a_refusal_tells_where_the_call_was_given_up() {
+    let mut node = Node::new(TRUNK_A, TRUNK_B, |_| ());
+    node.plain = true;
+    node.calls(HISTORY);
+    node.b_says("486 Busy Here", "", "text/plain", b"");
+    let expected = format!(
+        "<sip:ann@x.example?Reason=SIP%3Bcause%3D486>;index=1, <{DIALLED};cause=486>;index=1.1;mp=1, \
+         <sip:phone@{TRUNK_B}?Reason=SIP%3Bcause%3D486>;index=1.1.1;mp=1.1"
+    );
+    assert_eq!(pairs(&returned(&node, 486)), [("History-Info", expected.as_str())]);
+}
+
+const DIVERTED: &str = "Diversion: <sip:bob.home@b.example>;reason=no-answer;counter=2\r\n";
+
+#[test]
+fn diversion_of_a_3xx_goes_on_with_the_call() {
+    let sends_on = |b: &'static str| {
+        let mut node = Node::new(TRUNK_A, b, |profile| {
+            profile.redirect_targets = vec!["10.0.0.0/8".parse().unwrap()];
+            profile.history = History::Diversion;
+        });
+        node.calls("Diversion: <sip:ann@x.example>;reason=user-busy\r\n");
+        let lines = format!("Contact: <sip:carol@{b}>\r\n{DIVERTED}");
+        node.b_says("302 Moved Temporarily", &lines, "text/plain", b"");
+        told(&node)
+    };
+    let before = "<sip:ann@x.example>;reason=user-busy";
+    let theirs = format!("<sip:bob.home@b.example>;reason=no-answer;counter=2, {before}");
+    assert_eq!(pairs(&sends_on(TRUNK_B)), [("Diversion", theirs.as_str())]);
+    let ours = format!("<{DIALLED}>;reason=unconditional;counter=1, {before}");
+    assert_eq!(
+        pairs(&sends_on(PHONE_B)),
+        [("Diversion", ours.as_str())],
+        "only trusted sides say who diverted"
+    );
+}
+
+#[test]
+fn diversion_of_a_3xx_that_is_not_followed_goes_back_within_the_trust_domain() {
+    for (a, b, told) in [
+        (TRUNK_A, TRUNK_B, true),
+        (PHONE_A, TRUNK_B, false),
+        (TRUNK_A, PHONE_B, false),
+    ] {
+        let mut node = Node::new(a, b, |_| ());
+        node.plain = true;
+        node.calls("");
+        node.b_says(
+            "302 Moved Temporarily",
+            &format!("Contact: <sip:carol@c.example>\r\n{DIVERTED}"),
+            "text/plain",
+            b"",
+        );
+        let expected = ("Diversion", "<sip:bob.home@b.example>;reason=no-answer;counter=2");
+        let expected = if told { vec![expected] } else { vec![] };
+        assert_eq!(pairs(&returned(&node, 302)), expected);
+        assert_eq!(node.to_a(302)[0].header("Contact"), Some("<sip:carol@c.example>"));
+    }
+}

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use segue_sip_wire::{Parts, Uri};
 
+use crate::io::LegId;
+
 /// See the module; the default is an INVITE without any.
 #[derive(Debug, Clone, Default)]
 pub struct Further {
@@ -33,6 +35,8 @@ pub struct Trail {
     pub entries: Vec<String>,
     /// The 3xx that led here, if one did.
     pub redirected: Option<u16>,
+    /// Who said it, and who said the one before it and so on, the last first.
+    pub by: Vec<LegId>,
 }
 
 /// What a peer's message has for the other side: passed on as it is, and read by nobody here.
