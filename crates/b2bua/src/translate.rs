@@ -183,6 +183,8 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
         Event::Offer { session, sdp, fork, .. } => (session, LegEvent::Offer { sdp, fork }),
         Event::OfferAnswered { session, sdp, .. } => (session, LegEvent::OfferAnswered { sdp }),
         Event::OfferRefused { session, status, .. } => (session, LegEvent::OfferRefused { status }),
+        Event::AnswerHeld { session } => (session, LegEvent::AnswerHeld),
+        Event::AnswerSent { session } => (session, LegEvent::AnswerSent),
         Event::OfferWithdrawn { session } => (session, LegEvent::OfferWithdrawn),
         Event::Bye { session, reasons, .. } => {
             let reason = headers::passed_on(&reasons);

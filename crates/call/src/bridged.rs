@@ -77,12 +77,13 @@ impl Bridged {
         match seen {
             Seen::CallerGone(CallerGone::HungUp { reason }) => {
                 cx.end_branches(reason::passed_on(reason.as_deref()));
-                Ending::begin(
-                    cx,
-                    CallResult::Answered,
-                    None,
-                    "The callee answered; the caller hung up",
-                )
+                match reason::is_expired(reason.as_deref()) {
+                    true => over(
+                        cx,
+                        "The callee answered; then the caller's session was no longer refreshed",
+                    ),
+                    false => over(cx, "The callee answered; the caller hung up"),
+                }
             }
             Seen::CallerGone(CallerGone::Cancelled) => {
                 let why = cx.why_given_up.take();
@@ -97,17 +98,18 @@ impl Bridged {
             Seen::CallerGone(broken) => Ending::caller_broke(cx, &broken),
             Seen::CalleeGone { leg, reason } if leg == self.callee => {
                 cx.end_a(480, reason::passed_on(reason.as_deref()));
-                Ending::begin(cx, CallResult::Answered, None, "The callee answered and hung up")
+                match reason::is_expired(reason.as_deref()) {
+                    true => over(cx, "The callee answered; then its session was no longer refreshed"),
+                    false => over(cx, "The callee answered and hung up"),
+                }
             }
             Seen::Media(MediaEvent::RtpGone { leg }) => {
                 let who = if leg == LegId::A { "caller" } else { "callee" };
                 cx.end_branches(reason::MEDIA_LOST);
                 cx.end_a(480, reason::MEDIA_LOST);
-                Ending::begin(
+                over(
                     cx,
-                    CallResult::Answered,
-                    None,
-                    format!("The callee answered; then no more RTP came from the {who}"),
+                    &format!("The callee answered; then no more RTP came from the {who}"),
                 )
             }
             Seen::Key { leg, key, told } if cx.bridged.is_some() => {
@@ -120,17 +122,12 @@ impl Bridged {
                 cx.end_a(480, reason::LONGEST);
                 let longest = seconds(cx.invite.profile.call_max_ms);
                 let why = format!("The callee answered; the call had lasted as long as it may, {longest}");
-                Ending::begin(cx, CallResult::Answered, None, why)
+                over(cx, &why)
             }
             Seen::HangUp => {
                 cx.end_branches(reason::OPERATOR);
                 cx.end_a(480, reason::OPERATOR);
-                Ending::begin(
-                    cx,
-                    CallResult::Answered,
-                    None,
-                    "The callee answered; the operator ended the call",
-                )
+                over(cx, "The callee answered; the operator ended the call")
             }
             Seen::CallerAnswered => self.acked(cx),
             Seen::Pracked
@@ -147,6 +144,17 @@ impl Bridged {
             | Seen::MayRecord
             | Seen::MailboxFull { .. }
             | Seen::Due => Phase::Bridged(self),
+        }
+    }
+}
+
+/// The end of a bridge. A caller whose 200 was held back to the end (RFC 3262 §3) was never answered.
+fn over(cx: &mut Cx, why: &str) -> Phase {
+    match cx.record.answered_at {
+        Some(_) => Ending::begin(cx, CallResult::Answered, None, why),
+        None => {
+            let why = format!("{why}; what the caller was told before the answer, it never acknowledged");
+            Ending::begin(cx, CallResult::Failed, Some(480), why)
         }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Caller {
     pub upgrade: Option<Side>,
     /// Its pictures were added by us, one way.
     pub shows_only: bool,
+    /// Our 200 waits for a PRACK, or for the answer to an offer in the early dialog.
+    pub answer_held: bool,
 }
 
 /// Whether A has the answer.
@@ -68,8 +70,10 @@ pub(crate) enum MediaMay {
 
 impl Caller {
     pub fn new(invite: &Incoming) -> Caller {
+        // Without an offer the first reliable response has ours, and help would wait for the PRACK with the answer.
+        let at_once = invite.emergency.is_some() && invite.offer.is_none();
         let reliable = match invite.profile.reliable {
-            Reliable::Supported | Reliable::Always => invite.supports_100rel || invite.requires_100rel,
+            Reliable::Supported | Reliable::Always => invite.requires_100rel || invite.supports_100rel && !at_once,
             Reliable::Required => invite.requires_100rel,
         };
         Caller {
@@ -87,6 +91,7 @@ impl Caller {
             refuses_offers: false,
             upgrade: None,
             shows_only: false,
+            answer_held: false,
         }
     }
 
@@ -249,9 +254,24 @@ impl Cx {
                 Given::No | Given::Unreliably => self.a.answer.as_ref().map(|a| a.sdp.clone()),
             };
             self.legs.a = Leg::Answered;
-            self.record.answered_at = Some(self.now.wall);
-            self.note_leg(LegId::A, Some(200), None);
+            self.answer_is_sent();
             self.leg(LegId::A, LegAction::Answer { sdp });
+        }
+    }
+
+    /// Our 200 goes out.
+    pub fn answer_is_sent(&mut self) {
+        self.a.answer_held = false;
+        self.record.answered_at = Some(self.now.wall);
+        self.note_leg(LegId::A, Some(200), None);
+    }
+
+    /// It does not go out yet (RFC 3262 §3), and maybe never will: A is not charged for that.
+    pub fn answer_is_held(&mut self) {
+        self.a.answer_held = true;
+        self.record.answered_at = None;
+        if let Some(leg) = self.record.legs.first_mut() {
+            leg.status = None;
         }
     }
 

@@ -138,6 +138,10 @@ pub enum LegEvent {
         /// Its Reason header, as far as it goes on to the other side.
         reason: Option<String>,
     },
+    /// Our 200 to A waits: for the PRACK of its answer, or for the answer to an offer in the early dialog.
+    AnswerHeld,
+    /// The 200 that waited has been sent.
+    AnswerSent,
     /// The ACK for our 2xx arrived.
     Acked,
     /// No ACK within 64·T1; the BYE has been sent (RFC 3261 §13.3.1.4).

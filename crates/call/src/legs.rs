@@ -172,7 +172,20 @@ impl Cx {
                 self.note_leg(LegId::A, Some(487), None);
                 gone(self, CallerGone::Cancelled)
             }
+            (Leg::Answered, LegEvent::Bye { reason }) if self.a.answer_held => {
+                self.why_given_up = reason;
+                self.note_leg(LegId::A, Some(487), None);
+                gone(self, CallerGone::Cancelled)
+            }
             (Leg::Answered | Leg::Up, LegEvent::Bye { reason }) => gone(self, CallerGone::HungUp { reason }),
+            (Leg::Answered, LegEvent::AnswerHeld) => {
+                self.answer_is_held();
+                None
+            }
+            (Leg::Answered, LegEvent::AnswerSent) => {
+                self.answer_is_sent();
+                None
+            }
             // The PRACK brings the answer to our offer.
             (Leg::Inviting, LegEvent::OfferAnswered { sdp }) if self.awaits_caller() => {
                 self.caller_answered(sdp);
@@ -228,6 +241,8 @@ impl Cx {
                 | LegEvent::Cancelled { .. }
                 | LegEvent::Acked
                 | LegEvent::AckTimeout
+                | LegEvent::AnswerHeld
+                | LegEvent::AnswerSent
                 | LegEvent::Provisional { .. }
                 | LegEvent::EarlyMedia { .. }
                 | LegEvent::Answered { .. }
@@ -282,6 +297,18 @@ impl Cx {
                 Some(Seen::EarlyMediaChanged)
             }
             (Leg::Ended | Leg::Cancelled, _) => None,
+            // Nobody answered for too long, and when `sip` gave up, an answer crossed that.
+            (Leg::Inviting, LegEvent::CrossedCancel) => {
+                self.note_leg(id, Some(200), Some(reason::CROSSED.to_owned()));
+                self.branch_ended(id);
+                Some(Seen::CalleeFailed {
+                    leg: id,
+                    status: 408,
+                    phrase: "Request Timeout".to_owned(),
+                    local: true,
+                    said: Said::default(),
+                })
+            }
             (Leg::Inviting, LegEvent::Provisional(early)) => {
                 self.note_early(id, &early);
                 // That one of B's phones is out of it is no news to A, who knows of none of them.
@@ -451,6 +478,7 @@ impl Cx {
     pub fn end_a(&mut self, status: u16, reason: &str) {
         match self.legs.a {
             Leg::Inviting => self.refuse_a(status, Some(reason), None),
+            Leg::Answered if self.a.answer_held => self.refuse_a(status, Some(reason), None),
             Leg::Answered | Leg::Up => {
                 self.legs.a = Leg::Ended;
                 self.leg(

@@ -39,6 +39,13 @@ pub(crate) const OTHER_LEG_BROKE: &str = "Q.850;cause=102;text=\"The other side 
 pub(crate) const MAILBOX_FULL: &str = "Q.850;cause=31;text=\"Mailbox full\"";
 /// The message is recorded.
 pub(crate) const RECORDED: &str = "Q.850;cause=16;text=\"Recording ended\"";
+/// A peer did not refresh its session any more (RFC 4028 §10): `sip` has said BYE to it, and tells us of one with this.
+const EXPIRED: &str = "SIP;cause=408;text=\"Session expired\"";
+
+/// Whether a leg ended because nobody refreshed its session.
+pub(crate) fn is_expired(reason: Option<&str>) -> bool {
+    reason == Some(EXPIRED)
+}
 
 /// What one peer gave as its reason, for the other; ours when it gave none.
 pub(crate) fn passed_on(theirs: Option<&str>) -> &str {

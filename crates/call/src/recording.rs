@@ -73,7 +73,9 @@ impl Recording {
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
         match seen {
-            Seen::CallerGone(CallerGone::HungUp { .. }) => self.stop(StopCause::Bye, cx),
+            Seen::CallerGone(CallerGone::HungUp { reason }) if !reason::is_expired(reason.as_deref()) => {
+                self.stop(StopCause::Bye, cx)
+            }
             Seen::CallerGone(_) | Seen::HangUp => self.stop(StopCause::Stopped, cx),
             Seen::Key {
                 leg: LegId::A,

@@ -291,6 +291,16 @@ pub enum Event {
         /// Reason header values.
         reasons: Vec<String>,
     },
+    /// UAS: the 200 to the INVITE is held back until a PRACK has come, or an offer in the early dialog has its answer.
+    AnswerHeld {
+        /// Which.
+        session: SessionId,
+    },
+    /// UAS: the 200 that was held back has been sent.
+    AnswerSent {
+        /// Which.
+        session: SessionId,
+    },
     /// ACK for our 2xx, to the INVITE or to a re-INVITE.
     Acked {
         /// Which.

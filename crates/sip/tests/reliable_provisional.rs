@@ -57,6 +57,8 @@ fn no_200_while_a_183_with_sdp_waits_for_its_prack() {
     net.run_ms(1000);
     assert_eq!(net.sent_by(B, "200 INVITE"), 1);
     assert_eq!(net.told(A), ["Provisional 183", "Answered"]);
+    let told = ["Incoming", "AnswerHeld", "Prack", "AnswerSent", "Acked"];
+    assert_eq!(net.told(B), told, "who is charged is told when it went out");
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Prack { session, .. }
         | Event::PrackTimeout { session }
         | Event::Cancelled { session, .. }
+        | Event::AnswerHeld { session }
+        | Event::AnswerSent { session }
         | Event::Acked { session, .. }
         | Event::AckTimeout { session }
         | Event::Provisional { session, .. }

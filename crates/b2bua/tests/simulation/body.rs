@@ -114,3 +114,19 @@ pub fn answer(offer: &[u8], address: SocketAddr, video: bool, direction: &str, v
     }
     out
 }
+
+/// The same description with mandatory preconditions (RFC 3312), whose local ones are met or not.
+pub fn with_resources(sdp: &str, met: bool) -> String {
+    let local = if met { "sendrecv" } else { "none" };
+    let mut out = String::new();
+    for line in sdp.split_inclusive("\r\n") {
+        out += line;
+        if ["a=sendrecv", "a=sendonly", "a=recvonly"].contains(&line.trim_end()) {
+            out += &format!(
+                "a=curr:qos local {local}\r\na=curr:qos remote none\r\na=des:qos mandatory local sendrecv\r\n\
+                 a=des:qos mandatory remote sendrecv\r\n"
+            );
+        }
+    }
+    out
+}

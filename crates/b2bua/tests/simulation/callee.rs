@@ -1,13 +1,19 @@
 //! B: a phone (or a proxy with several) that is called, with habits by the seed.
 
+mod early;
+pub mod habits;
+
 use std::collections::BTreeMap;
 
 use crate::{
     body,
     dice::{Dice, MS, S, Time},
     phone::{Dialog, Expired, Phone, T2},
+    timers::{self, Refresh},
     wire::{self, Msg},
 };
+
+use habits::Habits;
 
 /// Whether B can be reached at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +72,7 @@ pub struct CalleeScript {
     pub holds: Option<(Time, Time)>,
     /// Goes dark this long after the INVITE; with true the transport says so.
     pub dies: Option<(Time, bool)>,
+    pub habits: Habits,
 }
 
 impl CalleeScript {
@@ -87,6 +94,7 @@ impl CalleeScript {
             talks: None,
             holds: None,
             dies: None,
+            habits: Habits::none(),
         }
     }
 
@@ -128,6 +136,7 @@ impl CalleeScript {
             }),
             holds: dice.maybe(20, |d| (d.between(10 * MS, 8 * S), d.between(10 * MS, 8 * S))),
             dies: dice.maybe(5, |d| (d.between(0, 40 * S), d.chance(50))),
+            habits: Habits::none(),
         }
     }
 }
@@ -138,6 +147,9 @@ enum Step {
     HangUp(usize),
     Hold(usize),
     Resume(usize),
+    Update(usize),
+    Goes(usize),
+    Refresh(usize),
 }
 
 /// One phone behind the address.
@@ -152,6 +164,10 @@ struct Fork {
     sdp_said: bool,
     answered: bool,
     acked: bool,
+    /// Says a second reliable response after the PRACK of the first.
+    rings_again: bool,
+    /// It has said 199.
+    gone: bool,
 }
 
 pub struct Callee {
@@ -170,7 +186,8 @@ pub struct Callee {
 }
 
 impl Callee {
-    pub fn new(phone: Phone, script: CalleeScript) -> Callee {
+    pub fn new(mut phone: Phone, script: CalleeScript) -> Callee {
+        phone.timers = script.habits.timer.is_some();
         let (agenda, forks) = (BTreeMap::new(), Vec::new());
         Callee {
             phone,
@@ -220,6 +237,7 @@ impl Callee {
             ("CANCEL", _) => self.cancelled(now, msg),
             ("ACK", Some(at)) if self.forks[at].answered && msg.cseq().0 == self.invite_cseq() => self.acked(now, at),
             ("ACK", _) if fork.is_none() || self.refused => {
+                self.phone.stop("first refusal");
                 self.phone.stop("refusal");
             }
             ("PRACK", Some(at)) => self.pracked(now, at, msg),
@@ -251,6 +269,9 @@ impl Callee {
                 .serve(msg, wire::response(msg, 482, "Loop Detected", "merged", "", None));
         }
         assert!(msg.sdp().is_some(), "B is always offered something");
+        if self.refuses_first(now, msg) {
+            return;
+        }
         self.phone.remember(msg, Vec::new());
         self.invite = Some(msg.clone());
         self.invited_at = Some(now);
@@ -268,6 +289,8 @@ impl Callee {
                 sdp_said,
                 answered,
                 acked,
+                rings_again: self.script.habits.rings_again,
+                gone: false,
             });
             self.plan(now + self.script.ring_after + 20 * MS * at as u64, Step::Ring(at));
         }
@@ -283,7 +306,11 @@ impl Callee {
 
     fn say(&mut self, status: u16, phrase: &str, tag: &str, headers: &str, sdp: Option<&str>) -> Vec<u8> {
         let invite = self.invite.as_ref().expect("B was invited");
-        let headers = format!("{}{headers}", self.phone.contact());
+        let allow = match self.script.habits.allows_update {
+            true => "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO\r\n",
+            false => "",
+        };
+        let headers = format!("{}{allow}{headers}", self.phone.contact());
         wire::response(invite, status, phrase, tag, &headers, sdp)
     }
 
@@ -311,15 +338,14 @@ impl Callee {
             Ring::EarlyMedia => (183, "Session Progress", Some(sdp), false),
             Ring::ReliableEarlyMedia => (183, "Session Progress", Some(sdp), wants),
         };
+        if let Some(after) = self.script.habits.gone_after.filter(|_| at > 0) {
+            self.plan(now + after, Step::Goes(at));
+        }
         if reliable {
-            let rseq = self.forks[at].rseq;
-            let headers = format!("Require: 100rel\r\nRSeq: {rseq}\r\n");
-            let bytes = self.say(status, phrase, &tag, &headers, sdp.as_deref());
-            self.forks[at].unpracked = Some((rseq, sdp.is_some()));
-            self.forks[at].sdp_said = sdp.is_some();
-            self.phone.repeat(now, &format!("reliable {at}"), bytes, Time::MAX);
+            self.say_reliably(now, at, (status, phrase), sdp.as_deref());
         } else {
-            let bytes = self.say(status, phrase, &tag, "", sdp.as_deref());
+            let headers = self.may_send_early();
+            let bytes = self.say(status, phrase, &tag, &headers, sdp.as_deref());
             let invite = self.invite.clone().expect("B was invited");
             self.phone.serve(&invite, bytes);
         }
@@ -340,9 +366,12 @@ impl Callee {
         self.phone
             .serve(msg, wire::response(msg, status, phrase, &tag, "", None));
         if fits {
-            fork.unpracked = None;
+            let with_sdp = fork.unpracked.take().is_some_and(|(_, sdp)| sdp);
             let held = std::mem::take(&mut fork.held);
             self.phone.stop(&format!("reliable {at}"));
+            if !held {
+                self.was_pracked(now, at, with_sdp);
+            }
             if held {
                 self.answer(now, at);
             }
@@ -351,7 +380,7 @@ impl Callee {
 
     /// 200, once no reliable answer waits for its PRACK (RFC 3262 §3).
     fn answer(&mut self, now: Time, at: usize) {
-        if self.refused || self.forks[at].answered {
+        if self.refused || self.forks[at].answered || self.forks[at].gone {
             return;
         }
         if let Some((_, sdp)) = self.forks[at].unpracked {
@@ -361,10 +390,14 @@ impl Callee {
             }
             self.phone.stop(&format!("reliable {at}"));
         }
-        let sdp = (!self.script.no_answer_sdp && !self.forks[at].sdp_said).then(|| self.answer_sdp());
+        let again = self.script.habits.second_sdp;
+        let says = !self.script.no_answer_sdp && (again || !self.forks[at].sdp_said);
+        let sdp = says.then(|| self.answer_sdp());
+        let sdp = sdp.map(|sdp| if again { sdp.replace("50000", "50010") } else { sdp });
         let tag = self.forks[at].tag.clone();
-        let bytes = self.say(200, "OK", &tag, "", sdp.as_deref());
         let invite = self.invite.clone().expect("B was invited");
+        let timer = self.script.habits.timer.as_mut().map(|timer| timer.answers(&invite));
+        let bytes = self.say(200, "OK", &tag, &timer.unwrap_or_default(), sdp.as_deref());
         // The INVITE again gets nothing: the 200 is repeated by its own clock.
         self.phone.remember(&invite, Vec::new());
         self.phone.repeat(now, &format!("answer {at}"), bytes, T2);
@@ -382,9 +415,19 @@ impl Callee {
             self.forks[at].held = false;
         }
         let tag = self.forks[0].tag.clone();
-        let extra = if status == 503 { "Retry-After: 5\r\n" } else { "" };
-        let bytes = self.say(status, "Refused", &tag, extra, None);
         let invite = self.invite.clone().expect("B was invited");
+        let habits = &self.script.habits;
+        let bytes = match (status, &habits.moved_to) {
+            (503, _) => {
+                let later = format!("Retry-After: {}\r\n", habits.retry_after_s);
+                self.say(status, "Refused", &tag, &later, None)
+            }
+            (302, Some(uri)) => {
+                let contact = format!("Contact: <{uri}>\r\n");
+                wire::response(&invite, status, "Moved", &tag, &contact, None)
+            }
+            _ => self.say(status, "Refused", &tag, "", None),
+        };
         self.phone.remember(&invite, bytes.clone());
         if self.phone.protocol == segue_sip::Protocol::Udp {
             self.phone.repeat(now, "refusal", bytes, T2);
@@ -416,7 +459,29 @@ impl Callee {
             self.plan(now + after, Step::Hold(at));
             self.plan(now + after + long, Step::Resume(at));
         }
-        self.plan(now + 150 * S, Step::HangUp(at));
+        if let Some(timer) = self.script.habits.timer
+            && timer.mine == Some(true)
+            && timer.how != Refresh::Never
+        {
+            self.plan(now + timers::half(timer.interval_s), Step::Refresh(at));
+        }
+        self.plan(now + self.script.habits.longest, Step::HangUp(at));
+    }
+
+    fn refresh(&mut self, now: Time, at: usize) {
+        let Some(timer) = self.script.habits.timer else { return };
+        if !self.forks[at].dialog.is_open() {
+            return;
+        }
+        let (method, sdp) = match timer.how {
+            Refresh::ReInvite if self.script.holds.is_none() => ("INVITE", Some(self.answer_sdp())),
+            _ => ("UPDATE", None),
+        };
+        let headers = timers::refreshes(timer.interval_s);
+        let dialog = &mut self.forks[at].dialog;
+        let said = dialog.offer_with(&mut self.phone, now, method, &headers, sdp.as_deref());
+        let again = if said { timers::half(timer.interval_s) } else { S };
+        self.plan(now + again, Step::Refresh(at));
     }
 
     pub fn tick(&mut self, now: Time) {
@@ -445,6 +510,9 @@ impl Callee {
                 Some(Step::HangUp(at)) => self.forks[at].dialog.hang_up(&mut self.phone, now),
                 Some(Step::Hold(at)) => self.re_offer(now, at, "sendonly", 2),
                 Some(Step::Resume(at)) => self.re_offer(now, at, "sendrecv", 3),
+                Some(Step::Update(at)) => self.early_update(now, at),
+                Some(Step::Goes(at)) => self.goes(at),
+                Some(Step::Refresh(at)) => self.refresh(now, at),
                 None => break,
             }
         }

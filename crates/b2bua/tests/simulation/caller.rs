@@ -1,15 +1,18 @@
 //! A: a phone that calls, with habits by the seed.
 
+mod early;
+pub mod habits;
 mod script;
 
 pub use script::{CallerScript, GiveUp, Hold, Rel};
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
     body::{self, Offer},
     dice::{S, Time},
-    phone::{Dialog, Expired, Phone, Reply, TRIED, X},
+    phone::{Dialog, Expired, Phone, Reply, TRIED},
+    timers::{self, Refresh},
     wire::{self, Msg},
 };
 
@@ -23,12 +26,18 @@ enum Step {
     Resume,
     Change,
     EarlyUpdate,
+    EmptyUpdate,
+    Resources,
+    Prack(u32, Msg),
+    Refresh,
 }
 
 pub struct Caller {
     pub phone: Phone,
     pub script: CallerScript,
     pub callee: String,
+    /// The address of whom it calls, where Segue knows nobody by that name.
+    pub beyond: SocketAddr,
     pub call_id: String,
     /// The first 2xx that arrived.
     pub dialog: Option<Dialog>,
@@ -44,14 +53,17 @@ pub struct Caller {
     wants_out: bool,
     cancelled: bool,
     cseq: u32,
+    /// What it last offered or answered in the dialog.
+    described: Option<String>,
 }
 
 impl Caller {
-    pub fn new(phone: Phone, script: CallerScript, callee: String) -> Caller {
+    pub fn new(phone: Phone, script: CallerScript, callee: String, beyond: SocketAddr) -> Caller {
         let mut caller = Caller {
             call_id: format!("call-{}@{}", phone.user, phone.address.ip()),
             phone,
             callee,
+            beyond,
             dialog: None,
             refused: None,
             agenda: BTreeMap::new(),
@@ -64,6 +76,7 @@ impl Caller {
             wants_out: false,
             cancelled: false,
             cseq: 1,
+            described: None,
             script,
         };
         caller.plan(caller.script.starts, Step::Begin);
@@ -101,10 +114,11 @@ impl Caller {
             "Anna".to_owned()
         };
         let tag = self.phone.fresh("from");
-        let (user, callee) = (&self.phone.user, &self.callee);
+        let user = &self.phone.user;
+        let ((uri, route), extensions) = (self.called(), self.extensions());
         self.invite = format!(
-            "Max-Forwards: 70\r\nFrom: \"{name}\" <sip:{user}@{}>;tag={tag}\r\nTo: <sip:{callee}@{X}>\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n{}\
-             Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO\r\n{rel}",
+            "Max-Forwards: 70\r\nFrom: \"{name}\" <sip:{user}@{}>;tag={tag}\r\nTo: <{uri}>\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\n{}\
+             Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO\r\n{rel}{route}{extensions}",
             self.phone.address.ip(),
             self.call_id,
             self.phone.contact()
@@ -123,17 +137,16 @@ impl Caller {
         }
     }
 
+    fn invite_by(&self, branch: &str) -> Vec<u8> {
+        let (uri, _) = self.called();
+        let text = format!("INVITE {uri} SIP/2.0\r\n{}{}", self.phone.via(branch), self.invite);
+        wire::finish(text, self.first_offer().as_deref())
+    }
+
     /// The INVITE under a new branch.
     fn say_invite(&mut self, now: Time) {
         let branch = self.phone.branch();
-        let sdp = body::offer(self.script.offer, self.phone.address, "sendrecv", 1);
-        let text = format!(
-            "INVITE sip:{}@{X} SIP/2.0\r\n{}{}",
-            self.callee,
-            self.phone.via(&branch),
-            self.invite
-        );
-        let bytes = wire::finish(text, sdp.as_deref());
+        let bytes = self.invite_by(&branch);
         self.branches.push(branch);
         self.phone.send(now, bytes);
     }
@@ -209,20 +222,7 @@ impl Caller {
         }
         self.rseq = Some(rseq);
         if self.script.pracks {
-            let early = self.early.as_mut().expect("a reliable response has a Contact");
-            let answer = (self.script.offer == Offer::Delayed && msg.sdp().is_some())
-                .then(|| body::answer(msg.sdp().unwrap_or_default(), self.phone.address, true, "sendrecv", 1));
-            let prack = early.request(
-                &mut self.phone,
-                "PRACK",
-                &format!("RAck: {rseq} 1 INVITE\r\n"),
-                answer.as_deref(),
-            );
-            self.cseq = early.cseq;
-            self.phone.send(now, prack);
-            if let Some(after) = self.script.early_update.filter(|_| msg.sdp().is_some()) {
-                self.plan(now + after, Step::EarlyUpdate);
-            }
+            self.acknowledge(now, rseq, msg);
         }
     }
 
@@ -254,8 +254,30 @@ impl Caller {
         if let Some(after) = self.script.changes {
             self.plan(now + after, Step::Change);
         }
+        let mine = timers::expires(msg).filter(|(_, who)| *who == Some("uac"));
+        if let (Some((interval_s, _)), Some(timer)) = (mine, self.script.habits.timer)
+            && timer.how != Refresh::Never
+        {
+            self.plan(now + timers::half(interval_s), Step::Refresh);
+        }
         // Nobody talks for ever: the run ends.
-        self.plan(now + 150 * S, Step::HangUp);
+        self.plan(now + self.script.habits.longest, Step::HangUp);
+    }
+
+    fn refresh(&mut self, now: Time) {
+        let Some(timer) = self.script.habits.timer else { return };
+        let again = timers::half(timer.interval_s);
+        let described = self.described.clone().or_else(|| self.first_offer());
+        let (method, sdp) = match timer.how {
+            Refresh::ReInvite => ("INVITE", described),
+            _ => ("UPDATE", None),
+        };
+        let Some(dialog) = self.dialog.as_mut().filter(|d| d.is_open()) else {
+            return;
+        };
+        let headers = timers::refreshes(timer.interval_s);
+        let said = dialog.offer_with(&mut self.phone, now, method, &headers, sdp.as_deref());
+        self.plan(now + if said { again } else { S }, Step::Refresh);
     }
 
     fn request(&mut self, now: Time, msg: &Msg) {
@@ -268,6 +290,7 @@ impl Caller {
         };
         match &mut self.dialog {
             Some(dialog) if dialog.call_id == msg.call_id() => dialog.serve(&mut self.phone, now, msg, &sdp),
+            None if msg.method() == Some("UPDATE") && self.early.is_some() => self.asked_early(msg),
             _ if msg.method() == Some("ACK") => {}
             _ => self.phone.serve(
                 msg,
@@ -292,14 +315,14 @@ impl Caller {
             return self.phone.send(now, bye);
         }
         let kept = |line: &&str| {
-            ["From", "To", "Call-ID", "Max-Forwards"]
+            ["From", "To", "Call-ID", "Max-Forwards", "Route"]
                 .iter()
                 .any(|n| line.starts_with(n))
         };
         let headers: Vec<&str> = self.invite.split("\r\n").filter(kept).collect();
         let text = format!(
-            "CANCEL sip:{}@{X} SIP/2.0\r\n{}{}\r\nCSeq: 1 CANCEL\r\n",
-            self.callee,
+            "CANCEL {} SIP/2.0\r\n{}{}\r\nCSeq: 1 CANCEL\r\n",
+            self.called().0,
             self.phone.via(&branch),
             headers.join("\r\n")
         );
@@ -323,17 +346,8 @@ impl Caller {
                 Step::Begin => self.begin(now),
                 Step::Merged => self.say_invite(now),
                 Step::Again if self.live.is_none() => {
-                    let (branch, sdp) = (
-                        &self.branches[0],
-                        body::offer(self.script.offer, self.phone.address, "sendrecv", 1),
-                    );
-                    let text = format!(
-                        "INVITE sip:{}@{X} SIP/2.0\r\n{}{}",
-                        self.callee,
-                        self.phone.via(branch),
-                        self.invite
-                    );
-                    self.phone.out.push(wire::finish(text, sdp.as_deref()));
+                    let bytes = self.invite_by(&self.branches[0]);
+                    self.phone.out.push(bytes);
                 }
                 Step::Again => {}
                 Step::GiveUp => self.give_up(now),
@@ -346,6 +360,10 @@ impl Caller {
                 Step::Resume => self.re_offer(now, "sendrecv", 3),
                 Step::Change => self.change(now),
                 Step::EarlyUpdate => self.early_update(now),
+                Step::EmptyUpdate => self.empty_update(now),
+                Step::Resources => self.resources(now),
+                Step::Prack(rseq, msg) => self.prack_of(now, rseq, &msg),
+                Step::Refresh => self.refresh(now),
             }
         }
     }
@@ -355,6 +373,7 @@ impl Caller {
         let sdp = self.offer_again(direction, version);
         let sdp = (how != Hold::Empty || version == 2).then_some(sdp);
         let method = if how == Hold::Update { "UPDATE" } else { "INVITE" };
+        self.described = sdp.clone().or_else(|| self.described.take());
         if let Some(dialog) = &mut self.dialog {
             dialog.offer(&mut self.phone, now, method, sdp.as_deref());
         }
@@ -369,6 +388,7 @@ impl Caller {
             other => other,
         };
         let sdp = self.offer_again("sendrecv", 4);
+        self.described = Some(sdp.clone());
         if let Some(dialog) = &mut self.dialog {
             dialog.offer(&mut self.phone, now, "INVITE", Some(&sdp));
         }
@@ -381,18 +401,6 @@ impl Caller {
             self.script.offer
         };
         body::offer(offer, self.phone.address, direction, version).unwrap_or_default()
-    }
-
-    fn early_update(&mut self, now: Time) {
-        let sdp = self.offer_again("sendrecv", 2);
-        if self.dialog.is_none()
-            && self.refused.is_none()
-            && let Some(early) = &mut self.early
-        {
-            let update = early.request(&mut self.phone, "UPDATE", "", Some(&sdp));
-            self.cseq = early.cseq;
-            self.phone.send(now, update);
-        }
     }
 
     pub fn next_due(&self) -> Option<Time> {

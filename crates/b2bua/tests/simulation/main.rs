@@ -16,6 +16,7 @@ mod observer;
 mod phone;
 mod store_model;
 mod sweeps;
+mod timers;
 mod wire;
 mod world;
 
@@ -25,7 +26,7 @@ use std::{
 };
 
 use observer::Marks;
-use world::{Setup, World};
+use world::{Setup, World, carrier::Kind};
 
 /// Runs a world to its end and checks it; the ladder comes with what was wrong.
 fn live(setup: Setup) -> Result<Marks, String> {
@@ -190,4 +191,83 @@ fn several_targets_each_end_once_and_one_is_bridged() {
     ];
     let unseen: Vec<_> = wanted.iter().filter(|mark| !counts.contains_key(**mark)).collect();
     assert!(one.is_some() || unseen.is_empty(), "never seen: {unseen:?}");
+}
+
+/// What the runs in the manner of carriers must have seen.
+const CARRIER: &[&str] = &[
+    // RFC 4028: both refreshers, both ways to refresh, on both legs; who is not refreshed; too short an interval.
+    "UPDATE of A refreshed A",
+    "UPDATE of B refreshed B",
+    "UPDATE of Segue refreshed A",
+    "UPDATE of Segue refreshed B",
+    "re-INVITE of A refreshed A",
+    "re-INVITE of B refreshed B",
+    "re-INVITE of Segue refreshed A",
+    "re-INVITE of Segue refreshed B",
+    "a session of A expired",
+    "a session of B expired",
+    "422 to A",
+    "B's 422 was tried again",
+    // RFC 3262 and RFC 3261: PRACK with its faults, extensions that one side lacks.
+    "wrong RAck: 481",
+    "PRACK with an offer: 200",
+    "PRACK never came",
+    "B's 420 was tried again",
+    "B's 421 was tried again",
+    "B's 503 was kept from A",
+    // RFC 3311, RFC 6228, RFC 5009.
+    "early UPDATE of A with an offer: 200",
+    "early UPDATE of A without: 200",
+    "early UPDATE of B with an offer: 200",
+    "early UPDATE of B without: 200",
+    "199 from B",
+    "P-Early-Media to A",
+    "a second fork answered",
+    // RFC 3312, pictures that are added.
+    "B was invited when the resources were there",
+    "580 to A",
+    "pictures offered: 200",
+    "pictures offered: 488",
+    "pictures offered: 481",
+    "pictures offered: silence",
+    // Calls that go on.
+    "went on, Here",
+    "went on, ByRoute",
+    "went on, ByHost",
+    "B's refusal went to A",
+    "help was called",
+    "Redirects: answered",
+    "B's 200 crossed our CANCEL",
+];
+
+#[test]
+fn calls_in_the_manner_of_carriers_end_as_they_must() {
+    let one = number("SEGUE_SEED");
+    let each = number("SEGUE_SEEDS").unwrap_or(60);
+    let seeds = one.map_or(0..each, |seed| seed..seed + 1);
+    let only = std::env::var("SEGUE_KIND").ok();
+    let (mut counts, mut failed) = (BTreeMap::<String, u32>::new(), Vec::new());
+    for kind in Kind::ALL {
+        if only.as_ref().is_some_and(|only| *only != format!("{kind:?}")) {
+            continue;
+        }
+        for seed in seeds.clone() {
+            match live(Setup::carrier(seed, kind)) {
+                Ok(marks) => marks.into_iter().for_each(|mark| *counts.entry(mark).or_default() += 1),
+                Err(why) => failed.push((kind, seed, why)),
+            }
+        }
+    }
+    println!("{counts:#?}");
+    for (kind, seed, why) in failed.iter().skip(1) {
+        println!("{kind:?} {seed}: {}", why.lines().last().unwrap_or_default());
+    }
+    if let Some((kind, seed, why)) = failed.first() {
+        panic!("{} seeds failed; {kind:?} {seed}:\n{why}", failed.len());
+    }
+    let unseen: Vec<_> = CARRIER.iter().filter(|mark| !counts.contains_key(**mark)).collect();
+    assert!(
+        one.is_some() || only.is_some() || unseen.is_empty(),
+        "never seen: {unseen:?}"
+    );
 }

@@ -11,7 +11,9 @@ macro_rules! hold {
 
 mod callee_leg;
 mod caller_leg;
+mod carrier;
 mod several;
+mod timers;
 mod whole_call;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,13 +95,29 @@ fn nothing_left(world: &World) -> Result<(), String> {
     );
     hold!(world.shard.poll_timeout().is_none(), "a timer of the shard is left");
     hold!(world.media.all_closed(), "ports are left");
-    let lingered = world.last_busy_at.saturating_sub(world.last_told_at);
+    let lingered = world
+        .last_busy_at
+        .saturating_sub(world.last_told_at.max(last_vain_invite(world)));
     hold!(
         lingered <= TRIED,
         "something was kept for {} ms after the last end",
         lingered / MS
     );
     Ok(())
+}
+
+/// When the last INVITE of ours that nobody answered has had its time: who answers it later still gets ACK and BYE.
+fn last_vain_invite(world: &World) -> Time {
+    let mut open: BTreeMap<&str, Time> = BTreeMap::new();
+    for e in &world.log {
+        let Seen::Wire { out, msg, .. } = &e.what else { continue };
+        if *out && msg.method() == Some("INVITE") {
+            open.entry(msg.branch()).or_insert(e.at);
+        } else if !*out && msg.status().is_some_and(|c| c >= 200) && msg.cseq().1 == "INVITE" {
+            open.remove(msg.branch());
+        }
+    }
+    open.into_values().map(|since| since + TRIED).max().unwrap_or_default()
 }
 
 fn stranger_hears_nothing(world: &World) -> Result<(), String> {
@@ -181,8 +199,20 @@ impl<'a> View<'a> {
                 _ => None,
             })
             .collect();
+        // Who asks for too short a session interval makes no call.
+        let too_short = self
+            .a
+            .iter()
+            .any(|s| s.msg.cseq().0 == 1 && s.responds(true, "INVITE") == Some(422));
+        if too_short {
+            marks.insert("422 to A".into());
+            hold!(
+                self.b.is_empty(),
+                "B heard of a call whose session interval is too short"
+            );
+        }
         hold!(
-            records.len() == usize::from(invited),
+            records.len() == usize::from(invited && !too_short),
             "it ended {} times",
             records.len()
         );
@@ -191,11 +221,14 @@ impl<'a> View<'a> {
         each_request_is_one("A", &self.a)?;
         each_request_is_one("B", &self.b)?;
         self.marks(marks);
+        timers::sessions("A", &self.a, marks)?;
+        timers::sessions("B", &self.b, marks)?;
         let Some(record) = records.first() else { return Ok(()) };
         self.caller_leg(marks)?;
         self.one_answer(marks)?;
         self.reliable_responses(marks)?;
         self.callee_leg(marks)?;
+        self.carrier(marks)?;
         if !self.alone() {
             several::targets(self, record, marks)?;
             return self.media(marks);
@@ -240,7 +273,8 @@ impl<'a> View<'a> {
 
     /// Whether the callee has one target only.
     fn alone(&self) -> bool {
-        self.world.setup.scenarios[self.call].more.is_empty()
+        let scenario = &self.world.setup.scenarios[self.call];
+        scenario.more.is_empty() && scenario.moved.is_empty()
     }
 
     fn events(&self) -> impl Iterator<Item = (Time, &MediaEvent)> {

@@ -7,6 +7,7 @@ use segue_sip::Protocol;
 use crate::{
     body,
     dice::{Dice, MS, S, Time},
+    timers,
     wire::{self, Msg},
 };
 
@@ -25,6 +26,8 @@ pub struct Phone {
     pub protocol: Protocol,
     pub dice: Dice,
     pub out: Vec<Vec<u8>>,
+    /// Knows session timers.
+    pub timers: bool,
     made: u64,
     clients: Vec<Client>,
     repeats: Vec<Repeat>,
@@ -76,6 +79,7 @@ impl Phone {
             protocol,
             dice,
             out,
+            timers: false,
             made: 0,
             clients,
             repeats,
@@ -360,12 +364,19 @@ impl Dialog {
 
     /// Hold or resume: re-INVITE (without SDP it asks for an offer) or UPDATE.
     pub fn offer(&mut self, phone: &mut Phone, now: Time, method: &str, sdp: Option<&str>) {
-        if self.is_open() && self.offering.is_none() {
-            let bytes = self.request(phone, method, "", sdp);
+        self.offer_with(phone, now, method, "", sdp);
+    }
+
+    /// The same with more headers; false: not now.
+    pub fn offer_with(&mut self, phone: &mut Phone, now: Time, method: &str, headers: &str, sdp: Option<&str>) -> bool {
+        let may = self.is_open() && self.offering.is_none();
+        if may {
+            let bytes = self.request(phone, method, headers, sdp);
             self.offering = Some(self.cseq);
             self.asked = sdp.is_none();
             phone.send(now, bytes);
         }
+        may
     }
 
     /// A response to a request within the dialog. Whether a 2xx without an answer, or a wrong one, is for others to judge.
@@ -386,6 +397,12 @@ impl Dialog {
     pub fn serve(&mut self, phone: &mut Phone, now: Time, request: &Msg, sdp: &str) {
         let tag = self.local.rsplit(";tag=").next().unwrap_or_default().to_owned();
         let say = |status, phrase, headers: &str, sdp| wire::response(request, status, phrase, &tag, headers, sdp);
+        let timer = if phone.timers {
+            timers::agrees(request)
+        } else {
+            String::new()
+        };
+        let yes = phone.contact() + &timer;
         match request.method().unwrap_or_default() {
             "ACK" => {
                 phone.stop(&format!("2xx {} {}", tag, request.cseq().0));
@@ -396,11 +413,14 @@ impl Dialog {
             }
             "INVITE" if self.offering.is_some() => phone.serve(request, say(491, "Request Pending", "", None)),
             "INVITE" => {
-                let bytes = say(200, "OK", &phone.contact(), Some(sdp));
+                let bytes = say(200, "OK", &yes, Some(sdp));
                 phone.remember(request, Vec::new());
                 phone.repeat(now, &format!("2xx {} {}", tag, request.cseq().0), bytes, T2);
             }
-            "UPDATE" => phone.serve(request, say(200, "OK", &phone.contact(), Some(sdp))),
+            "UPDATE" => {
+                let answer = request.sdp().map(|_| sdp);
+                phone.serve(request, say(200, "OK", &yes, answer));
+            }
             "OPTIONS" | "INFO" => phone.serve(request, say(200, "OK", "", None)),
             other => panic!("{} got a {other}", phone.user),
         }

@@ -1,6 +1,7 @@
 //! The world of one run: a shard, its callers and callees, the network between them, packet path and store. One seed makes it,
 //! one clock moves it.
 
+pub mod carrier;
 mod ladder;
 mod setup;
 mod sides;
@@ -169,22 +170,37 @@ impl World {
         for (i, scenario) in setup.scenarios.iter().enumerate() {
             let at = |net: &str| format!("10.{net}.0.{}:5060", i + 1).parse().expect("an address");
             let salt = 100 + 10 * i as u64;
-            let a = Phone::new(
+            let mut a = Phone::new(
                 format!("a{i}"),
                 at("1"),
                 scenario.caller.protocol,
                 Dice::new(seed, salt),
             );
             let b = Phone::new(format!("b{i}"), at("2"), Protocol::Udp, Dice::new(seed, salt + 1));
-            callers.push(Caller::new(a, scenario.caller.clone(), format!("b{i}")));
+            a.timers = scenario.caller.habits.timer.is_some();
+            callers.push(Caller::new(a, scenario.caller.clone(), format!("b{i}"), b.address));
             callees.push(Callee::new(b, scenario.callee.clone()));
         }
         let mut called_by: Vec<usize> = (0..callees.len()).collect();
         for (i, scenario) in setup.scenarios.iter().enumerate() {
-            for script in &scenario.more {
+            for (moved, script) in scenario
+                .more
+                .iter()
+                .map(|s| (false, s))
+                .chain(scenario.moved.iter().map(|s| (true, s)))
+            {
                 let n = callees.len();
                 let at = format!("10.2.0.{}:5060", n + 1).parse().expect("an address");
                 let b = Phone::new(format!("b{i}t{n}"), at, Protocol::Udp, Dice::new(seed, 500 + n as u64));
+                if moved {
+                    // The one before sends the call here.
+                    let before = if scenario.moved.first().is_some_and(|f| std::ptr::eq(f, script)) {
+                        i
+                    } else {
+                        n - 1
+                    };
+                    callees[before].script.habits.moved_to = Some(format!("sip:{}@{}", b.user, b.address));
+                }
                 callees.push(Callee::new(b, script.clone()));
                 called_by.push(i);
             }
@@ -460,7 +476,10 @@ impl World {
                 Party::Stranger => {}
             },
             Pending::ToPhone(..) => {}
-            Pending::TransportError(id) => self.shard.handle_transport_error(now, id),
+            Pending::TransportError(id) => {
+                self.last_told_at = self.now;
+                self.shard.handle_transport_error(now, id);
+            }
             Pending::Fires(key, fires) => self.fire(key, fires),
             Pending::Media(key, event) => {
                 if let Some(call) = self.keys.get(&key).copied() {

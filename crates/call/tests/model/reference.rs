@@ -1,8 +1,10 @@
 //! The reference: what each side may say and must get, kept as plainly as can be.
 
+mod media;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use segue_call::{LegAction, LegEvent, LegId, MediaAction, Output, Source, StoreAction, StoreReply};
+use segue_call::{LegAction, LegEvent, LegId, Output, Source, StoreAction, StoreReply};
 use segue_records::CallRecord;
 use segue_sip_wire::Uri;
 
@@ -91,6 +93,16 @@ pub struct Reference {
     configured: Vec<LegId>,
     lookups: u32,
     endings: BTreeMap<LegId, u32>,
+    /// Our 200 waits for a PRACK, or for the answer to an offer in the early dialog.
+    pub held: bool,
+    /// It has been said and will wait.
+    pub to_hold: bool,
+    /// It has gone out.
+    answered: bool,
+    /// A's mandatory preconditions are not met yet.
+    pub lacks_resources: bool,
+    /// Nothing may be played or recorded.
+    pub plain: bool,
 }
 
 impl Reference {
@@ -127,6 +139,11 @@ impl Reference {
             configured: Vec::new(),
             lookups: 0,
             endings: BTreeMap::new(),
+            held: false,
+            to_hold: false,
+            answered: false,
+            lacks_resources: false,
+            plain: false,
         }
     }
 
@@ -161,6 +178,11 @@ impl Reference {
         self.unpracked.contains(&true)
     }
 
+    /// Whether a 200 to A has to wait (RFC 3262 §3, RFC 3311 §5.1).
+    pub fn answer_waits(&self) -> bool {
+        self.a == Leg::Answered && (self.answer_is_unpracked() || self.ours.contains(&A) || self.owed.contains(&A))
+    }
+
     fn set(&mut self, leg: LegId, state: Leg) {
         match leg {
             A => self.a = state,
@@ -191,12 +213,20 @@ impl Reference {
                     }
                     _ => false,
                 },
+                Leg::Answered if self.held => match event {
+                    E::Cancelled { .. } | E::Terminated | E::Bye { .. } | E::Key { .. } => true,
+                    E::Prack | E::PrackTimeout => !self.unpracked.is_empty(),
+                    E::AnswerSent => !self.answer_waits(),
+                    _ => false,
+                },
                 // What crosses our 200 on its way is `sip`'s to settle; the core takes it too.
                 Leg::Answered => match event {
                     E::OfferAnswered { .. } => self.offered_in_200,
+                    E::AnswerHeld => self.to_hold,
                     event => !matches!(
                         event,
                         E::Prack
+                            | E::AnswerSent
                             | E::Provisional { .. }
                             | E::EarlyMedia { .. }
                             | E::Answered { .. }
@@ -231,6 +261,7 @@ impl Reference {
                     | E::Offer { .. }
                     | E::Failed { .. }
                     | E::Redirected { .. }
+                    | E::CrossedCancel
                     | E::Terminated
             ),
             Leg::Cancelled => matches!(
@@ -278,6 +309,11 @@ impl Reference {
         match event {
             E::Prack => drop(self.unpracked.pop_front()),
             E::Acked => self.set(A, Leg::Up),
+            E::AnswerHeld => {
+                self.to_hold = false;
+                (self.held, self.answered) = (true, false);
+            }
+            E::AnswerSent => (self.held, self.answered) = (false, true),
             // Our refusal is still owed.
             E::PrackTimeout => {}
             E::Cancelled { .. }
@@ -379,6 +415,11 @@ impl Reference {
                 );
                 assert!(self.endings.values().all(|n| *n == 1), "each once: {:?}", self.endings);
                 assert_eq!(record.message_id.is_some(), self.deposited);
+                assert_eq!(
+                    record.answered_at.is_some(),
+                    self.answered,
+                    "A is charged for a 200 that was sent, and for no other"
+                );
                 assert_eq!(record.invited_at.is_some(), self.invited);
                 assert_eq!(record.legs.len(), 1 + self.tried.len());
                 assert!(self.b.len() <= self.tried.len());
@@ -409,13 +450,15 @@ impl Reference {
                 assert!(self.sdp.is_some(), "a 200 without any answer before");
                 self.offered_in_200 = self.delayed && sdp.is_some();
                 self.a = Leg::Answered;
+                self.to_hold = self.answer_waits();
+                self.answered = true;
             }
             LegAction::Refuse(info) => {
                 assert_eq!(leg, A);
                 assert!(matches!(state, Leg::Inviting | Leg::Answered), "refused in {state:?}");
                 assert!(
-                    state == Leg::Inviting || info.status == 504,
-                    "only a lost PRACK undoes a 200"
+                    state == Leg::Inviting || self.held || info.status == 504,
+                    "only a 200 that waits is undone"
                 );
                 assert!((400..700).contains(&info.status));
                 ended(self, Leg::Ended);
@@ -434,6 +477,7 @@ impl Reference {
                     self.invited || !self.answer_is_unpracked(),
                     "B is never invited before the PRACK"
                 );
+                assert!(!self.lacks_resources, "B is invited without A's resources");
                 assert!(!self.bridged, "nobody is invited once somebody has answered");
                 assert!(!self.targets.contains(target), "{target} twice");
                 self.targets.push(target.clone());
@@ -457,6 +501,7 @@ impl Reference {
             }
             LegAction::Bye { .. } => {
                 assert!(matches!(state, Leg::Answered | Leg::Up), "BYE to {leg:?} in {state:?}");
+                assert!(leg != A || !self.held, "BYE to A, whose 200 waits");
                 ended(self, Leg::Ended);
             }
             LegAction::AcceptOffer { .. } | LegAction::RefuseOffer { .. } => {
@@ -496,101 +541,5 @@ impl Reference {
         assert!(self.sdp.as_deref().is_none_or(|first| first == sdp), "another answer");
         self.sdp = Some(sdp.to_vec());
         self.reliable_sdp |= reliable;
-    }
-
-    fn media_said(&mut self, action: &MediaAction) {
-        assert!(!self.closed, "{action:?} after Close");
-        match action {
-            MediaAction::Open { leg, .. } => {
-                assert!(!self.ports.contains(leg) && !self.opening.contains(leg), "opened twice");
-                if *leg != A {
-                    assert_eq!(leg.0 as usize, self.tried.len() + 1, "branches are numbered in order");
-                    self.tried.push(*leg);
-                }
-                self.opening.push(*leg);
-            }
-            MediaAction::Rules { .. } => {
-                assert!(self.ports == [A] && self.configured.is_empty(), "rules come first");
-            }
-            MediaAction::Configure { leg, .. } => {
-                assert!(self.ports.contains(leg), "configured without ports");
-                self.configured.push(*leg);
-            }
-            MediaAction::Play { source, looping, .. } => {
-                assert!(self.configured.contains(&A) && !self.bridged);
-                assert!(!self.answer_is_unpracked(), "media before the PRACK");
-                self.playing = Some((*source, *looping));
-                self.first_packet_owed = true;
-            }
-            MediaAction::Poster { clip } => {
-                assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
-            }
-            MediaAction::Hear { leg } => {
-                assert!(
-                    self.configured.contains(&A) && self.configured.contains(leg),
-                    "heard before it is configured"
-                );
-                assert!(!self.bridged && self.playing.is_none(), "over what we play");
-                assert!(self.a == Leg::Inviting && self.leg(*leg) == Leg::Inviting);
-            }
-            MediaAction::Bridge { leg } => {
-                assert!(self.configured.contains(&A), "bridged before A is configured");
-                assert!(*leg != A && self.configured.contains(leg) && !self.bridged);
-                assert!(matches!(self.a, Leg::Answered | Leg::Up) && self.leg(*leg) == Leg::Up);
-                let others = self.b.iter().filter(|(other, _)| *other != leg);
-                let may_be = [Leg::Cancelled, Leg::Ended, Leg::Gone];
-                assert!(
-                    others.clone().all(|(_, state)| may_be.contains(state)),
-                    "one wins: {:?}",
-                    self.b
-                );
-                assert!(self.ports.iter().all(|p| *p == A || p == leg), "losers keep no ports");
-                self.bridged = true;
-                self.playing = None;
-                self.first_packet_owed = false;
-            }
-            MediaAction::TellKey { leg, .. } => assert!(self.bridged && self.ports.contains(leg)),
-            MediaAction::Record {
-                longest_ms,
-                longest_bytes,
-                ..
-            } => {
-                match self.place {
-                    Place::Held {
-                        longest_ms: ms,
-                        longest_bytes: bytes,
-                    } => {
-                        assert!(*longest_ms <= ms, "longer than there is room for");
-                        assert_eq!(*longest_bytes, bytes);
-                    }
-                    Place::Asked | Place::Unknown => {}
-                    // Said too late: the beep had begun.
-                    Place::Full => {}
-                    place => panic!("recorded with a place {place:?}"),
-                }
-                assert_eq!(self.recorder, Recorder::Off);
-                assert!(matches!(self.a, Leg::Answered | Leg::Up), "recorded without an answer");
-                self.recorder = Recorder::Running;
-                self.playing = None;
-            }
-            MediaAction::StopRecording { .. } => {
-                assert_eq!(self.recorder, Recorder::Running);
-                self.recorder = Recorder::Stopping;
-            }
-            MediaAction::CloseLeg { leg } => {
-                assert!(
-                    *leg != A && (self.ports.contains(leg) || self.opening.contains(leg)),
-                    "closed what was not open"
-                );
-                self.ports.retain(|l| l != leg);
-                self.opening.retain(|l| l != leg);
-            }
-            MediaAction::Close => {
-                assert!(!matches!(self.recorder, Recorder::Running), "closed while recording");
-                self.closed = true;
-                self.opening.clear();
-                self.ports.clear();
-            }
-        }
     }
 }

@@ -228,3 +228,36 @@ fn who_calls_back_gets_no_further_than_others() {
     };
     assert_eq!(told(split), ["440"]);
 }
+
+#[test]
+fn without_an_offer_help_is_called_before_any_prack() {
+    let mut s = Setup {
+        offer: None,
+        supports_100rel: true,
+        ..setup(SOS, Emergency::Call, profile())
+    }
+    .call();
+    assert!(invited(&mut s).is_some(), "{:?}", s.a().got());
+    s.b().rings();
+    assert_eq!(s.a().got(), ["180"], "nothing to be acknowledged first");
+    s.b().answers();
+    assert_eq!(s.a().got().last().unwrap(), "200 sdp");
+    s.a().cancels();
+    s.finish();
+}
+
+#[test]
+fn an_answer_that_crosses_our_giving_up_is_in_the_record() {
+    // `sip` gave up a callee that rang too long, and its answer crossed that.
+    let mut s = Setup {
+        emergency: Some(Emergency::Call),
+        ..setup(SOS, Emergency::Call, profile())
+    }
+    .call();
+    s.b().rings();
+    s.b().crosses();
+    let record = s.finish();
+    assert_eq!(record.legs[1].status, Some(200));
+    assert_eq!((record.result, record.answered_at), (CallResult::Failed, None));
+    assert_eq!(s.a().got().last().unwrap(), "408");
+}

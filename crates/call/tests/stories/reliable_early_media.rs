@@ -118,3 +118,63 @@ fn a_profile_may_take_nobody_without_100rel() {
     assert_eq!((refusal.status, refusal.require), (421, Some("100rel")));
     assert_eq!(s.finish().cause, Some(421));
 }
+
+/// The callee has answered, but our 200 waits for the PRACK of what it said early.
+fn held_back() -> crate::stage::Stage {
+    let mut setup = setup().lookup(|found| found.clip = None);
+    setup.profile.callee_early_media = segue_policy::CalleeEarlyMedia::Any;
+    let mut s = setup.call();
+    let sdp = Some(crate::stage::sdp(&format!(
+        "{}{}",
+        crate::stage::AUDIO,
+        crate::stage::VIDEO
+    )));
+    s.b().early(segue_call::Early {
+        status: 183,
+        fork: Some("one".into()),
+        sdp: sdp.clone(),
+        early_media: Some(vec![segue_sdp::Direction::SendRecv; 2]),
+        ..segue_call::Early::default()
+    });
+    assert_eq!(s.a().got(), ["183 reliable sdp"]);
+    s.b().answers_as("one", sdp);
+    assert_eq!(s.a().got().last().unwrap(), "200");
+    s.a().answer_is_held();
+    s
+}
+
+#[test]
+fn a_200_that_waits_is_charged_from_when_it_goes_out() {
+    let mut s = held_back();
+    s.run_ms(700);
+    s.a().pracks();
+    s.a().answer_is_sent();
+    s.run_ms(100);
+    s.a().acks();
+    s.run_ms(5_000);
+    s.b().hangs_up();
+    let record = s.finish();
+    assert_eq!(record.result, CallResult::Answered);
+    assert_eq!(record.legs[0].status, Some(200));
+    let (answered, started) = (record.answered_at.unwrap(), record.started_at);
+    let callee = record.invited_at.unwrap();
+    assert!(answered.0 >= callee.0 + 700, "{started:?} {callee:?} {answered:?}");
+}
+
+#[test]
+fn a_200_that_never_goes_out_is_no_answer_however_the_call_ends() {
+    type End = fn(&mut crate::stage::Stage);
+    let ends: [(End, u16, CallResult); 3] = [
+        (|s| s.b().hangs_up(), 480, CallResult::Failed),
+        (|s| s.operator_hangs_up(), 480, CallResult::Failed),
+        (|s| s.a().hangs_up(), 487, CallResult::Abandoned),
+    ];
+    for (end, status, result) in ends {
+        let mut s = held_back();
+        end(&mut s);
+        let record = s.finish();
+        assert_eq!((record.result, record.answered_at), (result, None));
+        assert_eq!(record.legs[0].status, Some(status), "{}", record.why);
+        assert!(!s.a().got().contains(&"BYE".to_owned()));
+    }
+}

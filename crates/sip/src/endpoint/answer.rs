@@ -42,6 +42,7 @@ impl Session {
         if self.ours.is_some() || self.offer.is_some() {
             ringing.waiting.clear();
             ringing.held = Some(answer);
+            self.emit(core, |session| Event::AnswerHeld { session });
             return Ok(());
         }
         if let Some(reliable) = ringing.unacknowledged.as_ref().filter(|reliable| reliable.has_sdp) {
@@ -54,6 +55,7 @@ impl Session {
             }
             ringing.waiting.clear();
             ringing.held = Some(answer);
+            self.emit(core, |session| Event::AnswerHeld { session });
             return Ok(());
         }
         self.accept(core, now, answer);

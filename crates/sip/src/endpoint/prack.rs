@@ -174,6 +174,7 @@ impl Session {
             && let Some(answer) = ringing.held.take()
         {
             self.accept(core, now, answer);
+            self.emit(core, |session| Event::AnswerSent { session });
         }
     }
 

@@ -4,6 +4,7 @@ use segue_sip::Protocol;
 
 use crate::{
     body::Offer,
+    caller::habits::Habits,
     dice::{Dice, MS, S, Time},
 };
 
@@ -65,6 +66,7 @@ pub struct CallerScript {
     pub dies: Option<(Time, bool)>,
     /// A display name that pushes B's INVITE past 1300 bytes.
     pub long_name: bool,
+    pub habits: Habits,
 }
 
 impl CallerScript {
@@ -88,6 +90,7 @@ impl CallerScript {
             again: None,
             dies: None,
             long_name: false,
+            habits: Habits::none(),
         }
     }
 
@@ -149,6 +152,7 @@ impl CallerScript {
             again: (protocol == Protocol::Udp && dice.chance(10)).then(|| dice.between(0, 2 * S)),
             dies: dice.maybe(5, |d| (d.between(0, 60 * S), d.chance(50))),
             long_name: dice.chance(15),
+            habits: Habits::none(),
         }
     }
 }

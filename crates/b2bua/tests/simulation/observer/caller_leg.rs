@@ -150,7 +150,10 @@ impl<'a> View<'a> {
                 !said.msg.tag_of_to().is_empty() && *tag.get_or_insert(said.msg.tag_of_to()) == said.msg.tag_of_to(),
                 "A has two early dialogs"
             );
-            let Some(sdp) = said.msg.sdp() else { continue };
+            // A 580 says what could not be met (RFC 3312 §8): that is no answer.
+            let Some(sdp) = said.msg.sdp().filter(|_| said.msg.status() < Some(300)) else {
+                continue;
+            };
             hold!(*first.get_or_insert(sdp) == sdp, "A got two different answers");
             if let Some(answer) = reliably {
                 hold!(

@@ -288,10 +288,15 @@ impl<'a> View<'a> {
         hold!(record.switches.len() <= switched, "more switches than there were");
 
         let Some(leg) = record.legs.get(1) else { return Ok(()) };
+        // One that was mended by another INVITE is no last word.
+        let mended = |word: &Said| {
+            let next = |s: &Said| s.is(true, "INVITE") && s.msg.cseq().0 > word.msg.cseq().0;
+            matches!(word.msg.status(), Some(420..=422)) && self.b.iter().any(next)
+        };
         let word = self
             .b
             .iter()
-            .find(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 200));
+            .find(|s| s.responds(false, "INVITE").is_some_and(|c| c >= 200) && !mended(s));
         let word = word.filter(|s| self.waited(s) && ended.is_none_or(|e| s.at <= e));
         // B's word counts while we still want it: nobody has given up before.
         let patience = self.plan().map_or(0, |p| p.no_answer_ms) * MS;

@@ -2,6 +2,7 @@
 
 use segue_policy::{AnswerAt, HoldOn, Profile, Reliable, Ring};
 
+use super::carrier::Kind;
 use crate::{
     callee::CalleeScript,
     caller::CallerScript,
@@ -17,6 +18,8 @@ pub struct Scenario {
     pub callee: CalleeScript,
     /// The callee's further targets.
     pub more: Vec<CalleeScript>,
+    /// Where a 3xx of the callee, and of each of these, sends the call on to.
+    pub moved: Vec<CalleeScript>,
     pub store: StoreScript,
     pub media: MediaScript,
     /// The operator ends the call, this long after the start.
@@ -29,6 +32,7 @@ impl Scenario {
             caller: CallerScript::plain(),
             callee: CalleeScript::plain(),
             more: Vec::new(),
+            moved: Vec::new(),
             store: StoreScript::plain(),
             media: MediaScript::plain(),
             operator: None,
@@ -40,6 +44,7 @@ impl Scenario {
             caller: CallerScript::by(dice),
             callee: CalleeScript::by(dice),
             more: Vec::new(),
+            moved: Vec::new(),
             store: StoreScript::by(dice),
             media: MediaScript::by(dice),
             operator: dice.maybe(3, |d| d.between(0, 60 * S)),
@@ -60,6 +65,8 @@ impl Scenario {
 #[derive(Clone)]
 pub struct Setup {
     pub seed: u64,
+    /// `None`: an ordinary one.
+    pub kind: Option<Kind>,
     pub profile: Profile,
     pub record_max_ms: u64,
     pub scenarios: Vec<Scenario>,
@@ -75,6 +82,7 @@ impl Setup {
         let scenarios = vec![scenario];
         Setup {
             seed: 1,
+            kind: None,
             profile: profile(),
             record_max_ms: 60_000,
             scenarios,
@@ -92,6 +100,7 @@ impl Setup {
         let calls = dice.between(1, 3);
         Setup {
             seed,
+            kind: None,
             profile,
             record_max_ms: dice.pick(&[5_000, 20_000, 60_000]),
             scenarios: (0..calls).map(|_| Scenario::by(&mut dice)).collect(),

@@ -7,12 +7,16 @@ use super::{Pending, Seen, World};
 use crate::{callee::Callee, dice::MS, media_model::Fires, store_model::Kept};
 
 impl World {
+    /// Whose call it is; nobody is looked up for an emergency call, which is alone in its run.
+    fn call_of(&self, key: CallKey) -> usize {
+        let alone = (self.setup.scenarios.len() == 1).then_some(0);
+        let call = self.keys.get(&key).copied().or(alone);
+        call.expect("something of a call that was looked up")
+    }
+
     pub(super) fn perform(&mut self, key: CallKey, action: MediaAction) {
-        let call = self
-            .keys
-            .get(&key)
-            .copied()
-            .expect("media of a call that was looked up");
+        let call = self.call_of(key);
+        self.keys.entry(key).or_insert(call);
         self.note(Seen::Media {
             call,
             action: action.clone(),
@@ -28,7 +32,7 @@ impl World {
     }
 
     pub(super) fn fire(&mut self, key: CallKey, fires: Fires) {
-        let call = self.keys[&key];
+        let call = self.call_of(key);
         let dark = |leg| {
             if leg == LegId::A {
                 self.callers[call].dies_at()
@@ -65,7 +69,7 @@ impl World {
                 assert_eq!(self.keys.insert(key, call), None, "looked up twice");
                 call
             }
-            _ => self.keys[&key],
+            _ => self.call_of(key),
         };
         self.note(Seen::Store {
             call,
@@ -74,7 +78,9 @@ impl World {
         let script = self.setup.scenarios[call].store.clone();
         match action {
             StoreAction::Lookup { user } => {
+                let targets = 1 + self.setup.scenarios[call].more.len();
                 let mine = self.callees.iter().zip(&self.called_by).filter(|(_, of)| **of == call);
+                let mine = mine.take(targets);
                 let target = |callee: &Callee| {
                     let param = if callee.script.wants_tcp { ";transport=tcp" } else { "" };
                     format!("sip:{}@{}{param}", callee.phone.user, callee.phone.address)

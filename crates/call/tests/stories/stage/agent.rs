@@ -33,6 +33,15 @@ impl<'a> Agent<'a> {
         self.event(LegEvent::Prack);
     }
 
+    /// `sip` holds our 200 back.
+    pub fn answer_is_held(self) {
+        self.event(LegEvent::AnswerHeld);
+    }
+
+    pub fn answer_is_sent(self) {
+        self.event(LegEvent::AnswerSent);
+    }
+
     pub fn acks(self) {
         self.event(LegEvent::Acked);
     }
