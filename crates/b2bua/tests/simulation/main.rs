@@ -243,7 +243,7 @@ const CARRIER: &[&str] = &[
 #[test]
 fn calls_in_the_manner_of_carriers_end_as_they_must() {
     let one = number("SEGUE_SEED");
-    let each = number("SEGUE_SEEDS").unwrap_or(60);
+    let each = number("SEGUE_SEEDS").unwrap_or(100);
     let seeds = one.map_or(0..each, |seed| seed..seed + 1);
     let only = std::env::var("SEGUE_KIND").ok();
     let (mut counts, mut failed) = (BTreeMap::<String, u32>::new(), Vec::new());
