@@ -20,12 +20,12 @@ fn the_user_is_told_once_and_its_refusal_ends_everything() {
     net.progress(b, 183, true, Some(sdp("answer")));
     net.answer(b, None);
     net.run(PATIENCE + std::time::Duration::from_millis(10));
-    assert_eq!(net.told(B), ["Incoming", "PrackTimeout"]);
+    assert_eq!(net.told(B), ["Incoming", "AnswerHeld", "PrackTimeout"]);
     assert_eq!(net.sent_by(B, "200 INVITE"), 0);
     assert!(net.endpoints[B].answer(net.now, b, None).is_err(), "no 2xx can follow");
     net.endpoints[B].refuse(net.now, b, 504, &[]).unwrap();
     net.run_ms(100);
     assert_eq!(net.told(A), ["Provisional 183", "Failed 504", "Terminated"]);
-    assert_eq!(net.told(B), ["Incoming", "PrackTimeout", "Terminated"]);
+    assert_eq!(net.told(B), ["Incoming", "AnswerHeld", "PrackTimeout", "Terminated"]);
     net.assert_nothing_left();
 }

@@ -261,7 +261,15 @@ fn an_early_dialog_takes_an_update_and_the_200_waits_for_its_answer() {
     assert_eq!(script.hear().len(), 0, "no 2xx while the UPDATE has no answer");
     assert_eq!(statuses(&script.say(&response(&update, 200, OFFER))), ["200 INVITE"]);
     script.say(&request("ACK", 1, "k1", Some(&tag), ""));
-    assert_eq!(script.told(), ["Incoming", "Prack", "OfferAnswered", "Acked"]);
+    let told = [
+        "Incoming",
+        "Prack",
+        "AnswerHeld",
+        "OfferAnswered",
+        "AnswerSent",
+        "Acked",
+    ];
+    assert_eq!(script.told(), told);
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn an_offer_in_the_prack_is_answered_in_its_200_and_no_200_to_the_invite_overtak
         Vec::<String>::new(),
         "the user has not answered it"
     );
-    assert_eq!(script.told(), ["Incoming", "Prack", "Offer"]);
+    assert_eq!(script.told(), ["Incoming", "AnswerHeld", "Prack", "Offer"]);
     // While it has no answer there is no other offer, in either direction.
     assert!(script.endpoint.offer(script.now, id, sdp("ours")).is_err());
     let update = offering("UPDATE", 3, "u3", Some(&tag), "");
