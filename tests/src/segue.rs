@@ -86,7 +86,7 @@ impl Segue {
         let ready = self.folder.join(format!("ready-{}.json", self.starts));
         let log = fs::File::create(self.log()).expect("the server's log");
         self.child = Some(
-            Command::new(binary())
+            segue()
                 .arg("run")
                 .arg("--config")
                 .arg(self.config())
@@ -191,7 +191,7 @@ impl Segue {
 
     /// Runs the command line beside the server.
     pub fn try_cli(&self, args: &[&str]) -> Output {
-        Command::new(binary())
+        segue()
             .args(args)
             .arg("--config")
             .arg(self.config())
@@ -309,6 +309,17 @@ impl Drop for Segue {
     fn drop(&mut self) {
         self.kill_9();
     }
+}
+
+/// The binary, without what somebody has exported for a server of theirs.
+fn segue() -> Command {
+    let mut command = Command::new(binary());
+    let exported = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let kept = |name: &String| ["SEGUE_LOG", "SEGUE_TEST"].iter().any(|ours| name.starts_with(ours));
+    for name in exported.filter(|name| name.starts_with("SEGUE_") && !kept(name)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Settings apart: top-level keys, what belongs into `[sip]`, other tables.

@@ -295,7 +295,12 @@ fn help_without_a_way_is_warned_about() {
             .contains("a.toml:3:21: emergency_numbers: none of emergency_next_hop, next_hop and outbound_proxy says"),
         "{warning}"
     );
-    assert!(doctor(&segue, "sense")[0].1.contains("emergency_numbers"));
+    let rows = doctor(&segue, "configuration");
+    assert!(
+        rows.iter()
+            .any(|(state, found)| state == "warn" && found.contains("emergency_numbers")),
+        "{rows:?}"
+    );
     profiles(
         &segue,
         &[("a.toml", &format!("{text}emergency_next_hop = \"192.0.2.1\"\n"))],

@@ -44,7 +44,7 @@ fn well(config: &Config, checked: &Checked) -> Vec<Check> {
         .warnings
         .iter()
         .filter(|warning| !warning.message.contains(": the certificate of "));
-    checks.extend(warnings.map(|warning| Check::warn("sense", &warning.message, &warning.fix)));
+    checks.extend(warnings.map(|warning| Check::warn("configuration", &warning.message, &warning.fix)));
     checks
 }
 
