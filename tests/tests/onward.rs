@@ -16,12 +16,17 @@ use serde_json::Value;
 
 /// A server whose unknown callees go on to this port.
 fn server(folder: &Path, next_hop: Option<u16>) -> Segue {
+    server_of(folder, next_hop, "")
+}
+
+/// The same with more in its profile.
+fn server_of(folder: &Path, next_hop: Option<u16>, more: &str) -> Segue {
     let profiles = folder.join("profiles");
     fs::create_dir_all(&profiles).unwrap();
     let hop = next_hop.map_or(String::new(), |port| format!("127.0.0.1:{port}"));
     let profile = format!(
         "name = \"onward\"\nsources = [\"127.0.0.0/8\"]\nunknown_callee = \"forward\"\nringing_status = 180\n\
-         next_hop = {hop:?}\ndestinations = [\"+49*\", \"127.0.0.1\"]\n"
+         next_hop = {hop:?}\ndestinations = [\"+49*\", \"127.0.0.1\"]\n{more}"
     );
     fs::write(profiles.join("onward.toml"), profile).unwrap();
     Segue::start_with(folder, &format!("profiles_dir = {profiles:?}\n"))
@@ -68,6 +73,37 @@ fn a_call_to_no_subscriber_goes_on_by_route_and_by_next_hop() {
             (&"answered".into(), &Value::Null),
             "{call:#?}"
         );
+    }
+}
+
+#[test]
+fn users_of_other_domains_go_on_and_aliases_are_found_wherever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = server_of(&folder.path().join("x"), None, "domains = [\"home.example\"]\n");
+    let at = segue.sip_udp();
+    let nobody = "sip:bob@127.0.0.1:9";
+    let alias = "sip:robert@elsewhere.example";
+    segue.cli(&["subscriber", "add", "bob", "--target", nobody, "--alias", alias]);
+    for (user, is_bob) in [
+        // Our subscriber's name, but another's domain: by the rest of the Route, as it was called.
+        ("bob", false),
+        // His alias, written otherwise.
+        ("%72obert", true),
+    ] {
+        let callee = Sipp::callee(folder.path(), "answer", Over::Udp, 200);
+        let target = format!("sip:bob@127.0.0.1:{}", callee.port());
+        segue.cli(&["subscriber", "set", "bob", "--target", &target]);
+        let route = format!("<sip:{at};lr>, <sip:127.0.0.1:{};lr>", callee.port());
+        let (name, who) = ("onward_elsewhere", (user, at));
+        let keys = [("route", route.as_str())];
+        let caller = Sipp::caller_with(folder.path(), name, (Over::Udp, 200), who, "elsewhere@segue", &keys);
+        caller.finish().unwrap();
+        let called = match is_bob {
+            true => target,
+            false => format!("sip:{user}@elsewhere.example"),
+        };
+        assert!(callee.has_seen(&format!("INVITE {called} SIP/2.0")), "{user}");
+        callee.finish().unwrap();
     }
 }
 

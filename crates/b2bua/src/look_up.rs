@@ -24,15 +24,17 @@ impl Answer {
     }
 }
 
+/// `callee`: by user part, and as an address ([`StoreAction::Lookup`](segue_call::StoreAction)).
+///
 /// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
-pub(crate) fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Profile) -> Answer {
+pub(crate) fn look_up(store: &Store, clips: &ClipCache, callee: (&str, Option<&str>), profile: &Profile) -> Answer {
     let Found {
         subscriber,
         clip,
         greeting,
         beep,
         full,
-    } = match by_name_or_number(store, user, profile) {
+    } = match by_name_number_or_alias(store, callee, profile) {
         Ok(Some(found)) => found,
         Ok(None) => return Answer::without_clips(StoreReply::NotFound),
         Err(error) => return Answer::without_clips(StoreReply::LookupFailed { why: error.to_string() }),
@@ -53,15 +55,22 @@ pub(crate) fn look_up(store: &Store, clips: &ClipCache, user: &str, profile: &Pr
     Answer { reply, clips: loaded }
 }
 
-/// A subscriber by their name, else by a number of theirs, however the profile's callers write it.
-fn by_name_or_number(store: &Store, user: &str, profile: &Profile) -> Result<Option<Found>, StoreError> {
-    if let Some(found) = store.lookup(user)? {
+/// A subscriber by their name, else by a number of theirs, however the profile's callers write it, else by an alias.
+fn by_name_number_or_alias(
+    store: &Store,
+    (user, alias): (&str, Option<&str>),
+    profile: &Profile,
+) -> Result<Option<Found>, StoreError> {
+    if !user.is_empty()
+        && let Some(found) = store.lookup(user)?
+    {
         return Ok(Some(found));
     }
-    let owner = match profile.normalise(user).number {
-        Some(number) => store.owner_of(&number)?,
-        None => None,
-    };
+    let number = profile.normalise(user).number;
+    let mut owner = number.map_or(Ok(None), |number| store.owner_of(&number))?;
+    if owner.is_none() {
+        owner = alias.map_or(Ok(None), |alias| store.owner_of_alias(alias))?;
+    }
     owner.map_or(Ok(None), |owner| store.lookup(&owner))
 }
 
@@ -104,7 +113,7 @@ mod tests {
             ..Profile::default()
         };
         let found = |user: &str| {
-            let found = by_name_or_number(&store, user, &profile).unwrap();
+            let found = by_name_number_or_alias(&store, (user, None), &profile).unwrap();
             found.map(|found| found.subscriber.user)
         };
         for user in [
@@ -119,6 +128,35 @@ mod tests {
         }
         for user in ["eve", "+4930123457", "tel:123456;phone-context=+4940"] {
             assert_eq!(found(user), None, "{user}");
+        }
+    }
+    #[test]
+    fn an_alias_is_found_by_its_address_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let bob = Subscriber {
+            user: "bob".into(),
+            aliases: vec!["sip:robert@example.org".into(), "tel:+4930765".into()],
+            ..Subscriber::default()
+        };
+        store.add_subscriber(bob).unwrap();
+        let found = |user: &str, alias: Option<&str>| {
+            let found = by_name_number_or_alias(&store, (user, alias), &Profile::default()).unwrap();
+            found.map(|found| found.subscriber.user)
+        };
+        let robert = Some("sip:robert@example.org");
+        assert_eq!(found("robert", robert).as_deref(), Some("bob"));
+        assert_eq!(found("", robert).as_deref(), Some("bob"), "at a foreign host");
+        for number in ["tel:+49-30-765", "+4930765", "0049 30765"] {
+            assert_eq!(found(number, None).as_deref(), Some("bob"), "{number}");
+        }
+        for (user, alias) in [
+            ("robert", Some("sip:robert@example.com")),
+            ("robert", None),
+            ("", Some("sip:bob@example.org")),
+            ("", None),
+        ] {
+            assert_eq!(found(user, alias), None, "{user} {alias:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use segue_call::Incoming;
-use segue_sip::Local;
+use segue_sip::{Local, Protocol};
 
 /// Where we listen, by address and by name.
 #[derive(Debug, Clone)]
@@ -19,13 +19,13 @@ impl Own {
     pub(crate) fn of(sockets: &[Local]) -> Own {
         let addresses = sockets.iter().flat_map(|socket| {
             let host: Option<IpAddr> = socket.advertise.trim_matches(['[', ']']).parse().ok();
-            let advertised = host.map(|ip| SocketAddr::new(ip, 5060));
+            let advertised = host.map(|ip| SocketAddr::new(ip, default_port(socket)));
             [Some(socket.bind), socket.advertise.parse().ok().or(advertised)]
         });
         let names = sockets.iter().filter_map(|socket| {
             let (name, port) = match socket.advertise.rsplit_once(':') {
                 Some((name, port)) => (name, port.parse().ok()?),
-                None => (socket.advertise.as_str(), 5060),
+                None => (socket.advertise.as_str(), default_port(socket)),
             };
             let is_name = name.contains(|c: char| c.is_ascii_alphabetic()) && !name.contains(':');
             is_name.then(|| (name.to_ascii_lowercase(), port))
@@ -43,11 +43,32 @@ impl Own {
     }
 }
 
+/// What peers take where the port is not said (RFC 3261 §19.1.2).
+fn default_port(socket: &Local) -> u16 {
+    match socket.protocol {
+        Protocol::Tls => 5061,
+        _ => 5060,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use segue_sip::Protocol;
-
     use super::*;
+
+    #[test]
+    fn by_tls_the_port_that_is_not_said_is_another() {
+        let local = |advertise: &str| Local {
+            protocol: Protocol::Tls,
+            bind: "10.0.0.1:5071".parse().unwrap(),
+            advertise: advertise.into(),
+        };
+        let own = Own::of(&["sbc.example.com", "192.0.2.1", "192.0.2.2:5070"].map(local));
+        assert_eq!(*own.names, [("sbc.example.com".to_owned(), 5061)]);
+        let said = ["10.0.0.1:5071", "192.0.2.1:5061", "10.0.0.1:5071", "192.0.2.2:5070"];
+        let said = said.map(|said| said.parse::<SocketAddr>().unwrap());
+        assert!(said.iter().all(|said| own.sockets.contains(said)), "{:?}", own.sockets);
+        assert!(!own.sockets.contains(&"192.0.2.1:5060".parse().unwrap()));
+    }
 
     #[test]
     fn what_we_advertise_is_ours_too() {

@@ -7,8 +7,7 @@ use std::{
 };
 
 use segue_call::{
-    Contact, Early, Further, Incoming, LegAction, LegEvent, LegId, MediaEvent, Now, RefuseInfo, Said, SentOn, Shown,
-    Trail,
+    Contact, Early, Further, Incoming, LegAction, LegEvent, LegId, MediaEvent, Now, RefuseInfo, Said, Shown, Trail,
 };
 use segue_policy::{PreconditionsToCallee, Profile, RedirectUri, ReliableToCallee, SessionRefresher};
 use segue_records::{CallRecord, Happening, MediaKind};
@@ -66,8 +65,7 @@ fn further(now: Now, invite: &Message, profile: &Profile) -> Further {
     Further {
         shown,
         icid: headers::icid(invite, trusted),
-        sent_on: headers::sent_on(invite, &headers::Received::of(invite, trusted), &profile.mailbox_users)
-            .map(|(user, cause)| SentOn { user, cause }),
+        sent_on: headers::sent_on(invite, &headers::Received::of(invite, trusted), &profile.mailbox_users),
         invite_by: fresh_ms.and_then(|ms| now.mono.checked_add(Duration::from_millis(ms))),
     }
 }

@@ -195,9 +195,12 @@ impl Cx {
         self.record.legs.push(leg);
     }
 
-    /// Whether a call to this target would be this call again: it is one of our own sockets, and names the callee.
-    pub fn comes_back(&self, target: &Uri) -> bool {
-        self.is_here(target) && target.user() == self.invite.request_uri.user()
+    /// Whether a call to this target would be this call again: it is one of our own sockets, and names the callee as it was called,
+    /// by an alias maybe, or by its own name.
+    pub fn comes_back(&self, target: &Uri, subscriber: &str) -> bool {
+        let user = target.user();
+        let is_callee = user == self.invite.request_uri.user() || user.is_some_and(|user| user == subscriber);
+        is_callee && self.is_here(target)
     }
 
     /// Keep how a leg's INVITE ended, and the reason that came with the end.

@@ -44,6 +44,7 @@ mod ringing;
 mod saving;
 mod settling;
 mod upgrading;
+mod whom;
 
 pub use call::Call;
 pub use io::{

@@ -4,14 +4,12 @@ use segue_policy::{Emergency, Reliable, UnknownCallee};
 use segue_records::CallResult;
 use segue_sdp::{Description, Family};
 
-use segue_sip_wire::Scheme;
-
 use crate::{
     cx::Cx,
     ending::Ending,
     greeting::Greeting,
     holding::Holding,
-    io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreAction, StoreReply, Towards},
+    io::{LegId, Lookup, MediaAction, MediaEvent, RefuseInfo, StoreReply, Towards},
     legs::Seen,
     missed::Missed,
     onward::NoWay,
@@ -85,15 +83,9 @@ impl LookingUp {
         if helps {
             return looking.plain(cx);
         }
-        let sent_on = cx.invite.further.sent_on.as_ref().map(|sent_on| sent_on.user.clone());
-        let dialled = || match cx.invite.request_uri.scheme() {
-            // A number, which the store knows by the profile's numbering.
-            Scheme::Tel => Some(cx.invite.request_uri.to_string()),
-            _ => cx.invite.request_uri.user().map(|user| user.into_owned()),
-        };
-        match sent_on.or_else(dialled).filter(|user| !user.is_empty()) {
-            Some(user) => {
-                cx.store(StoreAction::Lookup { user });
+        match cx.whom() {
+            Some(lookup) => {
+                cx.store(lookup);
                 Phase::LookingUp(looking)
             }
             None => looking.unknown(cx, "The Request-URI names no user"),
@@ -308,8 +300,9 @@ impl LookingUp {
             }
         }
         let targets = lookup.plan.targets.len();
+        let mailbox = lookup.plan.mailbox.clone();
         lookup.plan.targets.retain(|target| match target.parse() {
-            Ok(target) => !cx.comes_back(&target),
+            Ok(target) => !cx.comes_back(&target, &mailbox),
             Err(_) => true,
         });
         if targets > 0 && lookup.plan.targets.is_empty() {

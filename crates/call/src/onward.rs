@@ -1,6 +1,8 @@
 //! The way on of a call whose next server others choose: by what is left of its Route, else by the profile's next hop, else to the
 //! target's own host (RFC 3261 §16.4, §16.12). Only what the profile's destinations admit goes on: no open relay.
 
+use std::net::SocketAddr;
+
 use segue_policy::{Callee, Emergency, NextHop, Plan};
 use segue_records::CallResult;
 use segue_sip_wire::{Host, Scheme, Uri};
@@ -23,7 +25,7 @@ pub(crate) enum NoWay {
 impl Cx {
     /// Whether a URI names one of our own sockets.
     pub fn is_here(&self, uri: &Uri) -> bool {
-        let port = uri.port().unwrap_or(5060);
+        let port = uri.port_or_default();
         match uri.host() {
             None => false,
             Some(Host::Name(name)) => {
@@ -35,6 +37,32 @@ impl Cx {
                     let every = own.ip().is_unspecified() && ip.is_loopback();
                     own.port() == port && (own.ip() == ip || every)
                 })
+            }),
+        }
+    }
+
+    /// Whether whom a URI names is to be sought among the subscribers: its host is one of the profile's domains, or one of our own
+    /// addresses and names; or it has none (`tel:`), or the profile names no domain.
+    pub fn is_ours(&self, uri: &Uri) -> bool {
+        let domains = &self.invite.profile.domains;
+        let Some(host) = uri.host().filter(|_| !domains.is_empty()) else {
+            return true;
+        };
+        let bare = bare_host(uri);
+        if domains.iter().any(|domain| domain.admits(bare.trim_end_matches('.'))) {
+            return true;
+        }
+        // Without a port it is whichever of our sockets takes such calls.
+        let is_port = |own: u16| uri.port().is_none_or(|port| port == own);
+        match host {
+            Host::Name(name) => {
+                let mut names = self.invite.own_names.iter();
+                names.any(|(own, port)| own.eq_ignore_ascii_case(name) && is_port(*port))
+            }
+            host => host.ip().is_some_and(|ip| {
+                let is_own = |own: &SocketAddr| own.ip() == ip || own.ip().is_unspecified() && ip.is_loopback();
+                let mut own = self.invite.own_sockets.iter();
+                own.any(|own| is_own(own) && is_port(own.port()))
             }),
         }
     }
@@ -95,6 +123,11 @@ impl Cx {
                 ..Way::default()
             },
         })
+    }
+
+    /// Whether there is a Route or a next hop, so that targets need not be reached by their own hosts.
+    pub fn has_next_hop(&self) -> bool {
+        !self.invite.route.is_empty() || self.invite.profile.next_hop.is_some()
     }
 
     /// How a request to this target goes on. A subscriber's own target is admitted to the next hop; where A's Route leads is A's word.

@@ -78,11 +78,11 @@ pub(crate) fn targets<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Targe
 
 /// The targets that a plan names.
 pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target> + use<'a> {
-    let called = cx.invite.request_uri.clone();
+    let (called, by_hop) = (cx.invite.request_uri.clone(), plan.onward && cx.has_next_hop());
     let target = move |text: &String| {
         let as_called = text == AS_CALLED;
         let uri = if as_called { called.clone() } else { text.parse().ok()? };
-        let onward = as_called || plan.onward || !uri.is_sip();
+        let onward = as_called || by_hop || !uri.is_sip();
         Some(Target {
             uri,
             as_called,
@@ -282,7 +282,7 @@ impl Ringing {
                 && uri.is_sip()
                 && uri.to_string().len() <= REDIRECT_BYTES_MAX
                 && allowed.iter().any(|allowed| allowed.admits(&host))
-                && !cx.comes_back(&uri)
+                && !cx.comes_back(&uri, &self.lookup.plan.mailbox)
                 && !cx.legs.b.has_tried(&uri)
                 && !waits(&uri)
                 && !next.iter().any(|other| other.matches(&uri));

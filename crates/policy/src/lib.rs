@@ -16,10 +16,13 @@ pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
-pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring};
+pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring, TargetBy};
 pub use profile::{
     AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
     SessionRefresher,
 };
 pub use redirects::{RedirectTarget, RedirectTargetError};
-pub use subscriber::{NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user};
+pub use subscriber::{
+    ALIASES_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
+    user_of_alias,
+};

@@ -15,6 +15,18 @@ pub enum Ring {
     InOrder,
 }
 
+/// By what a subscriber's targets are reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetBy {
+    /// Their own hosts; a number by the next hop.
+    #[default]
+    Host,
+    /// What is left of the call's Route, else the profile's next hop, with the target as Request-URI; where there is neither, their own
+    /// hosts.
+    NextHop,
+}
+
 /// What callers are held on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,7 +79,7 @@ impl Plan {
         Plan {
             mailbox: subscriber.user.clone(),
             targets: subscriber.targets.clone(),
-            onward: false,
+            onward: subscriber.target_by == TargetBy::NextHop,
             plain: false,
             ring: subscriber.ring,
             ring_ms: subscriber.ring_ms.unwrap_or(DEFAULT_RING_MS),
@@ -116,6 +128,14 @@ mod tests {
         (bob.hold_ms, bob.no_answer_ms) = (Some(0), Some(7_000));
         let plan = Plan::new(&bob, &profile());
         assert_eq!((plan.hold_ms, plan.no_answer_ms), (0, 7_000));
+    }
+
+    #[test]
+    fn targets_are_reached_as_the_subscriber_says() {
+        assert!(!Plan::new(&subscriber(), &profile()).onward);
+        let mut bob = subscriber();
+        bob.target_by = TargetBy::NextHop;
+        assert!(Plan::new(&bob, &profile()).onward);
     }
 
     #[test]

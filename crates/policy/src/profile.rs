@@ -89,6 +89,8 @@ pub struct Profile {
     pub history: History,
     /// Users that stand for all mailboxes: whose it is tells the history of the call, from trusted sides.
     pub mailbox_users: Vec<String>,
+    /// Domains whose users are ours, beside our own addresses and names; empty: all.
+    pub domains: Vec<RedirectTarget>,
     /// What becomes of calls to those who are no subscribers.
     pub unknown_callee: UnknownCallee,
     /// Where such calls, and those of subscribers who want it so, go on to when they have no Route of their own.
@@ -155,6 +157,7 @@ impl Default for Profile {
             redirect_uri: RedirectUri::AsItIs,
             history: History::HistoryInfo,
             mailbox_users: Vec::new(),
+            domains: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
             outbound_proxy: None,
@@ -239,6 +242,10 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "mailbox_users",
         "a list of at most 16 users or numbers, e.g. [\"voicemail\", \"+4930990\"]",
+    ),
+    (
+        "domains",
+        "a list of host names, domains and networks, e.g. [\"example.com\", \"*.example.com\"]; empty: all",
     ),
     ("unknown_callee", "\"reject\" or \"forward\""),
     (

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, HoldOn, Ring};
+use crate::{AnswerAt, HoldOn, Ring, TargetBy};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,11 @@ pub struct Subscriber {
     pub targets: Vec<String>,
     /// Their numbers, in E.164; nobody else has these.
     pub numbers: Vec<String>,
+    /// Other addresses of theirs, each in the one form in which it is looked up: `sip:user@host` without port and parameters, the host in
+    /// lower case, or `tel:` and a number in E.164. Nobody else has these.
+    pub aliases: Vec<String>,
+    /// By what their targets are reached.
+    pub target_by: TargetBy,
     /// How several targets ring.
     pub ring: Ring,
     /// How long each target rings in order, milliseconds; absent: [`DEFAULT_RING_MS`](crate::DEFAULT_RING_MS).
@@ -34,6 +39,15 @@ pub struct Subscriber {
 
 /// Most numbers of one subscriber.
 pub const NUMBERS_MAX: usize = 100;
+
+/// Most aliases of one subscriber.
+pub const ALIASES_MAX: usize = 100;
+
+/// The user, or the number, that an alias names: what nobody else may be called either.
+pub fn user_of_alias(alias: &str) -> &str {
+    let (_, rest) = alias.split_once(':').unwrap_or(("", alias));
+    rest.split('@').next().unwrap_or(rest)
+}
 
 /// Most targets of one subscriber.
 pub const TARGETS_MAX: usize = 10;
@@ -100,6 +114,12 @@ mod tests {
             check_targets(&twice),
             Err(TargetsError::Twice("sip:bob@192.0.2.0".into()))
         );
+    }
+
+    #[test]
+    fn an_alias_names_a_user_or_a_number() {
+        assert_eq!(user_of_alias("sip:robert@example.org"), "robert");
+        assert_eq!(user_of_alias("tel:+4930123"), "+4930123");
     }
 
     #[test]

@@ -28,7 +28,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
         "--greeting",
         "ring",
     ]);
-    let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "numbers": [], "ring": "together",
+    let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "numbers": [], "aliases": [],
+                          "target_by": "host", "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
                           "no_answer_ms": 20000, "greeting": "ring", "answer_at": null});
     assert_eq!(added, expected);
@@ -70,6 +71,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "user",
             "targets",
             "numbers",
+            "aliases",
+            "target_by",
             "ring",
             "ring_ms",
             "clip",
@@ -156,6 +159,100 @@ fn a_subscriber_has_several_targets_together_or_in_order() {
         segue.fails(2, &["subscriber", "set", "bob", wrong]);
     }
     assert_eq!(segue.json(&["subscriber", "list"])[0]["targets"], json!([mobile]));
+}
+
+#[test]
+fn a_subscriber_has_aliases_in_one_form_each_and_show_says_all() {
+    let segue = Segue::new();
+    segue.ok(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "sip:bob@127.0.0.1",
+        "--number",
+        "+4930111",
+    ]);
+    let set = |args: &[&str]| segue.json(&[&["subscriber", "set", "bob"], args].concat());
+    let changed = set(&["--alias", "sips:%72obert@Example.Org", "--alias", "tel:+49-30-222"]);
+    assert_eq!(changed["aliases"], json!(["sip:robert@example.org", "tel:+4930222"]));
+    assert_eq!(changed["numbers"], json!(["+4930111"]), "what is not named stays");
+    let store = segue.store();
+    assert_eq!(
+        store.owner_of_alias("sip:robert@example.org").unwrap().as_deref(),
+        Some("bob")
+    );
+    assert_eq!(segue.json(&["number", "explain", "+4930222"])["subscriber"], "bob");
+    assert_eq!(segue.json(&["subscriber", "show", "bob"]), changed);
+    let shown = segue.ok(&["subscriber", "show", "bob"]);
+    assert!(
+        shown.contains("numbers: +4930111\naliases: sip:robert@example.org tel:+4930222"),
+        "{shown}"
+    );
+    let list = segue.ok(&["subscriber", "list"]);
+    assert!(
+        list.contains("+4930111") && list.contains("sip:robert@example.org tel:+4930222"),
+        "{list}"
+    );
+    segue.fails(3, &["subscriber", "show", "eve"]);
+
+    for (wrong, why) in [
+        ("sip:robert@example.org:5070", "whatever the port"),
+        ("sip:robert@example.org;transport=tcp", "whatever the port"),
+        ("sip:example.org", "neither a SIP URI with a user"),
+        ("mailto:robert@example.org", "neither a SIP URI with a user"),
+        ("robert", "is no alias"),
+        ("tel:112", "is no number that any profile knows"),
+    ] {
+        let (_, line) = segue.fails(2, &["subscriber", "set", "bob", "--alias", wrong]);
+        assert!(line.contains(why) && line.contains("fix: write it"), "{line}");
+    }
+    let eve = ["subscriber", "add", "eve", "--target", "sip:eve@127.0.0.1", "--alias"];
+    for (taken, why) in [
+        (
+            "sip:robert@example.org",
+            "is that of subscriber 'bob'; fix: take it from them",
+        ),
+        ("sip:bob@example.org", "names subscriber 'bob'"),
+        ("tel:+4930111", "names a number of subscriber 'bob'"),
+    ] {
+        let (_, line) = segue.fails(1, &[&eve[..], &[taken]].concat());
+        assert!(line.contains(why), "{line}");
+    }
+    // Those that stay are named; none of them with 'none'.
+    assert_eq!(set(&["--alias", "tel:+4930222"])["aliases"], json!(["tel:+4930222"]));
+    segue.ok(&[&eve[..], &["sip:robert@example.org"]].concat());
+    assert_eq!(set(&["--alias", "none"])["aliases"], json!([]));
+}
+
+#[test]
+fn a_target_may_be_a_number_and_be_reached_by_the_next_hop() {
+    let segue = Segue::new();
+    let added = segue.json(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--target",
+        "tel:+4915112345",
+        "--target",
+        "sip:bob@mobile.example",
+        "--target-by",
+        "next-hop",
+    ]);
+    assert_eq!(
+        (&added["targets"], &added["target_by"]),
+        (
+            &json!(["tel:+4915112345", "sip:bob@mobile.example"]),
+            &json!("next-hop")
+        )
+    );
+    let shown = segue.ok(&["subscriber", "show", "bob"]);
+    assert!(shown.contains("by the next hop"), "{shown}");
+    assert_eq!(
+        segue.json(&["subscriber", "set", "bob", "--target-by", "host"])["target_by"],
+        "host"
+    );
+    segue.fails(2, &["subscriber", "set", "bob", "--target-by", "pigeon"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod address_of_record;
 #[cfg(test)]
 mod agreement;
 mod body;

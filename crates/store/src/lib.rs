@@ -17,6 +17,7 @@ mod error;
 mod leases;
 mod messages;
 mod migrations;
+mod names;
 mod readers;
 mod record_files;
 mod refused;

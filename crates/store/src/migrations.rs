@@ -8,7 +8,7 @@
 
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
-    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS,
+    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS, ALIASES,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -270,4 +270,16 @@ CREATE TABLE number (
     subscriber TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX number_subscriber ON number (subscriber);
+";
+
+/// 9: other addresses of subscribers, each once, and by what their targets are reached.
+const ALIASES: &str = "
+CREATE TABLE alias (
+    alias      TEXT PRIMARY KEY,
+    user       TEXT NOT NULL,
+    subscriber TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_user ON alias (user);
+CREATE INDEX alias_subscriber ON alias (subscriber);
+ALTER TABLE subscriber ADD COLUMN target_by TEXT NOT NULL DEFAULT 'host' CHECK (target_by IN ('host', 'next-hop'));
 ";

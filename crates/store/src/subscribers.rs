@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::{AnswerAt, HoldOn, Ring, Subscriber};
+use segue_policy::{AnswerAt, HoldOn, Ring, Subscriber, TargetBy};
 
-use crate::{Store, StoreError, clips};
+use crate::{Store, StoreError, clips, names};
 
-const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +51,6 @@ impl Store {
         })
     }
 
-    /// Whose number this is, in E.164.
-    pub fn owner_of(&self, number: &str) -> Result<Option<String>, StoreError> {
-        self.read(|db| owner(db, number))
-    }
-
     /// One subscriber. Error: [`StoreError::NotFound`].
     pub fn subscriber(&self, user: &str) -> Result<Subscriber, StoreError> {
         self.read(|db| one(db, user)?.ok_or_else(|| StoreError::not_found("subscriber", user)))
@@ -70,7 +65,7 @@ impl Store {
                 .collect::<Result<Vec<_>, _>>()?;
             for subscriber in &mut all {
                 subscriber.targets = targets(db, &subscriber.user)?;
-                subscriber.numbers = numbers(db, &subscriber.user)?;
+                names::read(db, subscriber)?;
             }
             Ok(all)
         })
@@ -120,8 +115,7 @@ impl Store {
             let removed = tx
                 .prepare_cached("DELETE FROM subscriber WHERE user = ?")?
                 .execute([&user])?;
-            tx.prepare_cached("DELETE FROM number WHERE subscriber = ?")?
-                .execute([&user])?;
+            names::remove(tx, &user)?;
             tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
                 .execute([&user])?;
             if removed == 1 {
@@ -140,7 +134,7 @@ fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {
         .optional()?;
     let Some(mut subscriber) = found else { return Ok(None) };
     subscriber.targets = targets(db, user)?;
-    subscriber.numbers = numbers(db, user)?;
+    names::read(db, &mut subscriber)?;
     Ok(Some(subscriber))
 }
 
@@ -149,39 +143,6 @@ fn targets(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
         .prepare_cached("SELECT uri FROM target WHERE subscriber = ? ORDER BY place")?
         .query_map([user], |row| row.get(0))?
         .collect::<Result<Vec<_>, _>>()?)
-}
-
-fn numbers(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT number FROM number WHERE subscriber = ? ORDER BY number")?
-        .query_map([user], |row| row.get(0))?
-        .collect::<Result<Vec<_>, _>>()?)
-}
-
-/// Whose number this is.
-fn owner(db: &Connection, number: &str) -> Result<Option<String>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT subscriber FROM number WHERE number = ?")?
-        .query_row([number], |row| row.get(0))
-        .optional()?)
-}
-
-fn put_numbers(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM number WHERE subscriber = ?")?
-        .execute([&subscriber.user])?;
-    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO number (number, subscriber) VALUES (?, ?)")?;
-    for number in &subscriber.numbers {
-        if let Some(other) = owner(tx, number)?.filter(|other| *other != subscriber.user) {
-            return Err(StoreError::Refused {
-                why: format!("the number {number} is that of subscriber '{other}'"),
-                fix: format!(
-                    "take it from them first: 'segue subscriber set {other} --number ...' with those that stay, or none"
-                ),
-            });
-        }
-        add.execute([number, &subscriber.user])?;
-    }
-    Ok(())
 }
 
 fn ring_word(ring: Ring) -> &'static str {
@@ -199,17 +160,19 @@ fn answer_word(at: AnswerAt) -> &'static str {
 }
 
 fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
+    let before = names::of(tx, &subscriber.user)?;
     for clip in [&subscriber.clip, &subscriber.greeting].into_iter().flatten() {
         if clips::by_name(tx, clip)?.is_none() {
             return Err(StoreError::not_found("clip", clip));
         }
     }
     tx.prepare_cached(
-        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
-             ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on",
+             ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on,
+             target_by = excluded.target_by",
     )?
     .execute(params![
         subscriber.user,
@@ -223,9 +186,13 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         match subscriber.hold_on {
             HoldOn::Clip => "clip",
             HoldOn::Greeting => "greeting",
+        },
+        match subscriber.target_by {
+            TargetBy::Host => "host",
+            TargetBy::NextHop => "next-hop",
         }
     ])?;
-    put_numbers(tx, subscriber)?;
+    names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
         .execute([&subscriber.user])?;
     let mut add = tx.prepare_cached("INSERT INTO target (subscriber, place, uri) VALUES (?, ?, ?)")?;
@@ -240,6 +207,11 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
         user: row.get(0)?,
         targets: Vec::new(),
         numbers: Vec::new(),
+        aliases: Vec::new(),
+        target_by: match row.get_ref(9)?.as_str()? {
+            "next-hop" => TargetBy::NextHop,
+            _ => TargetBy::Host,
+        },
         clip: row.get(1)?,
         hold_ms: row.get(2)?,
         no_answer_ms: row.get(3)?,

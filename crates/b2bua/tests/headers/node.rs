@@ -109,7 +109,7 @@ impl Node {
                 self.shard.handle_media(now, key, MediaEvent::Opened { leg, ports });
             }
             ShardOutput::Media(_, MediaAction::Record { manifest, .. }) => self.recordings.push(manifest),
-            ShardOutput::Store(key, StoreAction::Lookup { user }, _) => {
+            ShardOutput::Store(key, StoreAction::Lookup { user, .. }, _) => {
                 let plan = Plan {
                     mailbox: user.clone(),
                     targets: vec![format!("sip:phone@{}", self.b)],

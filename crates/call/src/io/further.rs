@@ -24,6 +24,8 @@ pub struct Further {
 pub struct SentOn {
     /// Whose mailbox.
     pub user: String,
+    /// The same as an address, where it is told as one.
+    pub uri: Option<Uri>,
     /// Why: the status that the callee's side said, as far as it is told (§2.2).
     pub cause: Option<u16>,
 }

@@ -8,8 +8,10 @@ use segue_policy::Plan;
 pub enum StoreAction {
     /// Who is this, and what do their callers meet?
     Lookup {
-        /// User part of the Request-URI.
+        /// User part of the Request-URI; empty: its host is none of ours, and only an alias can name somebody here.
         user: String,
+        /// Who is called as an address, by which aliases are found ([`segue_sip_wire::Uri::address_of_record`]).
+        alias: Option<String>,
     },
     /// Keep a place for a message: `Reserved`, `MailboxFull` or `ReserveFailed` follows. Once a call.
     Reserve {

@@ -27,6 +27,11 @@ fn a_target_that_is_ourselves_is_refused_before_any_media() {
         ("192.0.2.2:5070", "sip:alice@192.0.2.2:5070", false),
         ("192.0.2.2:5080", "sip:bob@192.0.2.2:5070", false),
         ("0.0.0.0:5060", "sip:bob@192.0.2.2", false),
+        // By TLS the port that is not said is 5061 (RFC 3261 §19.1.2).
+        ("192.0.2.2:5061", "sips:bob@192.0.2.2", true),
+        ("192.0.2.2:5061", "sip:bob@192.0.2.2;transport=tls", true),
+        ("192.0.2.2:5060", "sips:bob@192.0.2.2", false),
+        ("192.0.2.2:5061", "sip:bob@192.0.2.2", false),
     ] {
         let mut s = Setup {
             own_sockets: vec![socket.parse().unwrap()],
@@ -42,6 +47,18 @@ fn a_target_that_is_ourselves_is_refused_before_any_media() {
         }
         s.finish();
     }
+}
+
+#[test]
+fn whoever_was_called_by_an_alias_is_not_called_here_again() {
+    let mut s = Setup {
+        to: "sip:robert@segue.example",
+        own_sockets: vec!["192.0.2.2:5070".parse().unwrap()],
+        ..Setup::default().lookup(|l| l.plan.targets = vec!["sip:bob@192.0.2.2:5070".into()])
+    }
+    .call();
+    assert_eq!(s.a().got(), ["482"]);
+    s.finish();
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod loops;
 mod no_answer_leaves_a_message;
 mod no_clip_rings_at_once;
 mod outbound_proxy;
+mod own_domains;
 mod pictures_are_added;
 mod plain_calls_go_on;
 mod preconditions;

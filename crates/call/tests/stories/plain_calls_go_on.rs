@@ -279,3 +279,52 @@ fn a_subscriber_may_be_reached_as_it_was_called() {
     s.a().cancels();
     s.finish();
 }
+
+/// Request-URI and way of each target's INVITE.
+fn all_invited(s: &mut Stage) -> Vec<(String, Way)> {
+    let of = |s: &mut Stage, number| {
+        s.target(number).actions().into_iter().find_map(|action| match action {
+            LegAction::Invite { target, way, .. } => Some((target.to_string(), *way)),
+            _ => None,
+        })
+    };
+    (1..=3).filter_map(|number| of(s, number)).collect()
+}
+
+#[test]
+fn a_subscribers_targets_may_be_reached_by_the_next_hop() {
+    let (number, address) = ("tel:+4915112345", "sip:bob@mobile.example");
+    let hop = Way {
+        hop: Some("sip:192.0.2.9".parse().unwrap()),
+        ..Way::default()
+    };
+    let direct = Way::default();
+    for (next_hop, onward, expected) in [
+        // A number always is; an address where its subscriber says so.
+        ("192.0.2.9", true, vec![(number, &hop), (address, &hop)]),
+        ("192.0.2.9", false, vec![(number, &hop), (address, &direct)]),
+        // Without a next hop an address has its own host, and a number none.
+        ("", true, vec![(address, &direct)]),
+    ] {
+        let mut s = Setup {
+            profile: profile(next_hop, &[]),
+            ..Setup::default().lookup(|l| {
+                l.plan.targets = vec![number.into(), address.into()];
+                l.plan.onward = onward;
+            })
+        }
+        .call();
+        s.run_ms(6_100);
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(target, way)| (target.to_owned(), way.clone()))
+            .collect();
+        assert_eq!(
+            all_invited(&mut s),
+            expected,
+            "next_hop {next_hop:?}, by next hop: {onward}"
+        );
+        s.a().cancels();
+        s.finish();
+    }
+}

@@ -9,6 +9,7 @@ use crate::stage::{Setup, Stage};
 fn sent(cause: Option<u16>, setup: Setup) -> Stage {
     let sent_on = Some(SentOn {
         user: "bob".into(),
+        uri: Some("sip:bob@segue.example".parse().unwrap()),
         cause,
     });
     Setup {

@@ -108,3 +108,15 @@ fn the_listening_socket_counts_first_then_the_source() {
     assert!(profile.matches("192.0.2.1:5060", inside));
     assert!(!profile.matches("192.0.2.1:5080", inside));
 }
+
+#[test]
+fn domains_are_names_domains_and_networks() {
+    let profile = read(
+        "name = \"p\"\nsources = [\"10.0.0.0/8\"]\ndomains = [\"example.com\", \"*.ims.example\", \"192.0.2.0/24\"]",
+    );
+    assert_eq!((profile.domains.len(), profile.check()), (3, Ok(())));
+    for bad in ["sip:example.com", "example.com:5060", "bob@example.com", "*"] {
+        let text = format!("name = \"p\"\nsources = [\"10.0.0.0/8\"]\ndomains = [\"{bad}\"]");
+        assert!(toml::from_str::<Profile>(&text).is_err(), "{bad}");
+    }
+}

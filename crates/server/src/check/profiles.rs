@@ -143,7 +143,7 @@ fn helps(file: &ProfileFile) -> Option<Warning> {
 
 /// Whether a URI names one of our own sockets. A port 0 names none: it is not known yet.
 pub fn is_here(config: &Config, uri: &Uri) -> bool {
-    let port = uri.port().unwrap_or(5060);
+    let port = uri.port_or_default();
     let (name, ip) = match uri.host() {
         None => return false,
         Some(Host::Name(name)) => (Some(name.to_ascii_lowercase()), None),

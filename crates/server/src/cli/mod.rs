@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod events;
 mod message;
+mod names;
 mod number;
 mod output;
 mod play;

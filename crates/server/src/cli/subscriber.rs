@@ -1,15 +1,16 @@
-//! `segue subscriber add|set|list|remove`.
+//! `segue subscriber add|set|show|list|remove`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::{AnswerAt, DEFAULT_RING_MS, NUMBERS_MAX, Normalised, Ring, Subscriber, TARGETS_MAX, check_targets};
+use segue_policy::{AnswerAt, DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets};
 use serde_json::{Value, json};
 
 use super::{
     Context,
+    names::{aliases, numbers},
     output::{Row, or_dash},
-    value::{AnswerWord, ClipName, DurationMs, HoldOnWord, OrNone, RingTime, RingWord, Target, User},
+    value::{AnswerWord, ClipName, DurationMs, HoldOnWord, OrNone, RingTime, RingWord, Target, TargetByWord, User},
 };
-use crate::{config::load_profiles, failure::Failure};
+use crate::failure::Failure;
 
 #[derive(Debug, ClapSubcommand)]
 pub enum Command {
@@ -32,6 +33,11 @@ pub enum Command {
         target: Vec<Target>,
         #[command(flatten)]
         options: Options,
+    },
+    /// Show all of one subscriber
+    Show {
+        /// The subscriber
+        user: User,
     },
     /// List subscribers
     List,
@@ -71,6 +77,12 @@ pub struct Options {
     /// A number of theirs, e.g. +4930123456, or as it is dialled; again for each further one, all of them; 'none' for none
     #[arg(long, value_name = "NUMBER")]
     number: Vec<String>,
+    /// Another address of theirs, e.g. sip:robert@example.org or tel:+4930123456; again for each further one, all of them; 'none' for none
+    #[arg(long, value_name = "URI")]
+    alias: Vec<String>,
+    /// By what their targets are reached
+    #[arg(long, value_name = "WHAT")]
+    target_by: Option<TargetByWord>,
 }
 
 impl Options {
@@ -84,34 +96,14 @@ impl Options {
             && self.greeting.is_none()
             && self.answer_at.is_none()
             && self.number.is_empty()
+            && self.alias.is_empty()
+            && self.target_by.is_none()
     }
 
-    /// Its numbers in E.164, by the first profile that knows them.
-    fn read_numbers(mut self, context: &Context) -> Result<Options, Failure> {
-        if self.number.is_empty() || self.number == ["none"] {
-            return Ok(self);
-        }
-        let profiles = load_profiles(&context.config)?;
-        for value in &mut self.number {
-            let made: Vec<Normalised> = profiles.iter().map(|profile| profile.normalise(value)).collect();
-            let Some(number) = made.iter().find_map(|made| made.number.clone()) else {
-                let why = made.first().map_or("there is no profile", |made| made.rule.as_str());
-                return Err(Failure::usage(
-                    format!("{value:?} is no number that any profile knows: {why}"),
-                    "write it in E.164, e.g. +4930123456; 'segue number explain' says what becomes of a number",
-                ));
-            };
-            *value = number;
-        }
-        self.number.sort();
-        self.number.dedup();
-        if self.number.len() > NUMBERS_MAX {
-            let count = self.number.len();
-            return Err(Failure::usage(
-                format!("a subscriber has at most {NUMBERS_MAX} numbers, not {count}"),
-                "make another subscriber",
-            ));
-        }
+    /// Its numbers and aliases in the form in which they are looked up.
+    fn read_names(mut self, context: &Context) -> Result<Options, Failure> {
+        self.number = numbers(self.number, context)?;
+        self.alias = aliases(self.alias, context)?;
         Ok(self)
     }
 
@@ -142,6 +134,14 @@ impl Options {
             [none] if none == "none" => subscriber.numbers.clear(),
             numbers => subscriber.numbers = numbers.to_vec(),
         }
+        match self.alias.as_slice() {
+            [] => {}
+            [none] if none == "none" => subscriber.aliases.clear(),
+            aliases => subscriber.aliases = aliases.to_vec(),
+        }
+        if let Some(word) = self.target_by {
+            subscriber.target_by = word.into();
+        }
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
         }
@@ -161,7 +161,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 targets,
                 ..Subscriber::default()
             };
-            options.read_numbers(context)?.apply(&mut new);
+            options.read_names(context)?.apply(&mut new);
             context.new_store()?.add_subscriber(new.clone())?;
             context
                 .out
@@ -179,7 +179,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 ));
             }
             let targets = if target.is_empty() { Vec::new() } else { uris(target)? };
-            let options = options.read_numbers(context)?;
+            let options = options.read_names(context)?;
             let changed = context.store()?.change_subscriber(&user, move |subscriber| {
                 if !targets.is_empty() {
                     subscriber.targets = targets;
@@ -190,11 +190,26 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 .out
                 .object(&json_row(&changed), || format!("set {}", describe(&changed)))
         }
+        Command::Show { user: User(user) } => {
+            let subscriber = context.store()?.subscriber(&user)?;
+            context
+                .out
+                .object(&json_row(&subscriber), || describe_in_lines(&subscriber))
+        }
         Command::List => {
             let rows = context.store()?.subscribers()?.iter().map(row).collect();
             context.out.rows(
                 rows,
-                &["USER", "TARGETS", "CLIP", "HOLD", "NO ANSWER", "GREETING"],
+                &[
+                    "USER",
+                    "TARGETS",
+                    "CLIP",
+                    "HOLD",
+                    "NO ANSWER",
+                    "GREETING",
+                    "NUMBERS",
+                    "ALIASES",
+                ],
                 "no subscribers; add one with 'segue subscriber add USER --target sip:USER@HOST'",
             )
         }
@@ -241,6 +256,8 @@ fn row(subscriber: &Subscriber) -> Row {
         or_dash(subscriber.hold_ms.map(DurationMs)),
         or_dash(subscriber.no_answer_ms.map(DurationMs)),
         or_dash(subscriber.greeting.as_ref()),
+        listed(&subscriber.numbers),
+        listed(&subscriber.aliases),
     ];
     Row {
         value: json_row(subscriber),
@@ -253,6 +270,8 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "user": subscriber.user,
         "targets": subscriber.targets,
         "numbers": subscriber.numbers,
+        "aliases": subscriber.aliases,
+        "target_by": subscriber.target_by,
         "ring": subscriber.ring,
         "ring_ms": subscriber.ring_ms,
         "clip": subscriber.clip,
@@ -262,6 +281,27 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "greeting": subscriber.greeting,
         "answer_at": subscriber.answer_at,
     })
+}
+
+/// Numbers or aliases as a person reads them.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "-".to_owned(),
+        names => names.join(" "),
+    }
+}
+
+fn describe_in_lines(subscriber: &Subscriber) -> String {
+    let by = match subscriber.target_by {
+        TargetBy::Host => "",
+        TargetBy::NextHop => " by the next hop",
+    };
+    format!(
+        "{}{by}\nnumbers: {}\naliases: {}",
+        describe(subscriber),
+        listed(&subscriber.numbers),
+        listed(&subscriber.aliases)
+    )
 }
 
 fn describe(subscriber: &Subscriber) -> String {

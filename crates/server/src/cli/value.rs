@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
-use segue_policy::{AnswerAt, HoldOn, Ring};
+use segue_policy::{AnswerAt, HoldOn, Ring, TargetBy};
 use segue_sip_wire::Uri;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -235,8 +235,12 @@ impl FromStr for Target {
         let uri: Uri = text
             .parse()
             .map_err(|e| format!("{e}; a target is e.g. sip:bob@192.0.2.7:5060"))?;
+        // A number has no host: the next hop of the caller's profile knows the way.
+        if uri.is_tel() && uri.opaque().is_some_and(segue_policy::is_e164) {
+            return Ok(Target(text.to_owned()));
+        }
         if !uri.is_sip() {
-            return Err("a target is a SIP URI, e.g. sip:bob@192.0.2.7:5060".to_owned());
+            return Err("a target is a SIP URI, e.g. sip:bob@192.0.2.7:5060, or tel: and a number in E.164".to_owned());
         }
         if uri.headers().is_some() {
             return Err("a target carries no headers ('?...')".to_owned());
@@ -266,6 +270,24 @@ impl From<RingWord> for Ring {
         match word {
             RingWord::Together => Ring::Together,
             RingWord::InOrder => Ring::InOrder,
+        }
+    }
+}
+
+/// By what targets are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TargetByWord {
+    /// Their own hosts
+    Host,
+    /// What is left of the call's Route, else next_hop of the caller's profile
+    NextHop,
+}
+
+impl From<TargetByWord> for TargetBy {
+    fn from(word: TargetByWord) -> TargetBy {
+        match word {
+            TargetByWord::Host => TargetBy::Host,
+            TargetByWord::NextHop => TargetBy::NextHop,
         }
     }
 }
@@ -433,6 +455,7 @@ mod tests {
             "sip:bob@192.0.2.7;transport=tls",
             "sips:bob@pbx.example.com",
             "sip:192.0.2.7",
+            "tel:+49301234",
         ] {
             assert!(good.parse::<Target>().is_ok(), "{good}");
         }
@@ -440,7 +463,9 @@ mod tests {
             "",
             "bob",
             "bob@192.0.2.7",
-            "tel:+49301234",
+            "tel:49301234",
+            "tel:+49-30-1234",
+            "tel:+49301234;ext=1",
             "sips:bob@192.0.2.7;transport=udp",
             "sip:",
             "sip:bob@192.0.2.7:0",

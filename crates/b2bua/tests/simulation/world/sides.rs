@@ -60,7 +60,7 @@ impl World {
 
     pub(super) fn store(&mut self, key: CallKey, action: StoreAction) {
         let call = match &action {
-            StoreAction::Lookup { user } => {
+            StoreAction::Lookup { user, .. } => {
                 let call = self
                     .callees
                     .iter()
@@ -77,7 +77,7 @@ impl World {
         });
         let script = self.setup.scenarios[call].store.clone();
         match action {
-            StoreAction::Lookup { user } => {
+            StoreAction::Lookup { user, .. } => {
                 let targets = 1 + self.setup.scenarios[call].more.len();
                 let mine = self.callees.iter().zip(&self.called_by).filter(|(_, of)| **of == call);
                 let mine = mine.take(targets);
