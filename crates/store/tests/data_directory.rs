@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, sync::RwLock, time::Duration};
 
 use fixture::{count, deposit, open, open_server, pattern, raw, subscriber};
 use segue_store::{Store, StoreError, VERSION, version};
@@ -83,8 +83,12 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_was() {
     assert!(matches!(Store::open(dir.path()), Err(StoreError::NotSegue { .. })));
 }
 
+/// A child has our locks for the instant before it runs its own program: no lock is looked at meanwhile.
+static BIRTHS: RwLock<()> = RwLock::new(());
+
 #[test]
 fn only_one_server_works_on_a_directory() {
+    let _no_birth = BIRTHS.read();
     let dir = tempfile::tempdir().unwrap();
     assert!(!Store::server_runs(dir.path()));
     let server = open_server(dir.path());
@@ -105,6 +109,7 @@ fn only_one_server_works_on_a_directory() {
 
 #[test]
 fn asking_whether_a_server_runs_keeps_none_from_starting() {
+    let _no_birth = BIRTHS.read();
     let dir = tempfile::tempdir().unwrap();
     drop(open_server(dir.path()));
     // Whoever asks holds the lock for an instant; here for a longer one.
@@ -178,12 +183,14 @@ fn killed_at_any_moment_no_message_is_half_there() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..5_u64 {
+        let birth = BIRTHS.write();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child_that_deposits_until_killed", "--ignored", "--nocapture"])
             .env("SEGUE_TEST_STORE", dir.path())
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        drop(birth);
         let mut lines = BufReader::new(child.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok);
