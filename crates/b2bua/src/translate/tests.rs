@@ -84,3 +84,21 @@ fn what_a_caller_dialled_is_one_word_of_the_command_that_would_admit_it() {
     assert_eq!(shell_word("o'hara"), r"'o'\''hara'");
     assert_eq!(shell_word(""), "''");
 }
+
+#[test]
+fn a_refused_route_is_told_with_the_entry_that_admits_it() {
+    let refused = |why: &str| {
+        let mut record = CallRecord::begun("01A".to_owned(), "c@a".to_owned(), segue_records::UnixMs(0));
+        record.cause = Some(403);
+        record.why = why.to_owned();
+        line_that_admits(&record)
+    };
+    let route =
+        refused("sip:+49@x is not here, and no entry of the profile's destinations admits its Route to 192.0.2.9");
+    assert!(
+        route.starts_with("add \"192.0.2.9\" to `destinations` in the caller's profile"),
+        "{route}"
+    );
+    let callee = refused("sip:+49@x is not here, and no entry of the profile's destinations admits +49");
+    assert!(callee.starts_with("name the callee or the place"), "{callee}");
+}

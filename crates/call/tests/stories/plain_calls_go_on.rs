@@ -162,7 +162,16 @@ fn what_no_destination_admits_goes_nowhere() {
         let mut s = setup(to, next_hop, destinations, route).call();
         assert_eq!(s.a().got(), [status], "{to} {next_hop} {destinations:?} {route:?}");
         assert!(s.b().got().is_empty() && s.media_did().is_empty());
-        assert_eq!(s.finish().result, CallResult::Rejected);
+        let record = s.finish();
+        assert_eq!(record.result, CallResult::Rejected);
+        // By these words the operator is told which entry is missing.
+        let by_route = status == "403" && !route.is_empty();
+        assert_eq!(
+            record.why.ends_with("admits its Route to 192.0.2.66"),
+            by_route,
+            "{}",
+            record.why
+        );
     }
 }
 
