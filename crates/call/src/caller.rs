@@ -13,6 +13,9 @@ use crate::{
     settling::Waits,
 };
 
+/// "customized alerting tone", of a stream (3GPP TS 24.182 annex B).
+const ALERTING: &str = "g.3gpp.cat";
+
 /// Most different provisional responses of B that A is told of.
 const TOLD_MAX: usize = 4;
 /// Most of those that A is told of for what they say beside their status.
@@ -153,8 +156,12 @@ impl Cx {
         offer: &Description,
         ports: Ports,
         preferred: &dyn Fn(&Format) -> bool,
+        with_clip: bool,
     ) -> Result<(), SdpError> {
         let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        if with_clip && self.invite.profile.cat_content && self.invite.emergency.is_none() {
+            side.set_content(Some(ALERTING));
+        }
         let agreed = side.answer(offer, Choice::Prefer(preferred))?;
         self.media(MediaAction::Configure {
             leg: LegId::A,
@@ -254,6 +261,10 @@ impl Cx {
                 Given::No | Given::Unreliably => self.a.answer.as_ref().map(|a| a.sdp.clone()),
             };
             self.legs.a = Leg::Answered;
+            // The 200 has the answer that was given; what is said of the streams after it is of a conversation.
+            if let Some(side) = &mut self.a.side {
+                side.set_content(None);
+            }
             self.answer_is_sent();
             self.leg(LegId::A, LegAction::Answer { sdp });
         }

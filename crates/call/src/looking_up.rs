@@ -208,7 +208,7 @@ impl LookingUp {
                 let answered = if offer.is_foreign() {
                     cx.leave_answer_to_callee(offer, ports)
                 } else {
-                    cx.answer_offer(&offer, ports, &preferred)
+                    cx.answer_offer(&offer, ports, &preferred, lookup.clip.is_some())
                 };
                 match answered {
                     Ok(()) => match Reserving::begin(lookup, cx) {

@@ -49,6 +49,8 @@ pub struct Profile {
     pub reliable_to_callee: ReliableToCallee,
     /// Callers who offer sound alone are offered the clip's pictures by UPDATE.
     pub video_upgrade: bool,
+    /// The early answer of a call with a clip says `a=content:g.3gpp.cat` (3GPP TS 24.182).
+    pub cat_content: bool,
     /// What callees are told of preconditions.
     pub preconditions_to_callee: PreconditionsToCallee,
     /// When peers of our trust domain are told what early media they may let through.
@@ -137,6 +139,7 @@ impl Default for Profile {
             reliable: Reliable::Supported,
             reliable_to_callee: ReliableToCallee::Supported,
             video_upgrade: false,
+            cat_content: false,
             preconditions_to_callee: PreconditionsToCallee::Strip,
             p_early_media: PEarlyMedia::Supported,
             callee_early_media: CalleeEarlyMedia::Authorized,
@@ -208,6 +211,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("reliable", "\"supported\", \"required\" or \"always\""),
     ("reliable_to_callee", "\"supported\", \"required\" or \"never\""),
     ("video_upgrade", "true or false"),
+    ("cat_content", "true or false"),
     ("preconditions_to_callee", "\"strip\" or \"offer\""),
     ("p_early_media", "\"supported\", \"always\" or \"never\""),
     ("callee_early_media", "\"authorized\", \"any\" or \"never\""),

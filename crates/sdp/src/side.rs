@@ -69,6 +69,7 @@ pub struct Side {
     time: String,
     pub(crate) lines: Vec<Line>,
     said: Option<Arc<[u8]>>,
+    content: Option<&'static str>,
 }
 
 impl Side {
@@ -84,7 +85,13 @@ impl Side {
             time: "0 0".into(),
             lines: Vec::new(),
             said: None,
+            content: None,
         }
+    }
+
+    /// What its streams are from now on, for `a=content` of each live m-line (RFC 4796 §5); `None`: nothing is said of it.
+    pub fn set_content(&mut self, content: Option<&'static str>) {
+        self.content = content;
     }
 
     /// Answer an offer or a re-offer: one m-line for each offered one, in order; the first usable audio and the first usable
@@ -242,12 +249,28 @@ impl Side {
 
     /// For a refusal with 580: each m-line with port 0, and the preconditions that were not met (RFC 3312 §8).
     pub fn failed_preconditions(&self) -> Arc<[u8]> {
-        let mut out = render(self.session_id, self.version, self.address, &self.time, &[], |_| 0);
+        let mut out = render(
+            self.session_id,
+            self.version,
+            self.address,
+            &self.time,
+            &[],
+            None,
+            |_| 0,
+        );
         for line in &self.lines {
             let mut closed = line.clone();
             closed.switch_off();
             let lines = std::slice::from_ref(&closed);
-            let text = render(self.session_id, self.version, self.address, &self.time, lines, |_| 0);
+            let text = render(
+                self.session_id,
+                self.version,
+                self.address,
+                &self.time,
+                lines,
+                None,
+                |_| 0,
+            );
             out.push_str(text.find("m=").and_then(|at| text.get(at..)).unwrap_or_default());
             if let Line::Live(live) = line {
                 live.preconditions.write_failed(&mut out);
@@ -278,6 +301,7 @@ impl Side {
                 side.address,
                 &side.time,
                 &side.lines,
+                side.content,
                 |kind| side.port(kind),
             )
         };

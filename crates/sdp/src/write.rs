@@ -93,6 +93,7 @@ pub(crate) fn render(
     address: IpAddr,
     time: &str,
     lines: &[Line],
+    content: Option<&str>,
     port: impl Fn(Kind) -> u16,
 ) -> String {
     let family = Family::of(address).as_str();
@@ -102,7 +103,12 @@ pub(crate) fn render(
     for line in lines {
         match line {
             Line::Rejected { media, proto, formats } => put(&mut out, format_args!("m={media} 0 {proto} {formats}")),
-            Line::Live(live) => live.write(port(live.kind), &mut out),
+            Line::Live(live) => {
+                live.write(port(live.kind), &mut out);
+                if let Some(content) = content {
+                    put(&mut out, format_args!("a=content:{content}"));
+                }
+            }
         }
     }
     out

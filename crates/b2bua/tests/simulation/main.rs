@@ -113,6 +113,7 @@ const SEEN: &[&str] = &[
     "recording ended: Longest",
     "recording ended: RtpGone",
     "recording ended: Silence",
+    "A changed its codec while its message was recorded",
     "RTP gone while bridged",
 ];
 

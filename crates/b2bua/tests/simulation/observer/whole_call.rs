@@ -117,6 +117,7 @@ impl<'a> View<'a> {
             closed == usize::from(opened),
             "the packet path was closed {closed} times"
         );
+        self.codec_changes(marks);
         let lookups = self.entries.iter().filter(|e| {
             matches!(
                 e.what,
@@ -140,6 +141,27 @@ impl<'a> View<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A may change its codec while its message is recorded.
+    fn codec_changes(&self, marks: &mut Marks) {
+        let (mut recording, mut codec) = (false, None);
+        for (_, action) in self.actions() {
+            match action {
+                MediaAction::Record { .. } => recording = true,
+                MediaAction::StopRecording { .. } => recording = false,
+                MediaAction::Configure {
+                    leg: LegId::A, audio, ..
+                } => {
+                    let now = audio.as_ref().map(|stream| stream.format.codec);
+                    if recording && codec.is_some() && now.is_some() && codec != now {
+                        marks.insert("A changed its codec while its message was recorded".into());
+                    }
+                    codec = now.or(codec);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The message that a place was asked for.
