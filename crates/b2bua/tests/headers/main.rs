@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod attack;
 mod challenge;
 mod history;
 mod in_dialog;

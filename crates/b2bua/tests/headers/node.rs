@@ -282,6 +282,17 @@ impl Node {
         self.b_says_as("b", status, lines, content_type, body);
     }
 
+    /// The same, unless nobody could read it.
+    pub fn says_if_readable(&mut self, status: &str, lines: &str, content_type: &str, body: &[u8]) {
+        let text = format!(
+            "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP x;branch=z9hG4bKx\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>;tag=2\r\nCall-ID: x\r\n\
+             CSeq: 1 INVITE\r\n{lines}Content-Length: 0\r\n\r\n"
+        );
+        if Message::parse_datagram(text.as_bytes()).is_ok() {
+            self.b_says(status, lines, content_type, body);
+        }
+    }
+
     /// The same of one of the phones behind it.
     pub fn b_says_as(&mut self, tag: &str, status: &str, lines: &str, content_type: &str, body: &[u8]) {
         let invite = self.to_b("INVITE").last().cloned().unwrap();

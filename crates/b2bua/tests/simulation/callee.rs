@@ -310,7 +310,9 @@ impl Callee {
             true => "Allow: INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO\r\n",
             false => "",
         };
-        let headers = format!("{}{allow}{headers}", self.phone.contact());
+        // What it says for others: the other side is to hear of it once.
+        let marker = format!("X-Marker: {status}-{}\r\n", self.phone.fresh("said"));
+        let headers = format!("{}{allow}{marker}{headers}", self.phone.contact());
         wire::response(invite, status, phrase, tag, &headers, sdp)
     }
 

@@ -82,6 +82,8 @@ const SEEN: &[&str] = &[
     "A answered in G722/8000",
     "A was made an offer",
     "181 to A",
+    "what B says in its 1xx reaches A",
+    "what B says in its 200 reaches A",
     "PRACK never came",
     "ACK never came",
     "PRACK to B",

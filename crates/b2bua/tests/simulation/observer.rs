@@ -12,6 +12,7 @@ macro_rules! hold {
 mod callee_leg;
 mod caller_leg;
 mod carrier;
+mod passed_on;
 mod several;
 mod timers;
 mod whole_call;
@@ -238,6 +239,7 @@ impl<'a> View<'a> {
         self.record(record, marks)?;
         self.record_is_exact(record)?;
         self.each_end_is_passed_on()?;
+        self.what_b_says_is_passed_on(marks)?;
         self.phones_agree()
     }
 
