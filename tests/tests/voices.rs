@@ -56,13 +56,14 @@ const MESSAGE_FIELDS: [&str; 18] = [
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 23] = [
+const CALL_FIELDS: [&str; 24] = [
     "admit",
     "answered_at",
     "cause",
     "ended_at",
     "first_media_at",
     "from",
+    "from_said",
     "hold_asked_ms",
     "hold_ms",
     "icid",

@@ -433,7 +433,7 @@ impl Shard {
             profile: Some(Arc::clone(&profile)),
             trusted: profile.trusted,
         };
-        let (from, to) = (incoming.shown().to_string(), incoming.request_uri.to_string());
+        let (from, to) = (incoming.caller().0, incoming.request_uri.to_string());
         let seed = self.rng.next_u64();
         let config = Arc::clone(&self.call_config);
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));

@@ -73,8 +73,10 @@ enum Anchor {
 impl Cx {
     pub fn new(invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Cx {
         let mut ids = Ids::new(seed);
+        let (from, from_said) = invite.caller();
         let record = CallRecord {
-            from: invite.shown().to_string(),
+            from,
+            from_said,
             to: invite.request_uri.to_string(),
             icid: invite.further.icid.clone(),
             ..CallRecord::begun(ids.ulid(now.wall), invite.sip_call_id.clone(), now.wall)

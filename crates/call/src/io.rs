@@ -102,6 +102,25 @@ impl Incoming {
         let shown = self.further.shown.as_ref();
         shown.map_or(&self.from, |shown| &shown.uri).without_params()
     }
+
+    /// The same with a number in E.164, by the profile's numbering; and as it was said, where that is another.
+    pub fn caller(&self) -> (String, Option<String>) {
+        let shown = self.shown();
+        let said = shown.to_string();
+        let number = self.profile.normalise(&said).number;
+        let normal = number.and_then(|number| match shown.host() {
+            None => Some(format!("tel:{number}")),
+            Some(host) => {
+                let port = shown.port().map(|port| format!(":{port}")).unwrap_or_default();
+                let text = format!("{}:{number}@{host}{port}", shown.scheme().as_str());
+                text.parse::<Uri>().ok().map(|uri| uri.to_string())
+            }
+        });
+        match normal.filter(|normal| *normal != said) {
+            Some(normal) => (normal, Some(said)),
+            None => (said, None),
+        }
+    }
 }
 
 /// Everything that can happen to a call. Failures are inputs too.

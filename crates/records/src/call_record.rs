@@ -11,8 +11,12 @@ pub struct CallRecord {
     pub id: String,
     /// Call-ID of the caller's leg.
     pub sip_call_id: String,
-    /// The caller as it is shown: what a trusted side asserts (P-Asserted-Identity), else From; without parameters.
+    /// The caller as it is shown: what a trusted side asserts (P-Asserted-Identity), else From; without parameters. A number is in E.164
+    /// where the profile's numbering makes it so.
     pub from: String,
+    /// The same as it was said, where that is another.
+    #[serde(default)]
+    pub from_said: Option<String>,
     /// The Request-URI the caller asked for.
     pub to: String,
     /// When the INVITE arrived.
@@ -67,6 +71,7 @@ impl CallRecord {
             id,
             sip_call_id,
             from: String::new(),
+            from_said: None,
             to: String::new(),
             started_at,
             first_media_at: None,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{CallRecord, LegRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
-pub const COLUMNS: [&str; 30] = [
+pub const COLUMNS: [&str; 31] = [
     "id",
     "sip_call_id",
     "from",
@@ -37,6 +37,7 @@ pub const COLUMNS: [&str; 30] = [
     "icid",
     "relayed_untouched",
     "source",
+    "from_said",
 ];
 
 impl CallRecord {
@@ -69,6 +70,7 @@ impl CallRecord {
             "icid": self.icid,
             "relayed_untouched": self.relayed_untouched,
             "source": self.source,
+            "from_said": self.from_said,
         })
     }
 
@@ -142,6 +144,7 @@ impl CallRecord {
             text(self.icid.as_deref()),
             number(Some(self.relayed_untouched)),
             text(self.source.as_deref()),
+            text(self.from_said.as_deref()),
         ];
         fields.join(",")
     }

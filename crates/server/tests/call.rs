@@ -81,7 +81,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 23] = [
+const ROW: [&str; 24] = [
     "id",
     "sip_call_id",
     "from",
@@ -105,6 +105,7 @@ const ROW: [&str; 23] = [
     "icid",
     "relayed_untouched",
     "source",
+    "from_said",
 ];
 
 #[test]

@@ -6,6 +6,7 @@ mod alerting_content;
 mod amr;
 mod b_does_not_take_the_call;
 mod bridged_calls_end;
+mod callers_have_numbers;
 mod changes_pass_between_the_legs;
 mod delayed_offer;
 mod early_dialogs;

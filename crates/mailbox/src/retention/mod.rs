@@ -177,7 +177,8 @@ impl Rule {
     }
 }
 
-/// One caller, whatever port, parameters or case of the host their URI came with: `user@host`.
+/// One caller, whatever port, parameters or case of the host their URI came with: `user@host`. A number in E.164 is the same caller by
+/// whatever host it comes: just the number.
 ///
 /// Callers who withhold their identity are one caller to us.
 pub fn conversation(caller: &str) -> String {
@@ -187,9 +188,16 @@ pub fn conversation(caller: &str) -> String {
         if is_scheme { rest } else { bare }
     });
     match bare.rsplit_once('@') {
+        Some((user, _)) if is_global_number(user) => user.to_owned(),
         Some((user, host)) => format!("{user}@{}", without_port(host).to_ascii_lowercase()),
         None => without_port(bare).to_ascii_lowercase(),
     }
+}
+
+/// A `+` and 2 to 15 digits.
+fn is_global_number(user: &str) -> bool {
+    let digits = user.strip_prefix('+').unwrap_or_default();
+    (2..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn without_port(host: &str) -> &str {
@@ -225,7 +233,14 @@ mod tests {
         );
         assert_eq!(conversation("sip:a@[2001:DB8::1]:5060"), "a@[2001:db8::1]");
         assert_eq!(conversation("sip:a@[2001:db8::1]"), "a@[2001:db8::1]");
-        assert_eq!(conversation("tel:+49301234;ext=5"), "+49301234");
+        for same in [
+            "tel:+49301234;ext=5",
+            "sip:+49301234@trunk.example",
+            "sip:+49301234@192.0.2.1:5080;user=phone",
+        ] {
+            assert_eq!(conversation(same), "+49301234", "{same}");
+        }
+        assert_eq!(conversation("sip:49301234@192.0.2.1"), "49301234@192.0.2.1");
         assert_eq!(conversation("sip:192.0.2.1:5070"), "192.0.2.1");
         assert_eq!(conversation(""), "");
     }

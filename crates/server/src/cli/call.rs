@@ -186,6 +186,9 @@ fn told(call: &CallRecord) -> String {
         ["started", &start.rfc3339()].map(str::to_owned).to_vec(),
         vec!["result".to_owned(), result(call)],
     ];
+    if let Some(said) = &call.from_said {
+        facts.insert(2, ["said", said].map(str::to_owned).to_vec());
+    }
     if let Some(source) = &call.source {
         facts.push(["source", source].map(str::to_owned).to_vec());
     }
