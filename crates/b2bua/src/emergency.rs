@@ -9,6 +9,11 @@ pub(crate) fn of(request: &Message, profile: &Profile) -> Option<Emergency> {
     if request.method() != Some(&Method::Invite) {
         return None;
     }
+    called(request, profile)
+}
+
+/// The same of a request that asks what an INVITE would get.
+pub(crate) fn called(request: &Message, profile: &Profile) -> Option<Emergency> {
     let uri = request.request_uri()?;
     // Most calls are to SIP URIs, and most profiles have no such numbers: both are read only where they count.
     let service = if uri.is_sip() { String::new() } else { uri.to_string() };

@@ -23,6 +23,7 @@ mod ending;
 mod hearing;
 mod interval;
 mod legs;
+mod options;
 mod overload;
 mod proof;
 mod ways;
@@ -139,13 +140,15 @@ pub struct Shard {
     overload: Overload,
     telling: overload::Telling,
     asked: Asked,
+    trials: options::Trials,
     stats: ShardStats,
 }
 
 impl Shard {
     /// A shard without calls.
-    pub fn new(config: ShardConfig) -> Shard {
+    pub fn new(mut config: ShardConfig) -> Shard {
         let own = Own::of(&config.endpoint.sockets);
+        config.endpoint.ask_options = true;
         Shard {
             endpoint: Endpoint::new(config.endpoint),
             call_config: config.call,
@@ -165,6 +168,7 @@ impl Shard {
             overload: Overload::new(config.limits),
             telling: overload::Telling::default(),
             asked: Asked::default(),
+            trials: options::Trials::default(),
             stats: ShardStats::default(),
         }
     }
@@ -222,6 +226,9 @@ impl Shard {
 
     /// The store answered.
     pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
+        let Some(reply) = self.tried(now, key, reply) else {
+            return self.pump(now);
+        };
         self.ask_for_targets(key, &reply);
         if let StoreReply::Reserved {
             mailbox, message_id, ..
@@ -348,12 +355,7 @@ impl Shard {
                 self.begin(now, session, &invite, peer);
                 continue;
             }
-            if let Event::Refused { peer, request, status } = &event {
-                self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
-                continue;
-            }
-            if let Event::AskAnswered { session, ask, response } = &event {
-                self.answer_asker(now, *session, *ask, response.as_deref());
+            if self.is_of_no_call(now, &event) {
                 continue;
             }
             let said = self.hear(now, &event);

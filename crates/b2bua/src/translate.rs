@@ -116,7 +116,7 @@ fn thousandths(q: &str) -> u16 {
 /// An event of a leg; `None` for those that belong to none. `said`: what its message has for the other side.
 pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
     Some(match event {
-        Event::Incoming { .. } | Event::Refused { .. } => return None,
+        Event::Incoming { .. } | Event::Options { .. } | Event::Refused { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
         // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
         Event::Prack { session, sdp }

@@ -95,9 +95,18 @@ fn what_must_not_be_challenged_is_not() {
         ("BYE", Some(481)),
         ("OPTIONS", Some(200)),
     ] {
-        let (answers, _) = said_to(&mut shard, method, BOB, "");
+        // A ping of the server itself.
+        let uri = if method == "OPTIONS" { "sip:10.0.0.254" } else { BOB };
+        let (answers, _) = said_to(&mut shard, method, uri, "");
         assert_eq!(answers.first().and_then(Message::status), status, "{method}");
     }
+}
+
+#[test]
+fn who_asks_what_a_call_would_get_is_asked_as_a_call_would_be() {
+    let mut shard = shard();
+    let (answers, refused) = said_to(&mut shard, "OPTIONS", BOB, "");
+    assert_eq!((answers[0].status(), refused), (Some(401), 0));
 }
 
 #[test]

@@ -100,6 +100,8 @@ pub struct EndpointConfig {
     pub sockets: Vec<Local>,
     /// More sessions than this: a new INVITE gets 503 with Retry-After.
     pub sessions_max: usize,
+    /// What OPTIONS for a user gets is the user's to say ([`Event::Options`]); else it is 200.
+    pub ask_options: bool,
 }
 
 impl Default for EndpointConfig {
@@ -111,6 +113,7 @@ impl Default for EndpointConfig {
             user_agent: concat!("Segue/", env!("CARGO_PKG_VERSION")).to_owned(),
             sockets: Vec::new(),
             sessions_max: 20_000,
+            ask_options: false,
         }
     }
 }
@@ -438,6 +441,13 @@ pub enum Event {
     Refreshed {
         /// Which.
         session: SessionId,
+        /// The request.
+        request: Arc<Message>,
+    },
+    /// OPTIONS for a user, outside any dialog: [`Endpoint::answer_options`](crate::Endpoint::answer_options) answers it.
+    Options {
+        /// Where it came from.
+        peer: Peer,
         /// The request.
         request: Arc<Message>,
     },

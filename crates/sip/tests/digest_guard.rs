@@ -54,6 +54,17 @@ impl Door {
         self.check_of(source(), from, credentials)
     }
 
+    /// The same of a whole From URI.
+    fn check_uri(&mut self, from: &str, credentials: &str) -> Proof {
+        let line = format!("Authorization: {credentials}\r\n");
+        let text = common::request("INVITE", 1, "i", None, &line);
+        let at = text.find("<sip:alice@").unwrap();
+        let end = at + text[at..].find('>').unwrap();
+        let text = format!("{}<{from}{}", &text[..at], &text[end..]);
+        let invite = Message::parse_datagram(text.as_bytes()).unwrap();
+        self.guard.check(self.now, source(), &invite, &realm())
+    }
+
     fn check_of(&mut self, source: IpAddr, from: &str, credentials: Option<&str>) -> Proof {
         let line = credentials
             .map(|value| format!("Authorization: {value}\r\n"))
@@ -198,6 +209,34 @@ fn the_from_must_be_one_of_the_users() {
     }
     for from in ["pbx", "+49401234", "receptionist"] {
         assert_eq!(call(from, pbx), Proof::OfAnother("pbx".to_owned()), "{from}");
+    }
+}
+
+#[test]
+fn who_wants_privacy_or_calls_by_a_number_of_its_own_may() {
+    let mut door = Door::new();
+    let challenge = door.asked().remove(0);
+    let mut count = 0;
+    let mut call = |from: &str, user: (&str, &str)| {
+        count += 1;
+        door.check_uri(from, &answer(&challenge, user, count, URI))
+    };
+    let pbx = ("pbx", "exchange");
+    for (from, user) in [
+        ("sip:anonymous@anonymous.invalid", ALICE),
+        ("sip:anonymous@Anonymous.Invalid", pbx),
+        ("tel:+49-30-123.45", pbx),
+        ("tel:+493012345;ext=7", pbx),
+    ] {
+        assert_eq!(call(from, user), Proof::Given(user.0.to_owned()), "{from}");
+    }
+    for (from, user) in [
+        ("sip:anonymous@example.com", ALICE),
+        ("sip:bob@anonymous.invalid", ALICE),
+        ("tel:+493012345", ALICE),
+        ("tel:+494012345", pbx),
+    ] {
+        assert_eq!(call(from, user), Proof::OfAnother(user.0.to_owned()), "{from}");
     }
 }
 

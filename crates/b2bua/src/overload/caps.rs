@@ -82,29 +82,38 @@ impl Ledger {
         source: IpAddr,
         profile: (&str, Option<u32>),
     ) -> Result<(), Full> {
+        if let Some(full) = self.full(now, caps, source, profile) {
+            return Err(full);
+        }
+        let place = self.place(now, caps, source);
+        match caps.source_rate {
+            Some(rate) if !self.sources.entry(place).or_default().takes(now, rate) => Err(Full::SourceRate(rate)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is full for a new call but its source's rate, counting nothing.
+    pub fn full(&mut self, now: Instant, caps: &Caps, source: IpAddr, profile: (&str, Option<u32>)) -> Option<Full> {
         let over = |count: u32, cap: Option<u32>| cap.filter(|cap| count >= *cap);
         let place = self.place(now, caps, source);
         let from = self.sources.get(&place);
         let (calls, early) = from.map_or((0, 0), |from| (from.calls, from.early));
         if let Some(cap) = over(calls, caps.source_calls) {
-            return Err(Full::SourceCalls(cap));
+            return Some(Full::SourceCalls(cap));
         }
         if let Some(cap) = over(early, caps.source_early) {
-            return Err(Full::SourceEarly(cap));
+            return Some(Full::SourceEarly(cap));
         }
         if let Some(cap) = over(self.profiles.get(profile.0).copied().unwrap_or(0), profile.1) {
-            return Err(Full::ProfileCalls(cap));
+            return Some(Full::ProfileCalls(cap));
         }
         if let Some(cap) = over(self.calls, caps.calls) {
-            return Err(Full::Calls(cap));
+            return Some(Full::Calls(cap));
         }
         if let Some(cap) = over(self.early, caps.early) {
-            return Err(Full::Early(cap));
+            return Some(Full::Early(cap));
         }
-        match caps.source_rate {
-            Some(rate) if !self.sources.entry(place).or_default().takes(now, rate) => Err(Full::SourceRate(rate)),
-            _ => Ok(()),
-        }
+        None
     }
 
     /// Whether one more call to this subscriber is one too many.

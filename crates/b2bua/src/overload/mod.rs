@@ -127,6 +127,22 @@ impl Overload {
         Err(verdict)
     }
 
+    /// What a new call would be refused with now, which is not counted as one.
+    pub fn would_refuse(&mut self, now: Instant, source: IpAddr, profile: (&str, Option<u32>)) -> Option<u16> {
+        match self.ledger.full(now, &self.limits.caps, source, profile) {
+            Some(Full::Calls(_) | Full::Early(_)) => Some(503),
+            Some(Full::SourceRate(_) | Full::SourceCalls(_) | Full::SourceEarly(_)) => Some(500),
+            Some(Full::ProfileCalls(_)) => Some(403),
+            // While calls are let in at a rate, nobody looks up for a question.
+            None => self.pace(now).rate().map(|_| 503),
+        }
+    }
+
+    /// How many calls this subscriber may have, if it has as many.
+    pub fn subscriber_is_full(&self, subscriber: &str) -> Option<u32> {
+        self.ledger.subscriber_is_full(&self.limits.caps, subscriber)
+    }
+
     /// Why a call to this subscriber is refused, if it is; else the call is counted as the subscriber's.
     pub fn calls(&mut self, seat: &mut Seat, subscriber: &str) -> Option<u32> {
         let full = self.ledger.subscriber_is_full(&self.limits.caps, subscriber);

@@ -7,12 +7,31 @@ use segue_sip_wire::Message;
 
 use super::{CallKey, Shard};
 use crate::{
-    challenge,
+    Refusal, challenge,
     heard::{What, message_of},
     translate,
 };
 
 impl Shard {
+    /// Whether an event is nothing that a call hears; it is done then.
+    pub(super) fn is_of_no_call(&mut self, now: Now, event: &Event) -> bool {
+        match event {
+            Event::Refused { peer, request, status } => {
+                self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));
+                true
+            }
+            Event::Options { peer, request } => {
+                self.try_call(now, *peer, request);
+                true
+            }
+            Event::AskAnswered { session, ask, response } => {
+                self.answer_asker(now, *session, *ask, response.as_deref());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Before an event is handled. What its message has for the other side.
     pub(super) fn hear(&mut self, now: Now, event: &Event) -> Said {
         let Some((session, what, message)) = message_of(event) else {

@@ -22,7 +22,12 @@ impl Shard {
             return false;
         };
         // Who calls for help is refused for nothing; who calls back has to prove it as others do.
-        if request.method() != Some(&Method::Invite) || emergency::of(request, profile) == Some(Emergency::Call) {
+        // Who asks what an INVITE would get is answered as that.
+        let names_user = request.request_uri().is_some_and(|uri| uri.user().is_some());
+        let is_new = request.to().is_ok_and(|to| to.tag().is_none());
+        let asks = request.method() == Some(&Method::Options) && names_user && is_new;
+        let begins = request.method() == Some(&Method::Invite) || asks && !self.closing;
+        if !begins || emergency::called(request, profile) == Some(Emergency::Call) {
             return false;
         }
         let (status, headers, why) = match self.guard.check(now.mono, peer.remote.ip(), request, &realm) {

@@ -4,6 +4,7 @@ mod backing_off;
 mod counts;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     net::IpAddr,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use ring::hmac;
-use segue_sip_wire::{Challenge, Credentials, DigestAlgorithm, Message, Uri};
+use segue_sip_wire::{Challenge, Credentials, DigestAlgorithm, Message, Scheme, Uri};
 
 use self::{
     backing_off::BackingOff,
@@ -233,7 +234,19 @@ fn same_callee(uri: &str, request: &Message) -> bool {
 /// Whether a user may call as who its From says.
 fn fits(user: &User, name: &str, request: &Message) -> bool {
     let Ok(from) = request.from() else { return false };
-    let said = from.uri.user().unwrap_or_default();
+    // Who wants privacy has proven to us who it is, and need not tell others (RFC 3323 §4.1.1.3).
+    let is_nobody = from.uri.user().is_some_and(|user| user == "anonymous")
+        && from
+            .uri
+            .host()
+            .is_some_and(|host| host.to_string().eq_ignore_ascii_case("anonymous.invalid"));
+    if is_nobody {
+        return true;
+    }
+    let said = match from.uri.scheme() {
+        Scheme::Tel => Cow::Owned(number(from.uri.opaque().unwrap_or_default())),
+        _ => from.uri.user().unwrap_or_default(),
+    };
     if user.from.is_empty() {
         return said == name;
     }
@@ -241,4 +254,10 @@ fn fits(user: &User, name: &str, request: &Message) -> bool {
         Some(beginning) => said.starts_with(beginning),
         None => said == allowed.as_str(),
     })
+}
+
+/// The number of a `tel:` URI, without visual separators and parameters (RFC 3966 §3).
+fn number(tel: &str) -> String {
+    let digits = tel.split(';').next().unwrap_or_default();
+    digits.chars().filter(|c| !"-.()".contains(*c)).collect()
 }

@@ -245,7 +245,7 @@ impl Endpoint {
         match (tagged, &method) {
             (true, _) => self.handle_within(now, received),
             (false, Method::Invite) => self.handle_invite(now, received),
-            (false, Method::Options) => self.answer_options(peer, &received.request),
+            (false, Method::Options) => self.handle_options(peer, received.request),
             // BYE, PRACK, UPDATE and INFO exist only in dialogs (§12.2.2).
             (false, _) => self.answer_stateless(peer, &received.request, 481, &[]),
         }

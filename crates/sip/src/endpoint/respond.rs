@@ -101,18 +101,31 @@ impl Endpoint {
         Some(self.core.hash(&key))
     }
 
-    /// "Allow, Accept, Accept-Encoding, Accept-Language, and Supported header fields SHOULD be present in a 200 (OK)
-    /// response to an OPTIONS request" (§11.2). Its status is the one that an INVITE would get: who pings us goes elsewhere
-    /// while we stop.
-    pub(super) fn answer_options(&mut self, peer: Peer, request: &Message) {
+    /// OPTIONS outside any dialog. Without a user it is for this server: who pings us goes elsewhere while we stop. So is one that
+    /// may go no further: we "MAY … respond as described in Section 11" (§16.3).
+    pub(super) fn handle_options(&mut self, peer: Peer, request: Arc<Message>) {
         if self.core.closing {
-            return self.answer_stateless(peer, request, 503, &[("Retry-After", "5".to_owned())]);
+            return self.answer_options(peer, &request, 503, &[("Retry-After", "5".to_owned())]);
         }
-        let headers = [
+        let names_user = request
+            .request_uri()
+            .is_some_and(|uri| !uri.is_sip() || uri.user().is_some());
+        let goes_on = !matches!(request.max_forwards(), Ok(Some(0)));
+        match self.core.config.ask_options && names_user && goes_on {
+            true => self.core.event(Event::Options { peer, request }),
+            false => self.answer_options(peer, &request, 200, &[]),
+        }
+    }
+
+    /// The answer to OPTIONS: the status that an INVITE would get. "Allow, Accept, Accept-Encoding, Accept-Language, and Supported
+    /// header fields SHOULD be present in a 200 (OK) response" (§11.2).
+    pub fn answer_options(&mut self, peer: Peer, request: &Message, status: u16, headers: &[(&str, String)]) {
+        let ours = [
             ("Accept", "application/sdp".to_owned()),
+            ("Accept-Encoding", "identity".to_owned()),
             ("Supported", SUPPORTED.to_owned()),
             ("Accept-Language", "en".to_owned()),
         ];
-        self.answer_stateless(peer, request, 200, &headers);
+        self.answer_stateless(peer, request, status, if status == 200 { &ours } else { headers });
     }
 }
