@@ -503,7 +503,8 @@ pub(crate) fn line_that_admits(record: &CallRecord) -> String {
             "raise overload.subscriber_calls_max".to_owned()
         }
         Some(403) if record.why.contains(" admits its Route to ") => {
-            let place = record.why.rsplit(' ').next().unwrap_or_default();
+            // The sentence ends there.
+            let place = record.why.trim_end_matches('.').rsplit(' ').next().unwrap_or_default();
             format!(
                 "add \"{place}\" to `destinations` in the caller's profile (numbers and \"*\" admit no Route), or send the call \
                  without that Route"

@@ -94,7 +94,7 @@ fn a_refused_route_is_told_with_the_entry_that_admits_it() {
         line_that_admits(&record)
     };
     let route =
-        refused("sip:+49@x is not here, and no entry of the profile's destinations admits its Route to 192.0.2.9");
+        refused("sip:+49@x is not here, and no entry of the profile's destinations admits its Route to 192.0.2.9.");
     assert!(
         route.starts_with("add \"192.0.2.9\" to `destinations` in the caller's profile"),
         "{route}"

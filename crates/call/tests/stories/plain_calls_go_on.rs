@@ -167,7 +167,7 @@ fn what_no_destination_admits_goes_nowhere() {
         // By these words the operator is told which entry is missing.
         let by_route = status == "403" && !route.is_empty();
         assert_eq!(
-            record.why.ends_with("admits its Route to 192.0.2.66"),
+            record.why.ends_with("admits its Route to 192.0.2.66."),
             by_route,
             "{}",
             record.why
