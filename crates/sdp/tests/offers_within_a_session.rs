@@ -49,6 +49,34 @@ fn the_same_offer_gets_the_same_bytes() {
 }
 
 #[test]
+fn what_its_streams_are_is_said_of_each_live_one_until_it_is_taken_back() {
+    let mut side = Side::new(5, OURS, 30_000, 30_002);
+    side.set_content(Some("g.3gpp.cat"));
+    let with_rejected = format!("{VIDEO}m=text 5000 RTP/AVP 98\r\n");
+    let first = side
+        .answer(&offer("10.0.0.1", AUDIO, &with_rejected), Choice::Prefer(&|_| true))
+        .unwrap();
+    let text = String::from_utf8(first.sdp.to_vec()).unwrap();
+    let lines: Vec<&str> = text.split("m=").skip(1).collect();
+    let says = |line: &&str| line.contains("\r\na=content:g.3gpp.cat\r\n");
+    assert_eq!(
+        lines.iter().map(says).collect::<Vec<_>>(),
+        [true, true, false],
+        "{text}"
+    );
+    side.set_content(None);
+    let later = side
+        .answer(&offer("10.0.0.1", AUDIO, &with_rejected), keep(&first))
+        .unwrap();
+    assert!(!String::from_utf8_lossy(&later.sdp).contains("a=content"));
+    assert_eq!(
+        origin(&later),
+        "o=- 5 2 IN IP4 203.0.113.1",
+        "that is another description"
+    );
+}
+
+#[test]
 fn hold_and_resume_raise_the_version_and_keep_the_session_id() {
     let (mut side, first) = session();
     let held = side

@@ -225,6 +225,7 @@ const CARRIER: &[&str] = &[
     "early UPDATE of B without: 200",
     "199 from B",
     "P-Early-Media to A",
+    "a tone named to A",
     "a second fork answered",
     // RFC 3312, pictures that are added.
     "B was invited when the resources were there",

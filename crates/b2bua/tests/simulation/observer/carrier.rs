@@ -29,6 +29,7 @@ impl<'a> View<'a> {
         self.pracks_of_a(marks)?;
         self.early_offers(marks)?;
         self.early_media_is_told(marks)?;
+        self.content_is_named(marks)?;
         self.refused_and_asked_again(marks)?;
         self.resources(marks, status)?;
         self.pictures(marks, answered)?;
@@ -145,6 +146,32 @@ impl<'a> View<'a> {
             if told.is_some() {
                 marks.insert("P-Early-Media to A".into());
             }
+        }
+        Ok(())
+    }
+
+    /// The clip is named as a tone to A, until A is answered, and to nobody else (3GPP TS 24.182 annex B).
+    fn content_is_named(&self, marks: &mut Marks) -> Result<(), String> {
+        let named = |s: &&Said| s.out && s.msg.sdp().is_some_and(|sdp| has(sdp, "a=content:g.3gpp.cat"));
+        hold!(!self.b.iter().any(|s| named(&s)), "B was told of a tone");
+        let over = self
+            .a
+            .iter()
+            .find(|s| s.responds(true, "INVITE") == Some(200))
+            .map(|s| s.at);
+        for s in self.a.iter().filter(named) {
+            hold!(
+                self.world.setup.profile.cat_content,
+                "a tone was named that nobody wants named"
+            );
+            // What was said before the 200 may be said again.
+            let first = self.a.iter().find(|f| f.out && f.msg.bytes() == s.msg.bytes());
+            let later = first.is_some_and(|first| over.is_some_and(|over| first.at > over));
+            hold!(
+                !later || s.msg.status().is_none() || s.msg.cseq() == (1, "INVITE"),
+                "an answer to A after its 200 names a tone"
+            );
+            marks.insert("a tone named to A".into());
         }
         Ok(())
     }

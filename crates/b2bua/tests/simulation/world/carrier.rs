@@ -79,6 +79,7 @@ impl Setup {
             scenario.caller.offer = Offer::Video;
         }
         let profile = &mut setup.profile;
+        profile.cat_content = Dice::new(seed, 9).chance(50);
         profile.trusted = dice.chance(60);
         profile.p_early_media = dice.pick(&[PEarlyMedia::Supported, PEarlyMedia::Always, PEarlyMedia::Never]);
         profile.callee_early_media = dice.pick(&[CalleeEarlyMedia::Authorized, CalleeEarlyMedia::Any]);
