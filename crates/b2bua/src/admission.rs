@@ -6,12 +6,16 @@ use std::{net::IpAddr, sync::Arc};
 use segue_policy::Profile;
 use segue_sip::{Account, Peer, Realm};
 
+use crate::TrunkSetup;
+
 /// The profiles, in order.
 #[derive(Debug, Clone)]
 pub struct Admission {
     profiles: Vec<Arc<Profile>>,
     /// What each keeps secret, where it has something.
     secrets: Vec<Secrets>,
+    /// Where calls may go on by.
+    trunks: Vec<TrunkSetup>,
 }
 
 /// What a profile names and others may not read.
@@ -26,8 +30,22 @@ pub struct Secrets {
 impl Admission {
     /// `profiles` are tried in this order.
     pub fn new(profiles: Vec<Arc<Profile>>) -> Admission {
-        let secrets = Vec::new();
-        Admission { profiles, secrets }
+        Admission {
+            profiles,
+            secrets: Vec::new(),
+            trunks: Vec::new(),
+        }
+    }
+
+    /// The same, with the trunks that profiles may name as their next hop.
+    #[must_use]
+    pub fn with_trunks(self, trunks: Vec<TrunkSetup>) -> Admission {
+        Admission { trunks, ..self }
+    }
+
+    /// All trunks.
+    pub(crate) fn trunks(&self) -> &[TrunkSetup] {
+        &self.trunks
     }
 
     /// The same, with what each profile keeps secret, in the same order.

@@ -15,6 +15,7 @@ use crate::{
     identity::Ends,
     overload::Seat,
     places::Places,
+    shard::Ways,
 };
 
 /// A call and what the shard knows about it.
@@ -43,6 +44,8 @@ pub(crate) struct Entry {
     pub leasing: BTreeMap<LegId, (Place, Uri)>,
     /// INVITEs that wait for such a place.
     pub waiting: BTreeMap<LegId, (Place, Outgoing)>,
+    /// The ways of legs whose next servers the profile names.
+    pub ways: BTreeMap<LegId, Ways>,
     pub legs: BTreeMap<LegId, Leg>,
     /// Who its ends are.
     pub ends: Ends,

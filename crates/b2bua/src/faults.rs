@@ -148,6 +148,7 @@ impl Desk {
                 }
                 ShardOutput::Ended(_, record) => self.records.push(*record),
                 ShardOutput::Resolve { .. }
+                | ShardOutput::Locate { .. }
                 | ShardOutput::Refused(_)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Event(_) => {}

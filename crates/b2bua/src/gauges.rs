@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::{Shard, ShardStats};
+use segue_call::Now;
+
+use crate::{Shard, ShardStats, TrunkStatus};
 
 /// What a shard counts, readable from any thread.
 #[derive(Debug, Default)]
@@ -19,7 +21,18 @@ pub struct Gauges {
     inbox: AtomicU64,
     moved: Mutex<Option<Instant>>,
     stats: Mutex<ShardStats>,
+    trunks: Mutex<Trunks>,
 }
+
+/// The trunks as they were when something had changed last.
+#[derive(Debug, Default)]
+struct Trunks {
+    told: Arc<[TrunkStatus]>,
+    at: Option<Instant>,
+}
+
+/// Changes of trunks are told at most this often: their calls come and go all the time.
+const TRUNKS_EVERY: Duration = Duration::from_millis(250);
 
 impl Gauges {
     /// Calls alive now.
@@ -46,6 +59,23 @@ impl Gauges {
     /// Counters since the start.
     pub fn stats(&self) -> ShardStats {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trunks as they are, at most a second or so old.
+    pub fn trunks(&self) -> Arc<[TrunkStatus]> {
+        let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&trunks.told)
+    }
+
+    pub(crate) fn set_trunks(&self, now: Now, shard: &mut Shard) {
+        let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |at: Instant| now.mono.saturating_duration_since(at) < TRUNKS_EVERY;
+        if trunks.at.is_some_and(is_fresh) {
+            return;
+        }
+        if let Some(told) = shard.changed_trunks(now) {
+            (trunks.told, trunks.at) = (told.into(), Some(now.mono));
+        }
     }
 
     /// Counters since the start, by name.

@@ -14,7 +14,7 @@ use segue_sip_wire::{Message, Parts, full_name};
 pub(crate) use history::{Received, Redirected, returned, written as history};
 pub(crate) use mailbox::sent_on;
 pub(crate) use privacy::{anonymous, icid, is_withheld, shown};
-pub(crate) use reason::passed_on;
+pub(crate) use reason::{passed_on, try_later};
 pub(crate) use stir::fresh_for_ms;
 pub(crate) use table::Stands;
 pub use table::{Fate, RULES as HEADERS, Rule as HeaderRule};

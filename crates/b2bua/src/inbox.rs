@@ -17,6 +17,7 @@ pub(crate) enum Note {
     Media(CallKey, segue_media::Event),
     Found(CallKey, Box<Answer>),
     Resolved(CallKey, Place, Vec<Candidate>),
+    Located(Place, Vec<Candidate>),
     Store(CallKey, StoreReply),
 }
 
@@ -44,6 +45,11 @@ impl Inbox {
     /// An event of the packet path; never waits.
     pub fn media(&self, session: u64, event: segue_media::Event) {
         self.put(CallKey(session), Note::Media(CallKey(session), event));
+    }
+
+    /// Where a trunk's servers are. Without room for it they are looked up again in a while.
+    pub(crate) fn located(&self, place: Place, servers: Vec<Candidate>) {
+        let _ = self.notes.try_send(Note::Located(place, servers));
     }
 
     /// Whether there was room for it.

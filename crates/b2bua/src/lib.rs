@@ -29,6 +29,7 @@ mod refusals;
 mod shard;
 mod tallies;
 mod translate;
+mod trunks;
 
 pub use admission::{Admission, Secrets};
 pub use clips::ClipCache;
@@ -39,3 +40,4 @@ pub use overload::{Caps, Limits, TurnedAway};
 pub use perform::{Deposits, Node, Order, Watch, perform};
 pub use refusal::Refusal;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats};
+pub use trunks::{ServerStatus, TrunkSetup, TrunkStatus};

@@ -26,6 +26,7 @@ use crate::{
     tallies::Tallies,
 };
 
+mod names;
 mod told;
 
 /// How long calls that are hung up may take to end in order.
@@ -183,6 +184,7 @@ impl Performer {
             self.end_overflowed(&inbox_end);
             self.perform_outputs(&mut transports);
             gauges.set(&self.shard, inbox_end.notes.len());
+            gauges.set_trunks(now(), &mut self.shard);
             match course {
                 Course::Serving => {}
                 Course::Draining { .. } | Course::Ending { .. } if self.shard.call_count() == 0 => break,
@@ -306,6 +308,7 @@ impl Performer {
                 self.shard.handle_store(now(), key, reply);
             }
             Note::Resolved(key, place, servers) => self.shard.handle_resolved(now(), key, place, servers),
+            Note::Located(place, servers) => self.shard.handle_located(now(), &place, &servers),
             Note::Store(key, reply) => self.shard.handle_store(now(), key, reply),
         }
     }
@@ -335,16 +338,8 @@ impl Performer {
                 ShardOutput::Transmit(transmit) => transports.send(transmit),
                 ShardOutput::Media(key, action) => self.media(key, action),
                 ShardOutput::Store(key, action, profile) => self.store(key, action, profile),
-                ShardOutput::Resolve { key, place, seed } => {
-                    let (inbox, resolver) = (self.inbox.clone(), self.resolver.clone());
-                    self.tasks.spawn(async move {
-                        let servers = resolver.locate(&place, seed).await.unwrap_or_else(|why| {
-                            tracing::warn!(%why, "a callee is not reached: see the name in its target, or sip.nameservers");
-                            Vec::new()
-                        });
-                        inbox.put(key, Note::Resolved(key, place, servers));
-                    });
-                }
+                ShardOutput::Resolve { key, place, seed } => self.resolve(key, place, seed),
+                ShardOutput::Locate { place, seed } => self.locate(place, seed),
                 ShardOutput::Release { mailbox, message_id } => self.release(mailbox, message_id),
                 ShardOutput::Refused(refusal) => self.refused(&refusal),
                 ShardOutput::RefusedUntold(status) => self.refused_untold(status),

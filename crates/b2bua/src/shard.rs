@@ -14,9 +14,8 @@ use segue_call::{
     Call, CallConfig, Input, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output, StoreAction, StoreReply,
     Towards,
 };
-use segue_policy::Profile;
-use segue_records::{CallRecord, Event as Told, Happening};
-use segue_sip::{Endpoint, EndpointConfig, Event, Guard, Peer, Place, SessionId, Transmit};
+use segue_records::Happening;
+use segue_sip::{Endpoint, Event, Guard, Peer, SessionId};
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod ending;
@@ -26,7 +25,12 @@ mod legs;
 mod options;
 mod overload;
 mod proof;
+mod trunks;
 mod ways;
+mod words;
+
+pub(crate) use trunks::Ways;
+pub use words::{CallKey, ShardConfig, ShardOutput, ShardStats};
 
 use crate::{
     Admission, Refusal,
@@ -35,86 +39,12 @@ use crate::{
     entry::{Entry, Leg},
     headers::{self, Carried},
     identity::{Ends, Present},
-    overload::{Limits, Overload, TurnedAway},
+    overload::{Limits, Overload},
     own::Own,
     places::Places,
     translate,
+    trunks::Trunks,
 };
-
-/// One call of this shard, for as long as it lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallKey(pub u64);
-
-/// What a shard is made of.
-#[derive(Debug, Clone)]
-pub struct ShardConfig {
-    /// SIP.
-    pub endpoint: EndpointConfig,
-    /// Settings of every call.
-    pub call: Arc<CallConfig>,
-    /// Who is admitted.
-    pub admission: Admission,
-    /// When there are too many.
-    pub limits: Limits,
-    /// Fixes call identifiers.
-    pub seed: u64,
-}
-
-/// What a shard wants done, in order.
-#[derive(Debug)]
-pub enum ShardOutput {
-    /// Bytes to send.
-    Transmit(Transmit),
-    /// On the packet path.
-    Media(CallKey, MediaAction),
-    /// In the store; `profile` is the one that admitted the call.
-    Store(CallKey, StoreAction, Arc<Profile>),
-    /// Give back a place in a mailbox whose call is gone.
-    Release {
-        /// Whose mailbox.
-        mailbox: String,
-        /// The id that the message would have had.
-        message_id: String,
-    },
-    /// Where is this place? `handle_resolved` gives the answer.
-    Resolve {
-        /// Whose call.
-        key: CallKey,
-        /// Which.
-        place: Place,
-        /// Draws among servers of equal priority.
-        seed: u64,
-    },
-    /// A call has ended.
-    Ended(CallKey, Box<CallRecord>),
-    /// A request was dropped or refused for who sent it or whom it asked for.
-    Refused(Box<Refusal>),
-    /// One of a flood was refused with this status; there are too many to tell each.
-    RefusedUntold(u16),
-    /// Something for those who follow what happens.
-    Event(Box<Told>),
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ShardStats {
-    /// Calls begun.
-    pub calls: u64,
-    /// Requests from sources that no profile knows.
-    pub unknown_source: u64,
-    /// Messages that could not be read.
-    pub unparsable: u64,
-    /// Calls ended by a panic in the call core.
-    pub panics: u64,
-    /// New calls turned away.
-    pub turned_away: TurnedAway,
-    /// New calls a second that are let in; `None`: as many as come.
-    pub rate: Option<u64>,
-    /// Calls whose caller has no final response.
-    pub early: u64,
-    /// What SIP counts.
-    pub sip: segue_sip::Stats,
-}
 
 /// One signalling shard.
 pub struct Shard {
@@ -141,6 +71,7 @@ pub struct Shard {
     telling: overload::Telling,
     asked: Asked,
     trials: options::Trials,
+    trunks: Trunks,
     stats: ShardStats,
 }
 
@@ -149,6 +80,7 @@ impl Shard {
     pub fn new(mut config: ShardConfig) -> Shard {
         let own = Own::of(&config.endpoint.sockets);
         config.endpoint.ask_options = true;
+        let trunks = Trunks::new(config.admission.trunks(), config.endpoint.t1, !config.seed);
         Shard {
             endpoint: Endpoint::new(config.endpoint),
             call_config: config.call,
@@ -169,6 +101,7 @@ impl Shard {
             telling: overload::Telling::default(),
             asked: Asked::default(),
             trials: options::Trials::default(),
+            trunks,
             stats: ShardStats::default(),
         }
     }
@@ -254,6 +187,8 @@ impl Shard {
     /// New settings, for calls that begin from now on; the others keep theirs.
     pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
         self.call_config = call;
+        self.trunks.set(admission.trunks());
+        self.endpoint.set_down(self.trunks.down());
         self.admission = admission;
         self.overload.set(limits);
     }
@@ -277,6 +212,7 @@ impl Shard {
     /// `poll_timeout` is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.endpoint.handle_timeout(now.mono);
+        self.tend_trunks(now);
         self.pump(now);
         while let Some(&(at, key)) = self.due.first() {
             if at > now.mono {
@@ -307,10 +243,8 @@ impl Shard {
     /// When `handle_timeout` is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.due.first().map(|(at, _)| *at);
-        match (self.endpoint.poll_timeout(), call) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let all = [self.endpoint.poll_timeout(), call, self.trunks.poll_timeout()];
+        all.into_iter().flatten().min()
     }
 
     /// Counters since the start.
@@ -351,6 +285,9 @@ impl Shard {
                 self.feed(now, key, Input::Leg(leg, event));
             }
             let Some(event) = self.endpoint.poll_event() else { break };
+            let Some(event) = self.by_ways(now, event) else {
+                continue;
+            };
             if let Event::Incoming { session, invite, peer } = event {
                 self.begin(now, session, &invite, peer);
                 continue;
@@ -464,6 +401,7 @@ impl Shard {
             places: Places::default(),
             leasing: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            ways: BTreeMap::new(),
             legs,
             ends,
             present: (caller, user),

@@ -116,7 +116,11 @@ fn thousandths(q: &str) -> u16 {
 /// An event of a leg; `None` for those that belong to none. `said`: what its message has for the other side.
 pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
     Some(match event {
-        Event::Incoming { .. } | Event::Options { .. } | Event::Refused { .. } => return None,
+        Event::Incoming { .. }
+        | Event::Options { .. }
+        | Event::Refused { .. }
+        | Event::Paused { .. }
+        | Event::Pong { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
         // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
         Event::Prack { session, sdp }
@@ -154,6 +158,7 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
             status: status @ 300..=399,
             phrase,
             response: Some(response),
+            ..
         } => (
             session,
             LegEvent::Redirected {
@@ -169,13 +174,20 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
             status,
             phrase,
             response,
+            paused,
         } => (
             session,
             LegEvent::Failed {
                 status,
                 phrase,
                 local: response.is_none(),
-                said,
+                said: match paused {
+                    Some(left) => Said {
+                        headers: headers::try_later(left),
+                        ..Said::default()
+                    },
+                    None => said,
+                },
             },
         ),
         Event::Offer { session, sdp, fork, .. } => (session, LegEvent::Offer { sdp, fork }),
@@ -255,6 +267,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         session_uuid: Some(caller),
         interval: SessionInterval::default(),
         urgent: false,
+        has_other_way: false,
         candidates: Vec::new(),
     })
 }

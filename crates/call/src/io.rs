@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use segue_policy::{Emergency, Profile};
+use segue_policy::{Emergency, NextHop, Profile};
 use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Direction;
 use segue_sip_wire::Uri;
@@ -279,8 +279,10 @@ pub struct Way {
     pub to: Option<(Uri, Option<String>)>,
     /// Route, first hop first.
     pub route: Vec<Uri>,
-    /// The next server, which stands in no Route.
+    /// The next server, which stands in no Route, or the trunk (`trunk:NAME`).
     pub hop: Option<Uri>,
+    /// Where else it goes when nobody there takes it, in order.
+    pub others: Vec<NextHop>,
 }
 
 /// What a SIP leg shall say.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use segue_policy::{Callee, Emergency, NextHop, Plan};
+use segue_policy::{Callee, Emergency, NextHop, NextHops, Plan};
 use segue_records::CallResult;
 use segue_sip_wire::{Host, Scheme, Uri};
 
@@ -75,53 +75,65 @@ impl Cx {
         }
     }
 
-    /// How an emergency call gets to who helps: nothing needs to admit it. Where A's Route or Request-URI leads is A's word as ever,
-    /// which is followed unasked where nobody here knows better: a call that helps nobody else is better than none.
+    /// How an emergency call gets to who helps: nothing needs to admit it. Where the profile's own hops for it do not take it, its
+    /// other next hops are a second way. Where A's Route or Request-URI leads is A's word as ever, which is followed unasked where
+    /// nobody here knows better: a call that helps nobody else is better than none.
     fn way_to_help(&self, target: &Uri) -> Result<Way, NoWay> {
         let profile = &self.invite.profile;
-        let own = [&profile.emergency_next_hop, &profile.next_hop];
-        let own = own.map(|hop| hop.as_ref().and_then(|hop| self.by_hop(hop)));
-        let [help, next] = own.map(|way| way.and_then(|way| self.unless_here(way).ok()));
-        match help {
-            Some(way) => Ok(way),
-            None => self
-                .way_beyond(target, true)
-                .or_else(|no| next.or_else(|| self.last_way(target)).ok_or(no)),
+        let help = profile.emergency_next_hop.iter().flat_map(NextHops::iter);
+        let next = || profile.next_hop.iter().flat_map(NextHops::iter);
+        if profile.emergency_next_hop.is_some()
+            && let Ok(way) = self.by_hops(help.chain(next()))
+        {
+            return Ok(way);
         }
+        let no = match self.way_beyond(target, true) {
+            Ok(way) => return Ok(way),
+            Err(no) => no,
+        };
+        self.by_hops(next())
+            .ok()
+            .or_else(|| self.last_way(target))
+            .ok_or(no)
     }
 
     /// The last way that there can be.
     fn last_way(&self, target: &Uri) -> Option<Way> {
-        let proxy = self.invite.profile.outbound_proxy.as_ref();
-        let proxy = proxy.and_then(|proxy| self.by_hop(proxy));
+        let by_proxy = self.by_hops(self.invite.profile.outbound_proxy.iter()).ok();
         let by_route = || {
-            let route = self.invite.route.clone();
-            let way = Way {
-                route,
+            let first = self.invite.route.first()?;
+            (!self.is_here(first)).then(|| Way {
+                route: self.invite.route.clone(),
                 ..Way::default()
-            };
-            Some(way).filter(|way| !way.route.is_empty())
+            })
         };
         let by_host = || (target.is_sip() && !self.is_here(target)).then(Way::default);
-        let there = |way| self.unless_here(way).ok();
-        proxy
-            .and_then(there)
-            .or_else(|| by_route().and_then(there))
-            .or_else(by_host)
+        by_proxy.or_else(by_route).or_else(by_host)
     }
 
-    /// To the profile's next hop.
-    fn by_hop(&self, hop: &NextHop) -> Option<Way> {
-        let uri = hop.uri().parse::<Uri>().ok()?;
-        Some(match hop.is_route() {
-            true => Way {
-                route: vec![uri],
-                ..Way::default()
-            },
-            false => Way {
-                hop: Some(uri),
-                ..Way::default()
-            },
+    /// By the first of these hops that is not this server, and else by the others.
+    fn by_hops<'a>(&self, hops: impl Iterator<Item = &'a NextHop>) -> Result<Way, NoWay> {
+        let mut others: Vec<NextHop> = Vec::new();
+        for hop in hops {
+            let is_here = hop.uri().parse().is_ok_and(|uri| self.is_here(&uri));
+            if !is_here && !others.contains(hop) {
+                others.push(hop.clone());
+            }
+        }
+        if others.is_empty() {
+            return Err(NoWay::Here);
+        }
+        let first = others.remove(0);
+        let uri = first.uri().parse().map_err(|_| NoWay::Nowhere)?;
+        let (route, hop) = match first.is_route() {
+            true => (vec![uri], None),
+            false => (Vec::new(), Some(uri)),
+        };
+        Ok(Way {
+            route,
+            hop,
+            others,
+            ..Way::default()
         })
     }
 
@@ -152,13 +164,15 @@ impl Cx {
         };
         if let Some(first) = self.invite.route.first() {
             admits_place(first).map_err(|_| NoWay::RouteNotAdmitted(bare_host(first)))?;
-            return self.unless_here(Way {
+            if self.is_here(first) {
+                return Err(NoWay::Here);
+            }
+            return Ok(Way {
                 route: self.invite.route.clone(),
                 ..Way::default()
             });
         }
-        let next_hop = profile.next_hop.as_ref();
-        if let Some(way) = next_hop.and_then(|hop| self.by_hop(hop)) {
+        if let Some(hops) = &profile.next_hop {
             let (number, host) = (number(target), bare_host(target));
             let callee = Callee {
                 number: number.as_deref(),
@@ -167,21 +181,13 @@ impl Cx {
             if !is_subscriber && !profile.destinations.iter().any(|to| to.admits_callee(callee)) {
                 return Err(NoWay::NotAdmitted(number.unwrap_or(host)));
             }
-            return self.unless_here(way);
+            return self.by_hops(hops.iter());
         }
         if !target.is_sip() || self.is_here(target) {
             return Err(NoWay::Nowhere);
         }
         admits_place(target)?;
         Ok(Way::default())
-    }
-
-    fn unless_here(&self, way: Way) -> Result<Way, NoWay> {
-        let first = way.hop.as_ref().or(way.route.first());
-        match first.is_some_and(|first| self.is_here(first)) {
-            true => Err(NoWay::Here),
-            false => Ok(way),
-        }
     }
 
     /// A call that does not go on: said before anybody is disturbed.

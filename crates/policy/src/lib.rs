@@ -10,12 +10,15 @@ mod profile;
 mod redirects;
 mod sources;
 mod subscriber;
+mod trunk;
 
 pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
-pub use onward::{Callee, Destination, DestinationError, NextHop, NextHopError, UnknownCallee};
+pub use onward::{
+    Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,
+};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring, TargetBy};
 pub use profile::{
     AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
@@ -26,3 +29,4 @@ pub use subscriber::{
     ALIASES_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
     user_of_alias,
 };
+pub use trunk::{KEYS as TRUNK_KEYS, TRUNKS_MAX, Trunk, TrunkError, TrunkServer};

@@ -18,20 +18,31 @@ pub enum UnknownCallee {
     Forward,
 }
 
-/// The next server: a SIP URI with a host and no user.
+/// What a next hop begins with that is a trunk: its name follows.
+const TRUNK: &str = "trunk:";
+
+/// The most next hops of one profile key.
+const HOPS_MAX: usize = 8;
+
+/// Where to go next: a server, by a SIP URI with a host and no user, or a trunk, by `trunk:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NextHop(String);
 
 /// Why a next hop is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is neither an address, a host nor a SIP URI of a server")]
+#[error("{0:?} is neither an address, a host, a SIP URI of a server nor \"trunk:\" and the name of a trunk")]
 pub struct NextHopError(String);
 
 impl NextHop {
-    /// As a URI, e.g. `sip:192.0.2.1:5070;lr`.
+    /// As a URI, e.g. `sip:192.0.2.1:5070;lr` or `trunk:carrier`.
     pub fn uri(&self) -> &str {
         &self.0
+    }
+
+    /// The trunk that it is.
+    pub fn trunk(&self) -> Option<&str> {
+        self.0.strip_prefix(TRUNK)
     }
 
     /// Whether it is to stand in a Route header (`;lr`); else requests just go there.
@@ -50,6 +61,10 @@ impl FromStr for NextHop {
 
     fn from_str(text: &str) -> Result<NextHop, NextHopError> {
         let wrong = || NextHopError(text.to_owned());
+        // A name begins with a letter: `trunk:5060` is a host of that name.
+        if text.strip_prefix(TRUNK).is_some_and(crate::trunk::is_name) {
+            return Ok(NextHop(text.to_owned()));
+        }
         let lower = text.to_ascii_lowercase();
         let uri = match lower.starts_with("sip:") || lower.starts_with("sips:") {
             true => text.to_owned(),
@@ -100,6 +115,46 @@ impl From<NextHop> for String {
     }
 }
 
+/// One next hop or several, the next tried where no server of the one before takes the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextHops(Vec<NextHop>);
+
+impl NextHops {
+    /// In order, at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &NextHop> {
+        self.0.iter()
+    }
+
+    /// The trunks among them.
+    pub fn trunks(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter_map(NextHop::trunk)
+    }
+}
+
+impl TryFrom<Vec<NextHop>> for NextHops {
+    type Error = NextHopsError;
+
+    fn try_from(hops: Vec<NextHop>) -> Result<NextHops, NextHopsError> {
+        match hops.len() {
+            1..=HOPS_MAX => Ok(NextHops(hops)),
+            count => Err(NextHopsError(count)),
+        }
+    }
+}
+
+/// Too few or too many.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0} next hops are not 1 to {HOPS_MAX}")]
+pub struct NextHopsError(usize);
+
+impl FromStr for NextHops {
+    type Err = NextHopError;
+
+    fn from_str(text: &str) -> Result<NextHops, NextHopError> {
+        Ok(NextHops(vec![text.parse()?]))
+    }
+}
+
 /// A next hop as a file has it: empty when there is none.
 pub(crate) mod maybe {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -116,6 +171,42 @@ pub(crate) mod maybe {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(D::Error::custom),
         }
+    }
+}
+
+/// The same with several: a string, or a list of them.
+pub(crate) mod several {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    use super::{NextHop, NextHops};
+
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a next hop or a list of them")]
+    enum Written {
+        One(String),
+        More(Vec<String>),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(hops: &Option<NextHops>, to: S) -> Result<S::Ok, S::Error> {
+        match hops.as_ref().map_or(&[][..], |hops| &hops.0) {
+            [] => to.serialize_str(""),
+            [one] => to.serialize_str(one.uri()),
+            more => more.serialize(to),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NextHops>, D::Error> {
+        let written = match Written::deserialize(from)? {
+            Written::One(text) if text.is_empty() => Vec::new(),
+            Written::One(text) => vec![text],
+            Written::More(texts) => texts,
+        };
+        if written.is_empty() {
+            return Ok(None);
+        }
+        let hops = written.iter().map(|text| text.parse::<NextHop>());
+        let hops: Vec<NextHop> = hops.collect::<Result<_, _>>().map_err(D::Error::custom)?;
+        hops.try_into().map(Some).map_err(D::Error::custom)
     }
 }
 
@@ -253,6 +344,30 @@ mod tests {
         }
         assert!("sip:192.0.2.1;lr".parse::<NextHop>().unwrap().is_route());
         assert!(!"sip:192.0.2.1;lrx".parse::<NextHop>().unwrap().is_route());
+    }
+
+    #[test]
+    fn next_hops_are_one_or_a_list_and_may_be_trunks() {
+        let read = |text: &str| {
+            let profile: Profile = toml::from_str(&format!("next_hop = {text}")).map_err(|e| e.message().to_owned())?;
+            let written = toml::Value::try_from(&profile).unwrap()["next_hop"].to_string();
+            Ok::<_, String>((profile.next_hop, written))
+        };
+        assert_eq!(read("\"\""), Ok((None, "\"\"".to_owned())));
+        assert_eq!(read("[]").unwrap().0, None);
+        let (hops, written) = read("[\"trunk:main\", \"192.0.2.1\"]").unwrap();
+        let hops = hops.unwrap();
+        assert_eq!(written, "[\"trunk:main\", \"sip:192.0.2.1\"]");
+        assert_eq!(hops.trunks().collect::<Vec<_>>(), ["main"]);
+        assert_eq!(read("\"trunk:main\"").unwrap().1, "\"trunk:main\"");
+        // A host may have that name.
+        let host = read("\"trunk:5060\"").unwrap().0.unwrap();
+        assert_eq!(host.trunks().count(), 0);
+        for bad in ["\"trunk:\"", "\"trunk:a b\"", "[\"trunk:main\", \"\"]", "7"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let nine = format!("[{}]", vec!["\"192.0.2.1\""; 9].join(", "));
+        assert!(read(&nine).unwrap_err().contains("not 1 to 8"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NumberRule, PEarlyMedia,
+    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NextHops, NumberRule, PEarlyMedia,
     PreconditionsToCallee, RedirectTarget, UnknownCallee,
 };
 
@@ -96,8 +96,8 @@ pub struct Profile {
     /// What becomes of calls to those who are no subscribers.
     pub unknown_callee: UnknownCallee,
     /// Where such calls, and those of subscribers who want it so, go on to when they have no Route of their own.
-    #[serde(with = "crate::onward::maybe")]
-    pub next_hop: Option<NextHop>,
+    #[serde(with = "crate::onward::several")]
+    pub next_hop: Option<NextHops>,
     /// Our first hop towards whoever nothing else says the way to; none: the target's own server.
     #[serde(with = "crate::onward::maybe")]
     pub outbound_proxy: Option<NextHop>,
@@ -116,8 +116,8 @@ pub struct Profile {
     /// Numbers of emergency services, as they are dialled; `urn:service:sos` is one without that.
     pub emergency_numbers: Vec<String>,
     /// Where emergency calls go; none: as other calls do.
-    #[serde(with = "crate::onward::maybe")]
-    pub emergency_next_hop: Option<NextHop>,
+    #[serde(with = "crate::onward::several")]
+    pub emergency_next_hop: Option<NextHops>,
 }
 
 impl Default for Profile {
@@ -254,7 +254,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("unknown_callee", "\"reject\" or \"forward\""),
     (
         "next_hop",
-        "an address, a host or a SIP URI of a server, e.g. \"192.0.2.1:5060\" or \"sip:sbc.example.com;lr\"; empty: none",
+        "an address, a host, a SIP URI of a server or a trunk, e.g. \"192.0.2.1:5060\", \"sip:sbc.example.com;lr\" or \"trunk:carrier\", or a list of at most 8 of them; empty: none",
     ),
     (
         "outbound_proxy",
@@ -281,7 +281,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     (
         "emergency_next_hop",
-        "an address, a host or a SIP URI of a server, e.g. \"192.0.2.1:5060\"; empty: as other calls",
+        "an address, a host, a SIP URI of a server or a trunk, e.g. \"192.0.2.1:5060\" or \"trunk:help\", or a list of at most 8 of them; empty: as other calls",
     ),
 ];
 

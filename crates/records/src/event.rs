@@ -105,6 +105,32 @@ pub enum Happening {
     /// A message came back.
     #[serde(rename = "message.restored")]
     MessageRestored(MessageFacts),
+    /// A server of a trunk takes calls.
+    #[serde(rename = "trunk.up")]
+    TrunkUp {
+        /// The trunk's name.
+        trunk: String,
+        /// The server's address.
+        server: String,
+        /// What it was before: `unchecked`, `suspended`, `down`.
+        was: String,
+        /// Why.
+        why: String,
+    },
+    /// A server of a trunk takes no calls while another does.
+    #[serde(rename = "trunk.down")]
+    TrunkDown {
+        /// The trunk's name.
+        trunk: String,
+        /// The server's address.
+        server: String,
+        /// `down`, it does not answer; or `suspended`, it has asked for a pause.
+        state: String,
+        /// What it was before.
+        was: String,
+        /// Why.
+        why: String,
+    },
     /// The configuration was read again.
     #[serde(rename = "server.reloaded")]
     ServerReloaded {
@@ -156,6 +182,8 @@ impl Happening {
             Happening::MessageUnheard(_) => "message.unheard",
             Happening::MessageDeleted { .. } => "message.deleted",
             Happening::MessageRestored(_) => "message.restored",
+            Happening::TrunkUp { .. } => "trunk.up",
+            Happening::TrunkDown { .. } => "trunk.down",
             Happening::ServerReloaded { .. } => "server.reloaded",
             Happening::ServerReady { .. } => "server.ready",
             Happening::ServerStopping => "server.stopping",

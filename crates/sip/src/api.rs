@@ -87,6 +87,10 @@ pub struct SessionId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ask(pub u64);
 
+/// An OPTIONS that asks whether a server lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PingId(pub u64);
+
 /// Settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
@@ -102,10 +106,12 @@ pub struct EndpointConfig {
     pub sessions_max: usize,
     /// What OPTIONS for a user gets is the user's to say ([`Event::Options`]); else it is 200.
     pub ask_options: bool,
+    /// The longest that a server's 503 with Retry-After keeps calls from it; zero: not at all.
+    pub pause_max: Duration,
 }
 
 impl Default for EndpointConfig {
-    /// T1 of 500 ms, no socket, 20,000 sessions.
+    /// T1 of 500 ms, no socket, 20,000 sessions, pauses of 30 s.
     fn default() -> Self {
         Self {
             t1: Duration::from_millis(500),
@@ -114,6 +120,7 @@ impl Default for EndpointConfig {
             sockets: Vec::new(),
             sessions_max: 20_000,
             ask_options: false,
+            pause_max: Duration::from_secs(30),
         }
     }
 }
@@ -168,6 +175,8 @@ pub struct Outgoing {
     pub interval: SessionInterval,
     /// An emergency call: no server that asked for a pause is left out.
     pub urgent: bool,
+    /// There is another way after these servers: none of them is waited for as long as the only one would be.
+    pub has_other_way: bool,
 }
 
 /// What we want of a session timer (RFC 4028). Whatever that is, a peer that wants one gets it.
@@ -349,10 +358,28 @@ pub enum Event {
         session: SessionId,
         /// 300 to 699.
         status: u16,
-        /// Reason phrase.
+        /// Reason phrase; where the status is ours, which servers were tried and what became of that.
         phrase: String,
         /// The response; `None` when nothing came and the status is ours.
         response: Option<Arc<Message>>,
+        /// No server was asked, since all have asked for a pause: so long will the first one's last (RFC 3261 §21.5.4).
+        paused: Option<Duration>,
+    },
+    /// A server has asked for a pause by 503 with Retry-After: it gets no calls for so long, but emergency calls.
+    Paused {
+        /// Which.
+        server: Candidate,
+        /// How long.
+        wait: Duration,
+    },
+    /// What became of a ping.
+    Pong {
+        /// Which.
+        ping: PingId,
+        /// The final response; `None`: none came, or it could not be sent.
+        status: Option<u16>,
+        /// Its Retry-After.
+        retry_after: Option<Duration>,
     },
     /// UAC: a 2xx crossed our CANCEL (ACK and BYE sent).
     CrossedCancel {

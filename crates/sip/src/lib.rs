@@ -11,6 +11,7 @@ mod digest;
 mod draft;
 mod endpoint;
 mod locate;
+mod probe;
 mod secure;
 mod stats;
 mod timers;
@@ -19,10 +20,11 @@ pub mod transport;
 
 pub use along::Along;
 pub use api::{
-    Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, Progress, Protocol,
+    Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, PingId, Progress, Protocol,
     Refreshes, SessionId, SessionInterval, Transmit,
 };
 pub use digest::{Account, Guard, Proof, Realm, User};
 pub use endpoint::{Endpoint, summary};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
+pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};
 pub use stats::{METHODS, Stats};

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use segue_sip::{Candidate, Event, Outgoing, Protocol, SessionId};
+use segue_sip::{Candidate, Endpoint, EndpointConfig, Event, Local, Outgoing, Protocol, SessionId};
 use segue_sip_wire::Message;
 
 const ONE: &str = "127.0.0.5:5060";
@@ -90,11 +90,11 @@ fn a_503_leads_to_the_next_server_and_is_told_to_nobody() {
     assert_eq!((said[0].0.as_str(), brief(&said[0].1)), (ONE, "ACK".to_owned()));
     assert_eq!((said[1].0.as_str(), brief(&said[1].1)), (TWO, "INVITE".to_owned()));
     assert_same_but_branch(&invite, &said[1].1);
-    assert!(script.events.is_empty(), "{:?}", script.told());
+    assert_eq!(script.told(), ["Paused"], "no leg hears of it");
     script.peer.remote = TWO.parse().unwrap();
     let second = said[1].1.clone();
     say(&mut script, &response(&second, 486, ""));
-    assert_eq!(script.told()[0], "Failed 486");
+    assert_eq!(script.told()[1], "Failed 486");
 
     // It rests for as long as it asked, for calls to it alone too.
     script.endpoint.invite(script.now, outgoing(&[ONE, TWO]));
@@ -120,16 +120,31 @@ fn a_503_leads_to_the_next_server_and_is_told_to_nobody() {
 }
 
 #[test]
-fn a_retry_after_is_believed_for_five_minutes_at_most_and_never_stops_an_emergency_call() {
+fn a_retry_after_is_believed_for_half_a_minute_at_most_and_never_stops_an_emergency_call() {
     let (mut script, _, invite, _) = calling(&[ONE]);
     say(
         &mut script,
         &response(&invite, 503, "Retry-After: 99999999999999999999\r\n"),
     );
-    assert_eq!(script.told()[0], "Failed 503");
+    assert_eq!(script.told()[..2], ["Paused", "Failed 503"]);
     sent(&mut script);
-    script.endpoint.invite(script.now, outgoing(&[ONE]));
+    script
+        .endpoint
+        .invite(script.now + Duration::from_secs(12), outgoing(&[ONE]));
     assert!(sent(&mut script).is_empty(), "others wait");
+    script.hear();
+    // Once, however often it says so.
+    let pauses = script
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Paused { .. }));
+    assert_eq!(pauses.count(), 1);
+    let failed = script.events.iter().rev().find_map(|event| match event {
+        Event::Failed { phrase, paused, .. } => Some((phrase.clone(), *paused)),
+        _ => None,
+    });
+    let phrase = format!("{ONE} asked for a pause by 503, 18 s of it are left");
+    assert_eq!(failed, Some((phrase, Some(Duration::from_secs(18)))));
     // By its number as by its service.
     for target in ["urn:service:sos", "sip:112@example.com"] {
         let help = Outgoing {
@@ -140,9 +155,85 @@ fn a_retry_after_is_believed_for_five_minutes_at_most_and_never_stops_an_emergen
         script.endpoint.invite(script.now, help);
         assert_eq!(sent(&mut script).last().unwrap().0, ONE, "{target}");
     }
-    script.now += Duration::from_secs(301);
+    script.now += Duration::from_secs(31);
     script.endpoint.invite(script.now, outgoing(&[ONE]));
     assert_eq!(sent(&mut script).last().unwrap().0, ONE);
+}
+
+/// Somebody behind it was reached: it is not the server that is full.
+#[test]
+fn a_503_after_ringing_is_somebody_elses_and_pauses_nothing() {
+    let (mut script, _, invite, _) = calling(&[ONE]);
+    say(&mut script, &response(&invite, 180, ""));
+    say(&mut script, &response(&invite, 503, "Retry-After: 120\r\n"));
+    assert!(
+        script.told().iter().any(|told| told == "Failed 503"),
+        "{:?}",
+        script.told()
+    );
+    assert!(!script.events.iter().any(|event| matches!(event, Event::Paused { .. })));
+    sent(&mut script);
+    script.endpoint.invite(script.now, outgoing(&[ONE]));
+    assert_eq!(sent(&mut script).last().unwrap().0, ONE);
+}
+
+#[test]
+fn without_pauses_a_503_refuses_its_own_call_alone() {
+    let config = EndpointConfig {
+        pause_max: Duration::ZERO,
+        sockets: vec![Local {
+            protocol: Protocol::Udp,
+            bind: addr(A),
+            advertise: addr(A).to_string(),
+        }],
+        ..EndpointConfig::default()
+    };
+    let mut script = Script::of(Endpoint::new(config));
+    script.endpoint.invite(script.now, outgoing(&[ONE]));
+    let (to, invite, _) = sent(&mut script).remove(0);
+    script.peer.remote = to.parse().unwrap();
+    say(&mut script, &response(&invite, 503, "Retry-After: 120\r\n"));
+    sent(&mut script);
+    script.endpoint.invite(script.now, outgoing(&[ONE]));
+    assert_eq!(sent(&mut script).last().unwrap().0, ONE);
+}
+
+#[test]
+fn a_server_that_is_down_is_tried_after_the_others_and_not_waited_for_long() {
+    let mut script = Script::of(endpoint(A, 1));
+    script.endpoint.set_down([server(ONE)].into());
+    script.endpoint.invite(script.now, outgoing(&[ONE, TWO]));
+    assert_eq!(sent(&mut script).remove(0).0, TWO);
+    // It alone is asked all the same.
+    let session = script.endpoint.invite(script.now, outgoing(&[ONE]));
+    assert_eq!(sent(&mut script).remove(0).0, ONE);
+    script.endpoint.cancel(script.now, session, None).unwrap();
+    script.endpoint.set_down(std::collections::BTreeSet::new());
+    script.endpoint.invite(script.now, outgoing(&[ONE, TWO]));
+    assert_eq!(sent(&mut script).remove(0).0, ONE);
+}
+
+#[test]
+fn where_there_is_another_way_the_last_server_is_not_waited_for_as_long_as_the_only_one() {
+    for (has_other_way, waited) in [(true, 4_000), (false, 32_000)] {
+        let mut script = Script::of(endpoint(A, 1));
+        let outgoing = Outgoing {
+            has_other_way,
+            ..outgoing(&[ONE])
+        };
+        let begun = script.now;
+        script.endpoint.invite(begun, outgoing);
+        let failed = loop {
+            script.now = script.endpoint.poll_timeout().unwrap();
+            script.endpoint.handle_timeout(script.now);
+            let events: Vec<Event> = std::iter::from_fn(|| script.endpoint.poll_event()).collect();
+            if let Some(Event::Failed { status, phrase, .. }) = events.into_iter().next() {
+                break (status, phrase);
+            }
+        };
+        assert_eq!(failed, (408, format!("{ONE} said nothing")));
+        assert_eq!((script.now - begun).as_millis(), waited);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Why a peer says something (Reason, RFC 3326), as far as that goes on to the other.
 
+use std::time::Duration;
+
 /// Protocols whose causes mean the same at both sides: RFC 3326 §2, RFC 4411 §2, RFC 9410 §2.
 const PROTOCOLS: [&str; 4] = ["SIP", "Q.850", "Preemption", "STIR"];
 
@@ -16,6 +18,17 @@ pub(crate) fn passed_on(values: &[String]) -> Option<String> {
     };
     let values: Vec<&str> = values.iter().filter(known).map(String::as_str).collect();
     (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// What a caller is told whom no server is to be had for, since all have asked for a pause or do not answer: when to try again
+/// (RFC 3261 §21.5.4), and why.
+pub(crate) fn try_later(wait: Duration) -> Vec<(String, String)> {
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    let reason = "SIP;cause=503;text=\"No server takes calls\"";
+    vec![
+        ("Retry-After".to_owned(), seconds.max(1).to_string()),
+        ("Reason".to_owned(), reason.to_owned()),
+    ]
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Shard {
             let _ = self.endpoint.refuse(now.mono, leg.session, 500, &[]);
             let _ = self.endpoint.cancel(now.mono, leg.session, None);
             let _ = self.endpoint.bye(now.mono, leg.session, None);
-            leg.ladder = ladder(now, self.endpoint.take_ladder(leg.session));
+            leg.ladder.extend(ladder(now, self.endpoint.take_ladder(leg.session)));
         }
         self.outputs.push_back(ShardOutput::Media(key, MediaAction::Close));
         if let Some((mailbox, message_id)) = entry.place.take() {

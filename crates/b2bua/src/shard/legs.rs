@@ -3,14 +3,13 @@
 use rand::Rng;
 use segue_call::{LegAction, LegEvent, LegId, Now, Said};
 use segue_policy::Emergency;
-use segue_sip::{Ask, Outgoing, Place, SessionId};
+use segue_sip::{Ask, Outgoing, SessionId};
 use segue_sip_wire::SessionUuid;
 
 use super::{CallKey, Shard};
 use crate::{
     early_media,
     entry::{Leg, ladder},
-    places::Known,
     translate,
 };
 
@@ -18,24 +17,17 @@ impl Shard {
     /// Says on a leg what its call decided.
     pub(super) fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
-        if let LegAction::Invite { trail, .. } = &action {
+        if let LegAction::Invite { trail, way, .. } = &action {
             entry.trails.insert(leg, trail.clone());
-            let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
+            let others = way.others.clone();
+            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
                 return;
             };
-            if let Some(place) = Place::of(outgoing.next_hop()) {
-                match entry.places.look_up(&place) {
-                    Some(Known::At(servers)) => outgoing.candidates = servers,
-                    known => {
-                        entry.waiting.insert(leg, (place.clone(), outgoing));
-                        if known.is_none() {
-                            self.resolve(key, place);
-                        }
-                        return;
-                    }
-                }
-            }
-            return self.invite(now, key, leg, outgoing);
+            return self.set_out(now, key, leg, outgoing, &others);
+        }
+        if matches!(action, LegAction::Cancel { .. }) {
+            // It is wanted by no other way either.
+            entry.ways.remove(&leg);
         }
         // Nothing of it has been sent yet, and nothing will be.
         if matches!(action, LegAction::Cancel { .. }) && entry.waiting.remove(&leg).is_some() {
@@ -81,7 +73,9 @@ impl Shard {
         let towards = outgoing.remote().and_then(|to| self.admission.profile_towards(to.ip()));
         // Who helps hears all; who is called back is as far trusted as its side is.
         let trusted = entry.emergency == Some(Emergency::Call) || towards.is_some_and(|profile| profile.trusted);
-        let account = towards.and_then(|profile| self.admission.account(profile));
+        let trunk = entry.ways.get(&leg).and_then(|ways| ways.now.as_ref()?.trunk.clone());
+        let account = trunk.as_ref().and_then(|name| self.trunks.account(name));
+        let account = account.or_else(|| towards.and_then(|profile| self.admission.account(profile)));
         let profile = towards.cloned();
         let towards = towards.unwrap_or(&entry.profile);
         translate::reliable(&mut outgoing, towards, &entry.profile);
@@ -105,12 +99,17 @@ impl Shard {
         if let Some(account) = account {
             self.endpoint.set_account(session, account);
         }
+        if let Some(name) = trunk {
+            self.trunks.began(session, &name);
+        }
         let sip_call_id = self.endpoint.call_id(session).unwrap_or_default().to_owned();
+        // What was said by another way stays in its record.
+        let ladder = entry.legs.remove(&leg).map(|leg| leg.ladder).unwrap_or_default();
         let made = Leg {
             session,
             sip_call_id,
             target,
-            ladder: Vec::new(),
+            ladder,
             profile,
             trusted,
         };
@@ -122,7 +121,7 @@ impl Shard {
     pub(super) fn keep_ladder(&mut self, now: Now, key: CallKey, leg: LegId, session: SessionId) {
         let steps = self.endpoint.take_ladder(session);
         if let Some(leg) = self.calls.get_mut(&key).and_then(|e| e.legs.get_mut(&leg)) {
-            leg.ladder = ladder(now, steps);
+            leg.ladder.extend(ladder(now, steps));
         }
     }
 }

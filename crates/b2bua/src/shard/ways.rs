@@ -27,6 +27,7 @@ impl Shard {
 
     /// Leases ports for a leg of B, of the family that its target's address has.
     pub(super) fn lease(&mut self, key: CallKey, leg: LegId, target: Uri) {
+        let target = self.first_server(target);
         let Some(entry) = self.calls.get_mut(&key) else { return };
         let family = match Place::of(&target) {
             None => target.host().and_then(Host::ip).map(Family::of),

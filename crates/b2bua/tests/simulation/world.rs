@@ -322,7 +322,9 @@ impl World {
                 ShardOutput::Media(key, action) => self.perform(key, action),
                 ShardOutput::Store(key, action, _) => self.store(key, action),
                 ShardOutput::Release { message_id, .. } => self.places.released(&message_id),
-                ShardOutput::Resolve { place, .. } => panic!("all callees have addresses: {place:?}"),
+                ShardOutput::Resolve { place, .. } | ShardOutput::Locate { place, .. } => {
+                    panic!("all callees have addresses: {place:?}")
+                }
                 ShardOutput::Refused(refusal) => self.note(Seen::Refused {
                     source: refusal.source,
                     why: refusal.why,

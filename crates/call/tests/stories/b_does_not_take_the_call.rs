@@ -47,7 +47,10 @@ fn never_responds() {
     let (cause, why) = story(|s| s.b().cannot_be_reached(408));
     assert_eq!(
         (cause, why.as_str()),
-        (Some(408), "The callee did not respond at all (408 of our own)")
+        (
+            Some(408),
+            "The callee did not respond at all (408 of our own: 192.0.2.9:5060 said nothing)"
+        )
     );
 }
 
@@ -56,7 +59,10 @@ fn unreachable() {
     let (cause, why) = story(|s| s.b().cannot_be_reached(503));
     assert_eq!(
         (cause, why.as_str()),
-        (Some(503), "The callee could not be reached (503 of our own)")
+        (
+            Some(503),
+            "The callee could not be reached (503 of our own: 192.0.2.9:5060 said nothing)"
+        )
     );
 }
 

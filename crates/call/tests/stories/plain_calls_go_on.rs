@@ -1,7 +1,7 @@
 //! A callee who is no subscriber: the call goes on as it came, where the profile lets it, and nothing is added to it.
 
-use segue_call::{LegAction, RefuseInfo, StoreReply, Way};
-use segue_policy::{Profile, UnknownCallee};
+use segue_call::{LegAction, RefuseInfo, Said, StoreReply, Way};
+use segue_policy::{NextHop, NextHops, Profile, UnknownCallee};
 use segue_records::{CallResult, PhaseName};
 
 use crate::stage::{AUDIO, Setup, Stage, sdp};
@@ -43,6 +43,7 @@ fn way(route: &[&str], hop: Option<&str>) -> Way {
         to: Some((NUMBER.parse().unwrap(), Some("Bob".into()))),
         route: route.iter().map(|hop| hop.parse().unwrap()).collect(),
         hop: hop.map(|hop| hop.parse().unwrap()),
+        ..Way::default()
     }
 }
 
@@ -215,6 +216,61 @@ fn how_the_callee_fails_goes_to_the_caller_as_it_came() {
             s.finish();
         }
     }
+}
+
+#[test]
+fn that_no_server_is_to_be_had_for_a_while_is_told_as_503_with_retry_after() {
+    let later = ("Retry-After".to_owned(), "17".to_owned());
+    for (headers, told) in [(vec![later], 503), (Vec::new(), 500)] {
+        let said = Said {
+            headers,
+            ..Said::default()
+        };
+        let mut s = setup(NUMBER, "192.0.2.9", &["+49*"], &[]).call();
+        s.b().cannot_be_reached_saying(503, said.clone());
+        let refused = s.a().actions().into_iter().last();
+        let Some(LegAction::Refuse(RefuseInfo {
+            status, said: again, ..
+        })) = refused
+        else {
+            panic!("not refused: {refused:?}")
+        };
+        assert_eq!((status, again), (told, said));
+        let why = s.finish().why;
+        assert!(why.contains("503 of our own: 192.0.2.9:5060 said nothing"), "{why}");
+    }
+}
+
+#[test]
+fn several_next_hops_are_a_way_and_its_others_and_this_server_is_none() {
+    let profile: Profile = Profile {
+        next_hop: Some(hops(&["192.0.2.1", "trunk:main", "sip:192.0.2.8;lr", "trunk:main"])),
+        ..profile("", &["+49*"])
+    };
+    let mut s = Setup {
+        profile,
+        ..setup(NUMBER, "", &["+49*"], &[])
+    }
+    .call();
+    let went = s.b().actions().into_iter().find_map(|action| match action {
+        LegAction::Invite { way, .. } => Some(way),
+        _ => None,
+    });
+    let went = went.unwrap();
+    assert_eq!(
+        (went.hop.unwrap().to_string().as_str(), went.route.len()),
+        ("trunk:main", 0)
+    );
+    let others: Vec<&str> = went.others.iter().map(|hop| hop.uri()).collect();
+    assert_eq!(others, ["sip:192.0.2.8;lr"], "each once");
+    s.a().cancels();
+    s.finish();
+}
+
+/// As a profile has them.
+fn hops(all: &[&str]) -> NextHops {
+    let all: Vec<NextHop> = all.iter().map(|hop| hop.parse().unwrap()).collect();
+    all.try_into().unwrap()
 }
 
 #[test]

@@ -130,6 +130,7 @@ impl Session {
             status: 487,
             phrase: phrase(487).to_owned(),
             response: None,
+            paused: None,
         });
         self.end(core);
     }

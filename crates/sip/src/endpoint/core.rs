@@ -1,7 +1,7 @@
 //! What every session needs of its endpoint: names, timers, transactions, and the way out.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -93,6 +93,8 @@ pub(crate) struct Core {
     pub urgent: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
     pub failing: Failing,
+    /// Requests that ask whether a server lives.
+    pub pings: BTreeSet<TransactionId>,
     pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -118,6 +120,7 @@ impl Core {
             urgent: false,
             no_tcp: BTreeMap::new(),
             failing: Failing::default(),
+            pings: BTreeSet::new(),
             stats: Stats::default(),
             scratch: Actions::new(),
         }

@@ -13,7 +13,7 @@ use super::{
     ask::Asks,
     core::{ALLOW, Core, SessionTimer, after},
     early::Early,
-    failover::protocol_of,
+    failover::{Nobody, protocol_of},
     incoming::shared_sdp,
     interval::{Interval, first_interval},
     session::{Calling, Cancel, Confirmed, Farewell, Phase, Session},
@@ -52,7 +52,7 @@ impl Endpoint {
         let mut outgoing = outgoing;
         core.add_named_server(&mut outgoing);
         let phase = match core.next_server(now, &mut outgoing) {
-            Some(peer) => {
+            Ok(peer) => {
                 let cseq = core.first_cseq();
                 let draft = core.draft_invite(&outgoing, peer, &local_tag, &call_id, cseq);
                 let transaction = core.request(now, &draft, peer, Some(id));
@@ -65,16 +65,17 @@ impl Endpoint {
                     outgoing: Box::new(outgoing),
                     peer,
                     tries: 1,
+                    tried: Vec::new(),
                 };
                 Phase::Calling(Box::new(calling))
             }
-            None => {
-                let phrase = "No address for the target".to_owned();
+            Err(Nobody { phrase, paused }) => {
                 core.event(Event::Failed {
                     session: id,
                     status: 503,
                     phrase,
                     response: None,
+                    paused,
                 });
                 Phase::Over
             }
@@ -359,6 +360,7 @@ impl Session {
                     status,
                     phrase,
                     response,
+                    paused: None,
                 });
                 self.end(core);
             }
@@ -399,11 +401,16 @@ impl Session {
     pub(crate) fn on_invite_unanswered(&mut self, core: &mut Core, now: Instant, id: TransactionId, status: u16) {
         if self.awaits(id) && !self.try_next_server(core, now, status, None) {
             self.withdraw_offer(core, now);
+            let phrase = match &self.phase {
+                Phase::Calling(calling) if !calling.tried.is_empty() => calling.tried.join(", "),
+                _ => phrase(status).to_owned(),
+            };
             self.emit(core, |session| Event::Failed {
                 session,
                 status,
-                phrase: phrase(status).to_owned(),
+                phrase,
                 response: None,
+                paused: None,
             });
             self.end(core);
         }

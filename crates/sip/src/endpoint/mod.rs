@@ -20,6 +20,7 @@ mod interval;
 mod invite;
 mod ladder;
 mod offer;
+mod ping;
 mod prack;
 mod receive;
 mod reoffer;

@@ -145,6 +145,9 @@ impl Endpoint {
             Some(Outcome::Unreachable) => 503,
             Some(Outcome::Passed) | None => return,
         };
+        if self.core.ponged(id, None) {
+            return;
+        }
         let Some(session) = owner.and_then(|owner| self.sessions.get_mut(&owner)) else {
             return;
         };
@@ -202,6 +205,9 @@ impl Endpoint {
             && let Some(challenged) = challenged
             && self.authenticate(now, id, challenged, &response)
         {
+            return;
+        }
+        if outcome == Some(Outcome::Passed) && self.core.ponged(id, Some(&response)) {
             return;
         }
         let session = owner.and_then(|owner| self.sessions.get_mut(&owner));

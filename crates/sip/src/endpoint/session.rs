@@ -136,6 +136,8 @@ pub(crate) struct Calling {
     pub peer: Peer,
     /// How often it was made.
     pub tries: u8,
+    /// The servers that failed, and how, for people.
+    pub tried: Vec<String>,
 }
 
 /// Whether the INVITE is to be cancelled.

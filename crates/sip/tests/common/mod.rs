@@ -210,6 +210,7 @@ impl Net {
     pub fn outgoing(&self) -> Outgoing {
         Outgoing {
             urgent: false,
+            has_other_way: false,
             target: "sip:bob@127.0.0.2".parse().unwrap(),
             to: None,
             route: Vec::new(),

@@ -175,11 +175,16 @@ impl<'a> Agent<'a> {
 
     /// Nothing came back: the status is our own.
     pub fn cannot_be_reached(self, status: u16) {
+        self.cannot_be_reached_saying(status, Said::default());
+    }
+
+    /// Nor will others be for a while.
+    pub fn cannot_be_reached_saying(self, status: u16, said: Said) {
         self.last_event(LegEvent::Failed {
             status,
-            phrase: "Request Timeout".into(),
+            phrase: "192.0.2.9:5060 said nothing".into(),
             local: true,
-            said: Said::default(),
+            said,
         });
     }
 

@@ -1,0 +1,496 @@
+//! Trunks as they are now: which of their servers live, how many calls go out by each, and in which order servers are tried.
+//! Without clock and socket: what is to be sent or looked up is told to the shard (`shard/trunks.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use segue_policy::Trunk;
+use segue_sip::{Account, Candidate, Change, Condition, PingId, Pinging, Place, Probe, Seen, SessionId};
+use segue_sip_wire::Uri;
+
+mod status;
+
+pub use status::{ServerStatus, TrunkStatus};
+
+/// How often the domain of a trunk's servers is looked up; the resolver keeps answers for as long as they hold.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// The longest that an answer to a ping is waited for, in T1.
+const WAIT_T1: u32 = 8;
+
+/// A trunk with what it keeps secret.
+#[derive(Debug, Clone)]
+pub struct TrunkSetup {
+    /// Its configuration.
+    pub trunk: Trunk,
+    /// Our credentials for its servers; `None`: those of the profile of their addresses.
+    pub account: Option<Arc<Account>>,
+}
+
+/// One way of a call to its next server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub uri: Uri,
+    /// It stands in a Route.
+    pub is_route: bool,
+    /// The trunk that it belongs to.
+    pub trunk: Option<Arc<str>>,
+    pub condition: Condition,
+}
+
+/// One address of a server of a trunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeId {
+    trunk: Arc<str>,
+    /// Which of its servers.
+    server: usize,
+    pub at: Candidate,
+}
+
+/// Something that the shard is to do.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Ping(NodeId, Uri),
+    Forget(PingId),
+    LookUp(Place, u64),
+    /// A server's condition has changed.
+    Told(Told),
+}
+
+/// A server's condition has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub trunk: Arc<str>,
+    pub server: Candidate,
+    pub change: Change,
+    pub why: String,
+}
+
+impl Node {
+    fn new(now: Instant, pinging: Pinging, rng: &mut StdRng) -> Node {
+        Node {
+            probe: Probe::new(now, pinging, rng.next_u64()),
+            ping: None,
+            pings: 0,
+            failures: 0,
+        }
+    }
+
+    fn due(&mut self, now: Instant, id: NodeId, uri: &Uri, wishes: &mut Vec<Wish>) {
+        let before = self.probe.condition();
+        match self.probe.due(now) {
+            Ok(true) => wishes.push(Wish::Ping(id, uri.clone())),
+            // A pause is over, and nobody asks.
+            Ok(false) if before == Condition::Suspended && self.probe.condition() != before => {
+                let change = Change {
+                    from: before,
+                    to: self.probe.condition(),
+                };
+                wishes.push(Wish::Told(tell(&id, change, "the pause is over")));
+            }
+            Ok(false) => {}
+            Err(change) => {
+                self.failures = self.failures.saturating_add(1);
+                wishes.extend(self.ping.take().map(|(ping, _)| Wish::Forget(ping)));
+                let told = change.map(|change| tell(&id, change, "OPTIONS got no answer"));
+                wishes.extend(told.map(Wish::Told));
+            }
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Trunks {
+    all: BTreeMap<Arc<str>, Running>,
+    /// The legs that are out by a trunk.
+    legs: BTreeMap<SessionId, Arc<str>>,
+    pings: BTreeMap<PingId, NodeId>,
+    wait: Duration,
+    /// The earliest moment at which one of them has something to do; `None`: that is not known.
+    next: Option<Instant>,
+    idle: bool,
+    rng: StdRng,
+    /// Something has changed since the last `status`.
+    pub changed: bool,
+}
+
+struct Running {
+    setup: TrunkSetup,
+    servers: Vec<Server>,
+    calls: u32,
+    carried: u64,
+    full: u64,
+}
+
+struct Server {
+    uri: Uri,
+    is_route: bool,
+    order: u16,
+    weight: u16,
+    /// Where its host is a name, and when that is looked up next; `None`: at once.
+    place: Option<(Place, Option<Instant>)>,
+    nodes: BTreeMap<Candidate, Node>,
+}
+
+struct Node {
+    probe: Probe,
+    ping: Option<(PingId, Instant)>,
+    pings: u64,
+    failures: u64,
+}
+
+impl Server {
+    fn condition(&self) -> Condition {
+        let best = self.nodes.values().map(|node| node.probe.condition()).min();
+        best.unwrap_or(Condition::Unchecked)
+    }
+}
+
+impl Trunks {
+    pub(crate) fn new(setups: &[TrunkSetup], t1: Duration, seed: u64) -> Trunks {
+        let mut trunks = Trunks {
+            all: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            pings: BTreeMap::new(),
+            wait: t1.saturating_mul(WAIT_T1),
+            next: None,
+            idle: true,
+            rng: StdRng::seed_from_u64(seed),
+            changed: true,
+        };
+        trunks.set(setups);
+        trunks
+    }
+
+    /// Other trunks. Servers that stay keep what is known of them, if they are asked as before.
+    pub(crate) fn set(&mut self, setups: &[TrunkSetup]) {
+        let mut before = std::mem::take(&mut self.all);
+        for setup in setups {
+            let name: Arc<str> = Arc::from(setup.trunk.name.as_str());
+            let old = before.remove(&name);
+            let (calls, carried, full) = old.as_ref().map_or((0, 0, 0), |old| (old.calls, old.carried, old.full));
+            let pings_alike = old.as_ref().is_some_and(|old| {
+                let of = |trunk: &Trunk| (trunk.ping_ms, trunk.ping_up, trunk.ping_down);
+                of(&old.setup.trunk) == of(&setup.trunk)
+            });
+            let mut kept: Vec<(Uri, BTreeMap<Candidate, Node>)> = old
+                .into_iter()
+                .flat_map(|old| old.servers)
+                .map(|server| (server.uri, server.nodes))
+                .collect();
+            let mut servers = Vec::new();
+            for server in &setup.trunk.servers {
+                let Ok(uri) = server.uri.uri().parse::<Uri>() else {
+                    continue;
+                };
+                let known = kept.iter_mut().find(|(known, _)| *known == uri && pings_alike);
+                let nodes = known.map(|(_, nodes)| std::mem::take(nodes)).unwrap_or_default();
+                servers.push(Server {
+                    is_route: server.uri.is_route(),
+                    order: server.order,
+                    weight: server.weight,
+                    place: Place::of(&uri).map(|place| (place, None)),
+                    uri,
+                    nodes,
+                });
+            }
+            let running = Running {
+                setup: setup.clone(),
+                servers,
+                calls,
+                carried,
+                full,
+            };
+            self.all.insert(name, running);
+        }
+        let pings = self.nodes().filter_map(|(id, node)| Some((node.ping?.0, id)));
+        self.pings = pings.collect();
+        self.idle = self.all.is_empty();
+        self.next = None;
+        self.changed = true;
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.all.iter().flat_map(|(name, running)| {
+            running.servers.iter().enumerate().flat_map(move |(server, of)| {
+                let id = move |at: &Candidate| NodeId {
+                    trunk: Arc::clone(name),
+                    server,
+                    at: *at,
+                };
+                of.nodes.iter().map(move |(at, node)| (id(at), node))
+            })
+        })
+    }
+
+    fn node(&mut self, id: &NodeId) -> Option<&mut Node> {
+        let server = self.all.get_mut(&id.trunk)?.servers.get_mut(id.server)?;
+        server.nodes.get_mut(&id.at)
+    }
+
+    /// Those that do not answer.
+    pub(crate) fn down(&self) -> BTreeSet<Candidate> {
+        let down = self
+            .nodes()
+            .filter(|(_, node)| node.probe.condition() == Condition::Down);
+        down.map(|(id, _)| id.at).collect()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// What is to be done now; `Forget` what is not known any more. `named`: the server that a URI with an address names.
+    pub(crate) fn due(&mut self, now: Instant, named: impl Fn(&Uri) -> Option<Candidate>) -> Vec<Wish> {
+        if self.idle || self.next.is_some_and(|next| next > now) {
+            return Vec::new();
+        }
+        let mut wishes = Vec::new();
+        let (wait, rng) = (self.wait, &mut self.rng);
+        let mut next: Option<Instant> = None;
+        let mut sooner = |at: Option<Instant>| next = [next, at].into_iter().flatten().min();
+        for (name, running) in &mut self.all {
+            let pinging = pinging(&running.setup.trunk, wait);
+            for (at, server) in running.servers.iter_mut().enumerate() {
+                match &mut server.place {
+                    Some((place, due)) => {
+                        if due.is_none_or(|due| due <= now) {
+                            wishes.push(Wish::LookUp(place.clone(), rng.next_u64()));
+                            *due = now.checked_add(LOOK_UP_EVERY);
+                        }
+                        sooner(*due);
+                    }
+                    None if server.nodes.is_empty() => {
+                        let node = named(&server.uri).map(|candidate| (candidate, Node::new(now, pinging, rng)));
+                        server.nodes.extend(node);
+                    }
+                    None => {}
+                }
+                for (candidate, node) in &mut server.nodes {
+                    let id = NodeId {
+                        trunk: Arc::clone(name),
+                        server: at,
+                        at: *candidate,
+                    };
+                    node.due(now, id, &server.uri, &mut wishes);
+                    sooner(node.probe.poll_timeout());
+                }
+            }
+        }
+        self.next = next;
+        wishes
+    }
+
+    /// The ping that was wished for is on its way; `None`: nothing reaches the server.
+    pub(crate) fn pinged(&mut self, now: Instant, id: &NodeId, ping: Option<PingId>) -> Option<Told> {
+        self.changed = true;
+        self.next = None;
+        let node = self.node(id)?;
+        node.pings = node.pings.saturating_add(1);
+        let Some(ping) = ping else {
+            node.failures = node.failures.saturating_add(1);
+            let change = node.probe.seen(now, Seen::Unreachable)?;
+            return Some(tell(id, change, "no socket of ours reaches it"));
+        };
+        node.ping = Some((ping, now));
+        self.pings.insert(ping, id.clone());
+        None
+    }
+
+    /// What became of a ping: who was asked, and what that changes.
+    pub(crate) fn ponged(
+        &mut self,
+        now: Instant,
+        ping: PingId,
+        status: Option<u16>,
+    ) -> Option<(Candidate, Option<Told>)> {
+        let id = self.pings.remove(&ping)?;
+        self.changed = true;
+        self.next = None;
+        let node = self.node(&id)?;
+        let (_, asked) = node.ping.take()?;
+        let seen = status.map_or(Seen::Unreachable, |status| {
+            Seen::Status(status, now.saturating_duration_since(asked))
+        });
+        if matches!(seen, Seen::Unreachable | Seen::Status(408 | 503, _)) {
+            node.failures = node.failures.saturating_add(1);
+        }
+        let change = node.probe.seen(now, seen);
+        let why = match status {
+            Some(status) => format!("OPTIONS got {status}"),
+            None => "OPTIONS could not be sent".to_owned(),
+        };
+        Some((id.at, change.map(|change| tell(&id, change, &why))))
+    }
+
+    /// A server has asked for a pause.
+    pub(crate) fn paused(&mut self, now: Instant, server: Candidate, wait: Duration) -> Vec<Told> {
+        let of: Vec<NodeId> = self.nodes().map(|(id, _)| id).filter(|id| id.at == server).collect();
+        let why = format!(
+            "it asked for a pause by 503: no calls for {} s",
+            wait.as_secs_f64().ceil()
+        );
+        let mut told = Vec::new();
+        for id in of {
+            let Some(node) = self.node(&id) else { continue };
+            // What comes of a ping under way says no more than this.
+            node.ping = None;
+            let change = node.probe.pauses(now, wait);
+            told.extend(change.map(|change| tell(&id, change, &why)));
+        }
+        self.pings.retain(|_, id| id.at != server);
+        self.changed = true;
+        self.next = None;
+        told
+    }
+
+    /// Where the servers of a domain are; those that are gone are asked no more. Nobody: what was known stays.
+    pub(crate) fn located(&mut self, now: Instant, place: &Place, found: &[Candidate]) -> Vec<Wish> {
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let mut wishes = Vec::new();
+        let (wait, rng) = (self.wait, &mut self.rng);
+        for running in self.all.values_mut() {
+            let pinging = pinging(&running.setup.trunk, wait);
+            let of = |server: &&mut Server| server.place.as_ref().is_some_and(|(of, _)| of == place);
+            for server in running.servers.iter_mut().filter(of) {
+                server.nodes.retain(|candidate, node| {
+                    let stays = found.contains(candidate);
+                    wishes.extend(node.ping.filter(|_| !stays).map(|(ping, _)| Wish::Forget(ping)));
+                    stays
+                });
+                for candidate in found {
+                    server
+                        .nodes
+                        .entry(*candidate)
+                        .or_insert_with(|| Node::new(now, pinging, rng));
+                }
+            }
+        }
+        self.next = None;
+        self.changed = true;
+        wishes
+    }
+
+    /// The servers of a trunk as they are to be tried: those that answer first, then by order, and by lot within one.
+    pub(crate) fn servers(&mut self, name: &str) -> Vec<Hop> {
+        let Some((name, running)) = self.all.get_key_value(name) else {
+            return Vec::new();
+        };
+        let mut left: Vec<&Server> = running.servers.iter().collect();
+        left.sort_by_key(|server| (rank(server.condition()), server.order, server.weight == 0));
+        let mut drawn = Vec::with_capacity(left.len());
+        while let Some(first) = left.first() {
+            let class = |server: &Server| (rank(server.condition()), server.order, server.weight == 0);
+            let of = class(first);
+            let weights: Vec<u64> = left
+                .iter()
+                .take_while(|server| class(server) == of)
+                .map(|server| server.weight.into())
+                .collect();
+            let server = left.remove(draw(&mut self.rng, &weights));
+            drawn.push(Hop {
+                uri: server.uri.clone(),
+                is_route: server.is_route,
+                trunk: Some(Arc::clone(name)),
+                condition: server.condition(),
+            });
+        }
+        drawn
+    }
+
+    /// Why one more call may not go out by a trunk; `None`: it may.
+    pub(crate) fn is_full(&self, name: &str) -> Option<String> {
+        let running = self.all.get(name)?;
+        let max = running.setup.trunk.calls_max;
+        (max != 0 && running.calls >= max).then(|| format!("the trunk {name} has as many calls as it may, {max}"))
+    }
+
+    /// A call did not go out by a trunk since that is full.
+    pub(crate) fn turned_away(&mut self, name: &str) {
+        if let Some(running) = self.all.get_mut(name) {
+            running.full = running.full.saturating_add(1);
+            self.changed = true;
+        }
+    }
+
+    pub(crate) fn account(&self, name: &str) -> Option<Arc<Account>> {
+        self.all.get(name)?.setup.account.clone()
+    }
+
+    /// When a trunk that gets no call now may take one: until its first server is asked again.
+    pub(crate) fn again_in(&self, now: Instant, name: &str) -> Option<Duration> {
+        let servers = &self.all.get(name)?.servers;
+        let nodes = servers.iter().flat_map(|server| server.nodes.values());
+        nodes.filter_map(|node| node.probe.again_in(now)).min()
+    }
+
+    /// A leg goes out by a trunk.
+    pub(crate) fn began(&mut self, session: SessionId, name: &Arc<str>) {
+        self.legs.insert(session, Arc::clone(name));
+        if let Some(running) = self.all.get_mut(name) {
+            running.calls = running.calls.saturating_add(1);
+            running.carried = running.carried.saturating_add(1);
+            self.changed = true;
+        }
+    }
+
+    /// Nothing is left of a leg, of whichever way.
+    pub(crate) fn ended(&mut self, session: SessionId) {
+        let Some(name) = self.legs.remove(&session) else { return };
+        if let Some(running) = self.all.get_mut(&name) {
+            running.calls = running.calls.saturating_sub(1);
+            self.changed = true;
+        }
+    }
+}
+
+/// Tried before those of a higher one. Nothing known is as good as up.
+pub(crate) fn rank(condition: Condition) -> u8 {
+    match condition {
+        Condition::Up | Condition::Unchecked => 0,
+        Condition::Suspended => 1,
+        Condition::Down => 2,
+    }
+}
+
+/// Which of these, by their weights (RFC 2782); the first where they have none.
+fn draw(rng: &mut StdRng, weights: &[u64]) -> usize {
+    let sum: u64 = weights.iter().sum();
+    let Some(mut number) = rng.next_u64().checked_rem(sum) else {
+        return 0;
+    };
+    for (at, weight) in weights.iter().enumerate() {
+        match number.checked_sub(*weight) {
+            Some(rest) => number = rest,
+            None => return at,
+        }
+    }
+    0
+}
+
+fn pinging(trunk: &Trunk, wait: Duration) -> Pinging {
+    let every = Duration::from_millis(trunk.ping_ms);
+    Pinging {
+        every,
+        wait: wait.min(every),
+        up_after: trunk.ping_up,
+        down_after: trunk.ping_down,
+    }
+}
+
+fn tell(id: &NodeId, change: Change, why: &str) -> Told {
+    Told {
+        trunk: Arc::clone(&id.trunk),
+        server: id.at,
+        change,
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

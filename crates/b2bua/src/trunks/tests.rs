@@ -1,0 +1,111 @@
+//! Tests: in which order servers are tried.
+
+use segue_policy::{NextHop, TrunkServer};
+use segue_sip::Protocol;
+
+use super::*;
+
+fn setup(servers: &[(&str, u16, u16)]) -> TrunkSetup {
+    let server = |(uri, order, weight): &(&str, u16, u16)| TrunkServer {
+        uri: uri.parse::<NextHop>().unwrap(),
+        order: *order,
+        weight: *weight,
+    };
+    TrunkSetup {
+        trunk: Trunk {
+            name: "main".to_owned(),
+            servers: servers.iter().map(server).collect(),
+            ping_down: 1,
+            ..Trunk::default()
+        },
+        account: None,
+    }
+}
+
+fn trunks(servers: &[(&str, u16, u16)]) -> Trunks {
+    Trunks::new(&[setup(servers)], Duration::from_millis(500), 1)
+}
+
+fn order(trunks: &mut Trunks) -> Vec<String> {
+    let hosts = trunks.servers("main").into_iter();
+    hosts.map(|hop| hop.uri.host().unwrap().to_string()).collect()
+}
+
+fn named(uri: &Uri) -> Option<Candidate> {
+    let remote = format!("{}:5060", uri.host()?).parse().ok()?;
+    Some(Candidate {
+        protocol: Protocol::Udp,
+        remote,
+    })
+}
+
+#[test]
+fn servers_without_weights_are_tried_as_they_stand_in_the_list() {
+    let mut trunks = trunks(&[("10.0.0.3", 0, 0), ("10.0.0.1", 1, 0), ("10.0.0.2", 0, 0)]);
+    for _ in 0..20 {
+        assert_eq!(order(&mut trunks), ["10.0.0.3", "10.0.0.2", "10.0.0.1"]);
+    }
+    assert!(trunks.servers("other").is_empty());
+}
+
+#[test]
+fn weights_share_the_calls_among_servers_of_one_order() {
+    let mut trunks = trunks(&[
+        ("10.0.0.1", 0, 30),
+        ("10.0.0.2", 0, 10),
+        ("10.0.0.3", 0, 0),
+        ("10.0.0.4", 1, 9),
+    ]);
+    let mut first = 0;
+    for _ in 0..4_000 {
+        let order = order(&mut trunks);
+        assert_eq!(order[2..], ["10.0.0.3", "10.0.0.4"]);
+        first += u32::from(order[0] == "10.0.0.1");
+    }
+    assert!((2_850..3_150).contains(&first), "three of four: {first}");
+}
+
+#[test]
+fn one_that_is_down_comes_last_whatever_its_order() {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    let mut now = Instant::now();
+    let mut trunks = trunks(&[("10.0.0.1", 0, 0), ("10.0.0.2", 1, 0)]);
+    let mut told = Vec::new();
+    while told.is_empty() {
+        for wish in trunks.due(now, named) {
+            match wish {
+                Wish::Ping(id, _) if id.at.remote.ip().to_string() == "10.0.0.1" => {
+                    told.extend(trunks.pinged(now, &id, None));
+                }
+                Wish::Ping(id, _) => assert_eq!(trunks.pinged(now, &id, Some(PingId(7))), None),
+                other => panic!("{other:?}"),
+            }
+        }
+        now = trunks.poll_timeout().unwrap_or(now);
+    }
+    assert_eq!(told[0].change.to, Condition::Down);
+    assert_eq!(order(&mut trunks), ["10.0.0.2", "10.0.0.1"]);
+    assert_eq!(trunks.down().len(), 1);
+}
+
+/// Two names of one server: each entry of it has pings of its own.
+#[test]
+fn a_server_that_stands_there_by_two_names_is_pinged_for_each() {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    let mut now = Instant::now();
+    let mut trunks = trunks(&[("10.0.0.1:5060", 0, 0), ("10.0.0.1", 1, 0)]);
+    let mut pings = 0;
+    for _ in 0..20 {
+        for wish in trunks.due(now, named) {
+            let Wish::Ping(id, _) = wish else { panic!("{wish:?}") };
+            pings += 1;
+            assert_eq!(trunks.pinged(now, &id, Some(PingId(pings))), None);
+            assert!(trunks.ponged(now, PingId(pings), Some(200)).is_some());
+        }
+        now = trunks.poll_timeout().unwrap_or(now);
+    }
+    let up = trunks
+        .nodes()
+        .filter(|(_, node)| node.probe.condition() == Condition::Up);
+    assert_eq!((up.count(), trunks.pings.len()), (2, 0));
+}
