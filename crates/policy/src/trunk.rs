@@ -76,7 +76,7 @@ pub struct TrunkServer {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "a server, e.g. \"192.0.2.1:5060\" or { uri = \"sbc.example.com\", order = 1, weight = 10 }"
+    expecting = "each is a server, e.g. \"192.0.2.1:5060\" or { uri = \"sbc.example.com\", order = 1, weight = 10 }"
 )]
 enum Written {
     Uri(NextHop),

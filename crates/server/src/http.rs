@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     config::Config,
     metrics::{self, Parts},
+    trunks,
     watch::{Watcher, now},
 };
 
@@ -125,6 +126,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         store: told.store.clone(),
         now,
     };
+    let gauges = Arc::clone(&told.gauges);
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -136,6 +138,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         health: Box::new(move || health(&lives, started)),
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
+        trunks: Box::new(move || trunks::page(&gauges.trunks())),
         events: (loopback || anyone).then_some(events),
         any_host: anyone,
     }

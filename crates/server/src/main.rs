@@ -14,6 +14,7 @@ mod reload;
 mod run;
 mod secrets;
 mod signals;
+mod trunks;
 mod watch;
 
 fn main() -> std::process::ExitCode {

@@ -96,7 +96,8 @@ mod tests {
                              max_bytes = 1, max_seconds = 1, scope = \"conversation\", trash = 0 }\n\
                              records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n\
                              overload = { delay_ms = 70, calls_max = 1, early_max = 1, source_rate = 1, source_calls_max = 1, \
-                             source_early_max = 1, subscriber_calls_max = 1 }\n";
+                             source_early_max = 1, subscriber_calls_max = 1 }\n\
+                             [[trunk]]\nname = \"main\"\nservers = [\"192.0.2.1\"]\n";
 
     #[test]
     fn live_keys_take_their_new_values_and_all_others_wait() {

@@ -324,6 +324,7 @@ fn endpoint_config(config: &Config, sockets: &[(Protocol, SocketAddr)], seed: u6
     };
     EndpointConfig {
         t1: Duration::from_millis(config.sip_t1_ms),
+        pause_max: Duration::from_millis(config.sip_pause_max_ms),
         seed,
         sockets: sockets
             .iter()

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use segue_b2bua::Secrets;
+use segue_b2bua::{Secrets, TrunkSetup};
 use segue_policy::{Algorithm, Auth, DigestOver, Profile};
 use segue_sip::{Account, Realm, User};
 use segue_sip_wire::DigestAlgorithm;
 
 use crate::{
-    config::{ProfileFile, tls::secret},
+    config::{ProfileFile, TrunkTable, tls::secret},
     failure::Failure,
 };
 
@@ -25,21 +25,14 @@ pub fn load(profiles: &[ProfileFile], base: Option<&Path>) -> Result<Vec<Secrets
 fn of(profile: &Profile, at: &dyn Fn(&str) -> String, base: &Path) -> Result<Secrets, Failure> {
     let mut secrets = Secrets::default();
     if !profile.digest_user.is_empty() {
-        let name = format!("{}: digest_secret", at("digest_secret"));
-        let text = read(&name, &profile.digest_secret, base)?;
-        // The line end that an editor leaves is no part of it.
-        let password = text.trim_end_matches(['\r', '\n']);
-        if password.is_empty() || password.contains(char::is_control) {
-            let why = format!("{name} = {}: there is no password in one line", profile.digest_secret);
-            return Err(Failure::refused("bad_secret", why, "write the password alone into it"));
-        }
-        secrets.account = Some(Arc::new(Account {
+        let account = Account {
             realm: profile.digest_realm.clone(),
             username: profile.digest_user.clone(),
-            secret: password.to_owned(),
-            algorithms: algorithms(profile),
+            secret: password(&profile.digest_secret, at, base)?,
+            algorithms: algorithms(&profile.digest_algorithms),
             tls_only: profile.digest_over == DigestOver::Tls,
-        }));
+        };
+        secrets.account = Some(Arc::new(account));
     }
     if profile.auth == Auth::Digest {
         let name = format!("{}: auth_users", at("auth_users"));
@@ -53,7 +46,7 @@ fn of(profile: &Profile, at: &dyn Fn(&str) -> String, base: &Path) -> Result<Sec
         })?;
         secrets.realm = Some(Arc::new(Realm {
             name: profile.auth_realm.clone(),
-            algorithms: algorithms(profile),
+            algorithms: algorithms(&profile.digest_algorithms),
             users,
         }));
     }
@@ -85,13 +78,47 @@ fn users(text: &str) -> Result<BTreeMap<String, User>, String> {
     Ok(users)
 }
 
-fn algorithms(profile: &Profile) -> Vec<DigestAlgorithm> {
+/// The trunks with their passwords. Blocking. Relative paths are meant from the file that they stand in.
+///
+/// Errors name the file, the line, the key and what to do.
+pub fn of_trunks(tables: &[TrunkTable]) -> Result<Vec<TrunkSetup>, Failure> {
+    let setup = |table: &TrunkTable| {
+        let trunk = table.trunk.clone();
+        let account = match trunk.digest_user.is_empty() {
+            true => None,
+            false => Some(Arc::new(Account {
+                realm: trunk.digest_realm.clone(),
+                username: trunk.digest_user.clone(),
+                secret: password(&trunk.digest_secret, &|key| table.at(key), table.base())?,
+                algorithms: algorithms(&trunk.digest_algorithms),
+                tls_only: trunk.digest_over == DigestOver::Tls,
+            })),
+        };
+        Ok(TrunkSetup { trunk, account })
+    };
+    tables.iter().map(setup).collect()
+}
+
+/// What `digest_secret` names.
+fn password(place: &str, at: &dyn Fn(&str) -> String, base: &Path) -> Result<String, Failure> {
+    let name = format!("{}: digest_secret", at("digest_secret"));
+    let text = read(&name, place, base)?;
+    // The line end that an editor leaves is no part of it.
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains(char::is_control) {
+        let why = format!("{name} = {place}: there is no password in one line");
+        return Err(Failure::refused("bad_secret", why, "write the password alone into it"));
+    }
+    Ok(password.to_owned())
+}
+
+fn algorithms(preferred: &[Algorithm]) -> Vec<DigestAlgorithm> {
     let of = |algorithm: &Algorithm| match algorithm {
         Algorithm::Md5 => DigestAlgorithm::Md5,
         Algorithm::Sha256 => DigestAlgorithm::Sha256,
         Algorithm::Sha512_256 => DigestAlgorithm::Sha512_256,
     };
-    profile.digest_algorithms.iter().map(of).collect()
+    preferred.iter().map(of).collect()
 }
 
 /// A private file, or `env:NAME`. `name` is the key, with where it stands.

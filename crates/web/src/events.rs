@@ -41,21 +41,10 @@ pub(crate) struct Asked {
 }
 
 pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, asked: Query<Asked>) -> Response {
-    let Some(events) = &site.events else {
-        return problem(
-            StatusCode::FORBIDDEN,
-            "Not allowed",
-            "events tell who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it"
-                .to_owned(),
-        );
+    let events = match allowed(&site, &headers) {
+        Ok(events) => events,
+        Err(refusal) => return refusal,
     };
-    if !site.any_host && !names_this_machine(&headers) {
-        return problem(
-            StatusCode::FORBIDDEN,
-            "Not allowed",
-            "the Host header names another machine than this one by address or localhost".to_owned(),
-        );
-    }
     let place = match asked.after.as_deref().map(str::parse::<Place>) {
         None => None,
         Some(Ok(place)) => Some(place),
@@ -83,6 +72,22 @@ pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, as
         (header::CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, Body::from_stream(stream)).into_response()
+}
+
+/// Whether who asks may know who calls whom, and where calls go.
+pub(crate) fn allowed<'a>(site: &'a Site, headers: &HeaderMap) -> Result<&'a Events, Response> {
+    let forbidden = |why: &str| problem(StatusCode::FORBIDDEN, "Not allowed", why.to_owned());
+    let Some(events) = &site.events else {
+        return Err(forbidden(
+            "events tell who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it",
+        ));
+    };
+    match site.any_host || names_this_machine(headers) {
+        true => Ok(events),
+        false => Err(forbidden(
+            "the Host header names another machine than this one by address or localhost",
+        )),
+    }
 }
 
 /// A page of elsewhere must not read this through a name that it had resolve to us.

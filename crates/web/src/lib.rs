@@ -1,4 +1,4 @@
-//! The HTTP side: `/health`, `/ready`, `/metrics` and `/events`.
+//! The HTTP side: `/health`, `/ready`, `/metrics`, `/events` and `/trunks`.
 
 mod events;
 mod hub;
@@ -9,7 +9,7 @@ use std::{future::Future, sync::Arc};
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -47,6 +47,8 @@ pub struct Site {
     pub not_ready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The metrics in OpenMetrics' text form.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// The trunks as they are, for whoever may follow events.
+    pub trunks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// `None`: nobody may follow events here.
     pub events: Option<Events>,
     /// Events are told whatever the Host header says; else only under this machine's address or `localhost`.
@@ -66,6 +68,7 @@ pub async fn serve(
         .route("/ready", get(say_ready))
         .route("/metrics", get(say_metrics))
         .route("/events", get(events::follow))
+        .route("/trunks", get(say_trunks))
         .method_not_allowed_fallback(|| async {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -77,7 +80,10 @@ pub async fn serve(
             problem(
                 StatusCode::NOT_FOUND,
                 "Not found",
-                format!("nothing is at {}; try /health, /ready, /metrics or /events", uri.path()),
+                format!(
+                    "nothing is at {}; try /health, /ready, /metrics, /events or /trunks",
+                    uri.path()
+                ),
             )
         })
         .with_state(Arc::new(site));
@@ -121,6 +127,17 @@ async fn say_metrics(State(site): State<Arc<Site>>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match asked(move || (site.metrics)()).await {
         Some(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        None => failed(),
+    }
+}
+
+/// Where calls go out is nobody else's business than who calls whom.
+async fn say_trunks(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = events::allowed(&site, &headers) {
+        return refusal;
+    }
+    match asked(move || (site.trunks)()).await {
+        Some(trunks) => ([(header::CACHE_CONTROL, "no-store")], Json(trunks)).into_response(),
         None => failed(),
     }
 }

@@ -25,6 +25,7 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         }),
         not_ready: Box::new(reasons),
         metrics: Box::new(|| "# EOF\n".to_owned()),
+        trunks: Box::new(|| serde_json::json!([{ "name": "main" }])),
         events: None,
         any_host: false,
     }

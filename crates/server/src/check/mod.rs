@@ -3,6 +3,7 @@
 pub mod certificate;
 mod profiles;
 mod sockets;
+mod trunks;
 
 pub use profiles::is_here;
 
@@ -70,6 +71,8 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let profiles = load_files(config)?;
     warnings.extend(profiles::check(config, &profiles)?);
     let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
+    let trunks = secrets::of_trunks(&config.trunks)?;
+    warnings.extend(trunks::check(config, &profiles)?);
     let tls = match config.sip_tls.is_empty() {
         true => None,
         false => Some(config.sip_tls_paths.load(&|key| config.place(&[key]))?),
@@ -77,7 +80,9 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     warnings.extend(certificate::check(config, now_ms));
     let plain = profiles.iter().map(|file| Arc::new(file.profile.clone()));
     Ok(Checked {
-        admission: Admission::new(plain.collect()).with_secrets(secrets),
+        admission: Admission::new(plain.collect())
+            .with_secrets(secrets)
+            .with_trunks(trunks),
         profiles,
         tls,
         warnings,

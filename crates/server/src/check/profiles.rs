@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use segue_policy::NextHops;
 use segue_sip_wire::{Host, Uri};
 
 use super::Warning;
@@ -90,12 +91,14 @@ fn leads_elsewhere(config: &Config, file: &ProfileFile) -> Result<(), Failure> {
     let profile = &file.profile;
     let hops = [
         ("next_hop", &profile.next_hop),
-        ("outbound_proxy", &profile.outbound_proxy),
         ("emergency_next_hop", &profile.emergency_next_hop),
     ];
-    for (key, hop) in hops {
-        let uri = hop.as_ref().and_then(|hop| hop.uri().parse::<Uri>().ok());
-        if let Some(uri) = uri.filter(|uri| is_here(config, uri)) {
+    let hops = hops
+        .into_iter()
+        .flat_map(|(key, hops)| hops.iter().flat_map(NextHops::iter).map(move |hop| (key, hop)));
+    let proxy = profile.outbound_proxy.iter().map(|proxy| ("outbound_proxy", proxy));
+    for (key, hop) in hops.chain(proxy) {
+        if let Some(uri) = hop.uri().parse::<Uri>().ok().filter(|uri| is_here(config, uri)) {
             return Err(wrong(
                 file.at(key),
                 format!("{key} = {uri} is this server itself: calls would go in a circle"),

@@ -4,6 +4,7 @@ mod clock;
 mod hops;
 mod named;
 mod targets;
+mod trunks;
 
 use std::{
     fs,
@@ -100,6 +101,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             ));
             checks.push(variables());
             checks.extend(named::checks(&config));
+            checks.extend(trunks::checks(&config));
             checks.push(data_dir(&config));
             checks.push(clock::check(&config));
             checks.extend(ports(&config));

@@ -1,34 +1,27 @@
 //! `segue events`: what happens beside a running server, line by line.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    io::{BufRead, BufReader, Read},
+    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use segue_store::Store;
 use serde_json::Value;
 
 use super::{
     Context,
+    beside::{self, LINE_MAX, no_server},
     output::{clean, line},
     value::DurationMs,
 };
-use crate::{
-    failure::{Exit, Failure},
-    run::BOUND_FILE,
-};
+use crate::failure::{Exit, Failure};
 
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The server says something at least every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
 /// How long between two attempts to reach the server again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Longest line taken, bytes.
-const LINE_MAX: u64 = 1024 * 1024;
 
 #[derive(Debug, Args)]
 pub struct Follow {
@@ -103,64 +96,15 @@ pub fn perform(follow: &Follow, context: &Context) -> Result<(), Failure> {
 }
 
 fn connect(context: &Context, place: Option<&str>, until: Option<Instant>) -> Result<BufReader<TcpStream>, Failure> {
-    let address = server(context)?;
-    let unreachable = |e: std::io::Error| no_server(format!("{address} cannot be reached: {e}"));
-    let mut stream = TcpStream::connect_timeout(&address, CONNECT).map_err(unreachable)?;
     let query = place
         .map(|place| format!("?after={}", escape(place)))
         .unwrap_or_default();
-    // HTTP/1.0: what comes is the lines themselves, without chunks around them.
-    let request = format!("GET /events{query} HTTP/1.0\r\nHost: {address}\r\nAccept: application/x-ndjson\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(unreachable)?;
-    limit(&stream, until).map_err(unreachable)?;
-    let mut stream = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") && !head.ends_with("\n\n") {
-        let read = stream
-            .by_ref()
-            .take(LINE_MAX)
-            .read_line(&mut head)
-            .map_err(unreachable)?;
-        if read == 0 || head.len() > 65_536 {
-            return Err(no_server(format!("{address} says no HTTP")));
-        }
-    }
-    if head.split(' ').nth(1) == Some("200") {
-        return Ok(stream);
-    }
-    let mut body = String::new();
-    let _ = stream.take(LINE_MAX).read_to_string(&mut body);
-    let problem: Value = serde_json::from_str(&body).unwrap_or_default();
-    let detail = problem.get("detail").and_then(Value::as_str);
-    Err(Failure::refused(
-        "refused",
-        format!(
-            "{address} refuses: {}",
-            detail.unwrap_or_else(|| head.lines().next().unwrap_or_default())
-        ),
-        "see docs/events.md",
-    ))
-}
-
-/// The HTTP socket of the server on this data directory.
-fn server(context: &Context) -> Result<SocketAddr, Failure> {
-    let data = &context.config.data_dir;
-    if !Store::server_runs(data) {
-        return Err(no_server(format!("no server runs on {}", data.display())));
-    }
-    let bound = std::fs::read(data.join(BOUND_FILE)).ok();
-    let bound: Option<Value> = bound.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let mut address = bound
-        .as_ref()
-        .and_then(|value| value.pointer("/http/listen")?.as_str()?.parse::<SocketAddr>().ok())
-        .ok_or_else(|| no_server(format!("the server on {} is just starting", data.display())))?;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    Ok(address)
+    beside::get(
+        &context.config,
+        &format!("/events{query}"),
+        "application/x-ndjson",
+        wait(until),
+    )
 }
 
 /// Reads lines until it is over.
@@ -238,8 +182,12 @@ fn told(event: &Value) -> String {
 
 /// Reading waits no longer than until the end, or until silence means that nobody is there.
 fn limit(stream: &TcpStream, until: Option<Instant>) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(wait(until)))
+}
+
+fn wait(until: Option<Instant>) -> Duration {
     let left = until.map_or(SILENCE, |until| until.saturating_duration_since(Instant::now()));
-    stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), SILENCE)))
+    left.clamp(Duration::from_millis(1), SILENCE)
 }
 
 fn escape(text: &str) -> String {
@@ -249,13 +197,4 @@ fn escape(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
-}
-
-fn no_server(message: String) -> Failure {
-    Failure {
-        code: "no_server".to_owned(),
-        message,
-        fix: "start it with 'segue run' and the same --config or --data, or wait for it with --reconnect and a longer --timeout".to_owned(),
-        exit: Exit::NoServer,
-    }
 }

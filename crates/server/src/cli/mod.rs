@@ -1,5 +1,6 @@
 //! The command line. One file a group of commands; this one knows the names.
 
+mod beside;
 mod call;
 mod clip;
 mod config;
@@ -12,6 +13,7 @@ mod output;
 mod play;
 mod retention;
 mod subscriber;
+mod trunk;
 pub mod value;
 mod wait;
 
@@ -93,6 +95,9 @@ enum Command {
     /// Wait until a message or call is there
     #[command(subcommand)]
     Wait(wait::Command),
+    /// Trunks: where calls go out, beside a running server
+    #[command(subcommand)]
+    Trunk(trunk::Command),
     /// Follow what happens beside a running server: calls, media, messages
     Events(events::Follow),
     /// The worker process; started by the server and `clip add`
@@ -194,6 +199,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Message(command) => message::perform(command, &context),
         Command::Call(command) => call::perform(command, &context),
         Command::Wait(command) => wait::perform(command, &context),
+        Command::Trunk(command) => trunk::perform(command, &context),
         Command::Events(follow) => events::perform(&follow, &context),
         Command::Doctor | Command::MediaWorker { .. } => Ok(()),
     }?;

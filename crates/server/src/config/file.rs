@@ -10,6 +10,7 @@ use toml::{
 use super::{
     Config, KEYS, Source,
     place::{self, nearest},
+    trunks,
     value::Raw,
 };
 use crate::failure::Failure;
@@ -64,6 +65,13 @@ fn text(path: &Path) -> Result<String, Failure> {
 fn table_into(config: &mut Config, table: &DeTable<'_>, prefix: &str, file: place::File<'_>) -> Result<(), Failure> {
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
+        if name == "trunk" {
+            config.trunks = trunks::read(value, file)?;
+            let position = file.position(key.span().start);
+            let path = file.path.to_owned();
+            config.sources.push(("trunk", Source::File { path, position }));
+            continue;
+        }
         if let Some(known) = KEYS.iter().find(|k| k.name == name) {
             let source = Source::File {
                 path: file.path.to_owned(),

@@ -156,6 +156,20 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.sip_t1_ms),
     },
     Key {
+        name: "sip.pause_max_ms",
+        meaning: "how long a server's 503 with Retry-After keeps calls from it at most, in milliseconds; 0: not at all",
+        live: None,
+        set: |c, raw| raw.number(0..=3_600_000).map(|v| c.sip_pause_max_ms = v),
+        get: |c| json!(c.sip_pause_max_ms),
+    },
+    Key {
+        name: "trunk",
+        meaning: "a table [[trunk]] for each trunk that profiles may name as their next_hop (docs/trunks.md)",
+        live: Some(|c, new| c.trunks.clone_from(&new.trunks)),
+        set: |_, _| Err("trunks stand in the file, as tables [[trunk]]".to_owned()),
+        get: |c| json!(c.trunks.iter().map(|table| &table.trunk.name).collect::<Vec<_>>()),
+    },
+    Key {
         name: "hep.collector",
         meaning: "the address:port of a Homer collector that gets a copy of each SIP message (HEPv3 over UDP); absent: none",
         live: None,

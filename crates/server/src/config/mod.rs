@@ -7,6 +7,7 @@ mod place;
 mod profiles;
 mod records;
 pub mod tls;
+mod trunks;
 mod value;
 
 use std::{
@@ -17,7 +18,9 @@ use std::{
 };
 
 pub use keys::{KEYS, Key};
+pub use place::nearest;
 pub use profiles::{ProfileFile, load as load_profiles, load_files};
+pub use trunks::TrunkTable;
 
 use segue_mailbox::Retention;
 use segue_media::MediaAddress;
@@ -60,6 +63,10 @@ pub struct Config {
     pub sip_nameservers: Vec<SocketAddr>,
     /// SIP timer T1, milliseconds.
     pub sip_t1_ms: u64,
+    /// The longest that a server's 503 with Retry-After keeps calls from it, milliseconds; 0: not at all.
+    pub sip_pause_max_ms: u64,
+    /// Where calls may go on by.
+    pub trunks: Vec<TrunkTable>,
     /// Homer's collector; `None`: no copies.
     pub hep_collector: Option<SocketAddr>,
     /// Our number there.
@@ -138,6 +145,8 @@ impl Default for Config {
             sip_advertise: Vec::new(),
             sip_nameservers: Vec::new(),
             sip_t1_ms: 500,
+            sip_pause_max_ms: 30_000,
+            trunks: Vec::new(),
             hep_collector: None,
             hep_capture_id: 2001,
             http_listen: SocketAddr::new(localhost, 8080),

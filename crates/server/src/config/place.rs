@@ -40,7 +40,7 @@ impl File<'_> {
 }
 
 /// The known name that was probably meant: the one with the fewest letters changed, if few enough.
-pub fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (distance(name, known), known))
         .filter(|(changed, _)| *changed <= 3)

@@ -1,5 +1,7 @@
 //! What the parts count themselves, read when somebody asks.
 
+mod trunks;
+
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use prometheus_client::{
@@ -49,6 +51,7 @@ impl Collector for Parts {
         self.server(&mut told)?;
         self.overload(&mut told)?;
         self.sip(&mut told)?;
+        trunks::encode(&mut told, &self.gauges)?;
         self.media(&mut told)?;
         self.jobs(&mut told)?;
         self.store(&mut told)
@@ -369,6 +372,25 @@ impl Told<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         let encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+    }
+
+    /// A gauge with labels.
+    fn gauges(&mut self, name: &str, help: &str, all: &[(Vec<(&'static str, String)>, u64)]) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in all {
+            let gauge = ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// A counter with labels.
+    fn counters(&mut self, name: &str, help: &str, all: &[(Vec<(&'static str, String)>, u64)]) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in all {
+            ConstCounter::new(*value).encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
     }
 
     fn gauge_f64(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {

@@ -138,6 +138,8 @@ impl Metrics {
             | Happening::CallSwitch { gap_ms: None, .. }
             | Happening::CallEnded { .. }
             | Happening::RequestRefused { .. }
+            | Happening::TrunkUp { .. }
+            | Happening::TrunkDown { .. }
             | Happening::ServerReloaded { .. }
             | Happening::ServerReady { .. }
             | Happening::ServerStopping => {}

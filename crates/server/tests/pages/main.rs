@@ -6,3 +6,4 @@ mod headers;
 mod page;
 mod profiles;
 mod standards;
+mod trunks;

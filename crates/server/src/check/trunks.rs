@@ -1,0 +1,62 @@
+//! Trunks: those that profiles name are there, and none leads back here.
+
+use segue_policy::NextHops;
+use segue_sip_wire::Uri;
+
+use super::{Warning, profiles::is_here};
+use crate::{
+    config::{Config, ProfileFile, nearest},
+    failure::Failure,
+};
+
+pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<Warning>, Failure> {
+    for table in &config.trunks {
+        for server in &table.trunk.servers {
+            let uri = server.uri.uri().parse::<Uri>().ok();
+            if let Some(uri) = uri.filter(|uri| is_here(config, uri)) {
+                let message = format!("{}: trunk.servers: {uri} is this server itself", table.at("servers"));
+                let fix = "name the carrier's servers in servers";
+                return Err(Failure::refused("bad_configuration", message, fix));
+            }
+        }
+    }
+    let known = || config.trunks.iter().map(|table| table.trunk.name.as_str());
+    let mut warnings = Vec::new();
+    for file in profiles {
+        let profile = &file.profile;
+        let keys = [
+            ("next_hop", &profile.next_hop),
+            ("emergency_next_hop", &profile.emergency_next_hop),
+        ];
+        for (key, hops) in keys {
+            let mut named = hops.iter().flat_map(NextHops::trunks);
+            let Some(missing) = named.find(|name| !known().any(|known| known == *name)) else {
+                continue;
+            };
+            let fix = match nearest(missing, known()) {
+                Some(meant) => format!("did you mean \"trunk:{meant}\"?"),
+                None => format!("add [[trunk]] with name = {missing:?} to segue.toml, or name another server"),
+            };
+            let message = format!("{}: {key}: there is no trunk {missing:?}", file.at(key));
+            return Err(Failure::refused("bad_profile", message, fix));
+        }
+    }
+    let used = |name: &str| {
+        profiles.iter().any(|file| {
+            let hops = [&file.profile.next_hop, &file.profile.emergency_next_hop];
+            let mut named = hops.into_iter().flatten().flat_map(NextHops::trunks);
+            named.any(|named| named == name)
+        })
+    };
+    for table in config.trunks.iter().filter(|table| !used(&table.trunk.name)) {
+        let name = &table.trunk.name;
+        warnings.push(Warning::new(
+            format!(
+                "{}: trunk {name:?} is named by no profile: no call goes out by it",
+                table.at("name")
+            ),
+            format!("set next_hop = \"trunk:{name}\" in the profile whose calls it is for, or take it out"),
+        ));
+    }
+    Ok(warnings)
+}

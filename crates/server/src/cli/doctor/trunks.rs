@@ -1,0 +1,59 @@
+//! Trunks: as they are configured, and as the running server sees them.
+
+use serde_json::Value;
+
+use super::Check;
+use crate::{
+    cli::beside,
+    config::{Config, TrunkTable},
+};
+
+const NAME: &str = "trunks";
+
+pub(super) fn checks(config: &Config) -> Vec<Check> {
+    if config.trunks.is_empty() {
+        return vec![Check::ok(NAME, "none")];
+    }
+    let seen = beside::json_of(config, "/trunks").unwrap_or_default();
+    let seen = seen.as_array().map_or(&[][..], Vec::as_slice);
+    config.trunks.iter().map(|table| check(table, seen)).collect()
+}
+
+fn check(table: &TrunkTable, seen: &[Value]) -> Check {
+    let trunk = &table.trunk;
+    let name = &trunk.name;
+    let servers: Vec<&str> = trunk.servers.iter().map(|server| server.uri.uri()).collect();
+    let servers = servers.join(", ");
+    let running = seen
+        .iter()
+        .find(|seen| seen.get("name").and_then(Value::as_str) == Some(name));
+    let Some(running) = running else {
+        let asked = match trunk.ping_ms {
+            0 => "never pinged".to_owned(),
+            ms => format!("pinged every {} s", ms / 1_000),
+        };
+        return Check::ok(
+            NAME,
+            format!("{name}: {servers}; {asked}; no server runs that says how they are"),
+        );
+    };
+    let states = running.get("servers").and_then(Value::as_array).into_iter().flatten();
+    let state = |server: &Value| {
+        let text = |key: &str| server.get(key).and_then(Value::as_str);
+        let place = text("address").or(text("uri")).unwrap_or_default().to_owned();
+        (place, text("state").unwrap_or_default().to_owned())
+    };
+    let states: Vec<(String, String)> = states.map(state).collect();
+    let told: Vec<String> = states.iter().map(|(place, state)| format!("{place} {state}")).collect();
+    let found = format!("{name}: {}", told.join(", "));
+    let bad = states
+        .iter()
+        .filter(|(_, state)| state == "down" || state == "suspended")
+        .count();
+    let fix = "'segue trunk list' says since when and what it answered last; see whether it takes SIP from here";
+    match bad {
+        0 => Check::ok(NAME, found),
+        bad if bad == states.len() => Check::wrong(NAME, found, fix),
+        _ => Check::warn(NAME, found, fix),
+    }
+}

@@ -1,0 +1,116 @@
+//! `[[trunk]]` as it is read and checked, and `segue trunk` where there is no server.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod fixture;
+
+use fixture::Segue;
+
+const TRUNK: &str = "\n[[trunk]]\nname = \"main\"\nservers = [\"192.0.2.1\"]\n";
+
+/// With a profile that has this key, and this in the file.
+fn with(profile: &str, settings: &str) -> Segue {
+    let segue = Segue::new();
+    let profiles = segue.dir().join("sip-profiles");
+    std::fs::create_dir_all(&profiles).unwrap();
+    let text = format!("name = \"office\"\nsources = [\"127.0.0.0/8\"]\n{profile}\n");
+    std::fs::write(profiles.join("office.toml"), text).unwrap();
+    std::fs::write(segue.dir().join("segue.toml"), settings).unwrap();
+    segue
+}
+
+#[test]
+fn what_is_wrong_with_a_trunk_is_told_by_its_line_and_its_fix() {
+    for (settings, message, fix) in [
+        (
+            "[trunk]\nname = \"a\"",
+            "segue.toml:1:1: trunk is no list of tables",
+            "[[trunk]]",
+        ),
+        ("trunk = [1]", "segue.toml:1:10: a trunk is no table", "[[trunk]]"),
+        (
+            "\n[[trunk]]\nname = \"a\"\nsevers = []",
+            "segue.toml:4:1: unknown key trunk.severs",
+            "did you mean servers?",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [7]",
+            "segue.toml:4:11: trunk.servers: each is a server",
+            "servers is a list of 1 to 16",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = []",
+            "segue.toml:4:11: trunk.servers is missing or empty",
+            "servers is a list",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [\"b\"]\nping_ms = 5",
+            "segue.toml:5:11: trunk.ping_ms = 5",
+            "ping_ms is milliseconds from 1000",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [\"b\"]\nping_ms = \"often\"",
+            "segue.toml:5:11: trunk.ping_ms: ",
+            "ping_ms is milliseconds from 1000",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [\"b\"]\n[[trunk]]\nname = \"a\"\nservers = [\"c\"]",
+            "segue.toml:6:8: name: \"a\" is the name of another trunk, at segue.toml:3:8",
+            "name of its own",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [\"127.0.0.1:5060\"]",
+            "segue.toml:4:11: trunk.servers: sip:127.0.0.1:5060 is this server itself",
+            "carrier's servers",
+        ),
+        (
+            "\n[[trunk]]\nname = \"a\"\nservers = [\"b\"]\ndigest_user = \"u\"\ndigest_realm = \"r\"\ndigest_secret = \"none\"",
+            "segue.toml:7:17: digest_secret = ",
+            "set digest_secret to a file",
+        ),
+    ] {
+        let segue = with("", settings);
+        let (said, _) = segue.fails(1, &["config", "check"]);
+        assert!(
+            said["message"].as_str().unwrap().contains(message),
+            "{settings}: {said}"
+        );
+        assert!(said["fix"].as_str().unwrap().contains(fix), "{settings}: {said}");
+    }
+}
+
+#[test]
+fn a_profile_names_trunks_that_are_there() {
+    for key in ["next_hop", "emergency_next_hop"] {
+        let segue = with(&format!("{key} = [\"192.0.2.9\", \"trunk:man\"]"), TRUNK);
+        let (said, _) = segue.fails(1, &["config", "check"]);
+        let message = said["message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("office.toml:3:")) && message.contains("there is no trunk \"man\""),
+            "{said}"
+        );
+        assert_eq!(said["fix"], "did you mean \"trunk:main\"?");
+    }
+    let segue = with("next_hop = \"trunk:main\"", TRUNK);
+    assert_eq!(segue.json(&["config", "check"])["ok"], true);
+    let rows = segue.json(&["config"]);
+    let row = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["key"] == "trunk")
+        .unwrap();
+    assert_eq!(
+        (&row["value"][0], &row["source"]),
+        (&"main".into(), &"segue.toml:2:3".into())
+    );
+    let unused = with("", TRUNK).json(&["config", "check"]);
+    assert!(unused.to_string().contains("is named by no profile"), "{unused}");
+}
+
+#[test]
+fn without_a_server_the_list_is_exit_5() {
+    let segue = Segue::new();
+    let (said, _) = segue.fails(5, &["trunk", "list"]);
+    assert_eq!(said["code"], "no_server");
+    assert!(!segue.data().exists(), "who only asks leaves nothing behind");
+}
