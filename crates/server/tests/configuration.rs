@@ -56,6 +56,8 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "sip.advertise",
             "sip.nameservers",
             "sip.t1_ms",
+            "sip.pause_max_ms",
+            "trunk",
             "hep.collector",
             "hep.capture_id",
             "http.listen",
