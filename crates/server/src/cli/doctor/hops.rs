@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use segue_policy::{NextHop, NextHops};
 use segue_sip::{Place, Protocol, Speaks, transport::Resolver};
 use segue_sip_wire::{Message, Uri};
 use tokio::{
@@ -32,19 +33,29 @@ const BYTES_MAX: usize = 65_535;
 /// A row for each, all asked at once.
 pub(super) fn checks(config: &Config, profiles: &[ProfileFile]) -> Vec<Check> {
     let mut hops: BTreeMap<String, (Uri, Vec<String>)> = BTreeMap::new();
+    let mut add = |hop: &NextHop, of: String| {
+        let Ok(uri) = hop.uri().parse::<Uri>() else { return };
+        let named = hops.entry(uri.to_string()).or_insert_with(|| (uri, Vec::new()));
+        named.1.push(of);
+    };
     for file in profiles {
         let profile = &file.profile;
-        let named = [
+        let lists = [
             ("next_hop", &profile.next_hop),
-            ("outbound_proxy", &profile.outbound_proxy),
             ("emergency_next_hop", &profile.emergency_next_hop),
         ];
-        for (key, hop) in named {
-            let Some(uri) = hop.as_ref().and_then(|hop| hop.uri().parse::<Uri>().ok()) else {
-                continue;
-            };
-            let of = hops.entry(uri.to_string()).or_insert_with(|| (uri, Vec::new()));
-            of.1.push(format!("{key} of {}", profile.name));
+        let lists = lists
+            .into_iter()
+            .flat_map(|(key, hops)| hops.iter().flat_map(NextHops::iter).map(move |hop| (key, hop)));
+        let proxy = profile.outbound_proxy.iter().map(|proxy| ("outbound_proxy", proxy));
+        // A trunk's servers are asked as such.
+        for (key, hop) in lists.chain(proxy).filter(|(_, hop)| hop.trunk().is_none()) {
+            add(hop, format!("{key} of {}", profile.name));
+        }
+    }
+    for table in &config.trunks {
+        for server in &table.trunk.servers {
+            add(&server.uri, format!("trunk {}", table.trunk.name));
         }
     }
     if hops.is_empty() {
