@@ -85,7 +85,7 @@ fn a_profile_names_trunks_that_are_there() {
         let (said, _) = segue.fails(1, &["config", "check"]);
         let message = said["message"].as_str().unwrap();
         assert!(
-            message.contains(&format!("office.toml:3:")) && message.contains("there is no trunk \"man\""),
+            message.contains("office.toml:3:") && message.contains("there is no trunk \"man\""),
             "{said}"
         );
         assert_eq!(said["fix"], "did you mean \"trunk:main\"?");

@@ -41,9 +41,11 @@ pub(crate) struct Asked {
 }
 
 pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, asked: Query<Asked>) -> Response {
-    let events = match allowed(&site, &headers) {
-        Ok(events) => events,
-        Err(refusal) => return refusal,
+    if let Some(refusal) = refused(&site, &headers) {
+        return refusal;
+    }
+    let Some(events) = &site.events else {
+        return problem(StatusCode::FORBIDDEN, "Not allowed", NOT_LOOPBACK.to_owned());
     };
     let place = match asked.after.as_deref().map(str::parse::<Place>) {
         None => None,
@@ -74,20 +76,17 @@ pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, as
     (StatusCode::OK, headers, Body::from_stream(stream)).into_response()
 }
 
-/// Whether who asks may know who calls whom, and where calls go.
-pub(crate) fn allowed<'a>(site: &'a Site, headers: &HeaderMap) -> Result<&'a Events, Response> {
-    let forbidden = |why: &str| problem(StatusCode::FORBIDDEN, "Not allowed", why.to_owned());
-    let Some(events) = &site.events else {
-        return Err(forbidden(
-            "events tell who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it",
-        ));
+const NOT_LOOPBACK: &str =
+    "this tells who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it";
+
+/// Why who asks may not know who calls whom, and where calls go.
+pub(crate) fn refused(site: &Site, headers: &HeaderMap) -> Option<Response> {
+    let why = match &site.events {
+        None => NOT_LOOPBACK,
+        Some(_) if site.any_host || names_this_machine(headers) => return None,
+        Some(_) => "the Host header names another machine than this one by address or localhost",
     };
-    match site.any_host || names_this_machine(headers) {
-        true => Ok(events),
-        false => Err(forbidden(
-            "the Host header names another machine than this one by address or localhost",
-        )),
-    }
+    Some(problem(StatusCode::FORBIDDEN, "Not allowed", why.to_owned()))
 }
 
 /// A page of elsewhere must not read this through a name that it had resolve to us.

@@ -133,7 +133,7 @@ async fn say_metrics(State(site): State<Arc<Site>>) -> Response {
 
 /// Where calls go out is nobody else's business than who calls whom.
 async fn say_trunks(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = events::allowed(&site, &headers) {
+    if let Some(refusal) = events::refused(&site, &headers) {
         return refusal;
     }
     match asked(move || (site.trunks)()).await {

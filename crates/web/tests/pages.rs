@@ -184,3 +184,15 @@ async fn events_are_refused_off_loopback_under_foreign_names_and_at_no_place() {
     let (head, _) = ask(address, "GET /events").await;
     assert!(head.starts_with("http/1.1 503"), "{head}");
 }
+
+#[tokio::test]
+async fn trunks_are_told_to_whom_events_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (open, _hub) = with_events(&folder);
+    let (head, body) = ask(serving(open).await, "GET /trunks").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(body, serde_json::json!([{ "name": "main" }]));
+    let (head, body) = ask(serving(site("ok", &[])).await, "GET /trunks").await;
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    assert!(body["detail"].as_str().unwrap().contains("not loopback"), "{body}");
+}
