@@ -91,10 +91,7 @@ impl Cx {
             Ok(way) => return Ok(way),
             Err(no) => no,
         };
-        self.by_hops(next())
-            .ok()
-            .or_else(|| self.last_way(target))
-            .ok_or(no)
+        self.by_hops(next()).ok().or_else(|| self.last_way(target)).ok_or(no)
     }
 
     /// The last way that there can be.

@@ -115,7 +115,7 @@ impl Shard {
         };
         let hop = loop {
             let Some(hop) = ways.left.pop_front() else { return false };
-            let bounded = hop.trunk.as_ref().filter(|_| !entry.urgent);
+            let bounded = hop.trunk.as_ref().filter(|_| entry.emergency.is_none());
             let Some((trunk, full)) = bounded.and_then(|trunk| Some((trunk, self.trunks.is_full(trunk)?))) else {
                 break hop;
             };

@@ -130,8 +130,8 @@ fn listens(config: &Config, file: &ProfileFile) -> Option<Warning> {
 
 fn helps(file: &ProfileFile) -> Option<Warning> {
     let profile = &file.profile;
-    let hops = [&profile.emergency_next_hop, &profile.next_hop, &profile.outbound_proxy];
-    let nowhere = hops.iter().all(|hop| hop.is_none());
+    let hops = [&profile.emergency_next_hop, &profile.next_hop];
+    let nowhere = hops.iter().all(|hop| hop.is_none()) && profile.outbound_proxy.is_none();
     (nowhere && !profile.emergency_numbers.is_empty()).then(|| {
         Warning::new(
             format!(
