@@ -366,7 +366,7 @@ mod tests {
         for bad in ["\"trunk:\"", "\"trunk:a b\"", "[\"trunk:main\", \"\"]", "7"] {
             assert!(read(bad).is_err(), "{bad}");
         }
-        let nine = format!("[{}]", vec!["\"192.0.2.1\""; 9].join(", "));
+        let nine = format!("[{}]", ["\"192.0.2.1\""; 9].join(", "));
         assert!(read(&nine).unwrap_err().contains("not 1 to 8"));
     }
 
