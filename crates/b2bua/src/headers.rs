@@ -32,7 +32,8 @@ const VOUCHES: [&str; 5] = [
     "Remote-Party-ID",
 ];
 
-/// Most bytes of headers that a message has for others, and of body parts. What is more is left out and logged.
+/// Most bytes of headers that a message has for others, and of body parts. What is more is left out; that is logged in detail only, since
+/// peers could fill the log.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
 const PARTS_BYTES_MAX: usize = 32 * 1024;
 
@@ -86,7 +87,7 @@ impl Carried {
                 !from_trusted && rule.name == "Priority" && value.trim().eq_ignore_ascii_case("psap-callback");
             if goes_on && !claims_help && !value.trim().is_empty() {
                 let Some(fewer) = left.checked_sub(name.len().saturating_add(value.len())) else {
-                    tracing::warn!(header = name, "a header is too much to be passed on");
+                    tracing::debug!(header = name, "a header is too much to be passed on");
                     continue;
                 };
                 left = fewer;
@@ -103,7 +104,7 @@ impl Carried {
         headers.extend(reason.map(|reason| (rule_for(REASON), REASON.to_owned(), reason)));
         let mut parts = message.parts();
         if parts.size() > PARTS_BYTES_MAX {
-            tracing::warn!(bytes = parts.size(), "the parts of a body are too much to be passed on");
+            tracing::debug!(bytes = parts.size(), "the parts of a body are too much to be passed on");
             parts = Parts::default();
         }
         Carried {
