@@ -299,6 +299,21 @@ const STORIES: &[Story] = &[
         HELD,
         ANSWERED,
     ),
+    // What the callee's rules and availability make of it.
+    story(
+        "do_not_disturb",
+        ("leave_message_no_clip", 4_000),
+        NeverCalled,
+        NOT_DISTURBED,
+        Some(("message", Some(480))),
+    ),
+    story(
+        "busy_is_forwarded_by_a_rule",
+        ("plain", 800),
+        Forwards(&Plays("busy", 0), &Plays("answer", 300)),
+        HELD,
+        ANSWERED,
+    ),
     story(
         "headers_and_infos_pass_both_ways",
         ("says_more", 300),

@@ -56,7 +56,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
 ];
 
 /// The fields of a row of `call list`, sorted; of its legs; of its switches.
-const CALL_FIELDS: [&str; 24] = [
+const CALL_FIELDS: [&str; 25] = [
     "admit",
     "answered_at",
     "cause",
@@ -75,6 +75,7 @@ const CALL_FIELDS: [&str; 24] = [
     "prolonged_at",
     "relayed_untouched",
     "result",
+    "rules",
     "sip_call_id",
     "source",
     "started_at",

@@ -142,6 +142,7 @@ impl Desk {
                         greeting,
                         beep,
                         full,
+                        named: Vec::new(),
                     };
                     self.shard
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use segue_call::{Lookup, StoreReply};
-use segue_policy::{Plan, Profile};
+use segue_mailbox::ClipInfo;
+use segue_policy::{Calling, Plan, Profile};
 use segue_store::{Found, Reserve, Store, StoreError};
 
 use crate::{ClipCache, clips::Renditions};
@@ -27,9 +28,18 @@ impl Answer {
 /// `callee`: by user part, and as an address ([`StoreAction::Lookup`](segue_call::StoreAction)).
 ///
 /// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
-pub(crate) fn look_up(store: &Store, clips: &ClipCache, callee: (&str, Option<&str>), profile: &Profile) -> Answer {
+/// `calling`: for whom the callee's rules are asked; `None`: they are not.
+pub(crate) fn look_up(
+    store: &Store,
+    clips: &ClipCache,
+    callee: (&str, Option<&str>),
+    calling: Option<&Calling>,
+    profile: &Profile,
+) -> Answer {
     let Found {
         subscriber,
+        rules,
+        mut named,
         clip,
         greeting,
         beep,
@@ -39,10 +49,22 @@ pub(crate) fn look_up(store: &Store, clips: &ClipCache, callee: (&str, Option<&s
         Ok(None) => return Answer::without_clips(StoreReply::NotFound),
         Err(error) => return Answer::without_clips(StoreReply::LookupFailed { why: error.to_string() }),
     };
-    let plan = Plan::new(&subscriber, profile);
-    let loaded = [&clip, &greeting, &beep, &full]
+    let mut plan = Plan::new(&subscriber, profile);
+    if let Some(calling) = calling {
+        // Nobody is known to be offline before they are called.
+        plan.decide(&subscriber, &rules, profile, calling, false);
+    }
+    named.extend([clip, greeting].into_iter().flatten());
+    let by_name = |name: &Option<String>| -> Option<ClipInfo> {
+        let name = name.as_ref()?;
+        named.iter().find(|clip| clip.name == *name).cloned()
+    };
+    let (clip, greeting) = (by_name(&plan.clip), by_name(&plan.greeting));
+    named.retain(|clip| plan.clips().any(|name| name == clip.name));
+    let loaded = [&beep, &full]
         .into_iter()
         .flatten()
+        .chain(&named)
         .map(|info| (info.id, clips.load(store, info)))
         .collect();
     let reply = StoreReply::Found(Box::new(Lookup {
@@ -51,6 +73,7 @@ pub(crate) fn look_up(store: &Store, clips: &ClipCache, callee: (&str, Option<&s
         greeting,
         beep,
         full,
+        named,
     }));
     Answer { reply, clips: loaded }
 }
@@ -93,9 +116,106 @@ pub(crate) fn reserve(store: &Store, wanted: &Reserve, now: Instant) -> StoreRep
 
 #[cfg(test)]
 mod tests {
-    use segue_policy::Subscriber;
+    use segue_mailbox::RenditionProfile;
+    use segue_policy::{Address, Contact, Rule, Subscriber};
+    use segue_store::{NewClip, NewRendition};
 
     use super::*;
+
+    /// A clip that nothing of can be played, with nothing to prepare.
+    fn put_clip(store: &Store, name: &str) {
+        let rendition = NewRendition {
+            profile: RenditionProfile::Pcmu,
+            profile_level_id: None,
+            cache: b"x".to_vec(),
+        };
+        let clip = NewClip {
+            name: name.to_owned(),
+            duration_ms: 1_000,
+            poster: None,
+            renditions: vec![rendition],
+        };
+        store.put_clip(clip).unwrap();
+    }
+
+    #[test]
+    fn the_plan_is_made_with_the_callees_rules_and_brings_the_clips_that_may_be_played() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for name in ["ring", "sorry", "jazz", "busy", "elsewhere"] {
+            put_clip(&store, name);
+        }
+        let bob = Subscriber {
+            user: "bob".into(),
+            clip: Some("ring".into()),
+            greeting: Some("sorry".into()),
+            ..Subscriber::default()
+        };
+        store.add_subscriber(bob).unwrap();
+        let contact = Contact {
+            address: Address::try_from("+49301*".to_owned()).unwrap(),
+            name: None,
+            groups: vec!["work".into()],
+        };
+        store.put_contact("bob", contact).unwrap();
+        let rule = |json: &str| serde_json::from_str::<Rule>(json).unwrap();
+        let rules = [
+            rule(r#"{"from":["work"],"outcome":{"clip":"jazz","hold_ms":60000}}"#),
+            rule(r#"{"from":["work"],"why":["busy"],"outcome":{"greeting":"busy"}}"#),
+            rule(r#"{"from":["anonymous"],"outcome":{"greeting":"elsewhere"}}"#),
+        ];
+        store
+            .change_rules("bob", move |all| {
+                all.extend(rules);
+                Ok(())
+            })
+            .unwrap();
+        let profile = Profile {
+            country_code: "49".into(),
+            hold_max_ms: 20_000,
+            ..Profile::default()
+        };
+        let cache = ClipCache::new(1 << 20);
+        let find = |from: &str| {
+            let calling = Calling {
+                from: from.to_owned(),
+                at_ms: 0,
+            };
+            let answer = look_up(&store, &cache, ("bob", None), Some(&calling), &profile);
+            let StoreReply::Found(found) = answer.reply else {
+                panic!("{:?}", answer.reply)
+            };
+            assert!(found.named.iter().all(|clip| answer.clips.contains_key(&clip.id)));
+            let names: Vec<&str> = found.named.iter().map(|clip| clip.name.as_str()).collect();
+            let name = |clip: &Option<ClipInfo>| clip.as_ref().map(|clip| clip.name.clone()).unwrap();
+            (
+                name(&found.clip),
+                name(&found.greeting),
+                found.plan.hold_ms,
+                names.join(" "),
+            )
+        };
+        let works = (
+            "jazz".to_owned(),
+            "sorry".to_owned(),
+            20_000,
+            "busy jazz sorry".to_owned(),
+        );
+        assert_eq!(find("sip:030123@pbx"), works);
+        let hold_ms = profile.hold_ms;
+        let nobody = (
+            "ring".to_owned(),
+            "elsewhere".to_owned(),
+            hold_ms,
+            "elsewhere ring".to_owned(),
+        );
+        assert_eq!(find("sip:anonymous@anonymous.invalid"), nobody);
+        let other = ("ring".to_owned(), "sorry".to_owned(), hold_ms, "ring sorry".to_owned());
+        assert_eq!(find("sip:030999@pbx"), other);
+        // Whoever calls for help, or calls them back, is asked for by no rule.
+        let plain = look_up(&store, &cache, ("bob", None), None, &profile);
+        assert!(matches!(plain.reply, StoreReply::Found(found) if found.plan.clip.as_deref() == Some("ring")));
+    }
 
     #[test]
     fn a_callee_is_found_by_name_and_by_number_however_it_is_written() {

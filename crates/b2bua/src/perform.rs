@@ -494,10 +494,10 @@ impl Performer {
 
     fn store(&mut self, key: CallKey, action: StoreAction, profile: Arc<Profile>) {
         match action {
-            StoreAction::Lookup { user, alias } => {
+            StoreAction::Lookup { user, alias, calling } => {
                 let (store, clips, inbox) = (self.store.clone(), self.clips.clone(), self.inbox.clone());
                 self.tasks.spawn_blocking(move || {
-                    let answer = look_up(&store, &clips, (&user, alias.as_deref()), &profile);
+                    let answer = look_up(&store, &clips, (&user, alias.as_deref()), calling.as_ref(), &profile);
                     inbox.put(key, Note::Found(key, Box::new(answer)));
                 });
             }

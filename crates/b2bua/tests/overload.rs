@@ -125,6 +125,7 @@ impl Node {
             greeting: None,
             beep: None,
             full: None,
+            named: Vec::new(),
         };
         let now = self.at();
         self.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));

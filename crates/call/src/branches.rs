@@ -38,6 +38,8 @@ pub(crate) struct Branch {
     onward: bool,
     /// Whose 3xx led here.
     redirected_by: Option<LegId>,
+    /// Why a rule of the callee's forwards the caller to it.
+    forwarded_for: Option<u16>,
     leased: bool,
     pub side: Option<Side>,
     /// What it first answered: re-offers keep its codecs.
@@ -102,7 +104,8 @@ fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord
     }
     let status = |step: LegId| records.get(usize::try_from(step.0).ok()?)?.status;
     let by = way.get(1..).unwrap_or_default().to_vec();
-    let redirected = way.get(1).map(|by| status(*by).unwrap_or(302));
+    let forwarded_for = branches.get(leg).and_then(|branch| branch.forwarded_for);
+    let redirected = way.get(1).map(|by| status(*by).unwrap_or(302)).or(forwarded_for);
     let dialled = dialled.without_headers();
     let mut entries = vec![format!("<{dialled}>;index=1")];
     for step in way.into_iter().rev() {
@@ -145,6 +148,7 @@ impl Cx {
             as_called: target.as_called,
             onward: target.onward,
             redirected_by: target.redirected_by,
+            forwarded_for: target.forwarded_for,
             leased: true,
             side: None,
             answer: None,

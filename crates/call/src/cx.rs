@@ -241,8 +241,11 @@ impl Cx {
         }
     }
 
-    /// B is invited now: the hold, if there was one, is over.
+    /// B is invited now: the hold, if there was one, is over. Who is tried later was not waited for.
     pub fn note_invited(&mut self) {
+        if self.record.invited_at.is_some() {
+            return;
+        }
         self.record.invited_at = Some(self.now.wall);
         self.record.hold_ms = self.record.hold_asked_ms.map(|_| {
             let held = self

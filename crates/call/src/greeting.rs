@@ -72,7 +72,7 @@ impl Greeting {
             let step = Step::AnswerPracking;
             return Phase::Greeting(Greeting { missed, lookup, step });
         }
-        if !cx.a.sends() {
+        if !cx.a.sends() || lookup.plan.decided.no_message {
             return Greeting::greet(missed, lookup, cx);
         }
         if cx.early_is_over() {
@@ -102,6 +102,9 @@ impl Greeting {
             .zip(cx.a.answer())
             .and_then(|(clip, answer)| clip_use(clip, answer));
         let Some(greeting) = greeting else {
+            if lookup.plan.decided.no_message {
+                return Greeting::over(&missed, CallResult::Rejected, "no greeting is played", cx);
+            }
             if !cx.a.sends() {
                 // Nothing to say and nothing to hear.
                 cx.end_a(missed.status_for_a(), reason::NORMAL);
@@ -260,7 +263,17 @@ impl Greeting {
         })
     }
 
+    /// The callee's rules let the caller leave no message: hung up on, or refused where it was never answered.
+    fn over(missed: &Missed, result: CallResult, heard: &str, cx: &mut Cx) -> Phase {
+        cx.end_a(missed.status_for_a(), reason::NORMAL);
+        let why = format!("{}; {heard}, and the callee takes no message", missed.sentence);
+        Ending::begin(cx, result, Some(missed.cause), why)
+    }
+
     fn beep(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if lookup.plan.decided.no_message {
+            return Greeting::over(&missed, CallResult::Greeted, "the greeting is over", cx);
+        }
         cx.answer_a();
         if !cx.a.sends() {
             return Recording::begin(missed, lookup, cx);

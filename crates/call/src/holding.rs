@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::{
     caller::MediaMay,
     cx::{Cx, later},
+    deciding,
     ending::Ending,
-    greeting::Greeting,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
     legs::Seen,
     missed::Missed,
@@ -48,7 +48,7 @@ enum Step {
 impl Holding {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         if let Some(missed) = ringing::nowhere_to_call(&lookup.plan, cx) {
-            return Greeting::begin(missed, lookup, cx);
+            return deciding::missed(missed, lookup, cx);
         }
         let clip = lookup
             .held_on()
@@ -134,7 +134,7 @@ impl Holding {
             (_, Seen::CallerGone(gone)) => Ending::caller_left_early(cx, gone),
             (_, Seen::HangUp) => Ending::by_operator(cx),
             (Step::Pracking { .. }, Seen::Due) if cx.early_is_over() => Ending::never_pracked(cx),
-            (_, Seen::Due) if cx.early_is_over() => Greeting::begin(Missed::too_long(), lookup, cx),
+            (_, Seen::Due) if cx.early_is_over() => deciding::missed(Missed::too_long(), lookup, cx),
             (step, _) => Phase::Holding(Holding { lookup, step }),
         }
     }

@@ -19,6 +19,7 @@ mod bridged;
 mod call;
 mod caller;
 mod cx;
+mod deciding;
 mod early;
 mod ending;
 mod full;

@@ -1,11 +1,12 @@
 //! The callee's plan is being read, then ports are leased for A.
 
-use segue_policy::{Emergency, Reliable, UnknownCallee};
+use segue_policy::{Emergency, First, Reliable, UnknownCallee};
 use segue_records::CallResult;
 use segue_sdp::{Description, Family};
 
 use crate::{
     cx::Cx,
+    deciding,
     ending::Ending,
     greeting::Greeting,
     holding::Holding,
@@ -113,6 +114,7 @@ impl LookingUp {
             greeting: None,
             beep: None,
             full: None,
+            named: Vec::new(),
         };
         self.found(Box::new(lookup), cx)
     }
@@ -124,7 +126,11 @@ impl LookingUp {
             lookup.plan.plain = true;
             (lookup.clip, lookup.greeting) = (None, None);
         }
+        if let Some(ended) = deciding::first(&mut lookup, cx) {
+            return ended;
+        }
         if cx.invite.further.sent_on.is_none()
+            && lookup.plan.decided.first == First::Ring
             && let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx)
         {
             return ended;
@@ -281,10 +287,16 @@ impl LookingUp {
     }
 
     /// Who is called is known, and so is what A is sent.
-    fn go_on(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-        match &cx.invite.further.sent_on {
-            Some(sent_on) => Greeting::begin(Missed::sent_on(sent_on.cause), lookup, cx),
-            None => Holding::begin(lookup, cx),
+    fn go_on(mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if let Some(sent_on) = &cx.invite.further.sent_on {
+            let missed = Missed::sent_on(sent_on.cause);
+            // Nobody rings: no rule forwards the caller either.
+            lookup.plan.decided.forwarded_for = Some(missed.cause);
+            return deciding::missed(missed, lookup, cx);
+        }
+        match lookup.plan.decided.first {
+            First::Greeting(why) => Greeting::begin(Missed::not_called(why), lookup, cx),
+            First::Ring | First::HangUp { .. } => Holding::begin(lookup, cx),
         }
     }
 

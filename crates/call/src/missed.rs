@@ -1,5 +1,6 @@
 //! Why A and B did not come together.
 
+use segue_policy::Why;
 use segue_sip_wire::phrase;
 
 use crate::{io::Said, reason};
@@ -16,6 +17,8 @@ pub(crate) struct Missed {
     ours: bool,
     /// A sentence without its full stop.
     pub sentence: String,
+    /// What the callee's rules call it; `None`: nobody was tried.
+    pub why: Option<Why>,
     /// What the peer said beside its status.
     pub said: Said,
 }
@@ -27,6 +30,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
+            why: Some(Why::NoAnswer),
             said: Said::default(),
         }
     }
@@ -37,6 +41,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
+            why: Some(Why::NoAnswer),
             said: Said::default(),
         }
     }
@@ -58,6 +63,7 @@ impl Missed {
                 cause: status,
                 ours: true,
                 sentence: format!("The callee {what} ({status} of our own{why})"),
+                why: Some(Why::Offline),
                 said: Said::default(),
             };
         }
@@ -71,6 +77,12 @@ impl Missed {
             300..=399 => "is to be reached elsewhere, which is not followed",
             401 | 407 => "could not be called: its side asks for credentials that are not ours",
             _ => "could not take the call",
+        };
+        let why = match status {
+            486 | 600 => Why::Busy,
+            403 | 603 | 607 | 608 => Why::Declined,
+            408 | 487 => Why::NoAnswer,
+            _ => Why::Offline,
         };
         let their_phrase: String = their_phrase
             .chars()
@@ -86,6 +98,7 @@ impl Missed {
             cause: status,
             ours: false,
             sentence: format!("The callee {what} ({status} {said})"),
+            why: Some(why),
             said: Said::default(),
         }
     }
@@ -116,6 +129,7 @@ impl Missed {
             cause: 500,
             ours: true,
             sentence: "The callee's leg ended without a response".into(),
+            why: Some(Why::Offline),
             said: Said::default(),
         }
     }
@@ -126,6 +140,7 @@ impl Missed {
             cause: 488,
             ours: true,
             sentence: format!("The callee answered with nothing to connect ({why})"),
+            why: Some(Why::Offline),
             said: Said::default(),
         }
     }
@@ -136,6 +151,7 @@ impl Missed {
             cause: 503,
             ours: true,
             sentence: format!("There were no media ports for the callee ({why})"),
+            why: Some(Why::Offline),
             said: Said::default(),
         }
     }
@@ -146,6 +162,7 @@ impl Missed {
             cause: 404,
             ours: true,
             sentence: format!("The callee's target {target} is no SIP address"),
+            why: Some(Why::Offline),
             said: Said::default(),
         }
     }
@@ -156,6 +173,7 @@ impl Missed {
             cause: 408,
             ours: true,
             sentence: "The callee did not answer".into(),
+            why: Some(Why::NoAnswer),
             said: Said::default(),
         }
     }
@@ -174,8 +192,32 @@ impl Missed {
         Missed {
             cause: cause.unwrap_or(302),
             ours: false,
+            why: match cause {
+                Some(486) => Some(Why::Busy),
+                Some(408) => Some(Why::NoAnswer),
+                Some(302) | None => None,
+                Some(480 | 487) => Some(Why::Declined),
+                Some(_) => Some(Why::Offline),
+            },
             said: Said::default(),
             sentence: format!("Another server sent the caller to the mailbox, {what}{said}"),
+        }
+    }
+
+    /// The callee is not called at all: for this reason, or since a rule of theirs says so.
+    pub fn not_called(why: Option<Why>) -> Missed {
+        let sentence = match why {
+            Some(Why::Dnd) => "The callee wants not to be disturbed",
+            Some(Why::OutOfHours) => "It was outside the callee's hours",
+            Some(_) => "The callee was not registered",
+            None => "A rule of the callee's sends the caller to the greeting",
+        };
+        Missed {
+            cause: 480,
+            ours: true,
+            sentence: sentence.into(),
+            why: None,
+            said: Said::default(),
         }
     }
 

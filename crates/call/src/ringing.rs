@@ -8,8 +8,8 @@ use segue_sip_wire::{Scheme, Uri};
 use crate::{
     bridged::Bridged,
     cx::Cx,
+    deciding,
     ending::Ending,
-    greeting::Greeting,
     io::{Contact, LegId, Lookup, MediaEvent, Source},
     legs::Seen,
     missed::Missed,
@@ -49,6 +49,8 @@ pub(crate) struct Target {
     /// By the call's way on, not by its own host.
     pub onward: bool,
     pub redirected_by: Option<LegId>,
+    /// A rule of the callee's forwards the caller to it: the status that says why (RFC 4458 §2.2).
+    pub forwarded_for: Option<u16>,
 }
 
 /// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
@@ -88,6 +90,7 @@ pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target>
             as_called,
             onward,
             redirected_by: None,
+            forwarded_for: plan.decided.forwarded_for,
         })
     };
     let known = |target: &Target| target.as_called || target.uri.is_sip() || *target.uri.scheme() == Scheme::Tel;
@@ -121,7 +124,8 @@ impl Ringing {
             lookup,
             missed: None,
             missed_count: 0,
-            has_invited: false,
+            // Who is forwarded to comes after others.
+            has_invited: cx.record.invited_at.is_some(),
             no_answer_at: None,
             redirects_left: REDIRECTS_MAX,
         };
@@ -305,6 +309,7 @@ impl Ringing {
                 as_called: false,
                 onward: false,
                 redirected_by: Some(leg),
+                forwarded_for: None,
             });
         }
         self.try_waiting(cx);
@@ -354,7 +359,7 @@ impl Ringing {
         if missed.is_a_loop() {
             return Ending::in_a_circle(missed, cx);
         }
-        Greeting::begin(missed, self.lookup, cx)
+        deciding::missed(missed, self.lookup, cx)
     }
 
     /// Whoever still rings has rung in vain.
@@ -363,7 +368,7 @@ impl Ringing {
         if self.lookup.plan.plain {
             return Ending::as_it_came(missed, cx);
         }
-        Greeting::begin(missed, self.lookup, cx)
+        deciding::missed(missed, self.lookup, cx)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whom a call is to, in the words that the store is asked with.
 
+use segue_policy::Calling;
 use segue_sip_wire::{Scheme, Uri};
 
 use crate::{
@@ -27,7 +28,11 @@ impl Cx {
         let alias = address.and_then(Uri::address_of_record).map(|uri| uri.to_string());
         let user = user.unwrap_or_default();
         let names_somebody = !user.is_empty() || alias.is_some();
-        names_somebody.then_some(StoreAction::Lookup { user, alias })
+        let calling = self.invite.emergency.is_none().then(|| Calling {
+            from: self.invite.shown().to_string(),
+            at_ms: self.now.wall.0,
+        });
+        names_somebody.then_some(StoreAction::Lookup { user, alias, calling })
     }
 }
 

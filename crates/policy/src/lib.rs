@@ -8,6 +8,7 @@ mod onward;
 mod plan;
 mod profile;
 mod redirects;
+mod rules;
 mod sources;
 mod subscriber;
 mod trunk;
@@ -25,8 +26,13 @@ pub use profile::{
     SessionRefresher,
 };
 pub use redirects::{RedirectTarget, RedirectTargetError};
+pub use rules::{
+    Address, AddressError, CONTACTS_MAX, Calling, ClipChoice, Contact, Dates, DatesError, Decided, Decision, Facts,
+    First, GROUPS_MAX, GroupError, Local, OnMissed, Outcome, Passed, Rule, RuleError, Rules, SUBSCRIBER_RULES_MAX,
+    Then, Weekly, WeeklyError, Who, Why, Zone, ZoneError, check_group,
+};
 pub use subscriber::{
-    ALIASES_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
+    ALIASES_MAX, HOURS_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
     user_of_alias,
 };
 pub use trunk::{KEYS as TRUNK_KEYS, TRUNKS_MAX, Trunk, TrunkError, TrunkServer};

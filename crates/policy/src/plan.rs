@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnswerAt, Profile, Subscriber};
+use crate::{AnswerAt, Decided, Profile, Subscriber};
 
 /// How several targets ring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,8 @@ pub struct Plan {
     pub greeting: Option<String>,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
+    /// What the subscriber's rules say of this call.
+    pub decided: Decided,
 }
 
 impl Plan {
@@ -89,6 +91,7 @@ impl Plan {
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),
             greeting: subscriber.greeting.clone(),
             answer_at: subscriber.answer_at.unwrap_or(profile.answer_at),
+            decided: Decided::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, HoldOn, Ring, TargetBy};
+use crate::{AnswerAt, HoldOn, Ring, TargetBy, Weekly, Zone};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,16 @@ pub struct Subscriber {
     pub greeting: Option<String>,
     /// When callers get the 200 for the mailbox; absent: as the profile says.
     pub answer_at: Option<AnswerAt>,
+    /// They want not to be disturbed: nobody rings, unless a rule says so.
+    pub dnd: bool,
+    /// When they may be called; empty: at all hours.
+    pub hours: Vec<Weekly>,
+    /// By which clock.
+    pub zone: Zone,
 }
+
+/// Most hours of one subscriber.
+pub const HOURS_MAX: usize = 50;
 
 /// Most numbers of one subscriber.
 pub const NUMBERS_MAX: usize = 100;

@@ -46,6 +46,9 @@ pub struct CallRecord {
     pub legs: Vec<LegRecord>,
     /// Each change of what A hears or sees.
     pub switches: Vec<SwitchRecord>,
+    /// The callee's rules that acted, in order.
+    #[serde(default)]
+    pub rules: Vec<RuleRecord>,
     /// The message that the call left.
     pub message_id: Option<String>,
     /// One sentence: why it ended so.
@@ -86,6 +89,7 @@ impl CallRecord {
             cause: None,
             legs: Vec::new(),
             switches: Vec::new(),
+            rules: Vec::new(),
             message_id: None,
             why: String::new(),
             admit: None,
@@ -157,6 +161,26 @@ pub enum PhaseName {
     Saving,
     /// The legs are being ended.
     Ending,
+}
+
+/// A rule of the callee's that acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// Its place among them, counted from 1.
+    pub place: u32,
+    /// Why the callee did not take the call, or was not to be called (`busy`, `no-answer`, `declined`, `offline`, `dnd`,
+    /// `out-of-hours`); absent: it acted before anybody rang.
+    pub why: Option<String>,
+    /// What was done: `ring`, `greeting`, `hang-up`, `forward`.
+    pub did: String,
+}
+
+impl RuleRecord {
+    /// In a few words: `2 hang-up`, `3 forward (busy)`.
+    pub fn told(&self) -> String {
+        let why = self.why.as_ref().map(|why| format!(" ({why})"));
+        format!("{} {}{}", self.place, self.did, why.unwrap_or_default())
+    }
 }
 
 /// Audio or video.

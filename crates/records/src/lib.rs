@@ -9,7 +9,7 @@ mod refused;
 mod written;
 
 pub use call_record::{
-    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, StreamRecord, SwitchRecord,
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
 };
 pub use event::{Event, Happening, MessageFacts};
 pub use moment::UnixMs;

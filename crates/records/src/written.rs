@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{CallRecord, LegRecord, SwitchRecord, UnixMs};
+use crate::{CallRecord, LegRecord, RuleRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
-pub const COLUMNS: [&str; 31] = [
+pub const COLUMNS: [&str; 32] = [
     "id",
     "sip_call_id",
     "from",
@@ -38,6 +38,7 @@ pub const COLUMNS: [&str; 31] = [
     "relayed_untouched",
     "source",
     "from_said",
+    "rules",
 ];
 
 impl CallRecord {
@@ -71,6 +72,7 @@ impl CallRecord {
             "relayed_untouched": self.relayed_untouched,
             "source": self.source,
             "from_said": self.from_said,
+            "rules": self.rules,
         })
     }
 
@@ -113,6 +115,8 @@ impl CallRecord {
             from.map(|from| to.saturating_sub(from.0).max(0))
         };
         let at = |moment: Option<UnixMs>| text(moment.map(UnixMs::rfc3339).as_deref());
+        let told: Vec<String> = self.rules.iter().map(RuleRecord::told).collect();
+        let rules = (!told.is_empty()).then(|| told.join("; "));
         let fields: [String; COLUMNS.len()] = [
             text(Some(&self.id)),
             text(Some(&self.sip_call_id)),
@@ -145,6 +149,7 @@ impl CallRecord {
             number(Some(self.relayed_untouched)),
             text(self.source.as_deref()),
             text(self.from_said.as_deref()),
+            text(rules.as_deref()),
         ];
         fields.join(",")
     }

@@ -81,7 +81,7 @@ fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-const ROW: [&str; 24] = [
+const ROW: [&str; 25] = [
     "id",
     "sip_call_id",
     "from",
@@ -106,6 +106,7 @@ const ROW: [&str; 24] = [
     "relayed_untouched",
     "source",
     "from_said",
+    "rules",
 ];
 
 #[test]

@@ -31,7 +31,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
     let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "numbers": [], "aliases": [],
                           "target_by": "host", "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
-                          "no_answer_ms": 20000, "greeting": "ring", "answer_at": null});
+                          "no_answer_ms": 20000, "greeting": "ring", "answer_at": null, "dnd": false,
+                          "hours": [], "time_zone": "UTC"});
     assert_eq!(added, expected);
     assert_eq!(
         server.lookup("bob").unwrap().unwrap().subscriber.hold_ms,
@@ -80,7 +81,10 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "no_answer_ms",
             "greeting",
             "answer_at",
-            "hold_on"
+            "hold_on",
+            "dnd",
+            "hours",
+            "time_zone"
         ])
     );
     assert!(

@@ -161,6 +161,16 @@ impl Store {
                 .prepare_cached("SELECT user FROM subscriber WHERE clip = ?1 OR greeting = ?1 ORDER BY user LIMIT 5")?
                 .query_map([&name], |row| row.get::<_, String>(0))?
                 .collect::<Result<Vec<_>, _>>()?;
+            let by_rule: Option<(String, u32)> = tx
+                .prepare_cached("SELECT subscriber, place + 1 FROM rule WHERE clip = ?1 OR greeting = ?1 LIMIT 1")?
+                .query_row([&name], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            if let Some((user, place)) = by_rule {
+                return Err(StoreError::Refused {
+                    why: format!("clip '{name}' is used by rule {place} of {user}"),
+                    fix: format!("remove that rule first: 'segue rule remove {user} {place}'"),
+                });
+            }
             if let Some(user) = users.first() {
                 return Err(StoreError::Refused {
                     why: format!("clip '{name}' is used by {}", users.join(", ")),

@@ -22,6 +22,7 @@ mod readers;
 mod record_files;
 mod refused;
 mod retention;
+mod rules;
 mod schema;
 mod stats;
 mod subscribers;

@@ -8,7 +8,7 @@
 
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
-    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS, ALIASES,
+    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS, ALIASES, RULES,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -282,4 +282,30 @@ CREATE TABLE alias (
 CREATE INDEX alias_user ON alias (user);
 CREATE INDEX alias_subscriber ON alias (subscriber);
 ALTER TABLE subscriber ADD COLUMN target_by TEXT NOT NULL DEFAULT 'host' CHECK (target_by IN ('host', 'next-hop'));
+";
+
+/// 10: contacts and rules of subscribers, their hours by their clock, and whether they want not to be disturbed.
+///
+/// `clip` and `greeting` of a rule stand in its JSON, too: here they keep a clip that is in use from being removed.
+const RULES: &str = "
+CREATE TABLE contact (
+    subscriber TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    address    TEXT NOT NULL,
+    name       TEXT,
+    groups     TEXT NOT NULL,
+    PRIMARY KEY (subscriber, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rule (
+    subscriber TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    place      INTEGER NOT NULL,
+    clip       TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED,
+    greeting   TEXT REFERENCES clip (name) DEFERRABLE INITIALLY DEFERRED,
+    rule       TEXT NOT NULL,
+    PRIMARY KEY (subscriber, place)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE subscriber ADD COLUMN dnd INTEGER NOT NULL DEFAULT 0 CHECK (dnd IN (0, 1));
+ALTER TABLE subscriber ADD COLUMN hours TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE subscriber ADD COLUMN zone TEXT NOT NULL DEFAULT 'UTC';
 ";

@@ -4,10 +4,12 @@
 //!
 //! | table | a row is | notes |
 //! |---|---|---|
-//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, mean the profile's |
+//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, mean the profile's; `hours` is a JSON list |
 //! | `target` | where a subscriber is reached | `place` counts from 0, in their order |
 //! | `number` | a number of a subscriber | in E.164 |
 //! | `alias` | another address of a subscriber | in canonical form, `sip:` or `tel:`; `user` is its user or number |
+//! | `contact` | somebody whom a subscriber knows | `groups` are words with a space between |
+//! | `rule` | a rule of a subscriber | `place` counts from 0, in their order; `rule` is the JSON of `segue_policy::Rule` |
 //! | `retention` | a mailbox's own rules | absent row or NULL: the default; -1: no limit |
 //! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |
 //! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |

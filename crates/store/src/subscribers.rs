@@ -2,17 +2,22 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::{AnswerAt, HoldOn, Ring, Subscriber, TargetBy};
+use segue_policy::{AnswerAt, HoldOn, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
-use crate::{Store, StoreError, clips, names};
+use crate::{Store, StoreError, clips, names, rules};
 
-const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by";
+const COLUMNS: &str =
+    "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The callee.
     pub subscriber: Subscriber,
+    /// Their rules, with the contacts that these speak of.
+    pub rules: Rules,
+    /// The clips that rules name.
+    pub named: Vec<ClipInfo>,
     /// Their clip.
     pub clip: Option<ClipInfo>,
     /// Their greeting.
@@ -41,7 +46,16 @@ impl Store {
                 None => clips::by_name(db, segue_mailbox::BUILT_IN_FULL_CLIP)?,
                 own => own,
             };
+            let rules = rules::rules(db, user)?;
+            let mut names: Vec<&str> = rules.rules.iter().flat_map(Rule::clips).collect();
+            names.sort_unstable();
+            names.dedup();
+            let named = names
+                .into_iter()
+                .filter_map(|name| clips::by_name(db, name).transpose());
             Ok(Some(Found {
+                named: named.collect::<Result<_, _>>()?,
+                rules,
                 subscriber,
                 clip,
                 greeting,
@@ -167,12 +181,13 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         }
     }
     tx.prepare_cached(
-        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on,
+                                 target_by, dnd, hours, zone)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
              ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on,
-             target_by = excluded.target_by",
+             target_by = excluded.target_by, dnd = excluded.dnd, hours = excluded.hours, zone = excluded.zone",
     )?
     .execute(params![
         subscriber.user,
@@ -190,7 +205,10 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         match subscriber.target_by {
             TargetBy::Host => "host",
             TargetBy::NextHop => "next-hop",
-        }
+        },
+        subscriber.dnd,
+        serde_json::to_string(&subscriber.hours).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        subscriber.zone.to_string(),
     ])?;
     names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
@@ -230,5 +248,9 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
             Some("after_greeting") => Some(AnswerAt::AfterGreeting),
             _ => None,
         },
+        dnd: row.get(10)?,
+        // Both were checked when they were written.
+        hours: serde_json::from_str(row.get_ref(11)?.as_str()?).unwrap_or_default(),
+        zone: Zone::try_from(row.get::<_, String>(12)?).unwrap_or_default(),
     })
 }

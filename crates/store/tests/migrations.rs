@@ -145,7 +145,13 @@ fn directory_of_version_1() -> tempfile::TempDir {
 }
 
 fn check(store: &Store, dir: &Path) {
-    assert_eq!(store.subscriber("bob").unwrap().targets, ["sip:bob@192.0.2.7"]);
+    let bob = store.subscriber("bob").unwrap();
+    assert_eq!(bob.targets, ["sip:bob@192.0.2.7"]);
+    assert_eq!(
+        (bob.dnd, bob.hours, bob.zone.to_string()),
+        (false, vec![], "UTC".to_owned())
+    );
+    assert_eq!(store.rules_of("bob").unwrap(), segue_policy::Rules::default());
     let messages = store.messages("bob").unwrap();
     let ids: Vec<_> = messages.iter().map(|m| m.id.as_str()).collect();
     assert_eq!(ids, ["01A", "01B"]);

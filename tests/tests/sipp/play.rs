@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     ANSWERED_AFTER, ANSWERED_BEFORE,
-    Callee::{self, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
+    Callee::{self, Forwards, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
     HELD, HELD_LONG, ON_GREETING, PROLONGED, Story, Ways,
 };
 
@@ -40,6 +40,7 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
     let silent_tcp = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let at = |port: u16| format!("sip:bob@127.0.0.1:{port};transport={}", to.word());
     let (mut listening, mut targets) = (Vec::new(), Vec::new());
+    let mut forward = None;
     match &story.callee {
         NoSubscriber => {}
         Plays(..) | NeverCalled => listening.extend(listen(folder, &story.callee, to)),
@@ -61,6 +62,13 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
             }
             listening.extend(next);
         }
+        Forwards(first, next) => {
+            let first = listen(folder, first, to);
+            let next = listen(&folder.join("next"), next, to);
+            targets.extend(first.iter().map(|(sipp, _)| at(sipp.port())));
+            forward = next.as_ref().map(|(sipp, _)| at(sipp.port()));
+            listening.extend(first.into_iter().chain(next));
+        }
         Silent => {
             let addr = match to {
                 Over::Udp => silent_udp.local_addr(),
@@ -78,6 +86,9 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
         let targets = targets.iter().flat_map(|target| ["--target", target]);
         let args: Vec<&str> = ["subscriber", "add", name].into_iter().chain(targets).collect();
         segue.cli(&[&args, story.flags].concat());
+    }
+    if let Some(uri) = &forward {
+        segue.cli(&["rule", "add", name, "--why", "busy", "--forward", uri]);
     }
     if story.result.is_some_and(|(result, _)| result == "mailbox_full") {
         segue.cli(&["retention", "set", name, "--unheard-max", "0"]);
@@ -196,6 +207,11 @@ fn judge(
             clip_ms > 1_500 && (clip_ms..clip_ms + 400).contains(&kept),
         )?;
     }
+    let rules = match story.callee {
+        Forwards(..) => serde_json::json!([{"place": 1, "why": "busy", "did": "forward"}]),
+        _ => serde_json::json!([]),
+    };
+    must("the rule that acted, and no other", call["rules"] == rules)?;
     let again = segue
         .rows(&["call", "list"])
         .into_iter()

@@ -16,10 +16,12 @@ pub enum Callee {
     Several(&'static [Callee]),
     /// The target sends its caller on to this host, where this one listens, `Plays` or `NeverCalled`.
     Redirects(&'static str, &'static Callee),
+    /// A rule of the subscriber's forwards who meets the first busy to the second.
+    Forwards(&'static Callee, &'static Callee),
     /// The target is this server and this subscriber again.
     Itself,
 }
-pub use Callee::{Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable};
+pub use Callee::{Forwards, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable};
 
 impl Callee {
     /// How many legs Segue has towards it.
@@ -29,6 +31,7 @@ impl Callee {
             Plays(..) | Unreachable | Silent => 1,
             Several(all) => all.iter().map(Callee::legs).sum(),
             Redirects(_, next) => 1 + next.legs(),
+            Forwards(first, next) => first.legs() + next.legs(),
         }
     }
 }
@@ -45,6 +48,7 @@ pub struct Story {
 }
 
 pub const HELD: &[&str] = &["--clip", "clip", "--hold", "1s"];
+pub const NOT_DISTURBED: &[&str] = &["--clip", "clip", "--hold", "1s", "--dnd", "on"];
 pub const HELD_IN_ORDER: &[&str] = &["--clip", "clip", "--hold", "1s", "--ring", "in-order"];
 /// Nothing of the clip can be played: no hold.
 pub const NOT_HELD: &[&str] = &["--clip", "clip", "--hold", "3s"];

@@ -163,7 +163,7 @@ pub(crate) fn returned(caller: &Received, way: &[String], said: &Received, statu
 }
 
 /// The headers of an INVITE that tell its way. `way`: what has happened here, each entry a child of the first, which was dialled;
-/// `redirected`: the 3xx that led to this target.
+/// `redirected`: the 3xx that led to this target, or why the callee's rules forward the caller.
 pub(crate) fn written(
     received: &Received,
     way: &[String],

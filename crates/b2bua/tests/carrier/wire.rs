@@ -254,5 +254,6 @@ fn lookup(clip: bool) -> Lookup {
         greeting: None,
         beep: None,
         full: None,
+        named: Vec::new(),
     }
 }

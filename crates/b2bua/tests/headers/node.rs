@@ -124,6 +124,7 @@ impl Node {
                     greeting: None,
                     beep: None,
                     full: None,
+                    named: Vec::new(),
                 };
                 self.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));
             }

@@ -35,7 +35,7 @@ pub struct SentOn {
 pub struct Trail {
     /// Entries of History-Info (RFC 7044), the first for the URI that was dialled with `index=1`, the last for this target.
     pub entries: Vec<String>,
-    /// The 3xx that led here, if one did.
+    /// The 3xx that led here, or the status for which a rule of the callee's forwards the caller, if either did.
     pub redirected: Option<u16>,
     /// Who said it, and who said the one before it and so on, the last first.
     pub by: Vec<LegId>,

@@ -1,7 +1,7 @@
 //! What a call asks of the store, and what that answers.
 
 use segue_mailbox::{Ask, ClipInfo, Rule};
-use segue_policy::Plan;
+use segue_policy::{Calling, Plan};
 
 /// What the store shall do.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ pub enum StoreAction {
         user: String,
         /// Who is called as an address, by which aliases are found ([`segue_sip_wire::Uri::address_of_record`]).
         alias: Option<String>,
+        /// For whom their rules are asked; `None`: nobody is to be kept from them.
+        calling: Option<Calling>,
     },
     /// Keep a place for a message: `Reserved`, `MailboxFull` or `ReserveFailed` follows. Once a call.
     Reserve {
@@ -52,6 +54,8 @@ pub struct Lookup {
     pub clip: Option<ClipInfo>,
     /// The plan's greeting, when it exists.
     pub greeting: Option<ClipInfo>,
+    /// What else a rule may make the greeting, when it exists.
+    pub named: Vec<ClipInfo>,
     /// The beep.
     pub beep: Option<ClipInfo>,
     /// The notice that the mailbox is full.

@@ -10,7 +10,9 @@ use segue_call::{
     Call, CallConfig, Further, Incoming, Input, LegEvent, LegId, Lookup, Now, Operator, Said, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
-use segue_policy::{AnswerAt, CalleeEarlyMedia, HoldOn, Plan, Profile, Ring};
+use segue_policy::{
+    AnswerAt, CalleeEarlyMedia, ClipChoice, Decided, First, HoldOn, OnMissed, Outcome, Plan, Profile, Ring, Then, Why,
+};
 use segue_records::{CallRecord, PhaseName, UnixMs};
 
 mod chances;
@@ -52,6 +54,53 @@ const VIDEO: &str =
 const OPUS: &str =
     "m=audio 4000 RTP/AVP 111 102\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:102 telephone-event/48000\r\n";
 const VP8: &str = "m=video 4002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n";
+
+/// What the callee's rules say, for one call in three.
+fn decided(seed: u64) -> Decided {
+    // By a sequence of its own: without rules a seed is the call that it was.
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x7275_6c65);
+    let mut chance = |of: u64| rng.next_u64().is_multiple_of(of);
+    if !chance(3) {
+        return Decided::default();
+    }
+    let first = match (chance(4), chance(8), chance(2)) {
+        (true, _, dnd) => First::Greeting(dnd.then_some(Why::Dnd)),
+        (_, true, anonymous) => First::HangUp { anonymous },
+        _ => First::Ring,
+    };
+    let mut missed = Vec::new();
+    for why in Why::ALL.into_iter().filter(|why| why.is_after()) {
+        if chance(3) {
+            continue;
+        }
+        let then = match (chance(2), chance(4), chance(2)) {
+            (true, ..) => Some(Then::Forward("sip:deputy@10.0.0.9".into())),
+            (_, true, _) => Some(Then::HangUp),
+            (.., true) => Some(Then::Greeting),
+            _ => None,
+        };
+        let greeting = match (chance(3), chance(3)) {
+            (true, _) => Some(ClipChoice::Clip("clip".into())),
+            (_, true) => Some(ClipChoice::None),
+            _ => None,
+        };
+        let message = chance(3).then_some(false);
+        let outcome = Outcome {
+            then,
+            greeting,
+            message,
+            ..Outcome::default()
+        };
+        missed.push(OnMissed { why, place: 1, outcome });
+    }
+    Decided {
+        first,
+        first_place: chance(2).then_some(1),
+        no_message: chance(6),
+        forwarded_for: None,
+        missed,
+    }
+}
 
 impl World {
     #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
@@ -117,12 +166,17 @@ impl World {
             },
             ..Plan::default()
         };
+        let plan = Plan {
+            decided: decided(seed),
+            ..plan
+        };
         let lookup = Lookup {
             plan,
             clip: (!chance(3)).then(|| clip(1, 10_000)),
             greeting: (!chance(3)).then(|| clip(2, 4_000)),
             beep: (!chance(4)).then(|| clip(3, 500)),
             full: (!chance(4)).then(|| clip(4, 3_000)),
+            named: vec![clip(5, 2_000)],
         };
         let lookup = if chance(30) {
             StoreReply::NotFound

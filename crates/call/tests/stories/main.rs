@@ -35,6 +35,7 @@ mod sent_on_to_the_mailbox;
 mod several_targets;
 mod stage;
 mod star_prolongs_the_hold;
+mod the_callees_rules;
 mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
 mod the_longest_call;

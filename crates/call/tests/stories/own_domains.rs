@@ -25,7 +25,7 @@ fn setup(to: &'static str, domains: &[&str]) -> Setup {
 /// What the store was asked: the user, and the alias.
 fn asked(s: &Stage) -> Option<(String, Option<String>)> {
     s.stored().into_iter().find_map(|action| match action {
-        StoreAction::Lookup { user, alias } => Some((user, alias)),
+        StoreAction::Lookup { user, alias, .. } => Some((user, alias)),
         _ => None,
     })
 }

@@ -118,6 +118,7 @@ impl Default for Setup {
             no_answer_ms: 20_000,
             greeting: Some("sorry".into()),
             answer_at: AnswerAt::Greeting,
+            decided: segue_policy::Decided::default(),
         };
         let lookup = Lookup {
             plan,
@@ -125,6 +126,7 @@ impl Default for Setup {
             greeting: Some(clip(2, "sorry", 4_000)),
             beep: Some(clip(3, "beep", 1_000)),
             full: Some(clip(4, ".full", 6_000)),
+            named: Vec::new(),
         };
         Setup {
             offer: Some(sdp(&format!("{AUDIO}{VIDEO}"))),
@@ -429,6 +431,7 @@ impl Stage {
                 let duration = known
                     .into_iter()
                     .flatten()
+                    .chain(&lookup.named)
                     .find(|c| c.id == clip.clip)
                     .unwrap()
                     .duration_ms;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::Form;
-use segue_records::{CallRecord, LadderStep, LegRecord, Sent, StreamRecord, UnixMs};
+use segue_records::{CallRecord, LadderStep, LegRecord, RuleRecord, Sent, StreamRecord, UnixMs};
 use segue_store::{Store, StoreError};
 use serde_json::{Value, json};
 
@@ -212,6 +212,10 @@ fn told(call: &CallRecord) -> String {
                 .map(str::to_owned)
                 .to_vec(),
         );
+    }
+    if !call.rules.is_empty() {
+        let told: Vec<String> = call.rules.iter().map(RuleRecord::told).collect();
+        facts.push(vec!["rules".to_owned(), told.join("; ")]);
     }
     if let Some(message) = &call.message_id {
         facts.push(vec!["message".to_owned(), message.clone()]);

@@ -4,6 +4,7 @@ mod beside;
 mod call;
 mod clip;
 mod config;
+mod contact;
 mod doctor;
 mod events;
 mod message;
@@ -12,6 +13,7 @@ mod number;
 mod output;
 mod play;
 mod retention;
+mod rule;
 mod subscriber;
 mod trunk;
 pub mod value;
@@ -80,6 +82,12 @@ enum Command {
     /// Subscribers: who may be called
     #[command(subcommand)]
     Subscriber(subscriber::Command),
+    /// Contacts: whom a subscriber knows, in groups
+    #[command(subcommand)]
+    Contact(contact::Command),
+    /// Rules: what a subscriber's callers meet, by who calls, when and why
+    #[command(subcommand)]
+    Rule(rule::Command),
     /// Numbers: what becomes of them, and whose they are
     #[command(subcommand)]
     Number(number::Command),
@@ -194,6 +202,8 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config { command } => config::perform(command, &context),
         Command::Clip(command) => clip::perform(command, &context),
         Command::Subscriber(command) => subscriber::perform(command, &context),
+        Command::Contact(command) => contact::perform(command, &context),
+        Command::Rule(command) => rule::perform(command, &context),
         Command::Number(command) => number::perform(command, &context),
         Command::Retention(command) => retention::perform(command, &context),
         Command::Message(command) => message::perform(command, &context),

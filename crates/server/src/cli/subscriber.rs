@@ -1,14 +1,17 @@
 //! `segue subscriber add|set|show|list|remove`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::{AnswerAt, DEFAULT_RING_MS, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets};
+use segue_policy::{AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets};
 use serde_json::{Value, json};
 
 use super::{
     Context,
     names::{aliases, numbers},
     output::{Row, or_dash},
-    value::{AnswerWord, ClipName, DurationMs, HoldOnWord, OrNone, RingTime, RingWord, Target, TargetByWord, User},
+    value::{
+        AnswerWord, ClipName, DurationMs, HoldOnWord, Hours, OnOff, OrNone, RingTime, RingWord, Target, TargetByWord,
+        User, ZoneName,
+    },
 };
 use crate::failure::Failure;
 
@@ -83,6 +86,15 @@ pub struct Options {
     /// By what their targets are reached
     #[arg(long, value_name = "WHAT")]
     target_by: Option<TargetByWord>,
+    /// Whether they want not to be disturbed: callers go straight to the greeting
+    #[arg(long, value_name = "ON|OFF", value_enum)]
+    dnd: Option<OnOff>,
+    /// When they may be called, e.g. "mon-fri 09:00-17:00"; again for each further ones, all of them; 'none' for at all hours
+    #[arg(long, value_name = "HOURS")]
+    hours: Vec<OrNone<Hours>>,
+    /// Their clock, e.g. Europe/Berlin, or 'none' for UTC
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<OrNone<ZoneName>>,
 }
 
 impl Options {
@@ -98,10 +110,20 @@ impl Options {
             && self.number.is_empty()
             && self.alias.is_empty()
             && self.target_by.is_none()
+            && self.dnd.is_none()
+            && self.hours.is_empty()
+            && self.time_zone.is_none()
     }
 
     /// Its numbers and aliases in the form in which they are looked up.
     fn read_names(mut self, context: &Context) -> Result<Options, Failure> {
+        let hours = self.hours.len();
+        if hours > HOURS_MAX || hours > 1 && self.hours.contains(&OrNone(None)) {
+            return Err(Failure::usage(
+                format!("hours are 'none' alone, or 1 to {HOURS_MAX}, each by an --hours of its own"),
+                "take days together, e.g. --hours \"mon-fri 09:00-17:00\"",
+            ));
+        }
         self.number = numbers(self.number, context)?;
         self.alias = aliases(self.alias, context)?;
         Ok(self)
@@ -141,6 +163,16 @@ impl Options {
         }
         if let Some(word) = self.target_by {
             subscriber.target_by = word.into();
+        }
+        if let Some(word) = self.dnd {
+            subscriber.dnd = word == OnOff::On;
+        }
+        if !self.hours.is_empty() {
+            let hours = self.hours.into_iter().filter_map(|OrNone(hours)| hours);
+            subscriber.hours = hours.map(|Hours(hours)| hours).collect();
+        }
+        if let Some(OrNone(zone)) = self.time_zone {
+            subscriber.zone = zone.map(|ZoneName(zone)| zone).unwrap_or_default();
         }
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
@@ -280,6 +312,9 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "no_answer_ms": subscriber.no_answer_ms,
         "greeting": subscriber.greeting,
         "answer_at": subscriber.answer_at,
+        "dnd": subscriber.dnd,
+        "hours": subscriber.hours,
+        "time_zone": subscriber.zone,
     })
 }
 
@@ -306,8 +341,16 @@ fn describe_in_lines(subscriber: &Subscriber) -> String {
 
 fn describe(subscriber: &Subscriber) -> String {
     let profile = || "the profile's".to_owned();
+    let mut available = String::new();
+    if !subscriber.hours.is_empty() {
+        let hours: Vec<String> = subscriber.hours.iter().map(ToString::to_string).collect();
+        available = format!(", called {} ({})", hours.join(" and "), subscriber.zone);
+    }
+    if subscriber.dnd {
+        available.push_str(", not to be disturbed");
+    }
     format!(
-        "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}, answered {}",
+        "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}, answered {}{available}",
         subscriber.user,
         reached(subscriber),
         subscriber.clip.as_deref().unwrap_or("none"),

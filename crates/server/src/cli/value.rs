@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
-use segue_policy::{AnswerAt, HoldOn, Ring, TargetBy};
+use segue_policy::{AnswerAt, HoldOn, Ring, TargetBy, Weekly, Zone};
 use segue_sip_wire::Uri;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -339,6 +339,39 @@ impl FromStr for RingTime {
             _ => Err("a target rings for 1s to 170s".to_owned()),
         }
     }
+}
+
+/// When a subscriber may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours(pub Weekly);
+
+impl FromStr for Hours {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Hours, String> {
+        Weekly::try_from(text.to_owned()).map(Hours).map_err(|e| e.to_string())
+    }
+}
+
+/// A subscriber's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneName(pub Zone);
+
+impl FromStr for ZoneName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ZoneName, String> {
+        Zone::try_from(text.to_owned()).map(ZoneName).map_err(|e| e.to_string())
+    }
+}
+
+/// A state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnOff {
+    /// It is so
+    On,
+    /// It is not
+    Off,
 }
 
 /// A clip's name where one is chosen (it may not exist; the store says so).
