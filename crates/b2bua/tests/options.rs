@@ -105,6 +105,7 @@ fn found() -> StoreReply {
         greeting: None,
         beep: None,
         full: None,
+        named: Vec::new(),
     }))
 }
 
