@@ -27,6 +27,7 @@ mod own_domains;
 mod pictures_are_added;
 mod plain_calls_go_on;
 mod preconditions;
+mod quirks_of_peers;
 mod redirected;
 mod refused;
 mod reliable_early_media;
