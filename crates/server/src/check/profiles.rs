@@ -1,6 +1,6 @@
 //! What profiles say together, and what leads back here.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use segue_policy::NextHops;
 use segue_sip_wire::{Host, Uri};
@@ -163,14 +163,29 @@ pub fn is_here(config: &Config, uri: &Uri) -> bool {
         };
         let is_bound = || {
             let mine = |ip: IpAddr| match socket.ip().is_unspecified() {
-                // Every address of this machine, which the system tells by letting us bind it.
-                true => socket.is_ipv4() == ip.is_ipv4() && UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok(),
+                true => socket.is_ipv4() == ip.is_ipv4() && is_of_this_machine(ip),
                 false => socket.ip() == ip,
             };
             socket.port() == port && ip.is_some_and(mine)
         };
         port != 0 && (said.as_ref().is_some_and(is_said) || is_bound())
     })
+}
+
+/// The system sends from an address of its own what goes to it. That an address can be bound tells nothing where
+/// `ip_nonlocal_bind` is set, as it is where servers stand in for each other.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    let any: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let sent_from = || {
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        // Nothing is sent by that.
+        socket.connect(SocketAddr::new(ip, 5060))?;
+        socket.local_addr()
+    };
+    ip.is_loopback() || sent_from().is_ok_and(|from| from.ip() == ip)
 }
 
 /// Host and port that this socket is known by.
