@@ -212,6 +212,20 @@ fn the_next_hop_after_a_full_trunk_takes_the_call() {
 }
 
 #[test]
+fn a_call_that_fails_over_within_its_trunk_needs_no_second_place() {
+    let mut node = Node::new(&[two(|trunk| trunk.calls_max = 1)], |_| {});
+    node.calls(1);
+    node.refuses(ONE, 503, "");
+    assert_eq!(node.invited(), [ONE, TWO]);
+    assert_eq!(node.answer(TWO), 200);
+    let status = node.status("main");
+    assert_eq!((status.calls, status.full), (1, 0));
+    node.calls(2);
+    assert!(node.invited().is_empty(), "the one place is taken");
+    assert_eq!(node.refused().status(), Some(500));
+}
+
+#[test]
 fn a_caller_who_gives_up_while_one_server_is_silent_is_called_by_no_other() {
     let mut node = Node::new(&[two(|_| {})], |_| {});
     node.dead.insert(ONE.parse().unwrap());

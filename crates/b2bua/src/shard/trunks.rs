@@ -217,6 +217,8 @@ impl Shard {
                 let Some((key, leg)) = self.sessions.get(&session).copied() else {
                     return Some(event);
                 };
+                // Its place is free for the next way, which may be of the same trunk; `Terminated` comes later.
+                self.trunks.ended(session);
                 let entry = self.calls.get_mut(&key)?;
                 let Some(ways) = entry.ways.get_mut(&leg) else {
                     return Some(self.counted_pause(event));
