@@ -281,7 +281,17 @@ impl Trunks {
             }
         }
         self.next = next;
+        self.forget(&wishes);
         wishes
+    }
+
+    /// What comes of these pings is not waited for.
+    fn forget(&mut self, wishes: &[Wish]) {
+        for wish in wishes {
+            if let Wish::Forget(ping) = wish {
+                self.pings.remove(ping);
+            }
+        }
     }
 
     /// The ping that was wished for is on its way; `None`: nothing reaches the server.
@@ -371,6 +381,7 @@ impl Trunks {
                 }
             }
         }
+        self.forget(&wishes);
         self.next = None;
         self.changed = true;
         wishes

@@ -109,3 +109,27 @@ fn a_server_that_stands_there_by_two_names_is_pinged_for_each() {
         .filter(|(_, node)| node.probe.condition() == Condition::Up);
     assert_eq!((up.count(), trunks.pings.len()), (2, 0));
 }
+
+#[test]
+fn pings_that_nobody_answers_are_forgotten() {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    let mut now = Instant::now();
+    let mut trunks = trunks(&[("10.0.0.1", 0, 0), ("10.0.0.2", 1, 0)]);
+    let (mut pings, mut forgotten) = (0, 0);
+    while pings < 200 {
+        for wish in trunks.due(now, named) {
+            match wish {
+                Wish::Ping(id, _) => {
+                    pings += 1;
+                    assert_eq!(trunks.pinged(now, &id, Some(PingId(pings))), None);
+                }
+                Wish::Forget(_) => forgotten += 1,
+                Wish::Told(_) => {}
+                Wish::LookUp(..) => panic!("{wish:?}"),
+            }
+        }
+        now = trunks.poll_timeout().unwrap_or(now);
+    }
+    assert!(trunks.pings.len() <= 2, "{} are kept", trunks.pings.len());
+    assert_eq!(forgotten + trunks.pings.len(), 200);
+}
