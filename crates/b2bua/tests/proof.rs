@@ -105,8 +105,10 @@ fn what_must_not_be_challenged_is_not() {
 #[test]
 fn who_asks_what_a_call_would_get_is_asked_as_a_call_would_be() {
     let mut shard = shard();
-    let (answers, refused) = said_to(&mut shard, "OPTIONS", BOB, "");
-    assert_eq!((answers[0].status(), refused), (Some(401), 0));
+    for uri in [BOB, "tel:+4930123456"] {
+        let (answers, refused) = said_to(&mut shard, "OPTIONS", uri, "");
+        assert_eq!((answers[0].status(), refused), (Some(401), 0), "{uri}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use api::{
     Refreshes, SessionId, SessionInterval, Transmit,
 };
 pub use digest::{Account, Guard, Proof, Realm, User};
-pub use endpoint::{Endpoint, summary};
+pub use endpoint::{Endpoint, names_callee, summary};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};
 pub use stats::{METHODS, Stats};

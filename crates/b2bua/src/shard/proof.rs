@@ -2,7 +2,7 @@
 
 use segue_call::Now;
 use segue_policy::{Emergency, Profile};
-use segue_sip::{Peer, Proof};
+use segue_sip::{Peer, Proof, names_callee};
 use segue_sip_wire::{Message, Method};
 
 use super::Shard;
@@ -23,9 +23,8 @@ impl Shard {
         };
         // Who calls for help is refused for nothing; who calls back has to prove it as others do.
         // Who asks what an INVITE would get is answered as that.
-        let names_user = request.request_uri().is_some_and(|uri| uri.user().is_some());
         let is_new = request.to().is_ok_and(|to| to.tag().is_none());
-        let asks = request.method() == Some(&Method::Options) && names_user && is_new;
+        let asks = request.method() == Some(&Method::Options) && names_callee(request) && is_new;
         let begins = request.method() == Some(&Method::Invite) || asks && !self.closing;
         if !begins || emergency::called(request, profile) == Some(Emergency::Call) {
             return false;

@@ -32,11 +32,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_sip_wire::KeyPress;
 
-pub use self::ladder::summary;
 use self::{
     core::Core,
     session::{Farewell, Session},
 };
+pub use self::{ladder::summary, respond::names_callee};
 use crate::along::Along;
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 use crate::stats::Stats;

@@ -59,6 +59,15 @@ impl Core {
     }
 }
 
+/// Whether a request is for whom this server would call, and not for the server itself: a `tel:` URI has no user and names one all the
+/// same (RFC 3966).
+#[must_use]
+pub fn names_callee(request: &Message) -> bool {
+    request
+        .request_uri()
+        .is_some_and(|uri| !uri.is_sip() || uri.user().is_some())
+}
+
 impl Endpoint {
     /// Answers and forgets (§8.2.7): what we refuse unasked costs us no memory, and a repeated request gets the same
     /// again.
@@ -107,11 +116,8 @@ impl Endpoint {
         if self.core.closing {
             return self.answer_options(peer, &request, 503, &[("Retry-After", "5".to_owned())]);
         }
-        let names_user = request
-            .request_uri()
-            .is_some_and(|uri| !uri.is_sip() || uri.user().is_some());
         let goes_on = !matches!(request.max_forwards(), Ok(Some(0)));
-        match self.core.config.ask_options && names_user && goes_on {
+        match self.core.config.ask_options && names_callee(&request) && goes_on {
             true => self.core.event(Event::Options { peer, request }),
             false => self.answer_options(peer, &request, 200, &[]),
         }
