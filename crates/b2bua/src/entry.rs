@@ -1,6 +1,10 @@
 //! A call as its shard keeps it, and what it leaves in the call record.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::{Emergency, Profile};
@@ -30,6 +34,8 @@ pub(crate) struct Entry {
     pub carried: Carried,
     /// A takes parts of a body beside a description.
     pub takes_parts: bool,
+    /// Who of them has asked for privacy after A's INVITE.
+    pub withheld: BTreeSet<LegId>,
     /// What legs were asked for others: whose it is, and what to answer there.
     pub asks: BTreeMap<Ask, (LegId, Ask)>,
     /// The message of a leg that is being handled.

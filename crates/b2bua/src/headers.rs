@@ -85,7 +85,9 @@ impl Carried {
             // Who calls back for an emergency centre is a trusted side's word (RFC 7090 §5).
             let claims_help =
                 !from_trusted && rule.name == "Priority" && value.trim().eq_ignore_ascii_case("psap-callback");
-            if goes_on && !claims_help && !value.trim().is_empty() {
+            // An empty Recv-Info says that no package is taken (RFC 6086 §5.2.3).
+            let says = !value.trim().is_empty() || rule.name == "Recv-Info";
+            if goes_on && !claims_help && says {
                 let Some(fewer) = left.checked_sub(name.len().saturating_add(value.len())) else {
                     tracing::debug!(header = name, "a header is too much to be passed on");
                     continue;
@@ -123,9 +125,12 @@ impl Carried {
         self
     }
 
-    /// With the whole body as it came: an INFO has no description of ours around which others stand.
+    /// With the whole body as it came: an INFO has no description of ours around which others stand. Without one that is too much.
     pub fn with_body_of(mut self, message: &Message) -> Carried {
-        self.parts = message.whole_body();
+        self.parts = match is_too_much(message) {
+            true => Parts::default(),
+            false => message.whole_body(),
+        };
         self
     }
 
@@ -167,15 +172,20 @@ impl Carried {
     }
 }
 
-/// Whether who sent an INVITE takes parts beside the description in a response: it says so, or it says nothing of that (RFC 3261 §20.1),
-/// or it has sent some itself.
+/// Whether who sent an INVITE takes parts beside the description in a response: it says so, or it has sent some itself. Without Accept
+/// it takes a description alone (RFC 3261 §20.1).
 pub(crate) fn takes_parts(invite: &Message) -> bool {
     let ranges = invite.list("Accept");
     let takes = |range: &String| {
         let range = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         ["multipart/mixed", "multipart/*", "*/*"].contains(&range.as_str())
     };
-    ranges.is_empty() || ranges.iter().any(takes) || !invite.parts().is_empty()
+    ranges.iter().any(takes) || !invite.parts().is_empty()
+}
+
+/// Whether a body as a whole is more than is passed on.
+pub(crate) fn is_too_much(message: &Message) -> bool {
+    message.whole_body().size() > PARTS_BYTES_MAX
 }
 
 /// Privacy without `history`; `None`: nothing is left.
@@ -322,9 +332,9 @@ mod tests {
     }
 
     #[test]
-    fn who_names_what_it_takes_and_no_multipart_gets_none() {
+    fn who_names_no_multipart_gets_none() {
         for (lines, takes) in [
-            ("", true),
+            ("", false),
             ("Accept: application/sdp\r\n", false),
             ("Accept: application/sdp, Multipart/Mixed;q=0.5\r\n", true),
             ("Accept: */*\r\n", true),

@@ -122,7 +122,12 @@ impl Heard {
 impl Entry {
     /// A message of one of its legs is handled from now on. What of it the other side may hear.
     pub(crate) fn hear(&mut self, leg: LegId, what: What, message: &Message) -> Said {
-        let heard = Heard::new(leg, what, message, self.trusts(leg));
+        let mut heard = Heard::new(leg, what, message, self.trusts(leg));
+        // Who has asked for privacy once need not ask again in the dialog (RFC 3323 §5, RFC 3325 §7).
+        if heard.carried.withheld {
+            self.withheld.insert(leg);
+        }
+        heard.carried.withheld = self.withholds(leg);
         let mut said = match leg {
             // Which of B's legs hears it nobody knows yet.
             LegId::A => Said::default(),
@@ -141,6 +146,11 @@ impl Entry {
         said
     }
 
+    /// Whether a leg has asked for privacy in any of its messages.
+    fn withholds(&self, leg: LegId) -> bool {
+        leg == LegId::A && self.carried.withheld || self.withheld.contains(&leg)
+    }
+
     /// History-Info for a trusted caller, of a response of one of B's legs.
     fn way_to(&self, heard: &Heard) -> Option<(String, String)> {
         let trail = self.trails.get(&heard.leg).filter(|_| self.trusts(LegId::A))?;
@@ -156,7 +166,8 @@ impl Entry {
 
     /// What the answer of a leg to what another asked has for that one.
     pub(crate) fn heard_answer(&self, leg: LegId, asker: LegId, response: &Message, status: u16) -> Said {
-        let carried = Carried::of_any(response, Stands::Response(status), self.trusts(leg));
+        let mut carried = Carried::of_any(response, Stands::InfoResponse(status), self.trusts(leg));
+        carried.withheld |= self.withholds(leg);
         carried.with_body_of(response).said_to(self.trusts(asker), true)
     }
 

@@ -391,6 +391,7 @@ impl Shard {
             call,
             carried: Carried::of_call(invite, profile.trusted, emergency),
             takes_parts: headers::takes_parts(invite),
+            withheld: Default::default(),
             asks: BTreeMap::new(),
             heard: None,
             trails: BTreeMap::new(),

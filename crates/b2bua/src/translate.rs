@@ -407,11 +407,11 @@ fn note_headers(note: &str) -> [(String, String); 2] {
 }
 
 /// What who has asked something of the other side is answered: the status of that side, and a Warning where it is another because that
-/// one would say something of the asker's own dialog, or ask for credentials that only we could give. `None`: there was no answer.
+/// one would say something of the asker's own dialog, send it elsewhere, or ask for credentials that only we could give. `None`: there was no answer.
 pub(crate) fn answer_for_asker(status: Option<u16>) -> (u16, Option<String>) {
     match status {
         None => (504, Some("399 segue \"The other side does not answer\"".to_owned())),
-        Some(status @ (401 | 407 | 408 | 481 | 482 | 483 | 503)) => {
+        Some(status @ (300..=399 | 401 | 407 | 408 | 481 | 482 | 483 | 503)) => {
             (500, Some(format!("399 segue \"The other side says {status}\"")))
         }
         Some(status) => (status, None),

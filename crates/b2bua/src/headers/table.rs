@@ -81,6 +81,8 @@ pub(crate) enum Stands {
     Invite,
     /// A response of this status.
     Response(u16),
+    /// A response to INFO of this status.
+    InfoResponse(u16),
     /// A request within the dialog.
     Dialog,
 }
@@ -100,7 +102,10 @@ impl Rule {
     pub(crate) fn passes(&self, stands: Stands) -> Option<bool> {
         let (beyond, status) = match stands {
             Stands::Invite => return None,
-            Stands::Response(status) => (self.responses, status),
+            // What is taken instead: of the side that was asked, not of ours (RFC 6086 §4.2.2, RFC 3261 §8.2.3).
+            Stands::InfoResponse(469) if self.name == "Recv-Info" => return Some(true),
+            Stands::InfoResponse(415) if ["Accept", "Accept-Encoding"].contains(&self.name) => return Some(true),
+            Stands::Response(status) | Stands::InfoResponse(status) => (self.responses, status),
             Stands::Dialog => (self.dialog, 0),
         };
         match beyond {

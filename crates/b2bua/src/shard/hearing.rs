@@ -7,7 +7,7 @@ use segue_sip_wire::Message;
 
 use super::{CallKey, Shard};
 use crate::{
-    Refusal, challenge,
+    Refusal, challenge, headers,
     heard::{What, message_of},
     translate,
 };
@@ -22,6 +22,12 @@ impl Shard {
             }
             Event::Options { peer, request } => {
                 self.try_call(now, *peer, request);
+                true
+            }
+            // More than is passed on; a part of it would be another body.
+            Event::Asked { session, ask, request } if headers::is_too_much(request) => {
+                let nothing = translate::along(Said::default());
+                let _ = self.endpoint.answer_ask(now.mono, *session, *ask, (413, &[]), &nothing);
                 true
             }
             Event::AskAnswered { session, ask, response } => {

@@ -1,6 +1,6 @@
 //! What the sides of a bridge say to each other within their dialogs.
 
-use crate::node::{Node, PHONE_A, PHONE_B, SDP, TRUNK_A, TRUNK_B, further, pairs};
+use crate::node::{Node, PHONE_A, PHONE_B, SDP, TAKES_PARTS, TRUNK_A, TRUNK_B, further, pairs};
 
 const LINES: &str = "x-vendor: 1\r\nUser-to-User: 56a3;encoding=hex\r\nP-Charging-Vector: icid-value=x\r\nRoute: <sip:10.0.0.1:5060;lr>\r\n\
                      Record-Route: <sip:9.9.9.9;lr>\r\nUser-Agent: Phone\r\nX-Vendor: 2\r\n";
@@ -18,9 +18,32 @@ const ISUP_LINES: &str =
 
 fn bridged(a: &'static str, b: &'static str) -> Node {
     let mut node = Node::new(a, b, |_| ());
-    node.calls("");
+    node.calls(TAKES_PARTS);
     node.b_answers("");
     node
+}
+
+#[test]
+fn who_asked_for_privacy_in_its_invite_stays_unknown_for_the_dialog() {
+    for (privacy, named) in [("", true), ("Privacy: id\r\n", false)] {
+        let mut node = Node::new(TRUNK_A, PHONE_B, |_| ());
+        node.calls(privacy);
+        node.b_answers("");
+        let lines = "X-1: 1\r\nP-Asserted-Identity: <sip:real@a>\r\n";
+        let sdp = SDP
+            .replace("o=- 1 1", "o=- 1 2")
+            .replace("t=0 0\r\n", "t=0 0\r\na=sendonly\r\n");
+        let offered = format!("{lines}Content-Type: application/sdp\r\n");
+        node.a_asks_with("INVITE", &offered, sdp.as_bytes());
+        node.b_says_to("488 Not Acceptable Here", "INVITE", "", b"");
+        node.a_asks_with("BYE", lines, b"");
+        let [_, offer] = node.to_b("INVITE").try_into().unwrap();
+        let [bye] = node.to_b("BYE").try_into().unwrap();
+        for said in [offer, bye] {
+            let asserted = said.header("P-Asserted-Identity").is_some();
+            assert_eq!((said.header("X-1"), asserted), (Some("1"), named), "{privacy}");
+        }
+    }
 }
 
 #[test]
@@ -190,12 +213,22 @@ fn what_is_of_the_other_leg_alone_is_told_as_a_fault_of_that_side() {
             Some("399 segue \"The other side says 407\""),
         ),
         ("483 Too Many Hops", 500, Some("399 segue \"The other side says 483\"")),
+        (
+            "302 Moved Temporarily",
+            500,
+            Some("399 segue \"The other side says 302\""),
+        ),
     ] {
         let mut node = bridged(PHONE_A, PHONE_B);
         asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
-        node.b_says_to(status, "INFO", "Recv-Info: y\r\n", b"");
+        node.b_says_to(status, "INFO", "Recv-Info: y\r\nAccept: text/x\r\n", b"");
         let [answer] = answers(&node, PHONE_A).try_into().unwrap();
         assert_eq!((answer.status(), answer.header("Warning")), (Some(told), warned));
+        // What is taken instead.
+        assert_eq!(answer.header("Recv-Info"), (told == 469).then_some("y"));
+        assert_eq!(answer.header("Accept"), (told == 415).then_some("text/x"));
+        let to_other = answer.headers("Contact").any(|contact| contact.contains("10.2.0.2"));
+        assert!(!to_other, "{status}");
     }
     let mut node = bridged(PHONE_A, PHONE_B);
     asked(&mut node, true, "Content-Type: text/plain\r\n", b"x");
@@ -204,6 +237,19 @@ fn what_is_of_the_other_leg_alone_is_told_as_a_fault_of_that_side() {
     }
     let [answer] = answers(&node, PHONE_A).try_into().unwrap();
     assert_eq!(answer.status(), Some(504));
+}
+
+#[test]
+fn a_body_of_an_info_is_bounded_as_others_are() {
+    let large = [b'x'; 33 * 1024];
+    let text = "Content-Type: text/plain\r\n";
+    let mut node = bridged(PHONE_A, PHONE_B);
+    assert!(asked(&mut node, true, text, &large).is_empty());
+    assert_eq!(answers(&node, PHONE_A).pop().unwrap().status(), Some(413));
+    assert_eq!(asked(&mut node, true, text, b"x").len(), 1);
+    node.b_says_to("200 OK", "INFO", text, &large);
+    let answer = answers(&node, PHONE_A).pop().unwrap();
+    assert_eq!((answer.status(), answer.body().len()), (Some(200), 0));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::shard::{config, peer};
 
 pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+/// Of a caller that takes parts of a body beside a description.
+pub const TAKES_PARTS: &str = "Accept: application/sdp, multipart/mixed\r\n";
 /// Sides that are trusted, and sides that are not.
 pub const TRUNK_A: &str = "10.1.0.1:5060";
 pub const TRUNK_B: &str = "10.1.0.2:5060";

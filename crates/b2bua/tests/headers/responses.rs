@@ -2,7 +2,7 @@
 
 use segue_sip_wire::Message;
 
-use crate::node::{Node, PHONE_A, PHONE_B, SDP, TRUNK_A, TRUNK_B, further, pairs};
+use crate::node::{Node, PHONE_A, PHONE_B, SDP, TAKES_PARTS, TRUNK_A, TRUNK_B, further, pairs};
 
 const LINES: &str = "x-vendor: 1\r\nAlert-Info: <urn:alert:service:call-waiting>\r\np-asserted-identity: \"Bob\" <sip:bob@b.example>\r\n\
                      P-Charging-Vector: icid-value=b\r\nFeature-Caps: *;+g.3gpp.x\r\nCall-Info: <https://b/me.png>;purpose=icon\r\n\
@@ -107,10 +107,23 @@ fn at_trust_edges_a_callee_asserts_nothing_and_stays_unknown_where_it_wants_to()
 }
 
 #[test]
+fn a_callee_that_asked_for_privacy_when_it_rang_stays_unknown_when_it_answers() {
+    let mut node = Node::new(PHONE_A, TRUNK_B, |_| ());
+    node.calls("");
+    node.b_says("180 Ringing", "Privacy: id\r\n", "text/plain", b"");
+    node.b_answers(LINES);
+    let answer = &node.to_a(200)[0];
+    assert_eq!(
+        (answer.header("X-Vendor"), answer.header("P-Asserted-Identity")),
+        (Some("1"), None)
+    );
+}
+
+#[test]
 fn a_refusal_of_who_is_no_subscriber_passes_with_its_body() {
     let mut node = Node::new(TRUNK_A, TRUNK_B, |_| ());
     node.plain = true;
-    node.calls("");
+    node.calls(TAKES_PARTS);
     let lines = format!(
         "{LINES}Reason: Q.850;cause=17, FreeSWITCH;cause=1\r\nWarning: 399 b \"Busy\"\r\nRetry-After: 30\r\n\
          Error-Info: <sip:busy@b>\r\nContent-Disposition: signal;handling=optional\r\n"
@@ -143,7 +156,7 @@ fn what_a_subscriber_refuses_with_is_for_the_mailbox_and_not_for_its_caller() {
 
 #[test]
 fn other_parts_of_a_body_pass_around_our_answer() {
-    for (accept, passes) in [("", true), ("Accept: application/sdp\r\n", false)] {
+    for (accept, passes) in [("", false), ("Accept: application/sdp\r\n", false), (TAKES_PARTS, true)] {
         let mut node = Node::new(TRUNK_A, TRUNK_B, |_| ());
         node.calls(accept);
         node.b_says("183 Session Progress", "", "application/isup;version=itu-t92+", ISUP);
