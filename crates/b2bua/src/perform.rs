@@ -180,6 +180,7 @@ impl Performer {
         mut orders: mpsc::Receiver<Order>,
     ) -> ShardStats {
         let mut course = Course::Serving;
+        self.timed_out();
         loop {
             self.end_overflowed(&inbox_end);
             self.perform_outputs(&mut transports);

@@ -76,7 +76,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without calls.
+    /// A shard without calls. `handle_timeout` is wanted once at its start.
     pub fn new(mut config: ShardConfig) -> Shard {
         let own = Own::of(&config.endpoint.sockets);
         config.endpoint.ask_options = true;

@@ -109,8 +109,10 @@ pub(crate) struct Trunks {
     legs: BTreeMap<SessionId, Arc<str>>,
     pings: BTreeMap<PingId, NodeId>,
     wait: Duration,
-    /// The earliest moment at which one of them has something to do; `None`: that is not known.
+    /// The earliest moment at which one of them has something to do; `None`: nothing has, or `due` was never asked.
     next: Option<Instant>,
+    /// The last moment that was told.
+    seen: Option<Instant>,
     idle: bool,
     rng: StdRng,
     /// Something has changed since the last `status`.
@@ -157,6 +159,7 @@ impl Trunks {
             pings: BTreeMap::new(),
             wait: t1.saturating_mul(WAIT_T1),
             next: None,
+            seen: None,
             idle: true,
             rng: StdRng::seed_from_u64(seed),
             changed: true,
@@ -209,7 +212,7 @@ impl Trunks {
         let pings = self.nodes().filter_map(|(id, node)| Some((node.ping?.0, id)));
         self.pings = pings.collect();
         self.idle = self.all.is_empty();
-        self.next = None;
+        self.next = self.seen;
         self.changed = true;
     }
 
@@ -239,12 +242,14 @@ impl Trunks {
         down.map(|(id, _)| id.at).collect()
     }
 
+    /// When `due` is wanted; it may have passed. Of new `Trunks` nothing is known before `due` is asked for the first time.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.next
+        self.next.filter(|_| !self.idle)
     }
 
     /// What is to be done now; `Forget` what is not known any more. `named`: the server that a URI with an address names.
     pub(crate) fn due(&mut self, now: Instant, named: impl Fn(&Uri) -> Option<Candidate>) -> Vec<Wish> {
+        self.seen = Some(now);
         if self.idle || self.next.is_some_and(|next| next > now) {
             return Vec::new();
         }
@@ -297,7 +302,7 @@ impl Trunks {
     /// The ping that was wished for is on its way; `None`: nothing reaches the server.
     pub(crate) fn pinged(&mut self, now: Instant, id: &NodeId, ping: Option<PingId>) -> Option<Told> {
         self.changed = true;
-        self.next = None;
+        self.next = Some(now);
         let node = self.node(id)?;
         node.pings = node.pings.saturating_add(1);
         let Some(ping) = ping else {
@@ -319,7 +324,7 @@ impl Trunks {
     ) -> Option<(Candidate, Option<Told>)> {
         let id = self.pings.remove(&ping)?;
         self.changed = true;
-        self.next = None;
+        self.next = Some(now);
         let node = self.node(&id)?;
         let (_, asked) = node.ping.take()?;
         let seen = status.map_or(Seen::Unreachable, |status| {
@@ -353,7 +358,7 @@ impl Trunks {
         }
         self.pings.retain(|_, id| id.at != server);
         self.changed = true;
-        self.next = None;
+        self.next = Some(now);
         told
     }
 
@@ -382,7 +387,7 @@ impl Trunks {
             }
         }
         self.forget(&wishes);
-        self.next = None;
+        self.next = Some(now);
         self.changed = true;
         wishes
     }

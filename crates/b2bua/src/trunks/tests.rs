@@ -133,3 +133,52 @@ fn pings_that_nobody_answers_are_forgotten() {
     assert!(trunks.pings.len() <= 2, "{} are kept", trunks.pings.len());
     assert_eq!(forgotten + trunks.pings.len(), 200);
 }
+
+#[test]
+fn whatever_has_happened_it_is_known_when_there_is_something_to_do() {
+    #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
+    let begun = Instant::now();
+    let mut now = begun;
+    let all = setup(&[("10.0.0.1", 0, 0), ("10.0.0.2", 1, 0), ("sip.example", 2, 0)]);
+    let mut trunks = Trunks::new(std::slice::from_ref(&all), Duration::from_millis(500), 1);
+    let (mut pings, mut look_ups) = (0, 0);
+    let next = |trunks: &Trunks, what: &str| assert!(trunks.poll_timeout().is_some(), "after {what}");
+    for _ in 0..1_000 {
+        for wish in trunks.due(now, named) {
+            match wish {
+                Wish::Ping(id, _) => {
+                    pings += 1;
+                    trunks.pinged(now, &id, (pings % 5 != 0).then_some(PingId(pings)));
+                    next(&trunks, "a ping");
+                    if pings % 3 == 0 {
+                        trunks.ponged(now, PingId(pings), Some(200));
+                        next(&trunks, "an answer");
+                    }
+                    if pings % 7 == 0 {
+                        trunks.paused(now, id.at, Duration::from_secs(20));
+                        next(&trunks, "a pause");
+                    }
+                    if pings % 11 == 0 {
+                        trunks.set(std::slice::from_ref(&all));
+                        next(&trunks, "other trunks");
+                    }
+                }
+                Wish::LookUp(place, _) => {
+                    look_ups += 1;
+                    let found = named(&"sip:10.0.0.3".parse().unwrap()).unwrap();
+                    trunks.located(now, &place, &[found]);
+                    next(&trunks, "a look-up");
+                }
+                Wish::Forget(_) | Wish::Told(_) => {}
+            }
+        }
+        now = now.max(trunks.poll_timeout().unwrap());
+    }
+    let minutes = now.saturating_duration_since(begun).as_secs() / 60;
+    assert!(minutes > 30, "{minutes}");
+    // Three servers, each every half a minute and what a lost ping and a pause take.
+    assert!((minutes * 3..minutes * 8).contains(&pings), "{pings} in {minutes} min");
+    assert!(look_ups >= minutes, "{look_ups} in {minutes} min");
+    trunks.set(&[]);
+    assert_eq!(trunks.poll_timeout(), None);
+}
