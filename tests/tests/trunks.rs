@@ -187,7 +187,7 @@ fn a_server_that_dies_is_left_and_found_again_and_all_dead_are_told() {
     is(first, "down");
     is(second, "down");
     let refused = call(segue.sip_udp(), 4);
-    assert!(refused.starts_with("SIP/2.0 503 "), "{refused}");
+    assert!(refused.starts_with("SIP/2.0 500 "), "{refused}");
     assert!((1..=2).contains(&header(&refused, "Retry-After").parse::<u32>().unwrap()));
     assert_eq!(
         header(&refused, "Reason"),

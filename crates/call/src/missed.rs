@@ -110,12 +110,11 @@ impl Missed {
 
     /// What a caller is told to whom a callee's failure goes as it came. But a 503 would keep the caller from calling anybody by
     /// us: "the proxy SHOULD NOT forward [it] … [if it] is the only response …, generate a 500" (RFC 3261 §16.7 step 6), "unless it can
-    /// determine that any subsequent requests it might proxy will also generate a 503": our own with a Retry-After says so. And a
+    /// determine that any subsequent requests it might proxy will also generate a 503". It never can: that the servers of this call
+    /// are down says nothing of those of others. A Retry-After goes with the 500, and is of this request alone (§21.5.1). And a
     /// challenge was for us: the caller's credentials go no further, so that "authorization will not help" (§21.4.4).
     pub fn as_it_came(&self) -> (u16, Option<&'static str>) {
-        let lasts = || self.said.headers.iter().any(|(name, _)| name == "Retry-After");
         match self.cause {
-            503 if self.ours && lasts() => (503, None),
             503 => (500, Some(reason::NEXT_UNAVAILABLE)),
             401 => (403, Some(reason::ASKED_FOR_CREDENTIALS)),
             407 => (403, Some(reason::ASKED_FOR_PROXY_CREDENTIALS)),

@@ -21,7 +21,7 @@ pub(crate) fn passed_on(values: &[String]) -> Option<String> {
 }
 
 /// What a caller is told whom no server is to be had for, since all have asked for a pause or do not answer: when to try again
-/// (RFC 3261 §21.5.4), and why.
+/// (RFC 3261 §21.5.1), and why.
 pub(crate) fn try_later(wait: Duration) -> Vec<(String, String)> {
     let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
     let reason = "SIP;cause=503;text=\"No server takes calls\"";
