@@ -36,27 +36,42 @@ const EVERY: Duration = Duration::from_secs(60);
 /// … and so many are told apart: others choose their names.
 const REALMS_MAX: usize = 32;
 
+/// Where our credentials for a peer stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keys<'a> {
+    /// In the trunk of this name, by which the call goes.
+    Trunk(&'a str),
+    /// In the profile of the peer's address.
+    Profile(&'a str),
+    /// No profile has its address.
+    Nowhere,
+}
+
+impl Keys<'_> {
+    fn fix(self, realm: &str) -> String {
+        let keys = format!("digest_user, digest_secret and digest_realm = \"{realm}\"");
+        match self {
+            Keys::Trunk(trunk) => format!("set {keys} in the [[trunk]] {trunk:?} of segue.toml, or correct them"),
+            Keys::Profile(profile) => format!("set {keys} in the profile {profile:?}, or correct them"),
+            Keys::Nowhere => format!("add a profile whose `sources` has its address, with {keys}"),
+        }
+    }
+}
+
 /// Which realms were logged lately.
 #[derive(Debug, Default)]
 pub(crate) struct Asked(BTreeMap<String, Instant>);
 
 impl Asked {
     /// Logs that a peer asks for credentials that we have not, or that it did not take.
-    /// `target`: whom the request called; `profile`: that of its side.
-    pub(crate) fn note(&mut self, now: Instant, response: &Message, target: &str, profile: Option<&str>) {
+    /// `target`: whom the request called; `keys`: where our credentials for it stand.
+    pub(crate) fn note(&mut self, now: Instant, response: &Message, target: &str, keys: Keys) {
         let realm = realm(response).unwrap_or_default();
         if !self.is_new(now, &realm) {
             return;
         }
         let status = response.status().unwrap_or(401);
-        let fix = match profile {
-            Some(profile) => format!(
-                "set digest_user, digest_secret and digest_realm = \"{realm}\" in the profile {profile:?}, or correct them"
-            ),
-            None => format!(
-                "add a profile whose `sources` has its address, with digest_user, digest_secret and digest_realm = \"{realm}\""
-            ),
-        };
+        let fix = keys.fix(&realm);
         tracing::warn!(
             status,
             realm,
@@ -102,6 +117,18 @@ mod tests {
         assert!(warning(&asks("a \\\"b\\\\")).ends_with("realm a b\""));
         assert!(warning(&response("")).contains("not known here"));
         assert_eq!(warning(&asks(&"x".repeat(300))).matches('x').count(), REALM_MAX + 1);
+    }
+
+    #[test]
+    fn the_fix_names_the_place_where_the_credentials_belong() {
+        let trunk = Keys::Trunk("main").fix("r");
+        assert!(
+            trunk.contains("digest_realm = \"r\" in the [[trunk]] \"main\""),
+            "{trunk}"
+        );
+        let profile = Keys::Profile("office").fix("r");
+        assert!(profile.contains("in the profile \"office\""), "{profile}");
+        assert!(Keys::Nowhere.fix("r").starts_with("add a profile"));
     }
 
     #[test]

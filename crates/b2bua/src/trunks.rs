@@ -455,6 +455,11 @@ impl Trunks {
         }
     }
 
+    /// The trunk by which a leg goes.
+    pub(crate) fn of(&self, session: SessionId) -> Option<&str> {
+        self.legs.get(&session).map(|name| &**name)
+    }
+
     /// Nothing is left of a leg, of whichever way.
     pub(crate) fn ended(&mut self, session: SessionId) {
         let Some(name) = self.legs.remove(&session) else { return };

@@ -7,7 +7,9 @@ use segue_sip_wire::Message;
 
 use super::{CallKey, Shard};
 use crate::{
-    Refusal, challenge, headers,
+    Refusal,
+    challenge::{self, Keys},
+    headers,
     heard::{What, message_of},
     translate,
 };
@@ -52,8 +54,12 @@ impl Shard {
         if what == What::Refusal && message.status().is_some_and(challenge::is_one) {
             said.headers.push(("Warning".to_owned(), challenge::warning(message)));
             if let Some(leg) = entry.legs.get(&leg) {
-                let profile = leg.profile.as_ref().map(|profile| profile.name.as_str());
-                self.asked.note(now.mono, message, &leg.target, profile);
+                let keys = match (self.trunks.of(session), &leg.profile) {
+                    (Some(trunk), _) => Keys::Trunk(trunk),
+                    (None, Some(profile)) => Keys::Profile(&profile.name),
+                    (None, None) => Keys::Nowhere,
+                };
+                self.asked.note(now.mono, message, &leg.target, keys);
             }
         }
         said
