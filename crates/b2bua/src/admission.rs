@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc};
 use segue_policy::Profile;
 use segue_sip::{Account, Peer, Realm};
 
-use crate::TrunkSetup;
+use crate::{TrunkSetup, registrations::Directory};
 
 /// The profiles, in order.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Admission {
     secrets: Vec<Secrets>,
     /// Where calls may go on by.
     trunks: Vec<TrunkSetup>,
+    /// Who may call and register, of each: those of its file, and the subscribers.
+    realms: Vec<Option<Arc<Realm>>>,
 }
 
 /// What a profile names and others may not read.
@@ -33,6 +35,7 @@ impl Admission {
         Admission {
             profiles,
             secrets: Vec::new(),
+            realms: Vec::new(),
             trunks: Vec::new(),
         }
     }
@@ -51,7 +54,28 @@ impl Admission {
     /// The same, with what each profile keeps secret, in the same order.
     #[must_use]
     pub fn with_secrets(self, secrets: Vec<Secrets>) -> Admission {
-        Admission { secrets, ..self }
+        let realms = secrets.iter().map(|secrets| secrets.realm.clone()).collect();
+        Admission {
+            secrets,
+            realms,
+            ..self
+        }
+    }
+
+    /// From now on these subscribers have their passwords in each realm. One who stands in a profile's file too has that of the
+    /// subscriber, and may call as whom the file says.
+    pub(crate) fn know(&mut self, directory: &Directory) {
+        let with = |secrets: &Secrets| {
+            let mut realm = Realm::clone(secrets.realm.as_ref()?);
+            for (name, mut user) in directory.users(&realm.name) {
+                if let Some(of_file) = realm.users.get(name).filter(|user| !user.from.is_empty()) {
+                    user.from.extend(of_file.from.iter().cloned());
+                }
+                realm.users.insert(name.clone(), user);
+            }
+            Some(Arc::new(realm))
+        };
+        self.realms = self.secrets.iter().map(with).collect();
     }
 
     /// Our credentials for the peers of this profile.
@@ -61,12 +85,15 @@ impl Admission {
 
     /// Who of this profile's peers may call; `None`: all of them.
     pub(crate) fn realm(&self, profile: &Arc<Profile>) -> Option<Arc<Realm>> {
-        self.secrets_of(profile)?.realm.clone()
+        self.realms.get(self.place_of(profile)?)?.clone()
     }
 
     fn secrets_of(&self, profile: &Arc<Profile>) -> Option<&Secrets> {
-        let at = self.profiles.iter().position(|known| Arc::ptr_eq(known, profile))?;
-        self.secrets.get(at)
+        self.secrets.get(self.place_of(profile)?)
+    }
+
+    fn place_of(&self, profile: &Arc<Profile>) -> Option<usize> {
+        self.profiles.iter().position(|known| Arc::ptr_eq(known, profile))
     }
 
     /// The profile for a request, or the line that would make one match.

@@ -152,6 +152,7 @@ impl Desk {
                 | ShardOutput::Locate { .. }
                 | ShardOutput::Refused(_)
                 | ShardOutput::RefusedUntold(_)
+                | ShardOutput::Registrations(..)
                 | ShardOutput::Event(_) => {}
             }
         }

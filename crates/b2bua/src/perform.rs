@@ -12,7 +12,7 @@ use segue_media::{Command, LegKey, Media};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, UnixMs};
 use segue_sip::transport::{Received, Resolver, Transports};
-use segue_store::{Reserve, Store};
+use segue_store::{Removal, Reserve, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
@@ -20,9 +20,11 @@ use crate::{
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
+    keeping::{Keeping, Learnt},
     look_up::{Answer, look_up, reserve},
     packet_path::{media_event, play_command, poster_command, record_command, rules_command, stream_record},
     refusals::Refusals,
+    registrations::Unseal,
     tallies::Tallies,
 };
 
@@ -116,12 +118,17 @@ pub struct Node {
     pub gauges: Arc<Gauges>,
     /// Told what happens.
     pub watch: Arc<dyn Watch>,
+    /// Opens subscribers' passwords.
+    pub keys: Arc<dyn Unseal>,
 }
 
 /// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
-pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
+///
+/// # Errors
+/// When what is registered, or who may register, cannot be read.
+pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardStats, StoreError> {
     let Node {
-        shard,
+        mut shard,
         transports,
         media,
         store,
@@ -133,7 +140,11 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         inbox_end,
         gauges,
         watch,
+        keys,
     } = node;
+    let (keeping, kept, mut learnt) = Keeping::start(store.clone(), keys)?;
+    shard.handle_directory(kept.directory);
+    shard.restore_registrations(now(), kept.registrations);
     let mut performer = Performer {
         shard,
         media,
@@ -148,8 +159,12 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> ShardStats {
         refusals: Refusals::default(),
         watch,
         tallies: Tallies::default(),
+        keeping,
     };
-    performer.run(transports, inbox_end, &gauges, orders).await
+    let stats = performer.run(transports, inbox_end, &gauges, orders, &mut learnt).await;
+    drop(learnt);
+    performer.keeping.finish();
+    Ok(stats)
 }
 
 struct Performer {
@@ -169,6 +184,7 @@ struct Performer {
     refusals: Refusals,
     watch: Arc<dyn Watch>,
     tallies: Tallies,
+    keeping: Keeping,
 }
 
 impl Performer {
@@ -178,6 +194,7 @@ impl Performer {
         mut inbox_end: InboxEnd,
         gauges: &Gauges,
         mut orders: mpsc::Receiver<Order>,
+        learnt: &mut mpsc::Receiver<Learnt>,
     ) -> ShardStats {
         let mut course = Course::Serving;
         self.timed_out();
@@ -211,6 +228,12 @@ impl Performer {
                     self.received(received);
                 }
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
+                Some(learnt) = learnt.recv() => match learnt {
+                    Learnt::Directory(directory) => self.shard.handle_directory(directory),
+                    Learnt::Removal(Removal { user, contact }) => {
+                        self.shard.handle_removal(now(), &user, contact.as_deref());
+                    }
+                },
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {
@@ -345,6 +368,7 @@ impl Performer {
                 ShardOutput::Refused(refusal) => self.refused(&refusal),
                 ShardOutput::RefusedUntold(status) => self.refused_untold(status),
                 ShardOutput::Event(event) => self.watch.event(*event),
+                ShardOutput::Registrations(user, all) => self.keeping.save(user, all),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     tracing::info!(

@@ -15,6 +15,7 @@ use segue_call::{
     Towards,
 };
 use segue_records::Happening;
+use segue_registrar::Registrar;
 use segue_sip::{Endpoint, Event, Guard, Peer, SessionId};
 use segue_sip_wire::{Message, Method, ParseError};
 
@@ -25,6 +26,7 @@ mod legs;
 mod options;
 mod overload;
 mod proof;
+mod registering;
 mod trunks;
 mod ways;
 mod words;
@@ -42,6 +44,7 @@ use crate::{
     overload::{Limits, Overload},
     own::Own,
     places::Places,
+    registrations::Directory,
     translate,
     trunks::Trunks,
 };
@@ -55,6 +58,8 @@ pub struct Shard {
     /// Makes identifiers of refused requests, apart: strangers do not change those of calls.
     refusal_rng: StdRng,
     guard: Guard,
+    directory: Directory,
+    registrar: Registrar,
     calls: BTreeMap<CallKey, Entry>,
     sessions: BTreeMap<SessionId, (CallKey, LegId)>,
     /// Earliest timer of each call that has one.
@@ -88,6 +93,8 @@ impl Shard {
             rng: StdRng::seed_from_u64(config.seed),
             refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
             guard: Guard::new(StdRng::seed_from_u64(config.seed.rotate_left(32)).next_u64()),
+            directory: Directory::default(),
+            registrar: Registrar::new(segue_registrar::Limits::default()),
             calls: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -110,6 +117,7 @@ impl Shard {
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
         if message.is_request() && !self.endpoint.belongs(&message) {
             match self.admission.profile_for(&peer) {
+                Ok(profile) if self.registers(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.turns_away(now, peer, &message, &profile) => return,
                 Ok(_) => {}
@@ -190,6 +198,7 @@ impl Shard {
         self.trunks.set(admission.trunks());
         self.endpoint.set_down(self.trunks.down());
         self.admission = admission;
+        self.admission.know(&self.directory);
         self.overload.set(limits);
     }
 
@@ -214,6 +223,8 @@ impl Shard {
         self.endpoint.handle_timeout(now.mono);
         self.tend_trunks(now);
         self.pump(now);
+        let expired = self.registrar.handle_timeout(now.mono);
+        self.note_registrations(now, expired);
         while let Some(&(at, key)) = self.due.first() {
             if at > now.mono {
                 break;
@@ -243,7 +254,12 @@ impl Shard {
     /// When `handle_timeout` is wanted.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.due.first().map(|(at, _)| *at);
-        let all = [self.endpoint.poll_timeout(), call, self.trunks.poll_timeout()];
+        let all = [
+            self.endpoint.poll_timeout(),
+            call,
+            self.trunks.poll_timeout(),
+            self.registrar.poll_timeout(),
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -253,6 +269,7 @@ impl Shard {
             turned_away: self.overload.turned_away(),
             rate: self.overload.rate().map(|rate| rate as u64),
             early: self.overload.ledger.early().into(),
+            registrations: self.registrar.total() as u64,
             sip: self.endpoint.stats(),
             ..self.stats
         }

@@ -10,7 +10,7 @@ use segue_b2bua::{Admission, Secrets, Shard, ShardOutput};
 use segue_call::Now;
 use segue_policy::{Auth, Profile};
 use segue_records::UnixMs;
-use segue_sip::{Realm, User};
+use segue_sip::{Realm, Secret, User};
 use segue_sip_wire::{DigestAlgorithm, Message};
 
 use shard::{config, peer};
@@ -27,7 +27,7 @@ fn shard() -> Shard {
         ..Profile::default()
     };
     let user = User {
-        secret: "s".to_owned(),
+        secret: Secret::Password("s".to_owned()),
         from: Vec::new(),
     };
     let realm = Realm {

@@ -33,6 +33,10 @@ pub struct Profile {
     pub auth_realm: String,
     /// The file (or `env:NAME`) with their names and passwords.
     pub auth_users: String,
+    /// Its peers may register (RFC 3261 §10): who proves to be a subscriber says where it is.
+    pub registrar: bool,
+    /// Its peers may be behind NATs: they are answered and called where their requests come from, whatever their contacts say.
+    pub nat: bool,
     /// Hash functions for digest authentication, the preferred one first (RFC 8760).
     pub digest_algorithms: Vec<Algorithm>,
     /// Who we are where its peers ask us for credentials; empty: we have none.
@@ -131,6 +135,8 @@ impl Default for Profile {
             auth: Auth::None,
             auth_realm: "segue".to_owned(),
             auth_users: String::new(),
+            registrar: false,
+            nat: false,
             digest_algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             digest_user: String::new(),
             digest_realm: String::new(),
@@ -194,6 +200,8 @@ pub const KEYS: &[(&str, &str)] = &[
         "auth_users",
         "a file (mode 600) with a user a line: name, password and whom its From may name, or \"env:NAME\"",
     ),
+    ("registrar", "true or false"),
+    ("nat", "true or false"),
     (
         "digest_algorithms",
         "a list of \"SHA-256\", \"SHA-512-256\" and \"MD5\", the preferred one first",
@@ -417,12 +425,6 @@ impl Profile {
         }
         if let Some(listen) = self.listen.iter().find(|l| l.parse::<std::net::SocketAddr>().is_err()) {
             return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
-        }
-        if self.auth == Auth::Digest && self.auth_users.is_empty() {
-            return wrong(
-                "auth_users",
-                "is empty, and with auth = \"digest\" nobody could call".into(),
-            );
         }
         if self.auth_realm.is_empty() || self.auth_realm.contains(char::is_control) {
             return wrong("auth_realm", "is empty, or not in one line".into());

@@ -131,6 +131,18 @@ pub enum Happening {
         /// Why.
         why: String,
     },
+    /// A phone has registered at a place that was not registered before.
+    #[serde(rename = "registration.added")]
+    RegistrationAdded(RegistrationFacts),
+    /// A registration is gone.
+    #[serde(rename = "registration.removed")]
+    RegistrationRemoved {
+        /// Which.
+        #[serde(flatten)]
+        registration: RegistrationFacts,
+        /// `removed`: by the phone, another registration of it, or a command; `expired`: it was not said again in time.
+        why: String,
+    },
     /// The configuration was read again.
     #[serde(rename = "server.reloaded")]
     ServerReloaded {
@@ -167,6 +179,21 @@ pub struct MessageFacts {
     pub bytes: u64,
 }
 
+/// What identifies a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationFacts {
+    /// Whose.
+    pub user: String,
+    /// The contact's URI.
+    pub contact: String,
+    /// Where the REGISTER came from.
+    pub source: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    /// The phone.
+    pub user_agent: Option<String>,
+}
+
 impl Happening {
     /// Its `type`.
     pub fn name(&self) -> &'static str {
@@ -184,6 +211,8 @@ impl Happening {
             Happening::MessageRestored(_) => "message.restored",
             Happening::TrunkUp { .. } => "trunk.up",
             Happening::TrunkDown { .. } => "trunk.down",
+            Happening::RegistrationAdded(_) => "registration.added",
+            Happening::RegistrationRemoved { .. } => "registration.removed",
             Happening::ServerReloaded { .. } => "server.reloaded",
             Happening::ServerReady { .. } => "server.ready",
             Happening::ServerStopping => "server.stopping",

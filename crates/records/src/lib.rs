@@ -6,12 +6,14 @@ mod call_record;
 mod event;
 mod moment;
 mod refused;
+mod registration;
 mod written;
 
 pub use call_record::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
 };
-pub use event::{Event, Happening, MessageFacts};
+pub use event::{Event, Happening, MessageFacts, RegistrationFacts};
 pub use moment::UnixMs;
 pub use refused::RefusedRecord;
+pub use registration::RegistrationRecord;
 pub use written::{COLUMNS, csv_header};

@@ -10,6 +10,7 @@ mod failure;
 mod http;
 mod logging;
 mod metrics;
+mod passwords;
 mod reload;
 mod run;
 mod secrets;

@@ -31,6 +31,7 @@ use crate::{
     failure::Failure,
     http::{self, Http},
     logging::Log,
+    passwords::Sealer,
     reload::{Given, Reloaded, call_config, reload},
     signals::{Signals, Wish},
     watch::{Changes, Watcher},
@@ -116,6 +117,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let store = Store::open_server(&config.data_dir)?;
     config.apply_to(&store);
 
+    let keys = Arc::new(Sealer::of(&config.data_dir)?);
     let (inbox, inbox_end) = Inbox::new(INBOX_DEPTH);
     let spool_dir = config.data_dir.join("spool");
     let media = {
@@ -231,8 +233,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         inbox_end,
         gauges,
         watch: Arc::new(watcher.clone()),
+        keys,
     };
-    perform(node, orders_end).await;
+    perform(node, orders_end).await?;
     // What the last calls left is told before those who follow are let go.
     changes.finish();
     // Likewise their records: once committed they go to the files.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use segue_b2bua::{Secrets, TrunkSetup};
 use segue_policy::{Algorithm, Auth, DigestOver, Profile};
-use segue_sip::{Account, Realm, User};
+use segue_sip::{Account, Realm, Secret, User};
 use segue_sip_wire::DigestAlgorithm;
 
 use crate::{
@@ -34,16 +34,22 @@ fn of(profile: &Profile, at: &dyn Fn(&str) -> String, base: &Path) -> Result<Sec
         };
         secrets.account = Some(Arc::new(account));
     }
-    if profile.auth == Auth::Digest {
-        let name = format!("{}: auth_users", at("auth_users"));
-        let text = read(&name, &profile.auth_users, base)?;
-        let users = users(&text).map_err(|why| {
-            Failure::refused(
-                "bad_secret",
-                format!("{name} = {}: {why}", profile.auth_users),
-                "write a user a line: name, password, and whom its From may name",
-            )
-        })?;
+    if profile.auth == Auth::Digest || profile.registrar {
+        // Without a file those alone who have a password as subscribers.
+        let users = match profile.auth_users.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let name = format!("{}: auth_users", at("auth_users"));
+                let text = read(&name, &profile.auth_users, base)?;
+                users(&text).map_err(|why| {
+                    Failure::refused(
+                        "bad_secret",
+                        format!("{name} = {}: {why}", profile.auth_users),
+                        "write a user a line: name, password, and whom its From may name",
+                    )
+                })?
+            }
+        };
         secrets.realm = Some(Arc::new(Realm {
             name: profile.auth_realm.clone(),
             algorithms: algorithms(&profile.digest_algorithms),
@@ -67,7 +73,7 @@ fn users(text: &str) -> Result<BTreeMap<String, User>, String> {
         let (Some(name), Some(secret)) = (words.next(), words.next()) else {
             return Err(format!("line {number} has no password"));
         };
-        let from = words.collect();
+        let (secret, from) = (Secret::Password(secret), words.collect());
         if users.insert(name.clone(), User { secret, from }).is_some() {
             return Err(format!("line {number} names {name} again"));
         }
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn users_are_read_a_line_each() {
         let read = users("# who may call\nalice  wonderland\n\npbx exchange +4930* reception\n").unwrap();
-        assert_eq!(read["alice"].secret, "wonderland");
+        assert_eq!(read["alice"].secret, Secret::Password("wonderland".to_owned()));
         assert!(read["alice"].from.is_empty());
         assert_eq!(read["pbx"].from, ["+4930*", "reception"]);
         for (text, told) in [

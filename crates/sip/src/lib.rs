@@ -23,7 +23,7 @@ pub use api::{
     Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, PingId, Progress, Protocol,
     Refreshes, SessionId, SessionInterval, Transmit,
 };
-pub use digest::{Account, Guard, Proof, Realm, User};
+pub use digest::{Account, Guard, Hashes, Proof, Realm, Secret, User};
 pub use endpoint::{Endpoint, names_callee, summary};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};

@@ -11,12 +11,12 @@ use std::{
 };
 
 use md5::Digest;
-use segue_sip::{Guard, Proof, Realm, User};
+use segue_sip::{Guard, Proof, Realm, Secret, User};
 use segue_sip_wire::{Challenge, DigestAlgorithm, Message};
 
 fn realm() -> Realm {
     let user = |secret: &str, from: &[&str]| User {
-        secret: secret.to_owned(),
+        secret: Secret::Password(secret.to_owned()),
         from: from.iter().map(|name| (*name).to_owned()).collect(),
     };
     Realm {

@@ -8,7 +8,17 @@
 
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
-    FIRST, RETENTION, TARGETS, FOLLOWING, CALL_ORDER, ANSWER_AT, HOLD_ON, NUMBERS, ALIASES, RULES,
+    FIRST,
+    RETENTION,
+    TARGETS,
+    FOLLOWING,
+    CALL_ORDER,
+    ANSWER_AT,
+    HOLD_ON,
+    NUMBERS,
+    ALIASES,
+    RULES,
+    REGISTRATIONS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -308,4 +318,59 @@ CREATE TABLE rule (
 ALTER TABLE subscriber ADD COLUMN dnd INTEGER NOT NULL DEFAULT 0 CHECK (dnd IN (0, 1));
 ALTER TABLE subscriber ADD COLUMN hours TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE subscriber ADD COLUMN zone TEXT NOT NULL DEFAULT 'UTC';
+";
+
+/// 11: registrations, what passwords are checked by, and how the server learns of either.
+///
+/// Triggers count the directory's version: whichever process changes subscribers, numbers or secrets, the server reads them again.
+const REGISTRATIONS: &str = "
+CREATE TABLE secret (
+    subscriber TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    realm      TEXT NOT NULL,
+    sealed     BLOB NOT NULL,
+    PRIMARY KEY (subscriber, realm)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE registration (
+    subscriber  TEXT NOT NULL,
+    contact     TEXT NOT NULL,
+    q           INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    sip_call_id TEXT NOT NULL,
+    cseq        INTEGER NOT NULL,
+    instance    TEXT,
+    reg_id      INTEGER,
+    path        TEXT NOT NULL,
+    user_agent  TEXT,
+    transport   TEXT NOT NULL CHECK (transport IN ('udp', 'tcp', 'tls')),
+    local       TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    by_source   INTEGER NOT NULL CHECK (by_source IN (0, 1)),
+    PRIMARY KEY (subscriber, contact)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE removal (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscriber TEXT NOT NULL,
+    contact    TEXT
+) STRICT;
+CREATE TRIGGER removal_bound AFTER INSERT ON removal BEGIN
+    DELETE FROM removal WHERE id <= NEW.id - 10000;
+END;
+
+CREATE TABLE directory (
+    id      INTEGER PRIMARY KEY CHECK (id = 0),
+    version INTEGER NOT NULL
+) STRICT;
+INSERT INTO directory (id, version) VALUES (0, 1);
+CREATE TRIGGER directory_subscriber_added AFTER INSERT ON subscriber BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_subscriber_gone AFTER DELETE ON subscriber BEGIN
+    UPDATE directory SET version = version + 1;
+    DELETE FROM registration WHERE subscriber = OLD.user;
+    INSERT INTO removal (subscriber) VALUES (OLD.user);
+END;
+CREATE TRIGGER directory_number_added AFTER INSERT ON number BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_number_gone AFTER DELETE ON number BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_secret_added AFTER INSERT ON secret BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_secret_gone AFTER DELETE ON secret BEGIN UPDATE directory SET version = version + 1; END;
 ";

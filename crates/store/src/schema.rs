@@ -22,6 +22,10 @@
 //! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |
 //! | `refused` | a request that never became a call | `record` is the JSON of `segue_records::RefusedRecord`; the newest 10,000 |
+//! | `secret` | what a subscriber's password is checked by in a realm | `sealed` with a key beside the database |
+//! | `registration` | a contact of a subscriber | all of one are written together; `by_source` 1: it is called at `source` |
+//! | `removal` | registrations that a command wants gone | `contact` NULL: all; until the server has read it |
+//! | `directory` | counts changes of `subscriber`, `number` and `secret` | by triggers; one row |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
 //! | `lease` | somebody reads a blob | until when; then it counts no more. |

@@ -116,6 +116,15 @@ impl Ledger {
         None
     }
 
+    /// Whether a source may come again already.
+    pub fn pace_of(&mut self, now: Instant, caps: &Caps, source: IpAddr) -> Result<(), Full> {
+        let place = self.place(now, caps, source);
+        match caps.source_rate {
+            Some(rate) if !self.sources.entry(place).or_default().takes(now, rate) => Err(Full::SourceRate(rate)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether one more call to this subscriber is one too many.
     pub fn subscriber_is_full(&self, caps: &Caps, subscriber: &str) -> Option<u32> {
         let count = self.subscribers.get(subscriber).copied().unwrap_or(0);

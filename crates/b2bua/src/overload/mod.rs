@@ -143,6 +143,17 @@ impl Overload {
         self.ledger.subscriber_is_full(&self.limits.caps, subscriber)
     }
 
+    /// Whether a REGISTER is let in. It takes no call's place, and is not counted among calls.
+    pub fn lets_register(&mut self, now: Instant, request: u64, source: IpAddr) -> Result<(), Verdict> {
+        let verdict = match self.ledger.pace_of(now, &self.limits.caps, source) {
+            Err(full) => self.full(full, ""),
+            Ok(()) if self.pace(now).lets_in(now) => return Ok(()),
+            Ok(()) => self.load(),
+        };
+        self.told.note(request, verdict.status);
+        Err(verdict)
+    }
+
     /// Why a call to this subscriber is refused, if it is; else the call is counted as the subscriber's.
     pub fn calls(&mut self, seat: &mut Seat, subscriber: &str) -> Option<u32> {
         let full = self.ledger.subscriber_is_full(&self.limits.caps, subscriber);

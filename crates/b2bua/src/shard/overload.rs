@@ -8,7 +8,7 @@ use segue_sip::Peer;
 use segue_sip_wire::{Message, Method};
 
 use super::{CallKey, Shard, ShardOutput};
-use crate::{Refusal, emergency};
+use crate::{Refusal, emergency, overload::Verdict};
 
 /// Requests turned away that are told in full, a second; the rest are counted, as telling them takes longer than refusing.
 const TOLD_A_SECOND: u32 = 20;
@@ -53,6 +53,23 @@ impl Shard {
         let Err(verdict) = self.overload.lets_in(now.mono, key, source, account) else {
             return false;
         };
+        self.turn_away(now, peer, request, key, verdict);
+        true
+    }
+
+    /// The same for a REGISTER, which takes no place: the server's load and how often its source comes count.
+    pub(super) fn turns_away_registration(&mut self, now: Now, peer: Peer, request: &Message) -> bool {
+        let Some(key) = self.endpoint.fingerprint(request) else {
+            return false;
+        };
+        let Err(verdict) = self.overload.lets_register(now.mono, key, peer.remote.ip()) else {
+            return false;
+        };
+        self.turn_away(now, peer, request, key, verdict);
+        true
+    }
+
+    fn turn_away(&mut self, now: Now, peer: Peer, request: &Message, key: u64, verdict: Verdict) {
         let header = match verdict.status {
             503 => {
                 let spread = RETRY_AFTER_S
@@ -72,7 +89,6 @@ impl Shard {
         } else {
             self.outputs.push_back(ShardOutput::RefusedUntold(verdict.status));
         }
-        true
     }
 
     /// What the store says of a call's subscriber; if that has as many calls as it may, the call hears so instead.

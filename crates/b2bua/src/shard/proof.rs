@@ -1,7 +1,7 @@
 //! Who must prove who it is before it calls (RFC 3261 §22.1).
 
 use segue_call::Now;
-use segue_policy::{Emergency, Profile};
+use segue_policy::{Auth, Emergency, Profile};
 use segue_sip::{Peer, Proof, names_callee};
 use segue_sip_wire::{Message, Method};
 
@@ -21,6 +21,9 @@ impl Shard {
         let Some(realm) = self.admission.realm(profile) else {
             return false;
         };
+        if profile.auth != Auth::Digest {
+            return false;
+        }
         // Who calls for help is refused for nothing; who calls back has to prove it as others do.
         // Who asks what an INVITE would get is answered as that.
         let is_new = request.to().is_ok_and(|to| to.tag().is_none());
@@ -29,8 +32,26 @@ impl Shard {
         if !begins || emergency::called(request, profile) == Some(Emergency::Call) {
             return false;
         }
-        let (status, headers, why) = match self.guard.check(now.mono, peer.remote.ip(), request, &realm) {
-            Proof::Given(_) => return false,
+        match self.guard.check(now.mono, peer.remote.ip(), request, &realm) {
+            Proof::Given(_) => false,
+            other => {
+                self.refuse_unproven(now, peer, request, profile, other);
+                true
+            }
+        }
+    }
+
+    /// Asks for credentials, or says why those that came do not hold.
+    pub(super) fn refuse_unproven(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        request: &Message,
+        profile: &Profile,
+        proof: Proof,
+    ) {
+        let (status, headers, why) = match proof {
+            Proof::Given(_) => return,
             Proof::Wanted { challenges, failed } => {
                 let headers = challenges
                     .into_iter()
@@ -53,9 +74,11 @@ impl Shard {
         self.endpoint.turn_away(*peer, request, status, &headers);
         // To be asked is no refusal.
         if let Some(why) = why {
-            let admit = format!("see `auth_users` of the profile `{}`", profile.name);
+            let admit = format!(
+                "see 'segue subscriber set USER --password-file', and `auth_users` of the profile `{}`",
+                profile.name
+            );
             self.refuse(Refusal::of(now.wall, peer, request, Some(status)).because(why, admit));
         }
-        true
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use segue_call::{CallConfig, MediaAction, StoreAction};
 use segue_policy::Profile;
-use segue_records::{CallRecord, Event as Told};
+use segue_records::{CallRecord, Event as Told, RegistrationRecord};
 use segue_sip::{EndpointConfig, Place, Transmit};
 
 use crate::{
@@ -71,6 +71,8 @@ pub enum ShardOutput {
     RefusedUntold(u16),
     /// Something for those who follow what happens.
     Event(Box<Told>),
+    /// A subscriber's registrations have changed: these are to be kept.
+    Registrations(String, Vec<RegistrationRecord>),
 }
 
 /// Counters since the start.
@@ -90,6 +92,8 @@ pub struct ShardStats {
     pub rate: Option<u64>,
     /// Calls whose caller has no final response.
     pub early: u64,
+    /// Contacts registered now.
+    pub registrations: u64,
     /// Pauses that servers asked for by 503 with Retry-After.
     pub pauses: u64,
     /// Calls that found no server but those.

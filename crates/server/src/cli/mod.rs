@@ -12,6 +12,7 @@ mod names;
 mod number;
 mod output;
 mod play;
+mod registration;
 mod retention;
 mod rule;
 mod subscriber;
@@ -88,6 +89,9 @@ enum Command {
     /// Rules: what a subscriber's callers meet, by who calls, when and why
     #[command(subcommand)]
     Rule(rule::Command),
+    /// Registrations: which phones are registered, and where
+    #[command(subcommand)]
+    Registration(registration::Command),
     /// Numbers: what becomes of them, and whose they are
     #[command(subcommand)]
     Number(number::Command),
@@ -204,6 +208,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Subscriber(command) => subscriber::perform(command, &context),
         Command::Contact(command) => contact::perform(command, &context),
         Command::Rule(command) => rule::perform(command, &context),
+        Command::Registration(command) => registration::perform(command, &context),
         Command::Number(command) => number::perform(command, &context),
         Command::Retention(command) => retention::perform(command, &context),
         Command::Message(command) => message::perform(command, &context),

@@ -1,5 +1,7 @@
 //! `segue subscriber add|set|show|list|remove`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand as ClapSubcommand};
 use segue_policy::{AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets};
 use serde_json::{Value, json};
@@ -13,7 +15,11 @@ use super::{
         User, ZoneName,
     },
 };
-use crate::failure::Failure;
+use crate::{
+    config::load_profiles,
+    failure::Failure,
+    passwords::{self, Sealer},
+};
 
 #[derive(Debug, ClapSubcommand)]
 pub enum Command {
@@ -51,6 +57,9 @@ pub enum Command {
     },
 }
 
+/// What a password is checked by, sealed: by realm.
+type Sealed = Vec<(String, Vec<u8>)>;
+
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Options {
     /// How several targets ring
@@ -77,6 +86,9 @@ pub struct Options {
     /// When callers of the mailbox are answered: 'greeting', 'after_greeting', or 'none' for as the profile says
     #[arg(long, value_name = "WHEN")]
     answer_at: Option<OrNone<AnswerWord>>,
+    /// A file (mode 600) with their password alone, with which their phones register and call; '-': the standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// A number of theirs, e.g. +4930123456, or as it is dialled; again for each further one, all of them; 'none' for none
     #[arg(long, value_name = "NUMBER")]
     number: Vec<String>,
@@ -113,6 +125,7 @@ impl Options {
             && self.dnd.is_none()
             && self.hours.is_empty()
             && self.time_zone.is_none()
+            && self.password_file.is_none()
     }
 
     /// Its numbers and aliases in the form in which they are looked up.
@@ -127,6 +140,26 @@ impl Options {
         self.number = numbers(self.number, context)?;
         self.alias = aliases(self.alias, context)?;
         Ok(self)
+    }
+
+    /// What the password that is named is checked by, in the realm of each profile.
+    fn read_password(&self, user: &str, context: &Context) -> Result<Option<Sealed>, Failure> {
+        let Some(path) = &self.password_file else {
+            return Ok(None);
+        };
+        let password = passwords::read(path)?;
+        let realms = passwords::realms(load_profiles(&context.config)?.iter());
+        if realms.is_empty() {
+            return Err(Failure::refused(
+                "no_realm",
+                "no profile asks for a password",
+                "set 'registrar = true' or 'auth = \"digest\"' in a profile first",
+            ));
+        }
+        // Made with the data directory, where there is none yet.
+        context.new_store()?;
+        let sealer = Sealer::of(&context.config.data_dir)?;
+        sealer.seal(user, &realms, &password).map(Some)
     }
 
     fn apply(self, subscriber: &mut Subscriber) {
@@ -193,8 +226,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 targets,
                 ..Subscriber::default()
             };
+            let sealed = options.read_password(&new.user, context)?;
             options.read_names(context)?.apply(&mut new);
-            context.new_store()?.add_subscriber(new.clone())?;
+            let store = context.new_store()?;
+            store.add_subscriber(new.clone())?;
+            if let Some(sealed) = sealed {
+                store.set_secrets(&new.user, sealed)?;
+            }
             context
                 .out
                 .object(&json_row(&new), || format!("added {}", describe(&new)))
@@ -211,8 +249,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 ));
             }
             let targets = if target.is_empty() { Vec::new() } else { uris(target)? };
+            let sealed = options.read_password(&user, context)?;
             let options = options.read_names(context)?;
-            let changed = context.store()?.change_subscriber(&user, move |subscriber| {
+            let store = context.store()?;
+            if let Some(sealed) = sealed {
+                store.set_secrets(&user, sealed)?;
+            }
+            let changed = store.change_subscriber(&user, move |subscriber| {
                 if !targets.is_empty() {
                     subscriber.targets = targets;
                 }

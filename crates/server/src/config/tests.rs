@@ -262,10 +262,6 @@ fn a_broken_profile_is_named_with_its_line() {
             "name = \"p\"\nsources = [\"127.0.0.0/8\"]\ndigest_user = \"us\"\ndigest_secret = \"s\"",
             "p.toml:3:15: digest_realm and digest_user belong together",
         ),
-        (
-            "name = \"p\"\nsources = [\"127.0.0.0/8\"]\nauth = \"digest\"",
-            "p.toml:3:8: auth_users is empty, and with auth",
-        ),
         ("name = \"p\"\nname = \"q\"", "p.toml:2:1: duplicate key"),
         ("name = \"p\"\n[sources", "p.toml:2:"),
     ] {

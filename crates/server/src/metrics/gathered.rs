@@ -106,6 +106,7 @@ impl Parts {
             ],
         )?;
         told.gauge("calls_early", "Calls whose caller waits for an answer", stats.early)?;
+        told.gauge("registrations", "Contacts that are registered", stats.registrations)?;
         told.gauge(
             "admission_limited",
             "1 while messages wait too long and new calls are let in at a limited rate",

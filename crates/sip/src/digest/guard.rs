@@ -18,7 +18,7 @@ use self::{
     backing_off::BackingOff,
     counts::{Counts, Stamp},
 };
-use super::{Asked, Protected, hex, response};
+use super::{Asked, Protected, Secret, hex, response};
 
 /// How long a nonce may be used.
 const NONCE_LIVES: Duration = Duration::from_secs(60);
@@ -37,8 +37,8 @@ pub struct Realm {
 /// One who may call.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
-    /// The password.
-    pub secret: String,
+    /// The password, or what is known of it.
+    pub secret: Secret,
     /// Users that may stand in its From; a `*` at the end stands for any rest. Empty: its own name alone.
     pub from: Vec<String>,
 }
@@ -134,7 +134,6 @@ impl Guard {
     /// The same work and the same answer, whether the user is known or not.
     fn is_right(&self, given: &Credentials, request: &Message, realm: &Realm, user: Option<&User>) -> bool {
         let nobody = hex(hmac::sign(&self.key, given.username.as_bytes()).as_ref());
-        let secret = user.map_or(nobody.as_str(), |user| user.secret.as_str());
         let method = request.method().map(|method| method.as_str()).unwrap_or_default();
         let asked = Asked {
             algorithm: given.algorithm,
@@ -150,7 +149,10 @@ impl Guard {
                 body: None,
             }),
         };
-        let expected = response(asked, secret);
+        let expected = match user {
+            Some(user) => user.secret.response(asked),
+            None => response(asked, &nobody),
+        };
         // In constant time: what is compared are MACs of both under a key that nobody else has.
         let mac = hmac::sign(&self.key, given.response.to_ascii_lowercase().as_bytes());
         let same = hmac::verify(&self.key, expected.as_bytes(), mac.as_ref()).is_ok();

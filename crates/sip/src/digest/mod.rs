@@ -4,6 +4,7 @@
 
 mod client;
 mod guard;
+mod secret;
 
 use std::fmt::Write;
 
@@ -14,6 +15,7 @@ use segue_sip_wire::DigestAlgorithm;
 pub use client::Account;
 pub(crate) use client::{Accounts, Kind};
 pub use guard::{Guard, Proof, Realm, User};
+pub use secret::{Hashes, Secret};
 
 /// What a response is made of, besides the secret.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +42,13 @@ pub(crate) struct Protected<'a> {
 
 /// The response, in hexadecimal digits (RFC 7616 §3.4.1).
 pub(crate) fn response(asked: Asked<'_>, secret: &str) -> String {
+    let a1 = a1(asked.algorithm, asked.username, asked.realm, secret);
+    response_by(asked, &a1)
+}
+
+/// The same from what is kept in place of the secret.
+fn response_by(asked: Asked<'_>, a1: &str) -> String {
     let hash = |text: &str| hash(asked.algorithm, text.as_bytes());
-    let a1 = hash(&format!("{}:{}:{secret}", asked.username, asked.realm));
     let whole = asked.protection.and_then(|protected| protected.body);
     let a2 = match whole {
         None => hash(&format!("{}:{}", asked.method, asked.uri)),
@@ -56,6 +63,11 @@ pub(crate) fn response(asked: Asked<'_>, secret: &str) -> String {
             hash(&format!("{a1}:{}:{count:08x}:{cnonce}:{qop}:{a2}", asked.nonce))
         }
     }
+}
+
+/// H(A1) (RFC 7616 §3.4.2).
+fn a1(algorithm: DigestAlgorithm, username: &str, realm: &str, secret: &str) -> String {
+    hash(algorithm, format!("{username}:{realm}:{secret}").as_bytes())
 }
 
 /// In hexadecimal digits (RFC 8760 §2.2).

@@ -134,7 +134,7 @@ impl Endpoint {
         (self.is_full() && !self.core.urgent).then(|| (503, vec![("Retry-After", "5".to_owned())]))
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         let sessions_max = self.core.config.sessions_max;
         self.sessions.len() >= sessions_max
             || self.core.transactions.len() >= sessions_max.saturating_mul(TRANSACTIONS_A_SESSION)

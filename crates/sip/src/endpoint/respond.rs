@@ -1,6 +1,6 @@
 //! Responses, and how they go back (RFC 3261 §8.2.6, §18.2.2).
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use segue_sip_wire::{Message, MessageBuilder, session_id};
 
@@ -9,7 +9,7 @@ use super::{
     core::{ALLOW, Core, SUPPORTED},
 };
 use crate::{
-    api::{Event, Peer, Protocol},
+    api::{Event, Peer, Protocol, SessionId},
     secure::domain_of,
     transaction::store::server_key,
 };
@@ -101,6 +101,26 @@ impl Endpoint {
         let response = builder.build();
         let domain = domain_of(&response, peer);
         self.core.send(reply_to(peer, &request), domain, response.to_bytes());
+    }
+
+    /// The final answer to a request that makes no session: it is said again when the request comes again (§17.2.2).
+    pub fn reply(&mut self, now: Instant, peer: Peer, request: &Message, status: u16, headers: &[(&str, String)]) {
+        let key = request.method().and_then(|method| server_key(request, method));
+        let Some(key) = key.filter(|_| !self.is_full()) else {
+            return self.turn_away(peer, request, status, headers);
+        };
+        self.core.stats.received(request);
+        let request = request.with_received(peer.remote);
+        let tag = self.core.stateless_tag(&request);
+        let mut builder = self.core.response(&request, status, &tag);
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        let response = builder.build();
+        // No session owns it.
+        let nobody = SessionId(self.core.next_id());
+        let transaction = self.core.start_server(&request, key, reply_to(peer, &request), nobody);
+        self.core.respond(now, transaction, &response, false);
     }
 
     /// The same for a request that comes again, and for no other; `None` where nobody can tell.

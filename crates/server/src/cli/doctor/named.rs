@@ -59,7 +59,7 @@ fn profiles(files: &[ProfileFile]) -> Check {
 fn secrets(files: &[ProfileFile]) -> Check {
     let named = |file: &ProfileFile| {
         let profile = &file.profile;
-        let users = (profile.auth == Auth::Digest).then(|| profile.auth_users.clone());
+        let users = (!profile.auth_users.is_empty()).then(|| profile.auth_users.clone());
         let account = (!profile.digest_user.is_empty()).then(|| profile.digest_secret.clone());
         users.into_iter().chain(account)
     };

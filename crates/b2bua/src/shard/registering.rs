@@ -1,0 +1,177 @@
+//! REGISTER: who proves to be a subscriber says where it is (RFC 3261 §10.3).
+
+use segue_call::Now;
+use segue_policy::Profile;
+use segue_records::{Event, Happening, RegistrationFacts, RegistrationRecord};
+use segue_registrar::{Change, Registered, What};
+use segue_sip::{Peer, Proof};
+use segue_sip_wire::{Message, Method, Uri};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+use super::{Shard, ShardOutput};
+use crate::{
+    Refusal,
+    registrations::{Directory, binding, record, source},
+};
+
+/// "Sat, 13 Nov 2010 23:29:00 GMT" (RFC 3261 §20.17).
+const DATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+
+impl Shard {
+    /// Whether a REGISTER was answered here, as its profile takes registrations. Who sends it always proves who it is.
+    pub(super) fn registers(
+        &mut self,
+        now: Now,
+        peer: &Peer,
+        request: &Message,
+        profile: &std::sync::Arc<Profile>,
+    ) -> bool {
+        let Some(realm) = self.admission.realm(profile).filter(|_| profile.registrar) else {
+            return false;
+        };
+        if request.method() != Some(&Method::Register) {
+            return false;
+        }
+        let proof = self.guard.check(now.mono, peer.remote.ip(), request, &realm);
+        let name = match proof {
+            Proof::Given(name) => name,
+            other => {
+                self.refuse_unproven(now, peer, request, profile, other);
+                return true;
+            }
+        };
+        if self.turns_away_registration(now, *peer, request) {
+            return true;
+        }
+        let Some(user) = self.registered_as(&name, request, profile) else {
+            let why = format!("the user {name} may not register who its To names, or is no subscriber");
+            let admit = "the address-of-record is the subscriber's own, whose password it is ('segue subscriber list')"
+                .to_owned();
+            self.endpoint.reply(now.mono, *peer, request, 403, &[]);
+            self.refuse(Refusal::of(now.wall, peer, request, Some(403)).because(why, admit));
+            return true;
+        };
+        let done = self
+            .registrar
+            .handle_register(now.mono, &user, request, source(peer), profile.nat);
+        match done {
+            Ok(done) => self.registered(now, peer, request, done),
+            Err(refused) => {
+                self.endpoint
+                    .reply(now.mono, *peer, request, refused.status, &refused.headers);
+                let admit = "a REGISTER as RFC 3261 §10.2 has it".to_owned();
+                self.refuse(Refusal::of(now.wall, peer, request, Some(refused.status)).because(refused.why, admit));
+            }
+        }
+        true
+    }
+
+    /// The subscriber whose registrations these are: the one who proved who it is, named in To by its name or a number of its own.
+    fn registered_as(&self, name: &str, request: &Message, profile: &Profile) -> Option<String> {
+        let to = request.to().ok()?.uri;
+        let said = to.user()?;
+        let is_own = said == name || {
+            let number = profile.normalise(&said).number;
+            number.is_some_and(|number| self.directory.has_number(name, &number))
+        };
+        (is_own && self.directory.has(name)).then(|| name.to_owned())
+    }
+
+    fn registered(&mut self, now: Now, peer: &Peer, request: &Message, done: Registered) {
+        let mut headers: Vec<(&str, String)> = done.contacts.into_iter().map(|contact| ("Contact", contact)).collect();
+        headers.extend(done.path.into_iter().map(|hop| ("Path", hop)));
+        headers.extend(date(now).map(|date| ("Date", date)));
+        self.endpoint.reply(now.mono, *peer, request, 200, &headers);
+        self.note_registrations(now, done.changes);
+    }
+
+    /// Has registrations kept, and tells who follows.
+    pub(super) fn note_registrations(&mut self, now: Now, changes: Vec<Change>) {
+        let mut users: Vec<String> = changes.iter().map(|change| change.user.clone()).collect();
+        users.sort();
+        users.dedup();
+        for user in users {
+            let all = self
+                .registrar
+                .bindings(&user)
+                .map(|bound| record(now, &user, bound))
+                .collect();
+            self.outputs.push_back(ShardOutput::Registrations(user, all));
+        }
+        for Change { user, what, binding } in changes {
+            let facts = RegistrationFacts {
+                user,
+                contact: binding.contact.to_string(),
+                source: binding.source.remote.to_string(),
+                transport: binding.source.transport.as_str().to_owned(),
+                user_agent: binding.user_agent,
+            };
+            let happening = match what {
+                What::Added => Happening::RegistrationAdded(facts),
+                What::Removed => Happening::RegistrationRemoved {
+                    registration: facts,
+                    why: "removed".to_owned(),
+                },
+                What::Expired => Happening::RegistrationRemoved {
+                    registration: facts,
+                    why: "expired".to_owned(),
+                },
+                What::Refreshed => continue,
+            };
+            let event = Event::of_the_server(now.wall, happening);
+            self.outputs.push_back(ShardOutput::Event(Box::new(event)));
+        }
+    }
+
+    /// Subscribers, numbers or passwords have changed.
+    pub fn handle_directory(&mut self, directory: Directory) {
+        self.admission.know(&directory);
+        self.directory = directory;
+    }
+
+    /// An operator wants a subscriber's registrations gone: one, or all.
+    pub fn handle_removal(&mut self, now: Now, user: &str, contact: Option<&str>) {
+        let contact: Option<Option<Uri>> = contact.map(|contact| contact.parse().ok());
+        let changes = match contact {
+            None => self.registrar.remove(user, None),
+            Some(Some(contact)) => self.registrar.remove(user, Some(&contact)),
+            Some(None) => Vec::new(),
+        };
+        self.note_registrations(now, changes);
+    }
+
+    /// Registrations of before the start.
+    pub fn restore_registrations(&mut self, now: Now, kept: Vec<RegistrationRecord>) {
+        for record in kept {
+            let user = record.user.clone();
+            if let Some(bound) = binding(now, record) {
+                self.registrar.restore(&user, bound);
+            }
+        }
+    }
+}
+
+fn date(now: Now) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(now.wall.0.div_euclid(1_000)).ok()?;
+    at.format(DATE).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use segue_records::UnixMs;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_rfc_1123_has_them() {
+        let wall = UnixMs(1_289_690_940_999);
+        let mono = Instant::now();
+        assert_eq!(
+            date(Now { mono, wall }).as_deref(),
+            Some("Sat, 13 Nov 2010 23:29:00 GMT")
+        );
+    }
+}

@@ -1,0 +1,328 @@
+//! REGISTER at a node: who may, what is answered, what is kept and told (RFC 3261 §10).
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod shard;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use md5::Digest;
+use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
+use segue_call::Now;
+use segue_policy::Profile;
+use segue_records::{Happening, RegistrationRecord, UnixMs};
+use segue_sip::{Hashes, Realm};
+use segue_sip_wire::{Challenge, DigestAlgorithm, Message};
+use segue_store::Listed;
+
+use shard::{config, peer};
+
+const X: &str = "10.0.0.254:5060";
+
+/// What was sealed, as it is.
+struct Open;
+
+impl Unseal for Open {
+    fn unseal(&self, _user: &str, _realm: &str, sealed: &[u8]) -> Option<String> {
+        String::from_utf8(sealed.to_vec()).ok()
+    }
+}
+
+fn directory(users: &[(&str, &str, &[&str])]) -> Directory {
+    let listed = |(user, password, numbers): &(&str, &str, &[&str])| Listed {
+        user: (*user).to_owned(),
+        numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
+        secrets: vec![(
+            "office".to_owned(),
+            Hashes::new(user, "office", password).to_text().into_bytes(),
+        )],
+    };
+    let kept = segue_store::Directory {
+        version: 1,
+        subscribers: users.iter().map(listed).collect(),
+    };
+    Directory::of(kept, &Open)
+}
+
+#[derive(Default)]
+struct Seen {
+    answers: Vec<Message>,
+    refused: Vec<Refusal>,
+    kept: Vec<(String, Vec<RegistrationRecord>)>,
+    told: Vec<Happening>,
+}
+
+struct Office {
+    shard: Shard,
+    now: Now,
+    cseq: u32,
+}
+
+impl Office {
+    fn new() -> Office {
+        Office::with(Profile {
+            registrar: true,
+            ..Office::profile()
+        })
+    }
+
+    fn profile() -> Profile {
+        Profile {
+            name: "phones".into(),
+            sources: vec!["10.0.0.0/8".parse().unwrap()],
+            country_code: "49".into(),
+            ..Profile::default()
+        }
+    }
+
+    fn with(profile: Profile) -> Office {
+        let realm = Realm {
+            name: "office".to_owned(),
+            algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            users: BTreeMap::new(),
+        };
+        let secrets = Secrets {
+            realm: Some(Arc::new(realm)),
+            ..Secrets::default()
+        };
+        let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
+        let mut shard = Shard::new(config(&[X], admission));
+        shard.handle_directory(directory(&[("bob", "sesame", &["+4930123"]), ("eve", "evil", &[])]));
+        let now = Now {
+            mono: Instant::now(),
+            wall: UnixMs(1_289_690_940_000),
+        };
+        Office { shard, now, cseq: 0 }
+    }
+
+    fn later(&mut self, seconds: u64) {
+        self.now.mono += Duration::from_secs(seconds);
+        self.now.wall.0 += i64::try_from(seconds).unwrap() * 1_000;
+    }
+
+    fn seen(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                ShardOutput::Transmit(sent) => seen.answers.push(Message::parse_datagram(&sent.bytes).unwrap()),
+                ShardOutput::Refused(refusal) => seen.refused.push(*refusal),
+                ShardOutput::Registrations(user, all) => seen.kept.push((user, all)),
+                ShardOutput::Event(event) => seen.told.push(event.what),
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    fn send(&mut self, text: &str) -> Seen {
+        let message = Message::parse_datagram(text.as_bytes()).unwrap();
+        self.shard.handle_message(self.now, peer(X, "10.1.0.1:5060"), message);
+        self.seen()
+    }
+
+    fn text(&mut self, to: &str, more: &str) -> String {
+        self.cseq += 1;
+        let cseq = self.cseq;
+        format!(
+            "REGISTER sip:office.example SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1:5060;branch=z9hG4bK{cseq};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{to}@office.example>;tag=a\r\nTo: <sip:{to}@office.example>\r\n\
+             Call-ID: reg\r\nCSeq: {cseq} REGISTER\r\nUser-Agent: phone/1\r\n{more}Content-Length: 0\r\n\r\n"
+        )
+    }
+
+    /// With the credentials that it is asked for, by this algorithm.
+    fn registers_by(&mut self, algorithm: DigestAlgorithm, user: &str, password: &str, to: &str, more: &str) -> Seen {
+        let text = self.text(to, more);
+        let asked = self.send(&text);
+        assert_eq!(asked.answers[0].status(), Some(401), "{:?}", asked.answers);
+        assert!(asked.refused.is_empty(), "to be asked is no refusal");
+        let challenges = asked.answers[0].challenges("WWW-Authenticate");
+        let challenge = challenges
+            .iter()
+            .find(|challenge| challenge.algorithm == algorithm)
+            .unwrap();
+        let answer = authorization(challenge, user, password, "REGISTER", "sip:office.example");
+        let text = self.text(to, &format!("{more}Authorization: {answer}\r\n"));
+        self.send(&text)
+    }
+
+    fn registers(&mut self, user: &str, password: &str, to: &str, more: &str) -> Seen {
+        self.registers_by(DigestAlgorithm::Sha256, user, password, to, more)
+    }
+
+    fn bob(&mut self, more: &str) -> Seen {
+        self.registers("bob", "sesame", "bob", more)
+    }
+}
+
+/// What a phone makes of a challenge, computed here.
+fn authorization(challenge: &Challenge, user: &str, password: &str, method: &str, uri: &str) -> String {
+    let hash = |text: String| -> String {
+        let bytes = match challenge.algorithm {
+            DigestAlgorithm::Md5 => md5::Md5::digest(text.as_bytes()).to_vec(),
+            _ => ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
+                .as_ref()
+                .to_vec(),
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let (realm, nonce) = (&challenge.realm, &challenge.nonce);
+    let (a1, a2) = (
+        hash(format!("{user}:{realm}:{password}")),
+        hash(format!("{method}:{uri}")),
+    );
+    let response = hash(format!("{a1}:{nonce}:00000001:c:auth:{a2}"));
+    format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
+         algorithm={}, qop=auth, cnonce=\"c\", nc=00000001",
+        challenge.algorithm.as_str()
+    )
+}
+
+fn contacts(seen: &Seen) -> Vec<String> {
+    seen.answers[0].headers("Contact").map(str::to_owned).collect()
+}
+
+#[test]
+fn a_subscriber_registers_is_listed_and_expires() {
+    let mut office = Office::new();
+    let seen = office.bob("Contact: <sip:bob@10.1.0.1:5060>;expires=600\r\n");
+    assert_eq!(seen.answers[0].status(), Some(200));
+    assert_eq!(contacts(&seen), ["<sip:bob@10.1.0.1:5060>;expires=600"]);
+    assert_eq!(seen.answers[0].header("Date"), Some("Sat, 13 Nov 2010 23:29:00 GMT"));
+    let (user, kept) = &seen.kept[0];
+    assert_eq!((user.as_str(), kept.len()), ("bob", 1));
+    assert_eq!(kept[0].expires_at, UnixMs(office.now.wall.0 + 600_000));
+    assert_eq!(
+        (kept[0].source.as_str(), kept[0].transport.as_str()),
+        ("10.1.0.1:5060", "udp")
+    );
+    assert_eq!(kept[0].user_agent.as_deref(), Some("phone/1"));
+    let Happening::RegistrationAdded(added) = &seen.told[0] else {
+        panic!("{:?}", seen.told)
+    };
+    assert_eq!(
+        (added.user.as_str(), added.contact.as_str()),
+        ("bob", "sip:bob@10.1.0.1:5060")
+    );
+    // Said again it is kept on, and is nothing new.
+    office.later(300);
+    let again = office.bob("Contact: <sip:bob@10.1.0.1:5060>;expires=600\r\n");
+    assert_eq!((again.kept.len(), again.told.len()), (1, 0));
+    assert_eq!(office.shard.stats().registrations, 1);
+    office.later(599);
+    office.shard.handle_timeout(office.now);
+    assert_eq!(office.seen().kept, []);
+    office.later(1);
+    assert!(office.shard.poll_timeout().unwrap() <= office.now.mono);
+    office.shard.handle_timeout(office.now);
+    let gone = office.seen();
+    assert_eq!(gone.kept, [("bob".to_owned(), Vec::new())]);
+    assert!(matches!(&gone.told[0], Happening::RegistrationRemoved { why, .. } if why == "expired"));
+    assert_eq!(office.shard.stats().registrations, 0);
+}
+
+#[test]
+fn each_algorithm_of_the_profile_will_do() {
+    for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Md5] {
+        let mut office = Office::new();
+        let seen = office.registers_by(algorithm, "bob", "sesame", "bob", "Contact: <sip:bob@10.1.0.1>\r\n");
+        assert_eq!(seen.answers[0].status(), Some(200), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_request_that_comes_again_gets_the_same_answer_and_does_nothing() {
+    let mut office = Office::new();
+    let first = office.text("bob", "");
+    let asked = office.send(&first);
+    let challenge = &asked.answers[0].challenges("WWW-Authenticate")[0];
+    let answer = authorization(challenge, "bob", "sesame", "REGISTER", "sip:office.example");
+    let more = format!("Contact: <sip:bob@10.1.0.1>\r\nAuthorization: {answer}\r\n");
+    let text = office.text("bob", &more);
+    let (once, twice) = (office.send(&text), office.send(&text));
+    assert_eq!(once.answers[0].status(), Some(200));
+    assert_eq!(once.answers[0].to_bytes(), twice.answers[0].to_bytes());
+    assert_eq!((once.kept.len(), twice.kept.len()), (1, 0));
+}
+
+#[test]
+fn nobody_registers_for_another_or_without_the_password() {
+    let mut office = Office::new();
+    let contact = "Contact: <sip:bob@10.1.0.1>\r\n";
+    let wrong = office.registers("bob", "guessed", "bob", contact);
+    assert_eq!((wrong.answers[0].status(), wrong.refused.len()), (Some(401), 1));
+    // Eve has a password, of her own.
+    let other = office.registers("eve", "evil", "bob", contact);
+    assert_eq!(other.answers[0].status(), Some(403));
+    assert!(other.refused[0].why.contains("eve"), "{:?}", other.refused);
+    let nobody = office.registers("joe", "x", "joe", contact);
+    assert_eq!(nobody.answers[0].status(), Some(401), "who is known is told nobody");
+    assert_eq!(office.shard.stats().registrations, 0);
+    // A number of hers is hers.
+    let number = office.registers("bob", "sesame", "+4930123", contact);
+    assert_eq!(number.answers[0].status(), Some(200));
+    assert_eq!(number.kept[0].0, "bob");
+}
+
+#[test]
+fn a_password_that_was_changed_counts_at_once() {
+    let mut office = Office::new();
+    office.shard.handle_directory(directory(&[("bob", "other", &[])]));
+    let contact = "Contact: <sip:bob@10.1.0.1>\r\n";
+    assert_eq!(office.bob(contact).answers[0].status(), Some(401));
+    let seen = office.registers("bob", "other", "bob", contact);
+    assert_eq!(seen.answers[0].status(), Some(200));
+}
+
+#[test]
+fn wrong_things_are_told_why() {
+    let mut office = Office::new();
+    for (more, status, header) in [
+        ("Contact: <sip:bob@10.1.0.1>;expires=5\r\n", 423, ("Min-Expires", "60")),
+        (
+            "Require: gruu\r\nContact: <sip:bob@10.1.0.1>\r\n",
+            420,
+            ("Unsupported", "gruu"),
+        ),
+        (
+            "Contact: *\r\n",
+            400,
+            ("Warning", "399 segue \"Contact: * stands alone, with Expires: 0\""),
+        ),
+    ] {
+        let seen = office.bob(more);
+        assert_eq!(seen.answers[0].status(), Some(status), "{more}");
+        assert_eq!(seen.answers[0].header(header.0), Some(header.1), "{more}");
+        assert_eq!(seen.refused[0].status, Some(status));
+        assert!(seen.kept.is_empty());
+    }
+}
+
+#[test]
+fn a_profile_without_a_registrar_takes_none() {
+    let mut office = Office::with(Office::profile());
+    let text = office.text("bob", "Contact: <sip:bob@10.1.0.1>\r\n");
+    assert_eq!(office.send(&text).answers[0].status(), Some(405));
+}
+
+#[test]
+fn registrations_outlive_a_restart_and_an_operator_takes_them_back() {
+    let mut office = Office::new();
+    let seen = office.bob("Contact: <sip:bob@10.1.0.1>, <sip:bob@10.1.0.2>;expires=60\r\n");
+    let kept = seen.kept[0].1.clone();
+    let mut after = Office::new();
+    (after.now.wall, after.cseq) = (UnixMs(office.now.wall.0 + 61_000), 100);
+    after.shard.restore_registrations(after.now, kept);
+    assert_eq!(contacts(&after.bob("")), ["<sip:bob@10.1.0.1>;expires=3539"]);
+    after.shard.handle_removal(after.now, "bob", Some("sip:bob@10.9.9.9"));
+    assert_eq!(after.seen().kept, []);
+    after.shard.handle_removal(after.now, "bob", Some("sip:bob@10.1.0.1"));
+    let removed = after.seen();
+    assert_eq!(removed.kept, [("bob".to_owned(), Vec::new())]);
+    assert!(matches!(&removed.told[0], Happening::RegistrationRemoved { why, .. } if why == "removed"));
+}

@@ -1,0 +1,106 @@
+//! `segue registration list|remove`: who is registered where.
+
+use clap::Subcommand as ClapSubcommand;
+use segue_records::{RegistrationRecord, UnixMs};
+use segue_store::{Removal, Store};
+use serde_json::json;
+
+use super::{
+    Context, now_ms,
+    output::{Row, or_dash},
+    value::{DurationMs, User},
+};
+use crate::failure::Failure;
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// List who is registered where, with what phone, and for how long
+    List {
+        /// Of this subscriber alone
+        user: Option<User>,
+    },
+    /// Remove a subscriber's registrations; the phone may register again
+    Remove {
+        /// The subscriber
+        user: User,
+        /// This contact alone, as 'segue registration list' shows it
+        #[arg(long, value_name = "URI")]
+        contact: Option<String>,
+    },
+}
+
+pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    match command {
+        Command::List { user } => {
+            let user = user.map(|User(user)| user);
+            if let Some(user) = &user {
+                store.subscriber(user)?;
+            }
+            let now = UnixMs(now_ms());
+            let rows = store.registrations(user.as_deref(), now)?;
+            context.out.rows(
+                rows.iter().map(|kept| row(kept, now)).collect(),
+                &["USER", "CONTACT", "SOURCE", "BY", "EXPIRES", "PHONE"],
+                "nobody is registered; phones register with the server under their user and password ('segue subscriber set USER --password-file FILE')",
+            )
+        }
+        Command::Remove {
+            user: User(user),
+            contact,
+        } => {
+            store.subscriber(&user)?;
+            let removed = store.remove_registrations(Removal {
+                user: user.clone(),
+                contact: contact.clone(),
+            })?;
+            if let (0, Some(contact)) = (removed, &contact) {
+                return Err(Failure::refused(
+                    "not_found",
+                    format!("{user} is not registered at {contact}"),
+                    format!("see 'segue registration list {user}'"),
+                ));
+            }
+            let runs = Store::server_runs(&context.config.data_dir);
+            context
+                .out
+                .object(&json!({"user": user, "contact": contact, "removed": removed}), || {
+                    let soon = if runs {
+                        "; the server forgets them within a second"
+                    } else {
+                        ""
+                    };
+                    format!("removed {removed} registrations of {user}{soon}")
+                })
+        }
+    }
+}
+
+fn row(kept: &RegistrationRecord, now: UnixMs) -> Row {
+    let left_ms = kept.expires_at.0.saturating_sub(now.0);
+    // A minute more or less is nothing; below that seconds are shown.
+    let left = u64::try_from(left_ms).unwrap_or(0) / 1_000 * 1_000;
+    let value = json!({
+        "user": kept.user,
+        "contact": kept.contact,
+        "q": f64::from(kept.q) / 1_000.0,
+        "source": kept.source,
+        "transport": kept.transport,
+        "local": kept.local,
+        "by_source": kept.by_source,
+        "path": kept.path,
+        "instance": kept.instance,
+        "user_agent": kept.user_agent,
+        "expires_at": kept.expires_at.rfc3339(),
+        "expires_in_s": left / 1_000,
+    });
+    let cells = vec![
+        kept.user.clone(),
+        kept.contact.clone(),
+        kept.source.clone(),
+        kept.transport.clone(),
+        DurationMs(left).to_string(),
+        or_dash(kept.user_agent.as_ref()),
+    ];
+    Row { value, cells }
+}

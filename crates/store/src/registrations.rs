@@ -1,0 +1,240 @@
+//! Who is registered where, and what passwords are checked by.
+//!
+//! The server keeps registrations in memory and writes them here, all of one subscriber at a time. A command that removes some asks
+//! the server to: else it would write them again.
+
+use rusqlite::{Connection, Row, params};
+use segue_records::{RegistrationRecord, UnixMs};
+
+use crate::{Store, StoreError};
+
+/// Subscribers as the registrar needs them, from one snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// Another one whenever any of it has changed.
+    pub version: i64,
+    /// In the order of their names.
+    pub subscribers: Vec<Listed>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Their name.
+    pub user: String,
+    /// Their numbers, in E.164.
+    pub numbers: Vec<String>,
+    /// What their password is checked by, sealed: by realm.
+    pub secrets: Vec<(String, Vec<u8>)>,
+}
+
+/// Registrations that a command wants removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// Whose.
+    pub user: String,
+    /// Which; `None`: all.
+    pub contact: Option<String>,
+}
+
+impl Store {
+    /// Keeps what a subscriber's password is checked by, in place of what was; `sealed` by realm. Error:
+    /// [`StoreError::NotFound`].
+    pub fn set_secrets(&self, user: &str, sealed: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            let known: i64 = tx
+                .prepare_cached("SELECT count(*) FROM subscriber WHERE user = ?")?
+                .query_row([&user], |row| row.get(0))?;
+            if known == 0 {
+                return Err(StoreError::not_found("subscriber", &user));
+            }
+            tx.prepare_cached("DELETE FROM secret WHERE subscriber = ?")?
+                .execute([&user])?;
+            let mut add = tx.prepare_cached("INSERT INTO secret (subscriber, realm, sealed) VALUES (?, ?, ?)")?;
+            for (realm, sealed) in &sealed {
+                add.execute(params![user, realm, sealed])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The realms that a subscriber has a password for.
+    pub fn realms_of(&self, user: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let mut realms = db.prepare_cached("SELECT realm FROM secret WHERE subscriber = ? ORDER BY realm")?;
+            let rows = realms.query_map([user], |row| row.get(0))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
+    /// The directory's version: cheap to ask.
+    pub fn directory_version(&self) -> Result<i64, StoreError> {
+        self.read(directory_version)
+    }
+
+    /// All subscribers with what the registrar needs.
+    pub fn directory(&self) -> Result<Directory, StoreError> {
+        self.read(|db| {
+            // One read transaction: what follows belongs together.
+            let tx = db.unchecked_transaction()?;
+            let version = directory_version(&tx)?;
+            let mut subscribers: Vec<Listed> = tx
+                .prepare_cached("SELECT user FROM subscriber ORDER BY user")?
+                .query_map([], |row| {
+                    Ok(Listed {
+                        user: row.get(0)?,
+                        ..Listed::default()
+                    })
+                })?
+                .collect::<Result<_, _>>()?;
+            let find = |user: &str| {
+                subscribers
+                    .binary_search_by(|listed| listed.user.as_str().cmp(user))
+                    .ok()
+            };
+            let mut numbers: Vec<(usize, String)> = Vec::new();
+            let mut statement = tx.prepare_cached("SELECT subscriber, number FROM number ORDER BY number")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let Some(at) = find(&row.get::<_, String>(0)?) {
+                    numbers.push((at, row.get(1)?));
+                }
+            }
+            let mut secrets: Vec<(usize, (String, Vec<u8>))> = Vec::new();
+            let mut statement = tx.prepare_cached("SELECT subscriber, realm, sealed FROM secret ORDER BY realm")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let Some(at) = find(&row.get::<_, String>(0)?) {
+                    secrets.push((at, (row.get(1)?, row.get(2)?)));
+                }
+            }
+            for (at, number) in numbers {
+                if let Some(listed) = subscribers.get_mut(at) {
+                    listed.numbers.push(number);
+                }
+            }
+            for (at, secret) in secrets {
+                if let Some(listed) = subscribers.get_mut(at) {
+                    listed.secrets.push(secret);
+                }
+            }
+            Ok(Directory { version, subscribers })
+        })
+    }
+
+    /// Writes subscribers' registrations, for each all there are, in one transaction. Waits for the disk.
+    pub fn save_registrations(&self, changed: Vec<(String, Vec<RegistrationRecord>)>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for (user, registrations) in &changed {
+                tx.prepare_cached("DELETE FROM registration WHERE subscriber = ?")?
+                    .execute([user])?;
+                for registration in registrations {
+                    insert(tx, registration)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Registrations that last beyond a moment: those of a subscriber, or all. By subscriber, the preferred first.
+    pub fn registrations(&self, user: Option<&str>, now: UnixMs) -> Result<Vec<RegistrationRecord>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path, user_agent,
+                        transport, local, source, by_source
+                 FROM registration WHERE expires_at > ? AND coalesce(subscriber = ?, 1) ORDER BY subscriber, q DESC, contact",
+            )?;
+            let rows = statement.query_map(params![now.0, user], registration)?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
+    /// Removes registrations and asks the server to forget them. How many there were.
+    pub fn remove_registrations(&self, removal: Removal) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let Removal { user, contact } = &removal;
+            let removed = tx
+                .prepare_cached("DELETE FROM registration WHERE subscriber = ? AND contact = coalesce(?, contact)")?
+                .execute(params![user, contact])?;
+            tx.prepare_cached("INSERT INTO removal (subscriber, contact) VALUES (?, ?)")?
+                .execute(params![user, contact])?;
+            Ok(removed)
+        })
+    }
+
+    /// What commands want removed; each is told once.
+    pub fn take_removals(&self) -> Result<Vec<Removal>, StoreError> {
+        let read = |db: &Connection| -> Result<Vec<Removal>, StoreError> {
+            let mut statement = db.prepare_cached("SELECT subscriber, contact FROM removal ORDER BY id")?;
+            let rows = statement.query_map([], |row| {
+                Ok(Removal {
+                    user: row.get(0)?,
+                    contact: row.get(1)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        };
+        // Nothing is written, and nothing synced, where there is none.
+        if self.read(read)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |tx| {
+            let removals = read(tx)?;
+            tx.execute("DELETE FROM removal", [])?;
+            Ok(removals)
+        })
+    }
+}
+
+fn directory_version(db: &Connection) -> Result<i64, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT version FROM directory")?
+        .query_row([], |row| row.get(0))?)
+}
+
+fn insert(tx: &Connection, kept: &RegistrationRecord) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO registration (subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path,
+                                   user_agent, transport, local, source, by_source)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        kept.user,
+        kept.contact,
+        kept.q,
+        kept.expires_at.0,
+        kept.sip_call_id,
+        kept.cseq,
+        kept.instance,
+        kept.reg_id,
+        // No hop has an end of line.
+        kept.path.join("\n"),
+        kept.user_agent,
+        kept.transport,
+        kept.local,
+        kept.source,
+        kept.by_source,
+    ])?;
+    Ok(())
+}
+
+fn registration(row: &Row<'_>) -> rusqlite::Result<RegistrationRecord> {
+    let path: String = row.get(8)?;
+    Ok(RegistrationRecord {
+        user: row.get(0)?,
+        contact: row.get(1)?,
+        q: row.get(2)?,
+        expires_at: UnixMs(row.get(3)?),
+        sip_call_id: row.get(4)?,
+        cseq: row.get(5)?,
+        instance: row.get(6)?,
+        reg_id: row.get(7)?,
+        path: path.lines().map(str::to_owned).collect(),
+        user_agent: row.get(9)?,
+        transport: row.get(10)?,
+        local: row.get(11)?,
+        source: row.get(12)?,
+        by_source: row.get(13)?,
+    })
+}
