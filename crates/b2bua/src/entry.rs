@@ -19,6 +19,7 @@ use crate::{
     identity::Ends,
     overload::Seat,
     places::Places,
+    reach::Reach,
     shard::Ways,
 };
 
@@ -46,6 +47,8 @@ pub(crate) struct Entry {
     pub diverted: BTreeMap<LegId, Received>,
     /// Where B's targets are whose hosts are names.
     pub places: Places,
+    /// How targets are reached that are registered contacts, where their URIs do not say it.
+    pub reaches: BTreeMap<String, Reach>,
     /// Legs whose ports wait for such a place, with their targets.
     pub leasing: BTreeMap<LegId, (Place, Uri)>,
     /// INVITEs that wait for such a place.

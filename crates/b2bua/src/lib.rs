@@ -25,6 +25,7 @@ mod own;
 mod packet_path;
 mod perform;
 mod places;
+mod reach;
 mod refusal;
 mod refusals;
 mod registrations;

@@ -130,8 +130,9 @@ impl Shard {
         }
         let is_invite = message.method() == Some(&Method::Invite);
         let profile = is_invite.then(|| self.admission.profile_for(&peer).ok()).flatten();
+        let nat = profile.as_ref().is_some_and(|profile| profile.nat);
         let urgent = profile.is_some_and(|profile| emergency::of(&message, &profile).is_some());
-        self.endpoint.handle_message_of(now.mono, peer, message, urgent);
+        self.endpoint.handle_message_of(now.mono, peer, message, urgent, nat);
         self.pump(now);
     }
 
@@ -170,6 +171,7 @@ impl Shard {
         let Some(reply) = self.tried(now, key, reply) else {
             return self.pump(now);
         };
+        let reply = self.reached(now, key, reply);
         self.ask_for_targets(key, &reply);
         if let StoreReply::Reserved {
             mailbox, message_id, ..
@@ -417,6 +419,7 @@ impl Shard {
             emergency,
             peer,
             places: Places::default(),
+            reaches: BTreeMap::new(),
             leasing: BTreeMap::new(),
             waiting: BTreeMap::new(),
             ways: BTreeMap::new(),

@@ -268,6 +268,7 @@ pub(crate) fn outgoing(action: LegAction, a: &Peer, caller: SessionUuid) -> Opti
         interval: SessionInterval::default(),
         urgent: false,
         has_other_way: false,
+        back_to: None,
         candidates: Vec::new(),
     })
 }

@@ -12,10 +12,10 @@ use std::{
 
 use md5::Digest;
 use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
-use segue_call::Now;
-use segue_policy::Profile;
+use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_policy::{Plan, Profile, Subscriber};
 use segue_records::{Happening, RegistrationRecord, UnixMs};
-use segue_sip::{Hashes, Realm};
+use segue_sip::{FlowId, Hashes, Local, Peer, Protocol, Realm};
 use segue_sip_wire::{Challenge, DigestAlgorithm, Message};
 use segue_store::Listed;
 
@@ -54,13 +54,23 @@ struct Seen {
     refused: Vec<Refusal>,
     kept: Vec<(String, Vec<RegistrationRecord>)>,
     told: Vec<Happening>,
+    /// What was sent, and where to.
+    sent: Vec<(Peer, Message)>,
+    /// How often it was asked for room for a message.
+    places_asked: usize,
 }
 
 struct Office {
     shard: Shard,
     now: Now,
     cseq: u32,
+    /// Where bob's requests come from.
+    phone: Peer,
 }
+
+/// Sound and its description.
+const OFFER: &str = "Content-Type: application/sdp\r\nContent-Length: 97\r\n\r\nv=0\r\no=- 1 1 IN IP4 10.7.0.1\r\ns=-\r\n\
+    c=IN IP4 10.7.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\na=sendrecv\r\n";
 
 impl Office {
     fn new() -> Office {
@@ -90,13 +100,24 @@ impl Office {
             ..Secrets::default()
         };
         let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
-        let mut shard = Shard::new(config(&[X], admission));
+        let mut config = config(&[X], admission);
+        let tcp = Local {
+            protocol: Protocol::Tcp,
+            ..config.endpoint.sockets[0].clone()
+        };
+        config.endpoint.sockets.push(tcp);
+        let mut shard = Shard::new(config);
         shard.handle_directory(directory(&[("bob", "sesame", &["+4930123"]), ("eve", "evil", &[])]));
         let now = Now {
             mono: Instant::now(),
             wall: UnixMs(1_289_690_940_000),
         };
-        Office { shard, now, cseq: 0 }
+        Office {
+            shard,
+            now,
+            cseq: 0,
+            phone: peer(X, "10.1.0.1:5060"),
+        }
     }
 
     fn later(&mut self, seconds: u64) {
@@ -108,7 +129,38 @@ impl Office {
         let mut seen = Seen::default();
         while let Some(output) = self.shard.poll_output() {
             match output {
-                ShardOutput::Transmit(sent) => seen.answers.push(Message::parse_datagram(&sent.bytes).unwrap()),
+                ShardOutput::Transmit(sent) => {
+                    let message = Message::parse_datagram(&sent.bytes).unwrap();
+                    seen.answers.push(message.clone());
+                    seen.sent.push((sent.peer, message));
+                }
+                ShardOutput::Media(key, MediaAction::Open { leg, .. }) => {
+                    let audio = 4_000 + u16::try_from(leg.0).unwrap() * 4;
+                    let address = "10.0.0.254".parse().unwrap();
+                    let ports = Ports {
+                        address,
+                        audio,
+                        video: audio + 2,
+                    };
+                    self.shard
+                        .handle_media(self.now, key, MediaEvent::Opened { leg, ports });
+                }
+                ShardOutput::Store(key, StoreAction::Lookup { user }, profile) => {
+                    let subscriber = Subscriber {
+                        user,
+                        ..Subscriber::default()
+                    };
+                    let lookup = Lookup {
+                        plan: Plan::new(&subscriber, &profile),
+                        clip: None,
+                        greeting: None,
+                        beep: None,
+                        full: None,
+                    };
+                    self.shard
+                        .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
+                }
+                ShardOutput::Store(_, StoreAction::Reserve { .. }, _) => seen.places_asked += 1,
                 ShardOutput::Refused(refusal) => seen.refused.push(*refusal),
                 ShardOutput::Registrations(user, all) => seen.kept.push((user, all)),
                 ShardOutput::Event(event) => seen.told.push(event.what),
@@ -119,9 +171,23 @@ impl Office {
     }
 
     fn send(&mut self, text: &str) -> Seen {
+        self.send_from(self.phone, text)
+    }
+
+    fn send_from(&mut self, peer: Peer, text: &str) -> Seen {
         let message = Message::parse_datagram(text.as_bytes()).unwrap();
-        self.shard.handle_message(self.now, peer(X, "10.1.0.1:5060"), message);
+        self.shard.handle_message(self.now, peer, message);
         self.seen()
+    }
+
+    /// Somebody calls bob: what was said then, and where to.
+    fn is_called(&mut self) -> Seen {
+        let text = format!(
+            "INVITE sip:bob@10.0.0.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.7.0.1:5060;branch=z9hG4bKcall;rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:ann@10.7.0.1>;tag=a\r\nTo: <sip:bob@10.0.0.254>\r\nCall-ID: call\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:ann@10.7.0.1>\r\n{OFFER}"
+        );
+        self.send_from(peer(X, "10.7.0.1:5060"), &text)
     }
 
     fn text(&mut self, to: &str, more: &str) -> String {
@@ -325,4 +391,110 @@ fn registrations_outlive_a_restart_and_an_operator_takes_them_back() {
     let removed = after.seen();
     assert_eq!(removed.kept, [("bob".to_owned(), Vec::new())]);
     assert!(matches!(&removed.told[0], Happening::RegistrationRemoved { why, .. } if why == "removed"));
+}
+
+/// The INVITEs among what was sent: where to, and for whom.
+fn invites(seen: &Seen) -> Vec<(String, String)> {
+    let is_invite = |message: &Message| message.method().is_some_and(|method| method.as_str() == "INVITE");
+    let sent = seen.sent.iter().filter(|(_, message)| is_invite(message));
+    sent.map(|(peer, invite)| (peer.remote.to_string(), invite.request_uri().unwrap().to_string()))
+        .collect()
+}
+
+fn pair(to: &str, uri: &str) -> (String, String) {
+    (to.to_owned(), uri.to_owned())
+}
+
+/// What bob's phone answers to the INVITE among what was sent.
+fn answer_of(seen: &Seen, contact: &str) -> String {
+    let (_, invite) = seen.sent.iter().find(|(_, message)| message.is_request()).unwrap();
+    let line = |name: &str| format!("{name}: {}\r\n", invite.header(name).unwrap());
+    let lines: String = ["Via", "From", "Call-ID", "CSeq"]
+        .iter()
+        .map(|name| line(name))
+        .collect();
+    format!(
+        "SIP/2.0 200 OK\r\n{lines}To: {};tag=b\r\nContact: <{contact}>\r\n{OFFER}",
+        invite.header("To").unwrap()
+    )
+}
+
+#[test]
+fn a_call_goes_to_all_contacts_the_preferred_first() {
+    let mut office = Office::new();
+    let contacts = "Contact: <sip:bob@10.1.0.2>;q=0.5, <sip:bob@10.1.0.3>;q=0.8, <sip:bob@10.1.0.4:5070>;q=0.8\r\n";
+    assert_eq!(office.bob(contacts).answers[0].status(), Some(200));
+    let first = office.is_called();
+    assert_eq!(
+        invites(&first),
+        [
+            pair("10.1.0.3:5060", "sip:bob@10.1.0.3"),
+            pair("10.1.0.4:5070", "sip:bob@10.1.0.4:5070")
+        ]
+    );
+    // Each rings as long as targets in order do.
+    office.later(16);
+    office.shard.handle_timeout(office.now);
+    let then = invites(&office.seen());
+    assert!(then.contains(&pair("10.1.0.2:5060", "sip:bob@10.1.0.2")), "{then:?}");
+}
+
+#[test]
+fn who_is_registered_nowhere_has_a_mailbox_at_once() {
+    let mut office = Office::new();
+    let seen = office.is_called();
+    // It is asked for room for a message, without a hold and without ringing anybody.
+    assert_eq!((seen.places_asked, invites(&seen).len()), (1, 0));
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_called_where_it_came_from_and_so_is_what_follows() {
+    let mut office = Office::with(Profile {
+        registrar: true,
+        nat: true,
+        ..Office::profile()
+    });
+    office.phone = peer(X, "10.1.0.1:31337");
+    let inside = "sip:bob@192.168.7.7:5060";
+    let registered = office.bob(&format!("Contact: <{inside}>\r\n"));
+    assert_eq!(registered.answers[0].status(), Some(200));
+    assert_eq!(registered.sent[0].0.remote, office.phone.remote, "rport");
+    assert!(registered.kept[0].1[0].by_source);
+    let called = office.is_called();
+    assert_eq!(invites(&called), [pair("10.1.0.1:31337", inside)]);
+    let answer = answer_of(&called, inside);
+    let answered = office.send(&answer);
+    let acks = |(_, message): &&(Peer, Message)| message.method().is_some_and(|method| method.as_str() == "ACK");
+    let (to, ack) = answered.sent.iter().find(acks).unwrap();
+    assert_eq!(ack.request_uri().unwrap().to_string(), inside);
+    assert_eq!(to.remote, office.phone.remote);
+}
+
+#[test]
+fn a_connection_that_a_phone_has_opened_is_used_again() {
+    let mut office = Office::new();
+    let tcp = Peer {
+        protocol: Protocol::Tcp,
+        flow: Some(FlowId(7)),
+        ..peer(X, "10.1.0.1:40000")
+    };
+    office.phone = tcp;
+    office.bob("Contact: <sip:bob@10.1.0.1:5062;transport=tcp>\r\n");
+    let called = office.is_called();
+    let is_invite = |(_, message): &&(Peer, Message)| message.is_request();
+    let (to, _) = called.sent.iter().find(is_invite).unwrap();
+    assert_eq!(
+        (to.protocol, to.flow, to.remote),
+        (Protocol::Tcp, Some(FlowId(7)), tcp.remote)
+    );
+}
+
+#[test]
+fn a_path_is_the_way_to_who_registered_through_it() {
+    let mut office = Office::new();
+    office.bob("Contact: <sip:bob@192.168.7.7>\r\nPath: <sip:10.1.0.9:5065;lr>\r\nSupported: path\r\n");
+    let called = office.is_called();
+    assert_eq!(invites(&called), [pair("10.1.0.9:5065", "sip:bob@192.168.7.7")]);
+    let (_, invite) = called.sent.iter().find(|(_, message)| message.is_request()).unwrap();
+    assert_eq!(invite.header("Route"), Some("<sip:10.1.0.9:5065;lr>"));
 }

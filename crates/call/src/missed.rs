@@ -166,6 +166,16 @@ impl Missed {
         }
     }
 
+    /// The callee is called where it is registered, and is not.
+    pub fn unregistered() -> Missed {
+        Missed {
+            cause: 480,
+            ours: true,
+            sentence: "The callee is registered nowhere".into(),
+            said: Said::default(),
+        }
+    }
+
     /// A target of several rang as long as it may.
     pub fn rang_out() -> Missed {
         Missed {

@@ -22,7 +22,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Ringing {
     lookup: Box<Lookup>,
+    /// Those whose turn it is.
     lanes: Vec<Lane>,
+    /// Targets that are less preferred: each tier rings once nobody of the one before does.
+    later: VecDeque<Vec<Target>>,
     /// The best of what those said that did not take the call.
     missed: Option<Missed>,
     /// How many did not.
@@ -51,6 +54,8 @@ pub(crate) struct Target {
     pub redirected_by: Option<LegId>,
     /// A rule of the callee's forwards the caller to it: the status that says why (RFC 4458 §2.2).
     pub forwarded_for: Option<u16>,
+    /// How much it is preferred, thousandths.
+    preference: u16,
 }
 
 /// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
@@ -68,6 +73,7 @@ struct Lane {
 pub(crate) fn nowhere_to_call(plan: &Plan, cx: &Cx) -> Option<Missed> {
     match targets(plan, cx).next() {
         Some(_) => None,
+        None if plan.unregistered => Some(Missed::unregistered()),
         None => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
     }
 }
@@ -91,6 +97,7 @@ pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target>
             onward,
             redirected_by: None,
             forwarded_for: plan.decided.forwarded_for,
+            preference: plan.preference_of(text),
         })
     };
     let known = |target: &Target| target.as_called || target.uri.is_sip() || *target.uri.scheme() == Scheme::Tel;
@@ -100,27 +107,35 @@ pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target>
 /// How many branches a plan has at a time.
 pub(crate) fn breadth(plan: &Plan, cx: &Cx) -> usize {
     match plan.ring {
-        Ring::Together => targets(plan, cx).count(),
+        Ring::Together => tiers(targets(plan, cx)).iter().map(Vec::len).max().unwrap_or(0),
         Ring::InOrder => 1,
     }
+}
+
+/// Targets by how much they are preferred, those of one value in their order (RFC 3261 §16.6: "process … in order of qvalues").
+fn tiers(targets: impl Iterator<Item = Target>) -> VecDeque<Vec<Target>> {
+    let mut tiers: VecDeque<Vec<Target>> = VecDeque::new();
+    let mut all: Vec<Target> = targets.collect();
+    all.sort_by_key(|target| std::cmp::Reverse(target.preference));
+    for target in all {
+        match tiers.back_mut() {
+            Some(tier) if tier.first().is_some_and(|first| first.preference == target.preference) => tier.push(target),
+            _ => tiers.push_back(vec![target]),
+        }
+    }
+    tiers
 }
 
 impl Ringing {
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         let targets = targets(&lookup.plan, cx);
-        let queues: Vec<VecDeque<Target>> = match lookup.plan.ring {
-            Ring::InOrder => vec![targets.collect()],
-            Ring::Together => targets.map(|target| VecDeque::from([target])).collect(),
+        let (lanes, later) = match lookup.plan.ring {
+            Ring::InOrder => (lanes(vec![targets.collect()], cx), VecDeque::new()),
+            Ring::Together => (Vec::new(), tiers(targets)),
         };
-        let shares = shares(cx.invite.max_breadth, queues.len());
-        let lanes = queues.into_iter().zip(shares).map(|(waiting, breadth)| Lane {
-            waiting,
-            trying: None,
-            breadth,
-            until: None,
-        });
         let mut ringing = Ringing {
-            lanes: lanes.collect(),
+            lanes,
+            later,
             lookup,
             missed: None,
             missed_count: 0,
@@ -240,15 +255,22 @@ impl Ringing {
             self.no_answer_at.get_or_insert_with(|| cx.in_ms(plan.no_answer_ms));
         }
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) {
-            let takes_turns = plan.ring == Ring::InOrder || !lane.waiting.is_empty();
+            let takes_turns = plan.ring == Ring::InOrder || !lane.waiting.is_empty() || !self.later.is_empty();
             lane.until = takes_turns.then(|| cx.in_ms(plan.ring_ms));
         }
     }
 
-    /// Whom each free lane tries next.
+    /// Whom each free lane tries next; when all are through, the next tier.
     fn try_waiting(&mut self, cx: &mut Cx) {
-        for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
-            lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
+        loop {
+            for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
+                lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
+            }
+            let is_through = self.lanes.iter().all(|lane| lane.trying.is_none());
+            let Some(tier) = self.later.pop_front_if(|_| is_through) else {
+                return;
+            };
+            self.lanes = lanes(tier.into_iter().map(|target| VecDeque::from([target])).collect(), cx);
         }
     }
 
@@ -277,10 +299,8 @@ impl Ringing {
             let allowed = &cx.invite.profile.redirect_targets;
             let host = bare_host(&uri);
             let waits = |uri: &Uri| {
-                self.lanes
-                    .iter()
-                    .flat_map(|lane| &lane.waiting)
-                    .any(|t| t.uri.matches(uri))
+                let waiting = self.lanes.iter().flat_map(|lane| &lane.waiting);
+                waiting.chain(self.later.iter().flatten()).any(|t| t.uri.matches(uri))
             };
             let follow = next.len() < self.redirects_left
                 && uri.is_sip()
@@ -310,6 +330,7 @@ impl Ringing {
                 onward: false,
                 redirected_by: Some(leg),
                 forwarded_for: None,
+                preference: 1_000,
             });
         }
         self.try_waiting(cx);
@@ -370,6 +391,18 @@ impl Ringing {
         }
         deciding::missed(missed, self.lookup, cx)
     }
+}
+
+/// A lane for each queue, with its share of Max-Breadth.
+fn lanes(queues: Vec<VecDeque<Target>>, cx: &Cx) -> Vec<Lane> {
+    let shares = shares(cx.invite.max_breadth, queues.len());
+    let lane = |(waiting, breadth)| Lane {
+        waiting,
+        trying: None,
+        breadth,
+        until: None,
+    };
+    queues.into_iter().zip(shares).map(lane).collect()
 }
 
 /// Max-Breadth, split over branches that ring together (RFC 5393 §5.3.3): at least 1 for each, which the caller has seen to.

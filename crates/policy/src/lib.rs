@@ -20,7 +20,7 @@ pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{
     Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,
 };
-pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, Ring, TargetBy};
+pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, REGISTERED, Ring, TargetBy};
 pub use profile::{
     AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
     SessionRefresher,

@@ -1,5 +1,7 @@
 //! The plan for one call, decided before anything is said to the caller.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AnswerAt, Decided, Profile, Subscriber};
@@ -44,6 +46,9 @@ pub const DEFAULT_RING_MS: u64 = 15_000;
 /// In place of a target's URI: the Request-URI as the caller called it.
 pub const AS_CALLED: &str = "as-called";
 
+/// In place of a target's URI: wherever the subscriber is registered.
+pub const REGISTERED: &str = "registered";
+
 /// What this call will do, all defaults resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -55,6 +60,11 @@ pub struct Plan {
     pub onward: bool,
     /// Nobody's mailbox: the callee is no subscriber. How the call fails goes to the caller as it came.
     pub plain: bool,
+    /// How much targets are preferred, thousandths; those that are not here as much as any (RFC 3261 §16.6). Where targets ring
+    /// together, those of one value do, the higher ones before the lower.
+    pub preference: BTreeMap<String, u16>,
+    /// They were to be where the callee is registered, who is registered nowhere.
+    pub unregistered: bool,
     /// How they ring.
     pub ring: Ring,
     /// How long each rings when they take turns, milliseconds.
@@ -80,7 +90,12 @@ impl Plan {
     pub fn new(subscriber: &Subscriber, profile: &Profile) -> Plan {
         Plan {
             mailbox: subscriber.user.clone(),
-            targets: subscriber.targets.clone(),
+            targets: match subscriber.targets.is_empty() {
+                true => vec![REGISTERED.to_owned()],
+                false => subscriber.targets.clone(),
+            },
+            preference: BTreeMap::new(),
+            unregistered: false,
             onward: subscriber.target_by == TargetBy::NextHop,
             plain: false,
             ring: subscriber.ring,
@@ -93,6 +108,38 @@ impl Plan {
             answer_at: subscriber.answer_at.unwrap_or(profile.answer_at),
             decided: Decided::default(),
         }
+    }
+}
+
+impl Plan {
+    /// Whether somebody must say where the callee is registered.
+    pub fn asks_for_contacts(&self) -> bool {
+        self.targets.iter().any(|target| target == REGISTERED)
+    }
+
+    /// Puts the callee's contacts, the preferred first, with their preference in thousandths, in the place of [`REGISTERED`]. No target
+    /// is there twice.
+    pub fn reach(&mut self, contacts: Vec<(String, u16)>) {
+        let mut targets: Vec<String> = Vec::new();
+        for target in std::mem::take(&mut self.targets) {
+            let these: Vec<String> = match target == REGISTERED {
+                true => contacts.iter().map(|(contact, _)| contact.clone()).collect(),
+                false => vec![target],
+            };
+            for target in these {
+                if !targets.contains(&target) {
+                    targets.push(target);
+                }
+            }
+        }
+        self.unregistered = targets.is_empty();
+        self.targets = targets;
+        self.preference = contacts.into_iter().collect();
+    }
+
+    /// How much a target is preferred, thousandths.
+    pub fn preference_of(&self, target: &str) -> u16 {
+        self.preference.get(target).copied().unwrap_or(1_000)
     }
 }
 
@@ -153,6 +200,28 @@ mod tests {
                 assert_eq!(Plan::new(&bob, &profile).answer_at, own);
             }
         }
+    }
+
+    #[test]
+    fn contacts_stand_where_the_subscriber_is_registered() {
+        let mut bob = subscriber();
+        bob.targets.clear();
+        let mut plan = Plan::new(&bob, &profile());
+        assert!(plan.asks_for_contacts());
+        plan.reach(Vec::new());
+        assert!(plan.unregistered && plan.targets.is_empty());
+        bob.targets = vec!["sip:desk@192.0.2.7".to_owned(), REGISTERED.to_owned()];
+        let mut plan = Plan::new(&bob, &profile());
+        let contacts = [("sip:a@h", 700), ("sip:desk@192.0.2.7", 500)];
+        plan.reach(contacts.map(|(contact, q)| (contact.to_owned(), q)).to_vec());
+        assert_eq!(plan.targets, ["sip:desk@192.0.2.7", "sip:a@h"]);
+        assert_eq!(
+            (plan.preference_of("sip:a@h"), plan.preference_of("sip:other@h")),
+            (700, 1_000)
+        );
+        plan.targets = vec!["sip:desk@192.0.2.7".to_owned(), REGISTERED.to_owned()];
+        plan.reach(Vec::new());
+        assert!(!plan.unregistered, "there is a desk phone");
     }
 
     #[test]

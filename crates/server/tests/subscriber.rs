@@ -265,8 +265,6 @@ fn bad_input_is_refused_with_its_fix_and_nothing_is_changed() {
     segue.ok(&["subscriber", "add", "bob", "--target", "sip:bob@127.0.0.1"]);
     let before = segue.json(&["subscriber", "list"]);
 
-    let (_, line) = segue.fails(2, &["subscriber", "add", "eve"]);
-    assert!(line.contains("--target"), "{line}");
     for target in ["bob", "tel:+1", "sips:e@127.0.0.1;transport=udp", "sip:", "none", ""] {
         let (_, line) = segue.fails(2, &["subscriber", "add", "eve", "--target", target]);
         assert!(line.contains("--target"), "{line}");

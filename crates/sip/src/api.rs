@@ -177,6 +177,9 @@ pub struct Outgoing {
     pub urgent: bool,
     /// There is another way after these servers: none of them is waited for as long as the only one would be.
     pub has_other_way: bool,
+    /// It goes where a request of the callee came from, and so does all that follows in its dialogs, whatever their URIs say: the
+    /// callee is behind a NAT, or has opened the connection. Its only candidate.
+    pub back_to: Option<Peer>,
 }
 
 /// What we want of a session timer (RFC 4028). Whatever that is, a peer that wants one gets it.

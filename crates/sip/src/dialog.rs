@@ -43,6 +43,8 @@ pub(crate) struct Dialog {
     domain: Option<Arc<str>>,
     /// The peer's Allow names UPDATE (RFC 3311 §4).
     pub allows_update: bool,
+    /// Without a route set its requests go where the peer's come from: it is behind a NAT.
+    pub follows_source: bool,
 }
 
 impl Dialog {
@@ -65,6 +67,7 @@ impl Dialog {
             contact,
             domain: None,
             allows_update: invite.has_token("Allow", "UPDATE"),
+            follows_source: false,
         })
     }
 
@@ -92,6 +95,7 @@ impl Dialog {
             contact: invite.header("Contact")?.to_string(),
             domain: domain_of(invite, peer),
             allows_update: response.has_token("Allow", "UPDATE"),
+            follows_source: false,
         })
     }
 
@@ -138,7 +142,8 @@ impl Dialog {
         };
         let mut draft = Draft::new(method, uri);
         draft.domain.clone_from(&self.domain);
-        draft.any_transport = self.first_hop().param("transport").is_none();
+        draft.any_transport = self.first_hop().param("transport").is_none() && !self.goes_back();
+        draft.same_way = self.goes_back();
         for route in routes {
             draft = draft.header("Route", route);
         }
@@ -156,7 +161,14 @@ impl Dialog {
 
     /// Where its requests go.
     pub(crate) fn next_hop(&self) -> Peer {
-        next_hop(self.first_hop(), self.peer)
+        match self.goes_back() {
+            true => self.peer,
+            false => next_hop(self.first_hop(), self.peer),
+        }
+    }
+
+    fn goes_back(&self) -> bool {
+        self.follows_source && self.route_set.is_empty()
     }
 
     fn first_hop(&self) -> &Uri {

@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     pub body: Option<(Cow<'static, str>, Bytes)>,
     /// The URI it goes to names no transport: where TCP was only guessed, UDP is tried after it.
     pub any_transport: bool,
+    /// It goes where its peer's requests come from: large or not, by no other transport.
+    pub same_way: bool,
     /// Who was called in its dialog, by name: proves who is at an address that the peer's Contact names, by TLS.
     pub domain: Option<Arc<str>>,
     /// The next server, where neither Route nor Request-URI names it.
@@ -40,6 +42,7 @@ impl Draft {
             more: Vec::new(),
             body: None,
             any_transport: false,
+            same_way: false,
             domain: None,
             hop: None,
             account: None,

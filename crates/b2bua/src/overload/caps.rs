@@ -85,11 +85,7 @@ impl Ledger {
         if let Some(full) = self.full(now, caps, source, profile) {
             return Err(full);
         }
-        let place = self.place(now, caps, source);
-        match caps.source_rate {
-            Some(rate) if !self.sources.entry(place).or_default().takes(now, rate) => Err(Full::SourceRate(rate)),
-            _ => Ok(()),
-        }
+        self.pace_of(now, caps, source)
     }
 
     /// What is full for a new call but its source's rate, counting nothing.

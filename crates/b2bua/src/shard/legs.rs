@@ -20,9 +20,16 @@ impl Shard {
         if let LegAction::Invite { trail, way, .. } = &action {
             entry.trails.insert(leg, trail.clone());
             let others = way.others.clone();
-            let Some(outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
+            let Some(mut outgoing) = translate::outgoing(action, &entry.peer, entry.ends.caller) else {
                 return;
             };
+            if let Some(reach) = entry.reaches.get(&outgoing.target.to_string()) {
+                reach.apply(&mut outgoing);
+                return match outgoing.back_to {
+                    Some(_) => self.invite(now, key, leg, outgoing),
+                    None => self.set_out(now, key, leg, outgoing, &[]),
+                };
+            }
             return self.set_out(now, key, leg, outgoing, &others);
         }
         if matches!(action, LegAction::Cancel { .. }) {

@@ -1,6 +1,6 @@
 //! REGISTER: who proves to be a subscriber says where it is (RFC 3261 §10.3).
 
-use segue_call::Now;
+use segue_call::{Now, StoreReply};
 use segue_policy::Profile;
 use segue_records::{Event, Happening, RegistrationFacts, RegistrationRecord};
 use segue_registrar::{Change, Registered, What};
@@ -8,9 +8,10 @@ use segue_sip::{Peer, Proof};
 use segue_sip_wire::{Message, Method, Uri};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-use super::{Shard, ShardOutput};
+use super::{CallKey, Shard, ShardOutput};
 use crate::{
     Refusal,
+    reach::Reach,
     registrations::{Directory, binding, record, source},
 };
 
@@ -122,6 +123,25 @@ impl Shard {
             let event = Event::of_the_server(now.wall, happening);
             self.outputs.push_back(ShardOutput::Event(Box::new(event)));
         }
+    }
+
+    /// A look-up's answer with the callee's contacts in it, where it is called wherever it is registered.
+    pub(super) fn reached(&mut self, now: Now, key: CallKey, reply: StoreReply) -> StoreReply {
+        let StoreReply::Found(mut lookup) = reply else {
+            return reply;
+        };
+        if lookup.plan.asks_for_contacts()
+            && let Some(entry) = self.calls.get_mut(&key)
+        {
+            let contacts = self.registrar.contacts(&lookup.plan.mailbox, now.mono);
+            let reaches = contacts
+                .iter()
+                .filter_map(|binding| Some((binding.contact.to_string(), Reach::of(binding)?)));
+            entry.reaches = reaches.collect();
+            let contacts = contacts.iter().map(|binding| (binding.contact.to_string(), binding.q));
+            lookup.plan.reach(contacts.collect());
+        }
+        StoreReply::Found(lookup)
     }
 
     /// Subscribers, numbers or passwords have changed.

@@ -9,7 +9,7 @@ use segue_sip::{Candidate, Outgoing, Place};
 use segue_sip_wire::{Host, Uri};
 
 use super::{CallKey, Shard, ShardOutput};
-use crate::places::Known;
+use crate::{places::Known, reach::Reach};
 
 impl Shard {
     /// Names among the callee's targets are asked for as soon as they are known, so that they have addresses after the hold.
@@ -17,7 +17,9 @@ impl Shard {
         let (StoreReply::Found(lookup), Some(entry)) = (reply, self.calls.get_mut(&key)) else {
             return;
         };
-        let targets = lookup.plan.targets.iter().filter_map(|target| target.parse().ok());
+        let by_host = |target: &&String| !entry.reaches.contains_key(*target);
+        let targets = lookup.plan.targets.iter().filter(by_host);
+        let targets = targets.filter_map(|target| target.parse().ok());
         let places = targets.filter_map(|target| Place::of(&target));
         let unknown: Vec<Place> = places.filter(|place| entry.places.look_up(place).is_none()).collect();
         for place in unknown {
@@ -29,7 +31,14 @@ impl Shard {
     pub(super) fn lease(&mut self, key: CallKey, leg: LegId, target: Uri) {
         let target = self.first_server(target);
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        let reach = entry.reaches.get(&target.to_string());
+        let known = reach.and_then(Reach::remote);
+        let target = match reach {
+            Some(Reach::Path(route)) => route.first().cloned().unwrap_or(target),
+            Some(Reach::Source(_)) | None => target,
+        };
         let family = match Place::of(&target) {
+            _ if known.is_some() => known.map(|remote| Family::of(remote.ip())),
             None => target.host().and_then(Host::ip).map(Family::of),
             Some(place) => match entry.places.look_up(&place) {
                 Some(Known::At(servers)) => servers.first().map(|server| Family::of(server.remote.ip())),

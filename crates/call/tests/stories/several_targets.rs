@@ -259,3 +259,61 @@ fn more_branches_than_max_breadth_allows_are_refused_before_any_media() {
         assert_eq!((record.result, record.cause), (CallResult::Rejected, Some(440)));
     }
 }
+
+#[test]
+fn the_preferred_ring_first_together_and_the_others_once_those_have() {
+    let mut setup = three(Ring::Together);
+    setup = setup.lookup(|l| {
+        let of = |n: u16, q: u16| (format!("sip:bob@192.0.2.{n}:5070"), q);
+        l.plan.preference = [of(2, 500), of(3, 900), of(4, 900)].into();
+        l.plan.ring_ms = 5_000;
+        l.plan.no_answer_ms = 20_000;
+    });
+    let mut s = setup.call();
+    s.run_ms(6_100);
+    assert_eq!(s.target(1).got(), ["INVITE"]);
+    assert_eq!(s.target(2).got(), ["INVITE"]);
+    s.target(1).refuses(486, "Busy Here");
+    s.run_ms(4_000);
+    assert_eq!(s.target(2).got(), ["INVITE"], "one of them rings still");
+    s.run_ms(1_100);
+    assert_eq!(s.target(2).got(), ["INVITE", "CANCEL"]);
+    assert_eq!(s.target(3).got(), ["INVITE"]);
+    s.target(3).answers();
+    s.run_ms(100);
+    s.a().hangs_up();
+    let record = s.finish();
+    let targets: Vec<&str> = record.legs.iter().skip(1).map(|leg| leg.target.as_str()).collect();
+    assert_eq!(
+        targets,
+        [
+            "sip:bob@192.0.2.3:5070",
+            "sip:bob@192.0.2.4:5070",
+            "sip:bob@192.0.2.2:5070"
+        ]
+    );
+}
+
+#[test]
+fn who_is_registered_nowhere_is_not_waited_for() {
+    let mut s = Setup::default()
+        .lookup(|l| {
+            l.plan.targets = vec!["registered".to_owned()];
+            l.plan.reach(Vec::new());
+        })
+        .call();
+    s.run_ms(50);
+    let did = s.media_did();
+    assert!(did.iter().any(|what| what == "play greeting"), "at once: {did:?}");
+    assert!(!did.iter().any(|what| what == "play clip"), "without a hold: {did:?}");
+    s.run_ms(8_000);
+    s.a().hangs_up();
+    let record = s.finish();
+    assert_eq!((record.result, record.cause), (CallResult::Message, Some(480)));
+    assert!(
+        record.why.starts_with("The callee is registered nowhere"),
+        "{}",
+        record.why
+    );
+    assert_eq!(record.legs.len(), 1);
+}

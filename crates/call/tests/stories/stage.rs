@@ -119,6 +119,7 @@ impl Default for Setup {
             greeting: Some("sorry".into()),
             answer_at: AnswerAt::Greeting,
             decided: segue_policy::Decided::default(),
+            ..Plan::default()
         };
         let lookup = Lookup {
             plan,

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_policy::{AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets};
+use segue_policy::{
+    AnswerAt, DEFAULT_RING_MS, HOURS_MAX, REGISTERED, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -27,8 +29,9 @@ pub enum Command {
     Add {
         /// User part of their SIP address
         user: User,
-        /// Where they are reached, e.g. sip:bob@192.0.2.7:5060; again for each further place
-        #[arg(long, value_name = "URI", required = true)]
+        /// Where they are reached, e.g. sip:bob@192.0.2.7:5060; again for each further place [default: registered, wherever
+        /// their phones are]
+        #[arg(long, value_name = "URI")]
         target: Vec<Target>,
         #[command(flatten)]
         options: Options,
@@ -220,7 +223,10 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             target,
             options,
         } => {
-            let targets = uris(target)?;
+            let targets = match target.is_empty() {
+                true => vec![REGISTERED.to_owned()],
+                false => uris(target)?,
+            };
             let mut new = Subscriber {
                 user,
                 targets,

@@ -229,7 +229,7 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Target, String> {
         // As the caller called them: back by the call's Route, or to the profile's next_hop.
-        if text == segue_policy::AS_CALLED {
+        if text == segue_policy::AS_CALLED || text == segue_policy::REGISTERED {
             return Ok(Target(text.to_owned()));
         }
         let uri: Uri = text

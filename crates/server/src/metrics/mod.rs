@@ -140,6 +140,8 @@ impl Metrics {
             | Happening::RequestRefused { .. }
             | Happening::TrunkUp { .. }
             | Happening::TrunkDown { .. }
+            | Happening::RegistrationAdded(_)
+            | Happening::RegistrationRemoved { .. }
             | Happening::ServerReloaded { .. }
             | Happening::ServerReady { .. }
             | Happening::ServerStopping => {}

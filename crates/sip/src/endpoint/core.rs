@@ -91,6 +91,8 @@ pub(crate) struct Core {
     pub closing: bool,
     /// What is being handled is taken however full we are.
     pub urgent: bool,
+    /// Who sends what is being handled is answered where it comes from, in the dialog that it begins too.
+    pub nat: bool,
     no_tcp: BTreeMap<SocketAddr, Instant>,
     pub failing: Failing,
     /// Requests that ask whether a server lives.
@@ -118,6 +120,7 @@ impl Core {
             accounts: Accounts::default(),
             closing: false,
             urgent: false,
+            nat: false,
             no_tcp: BTreeMap::new(),
             failing: Failing::default(),
             pings: BTreeSet::new(),

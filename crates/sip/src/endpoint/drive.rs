@@ -57,7 +57,7 @@ impl Core {
             flow: None,
             ..peer
         };
-        let large = peer.protocol == Protocol::Udp && request.to_bytes().len() > UDP_REQUEST_MAX;
+        let large = peer.protocol == Protocol::Udp && !draft.same_way && request.to_bytes().len() > UDP_REQUEST_MAX;
         let id = match self
             .localized(tcp)
             .filter(|_| large && self.may_try_tcp(now, peer.remote))

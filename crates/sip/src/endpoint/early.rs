@@ -110,9 +110,10 @@ impl Calling {
             if self.forks.len() >= FORKS_MAX || over && reliable.is_none() {
                 return Early::Ignored;
             }
-            let Some(dialog) = Dialog::uac(invite, response, peer) else {
+            let Some(mut dialog) = Dialog::uac(invite, response, peer) else {
                 return Early::Ignored;
             };
+            dialog.follows_source = self.outgoing.back_to.is_some();
             self.forks.push(Fork {
                 dialog,
                 rseq: None,

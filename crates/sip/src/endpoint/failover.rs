@@ -134,13 +134,16 @@ impl Core {
     /// # Errors
     /// There is no such server.
     pub(super) fn next_server(&mut self, now: Instant, outgoing: &mut Outgoing) -> Result<Peer, Nobody> {
-        let local = outgoing.local;
+        let (local, flow) = match outgoing.back_to {
+            Some(back) => (back.local, back.flow),
+            None => (outgoing.local, None),
+        };
         let reach = |core: &Core, candidate: &Candidate| {
             core.localized(Peer {
                 protocol: candidate.protocol,
                 local,
                 remote: candidate.remote,
-                flow: None,
+                flow,
             })
         };
         outgoing.candidates.retain(|candidate| reach(self, candidate).is_some());

@@ -47,7 +47,7 @@ impl Endpoint {
             return self.answer_stateless(peer, &invite, status, &headers);
         }
         let local_tag = self.core.tag();
-        let Some(dialog) = Dialog::uas(&invite, &local_tag, self.core.contact(peer), peer) else {
+        let Some(mut dialog) = Dialog::uas(&invite, &local_tag, self.core.contact(peer), peer) else {
             // §8.1.1.8: "The Contact header field MUST be present … in any request that can result in the establishment
             // of a dialog."
             let why = (
@@ -56,6 +56,7 @@ impl Endpoint {
             );
             return self.answer_stateless(peer, &invite, 400, &[why]);
         };
+        dialog.follows_source = self.core.nat;
         let id = SessionId(self.core.next_id());
         self.core.open_ladder(id);
         self.core.identities.open(id, &local_tag, None);

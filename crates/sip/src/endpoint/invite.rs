@@ -239,6 +239,7 @@ impl Core {
             .header("User-Agent", self.config.user_agent.as_str())
             .body(content_type, body);
         draft.hop.clone_from(&outgoing.hop);
+        draft.same_way = outgoing.back_to.is_some();
         // A callee that refused it with 420 is not asked for it.
         if outgoing.supported.contains(&TIMER) || outgoing.required.contains(&TIMER) {
             draft.headers.extend(first_interval(outgoing.interval));
@@ -447,7 +448,8 @@ impl Session {
             }
             None => (Dialog::uac(invite, response, peer), None),
         };
-        let Some(dialog) = dialog else { return };
+        let Some(mut dialog) = dialog else { return };
+        dialog.follows_source |= calling.outgoing.back_to.is_some();
         let cancelled = calling.cancel != Cancel::No;
         calling.leave_forks(core);
         core.stop_all(self.id);

@@ -52,11 +52,12 @@ impl Endpoint {
             || self.session_of(message).is_some()
     }
 
-    /// Takes one received message; an urgent one (an emergency call) however full we are.
-    pub fn handle_message_of(&mut self, now: Instant, peer: Peer, message: Message, urgent: bool) {
-        self.core.urgent = urgent;
+    /// Takes one received message; an urgent one (an emergency call) however full we are. With `nat` its sender may be behind a NAT:
+    /// the requests of a dialog that it begins go where its own come from, whatever its Contact says.
+    pub fn handle_message_of(&mut self, now: Instant, peer: Peer, message: Message, urgent: bool, nat: bool) {
+        (self.core.urgent, self.core.nat) = (urgent, nat);
         self.handle_message(now, peer, message);
-        self.core.urgent = false;
+        (self.core.urgent, self.core.nat) = (false, false);
     }
 
     /// Takes one received message.

@@ -211,6 +211,7 @@ impl Net {
         Outgoing {
             urgent: false,
             has_other_way: false,
+            back_to: None,
             target: "sip:bob@127.0.0.2".parse().unwrap(),
             to: None,
             route: Vec::new(),

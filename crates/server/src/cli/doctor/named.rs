@@ -1,7 +1,5 @@
 //! What the configuration names: profiles, their secrets, certificates, and whatever they say together.
 
-use segue_policy::Auth;
-
 use super::{Check, State, hops};
 use crate::{
     check::{
