@@ -266,10 +266,10 @@ impl Ringing {
             for lane in self.lanes.iter_mut().filter(|lane| lane.trying.is_none()) {
                 lane.trying = lane.waiting.pop_front().and_then(|target| cx.try_target(target));
             }
-            let is_through = self.lanes.iter().all(|lane| lane.trying.is_none());
-            let Some(tier) = self.later.pop_front_if(|_| is_through) else {
+            if self.lanes.iter().any(|lane| lane.trying.is_some()) {
                 return;
-            };
+            }
+            let Some(tier) = self.later.pop_front() else { return };
             self.lanes = lanes(tier.into_iter().map(|target| VecDeque::from([target])).collect(), cx);
         }
     }

@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ring::{
@@ -16,6 +17,7 @@ use ring::{
 use segue_b2bua::Unseal;
 use segue_policy::{Auth, Profile};
 use segue_sip::Hashes;
+use segue_store::Store;
 
 use crate::{config::tls, failure::Failure};
 
@@ -25,6 +27,8 @@ const FILE: &str = "passwords.key";
 const KEY_BYTES: usize = 32;
 /// Longest password, bytes.
 const PASSWORD_MAX: usize = 128;
+/// Twice as long as the server lets pass between two looks.
+const LEARNT_AFTER: Duration = Duration::from_millis(500);
 
 /// Seals and opens what passwords are checked by.
 pub struct Sealer {
@@ -133,6 +137,13 @@ pub fn realms<'a>(profiles: impl Iterator<Item = &'a Profile>) -> Vec<String> {
     realms.sort();
     realms.dedup();
     realms
+}
+
+/// Lets a running server learn of a password, which it looks for a few times a second: when the command returns it counts.
+pub fn wait_for_server(data_dir: &Path) {
+    if Store::server_runs(data_dir) {
+        std::thread::sleep(LEARNT_AFTER);
+    }
 }
 
 /// The password in a file that nobody but its owner may read; `-`: the standard input.

@@ -76,10 +76,8 @@ impl Store {
     /// All subscribers with what the registrar needs.
     pub fn directory(&self) -> Result<Directory, StoreError> {
         self.read(|db| {
-            // One read transaction: what follows belongs together.
-            let tx = db.unchecked_transaction()?;
-            let version = directory_version(&tx)?;
-            let mut subscribers: Vec<Listed> = tx
+            let version = directory_version(db)?;
+            let mut subscribers: Vec<Listed> = db
                 .prepare_cached("SELECT user FROM subscriber ORDER BY user")?
                 .query_map([], |row| {
                     Ok(Listed {
@@ -94,7 +92,7 @@ impl Store {
                     .ok()
             };
             let mut numbers: Vec<(usize, String)> = Vec::new();
-            let mut statement = tx.prepare_cached("SELECT subscriber, number FROM number ORDER BY number")?;
+            let mut statement = db.prepare_cached("SELECT subscriber, number FROM number ORDER BY number")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 if let Some(at) = find(&row.get::<_, String>(0)?) {
@@ -102,7 +100,7 @@ impl Store {
                 }
             }
             let mut secrets: Vec<(usize, (String, Vec<u8>))> = Vec::new();
-            let mut statement = tx.prepare_cached("SELECT subscriber, realm, sealed FROM secret ORDER BY realm")?;
+            let mut statement = db.prepare_cached("SELECT subscriber, realm, sealed FROM secret ORDER BY realm")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 if let Some(at) = find(&row.get::<_, String>(0)?) {

@@ -238,6 +238,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             store.add_subscriber(new.clone())?;
             if let Some(sealed) = sealed {
                 store.set_secrets(&new.user, sealed)?;
+                passwords::wait_for_server(&context.config.data_dir);
             }
             context
                 .out
@@ -260,6 +261,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let store = context.store()?;
             if let Some(sealed) = sealed {
                 store.set_secrets(&user, sealed)?;
+                passwords::wait_for_server(&context.config.data_dir);
             }
             let changed = store.change_subscriber(&user, move |subscriber| {
                 if !targets.is_empty() {

@@ -1,0 +1,109 @@
+//! Registrations, what passwords are checked by, and how the server learns what a command did.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use segue_policy::Subscriber;
+use segue_records::{RegistrationRecord, UnixMs};
+use segue_store::{Removal, Store, StoreError};
+
+fn registration(user: &str, contact: &str, expires_at: i64) -> RegistrationRecord {
+    RegistrationRecord {
+        user: user.to_owned(),
+        contact: contact.to_owned(),
+        q: 500,
+        expires_at: UnixMs(expires_at),
+        sip_call_id: "c".to_owned(),
+        cseq: 7,
+        instance: Some("\"<urn:uuid:1>\"".to_owned()),
+        reg_id: Some(1),
+        path: vec!["<sip:a;lr>".to_owned(), "<sip:b;lr>".to_owned()],
+        user_agent: None,
+        transport: "tls".to_owned(),
+        local: "192.0.2.1:5061".to_owned(),
+        source: "[2001:db8::7]:40000".to_owned(),
+        by_source: true,
+    }
+}
+
+fn subscriber(user: &str, numbers: &[&str]) -> Subscriber {
+    Subscriber {
+        user: user.to_owned(),
+        numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
+        ..Subscriber::default()
+    }
+}
+
+#[test]
+fn what_is_saved_of_a_subscriber_stands_for_all_before_and_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let (old, a, b) = (
+        registration("bob", "sip:o@h", 900),
+        registration("bob", "sip:a@h", 900),
+        registration("bob", "sip:b@h", 50),
+    );
+    store.save_registrations(vec![("bob".to_owned(), vec![old])]).unwrap();
+    let eve = registration("eve", "sip:e@h", 900);
+    let all = vec![
+        ("bob".to_owned(), vec![a.clone(), b]),
+        ("eve".to_owned(), vec![eve.clone()]),
+    ];
+    store.save_registrations(all).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(
+        store.registrations(None, UnixMs(100)).unwrap(),
+        [a.clone(), eve],
+        "those that last"
+    );
+    assert_eq!(store.registrations(Some("bob"), UnixMs(0)).unwrap().len(), 2);
+    let removal = |contact: Option<&str>| Removal {
+        user: "bob".to_owned(),
+        contact: contact.map(str::to_owned),
+    };
+    assert_eq!(store.remove_registrations(removal(Some("sip:a@h"))), Ok(1));
+    assert_eq!(store.remove_registrations(removal(None)), Ok(1));
+    let told = store.take_removals().unwrap();
+    assert_eq!(told, [removal(Some("sip:a@h")), removal(None)]);
+    assert_eq!(store.take_removals(), Ok(Vec::new()), "each once");
+}
+
+#[test]
+fn the_directory_says_who_is_a_subscriber_and_when_that_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut last = store.directory_version().unwrap();
+    let mut changed = |store: &Store| {
+        let version = store.directory_version().unwrap();
+        std::mem::replace(&mut last, version) != version
+    };
+    store.add_subscriber(subscriber("bob", &["+4930123"])).unwrap();
+    assert!(changed(&store));
+    store.add_subscriber(subscriber("ann", &[])).unwrap();
+    assert!(changed(&store) && !changed(&store));
+    let sealed = |text: &str| vec![("office".to_owned(), text.as_bytes().to_vec())];
+    store.set_secrets("bob", sealed("one")).unwrap();
+    store.set_secrets("bob", sealed("two")).unwrap();
+    assert!(changed(&store));
+    assert_eq!(store.realms_of("bob").unwrap(), ["office"]);
+    assert!(matches!(
+        store.set_secrets("joe", sealed("x")),
+        Err(StoreError::NotFound { .. })
+    ));
+    let listed = store.directory().unwrap().subscribers;
+    let names: Vec<&str> = listed.iter().map(|listed| listed.user.as_str()).collect();
+    assert_eq!(names, ["ann", "bob"]);
+    assert_eq!(
+        (&listed[1].numbers[..], &listed[1].secrets),
+        (&["+4930123".to_owned()][..], &sealed("two"))
+    );
+    // Who is no subscriber any more is nowhere, and has no password.
+    store
+        .save_registrations(vec![("bob".to_owned(), vec![registration("bob", "sip:a@h", 900)])])
+        .unwrap();
+    store.remove_subscriber("bob").unwrap();
+    assert!(changed(&store));
+    assert_eq!(store.registrations(None, UnixMs(0)), Ok(Vec::new()));
+    assert_eq!(store.take_removals().unwrap()[0].user, "bob");
+    assert_eq!(store.realms_of("bob"), Ok(Vec::new()));
+}
