@@ -204,22 +204,6 @@ impl Shard {
         self.overload.set(limits);
     }
 
-    /// No call begins any more: new callers and OPTIONS get 503 with Retry-After. The calls that are there go on.
-    pub fn close(&mut self) {
-        self.closing = true;
-        self.endpoint.close();
-    }
-
-    /// Ends every call in order; recordings are kept. Callers that come later get 503.
-    pub fn hang_up_all(&mut self, now: Now) {
-        self.close();
-        let keys: Vec<CallKey> = self.calls.keys().copied().collect();
-        for key in keys {
-            self.feed(now, key, Input::Operator(Operator::HangUp));
-        }
-        self.pump(now);
-    }
-
     /// `poll_timeout` is due.
     pub fn handle_timeout(&mut self, now: Now) {
         self.endpoint.handle_timeout(now.mono);

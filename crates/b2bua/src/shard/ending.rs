@@ -1,12 +1,28 @@
 //! The end of a call: said by itself, or brought about by a fault of ours.
 
-use segue_call::{LegId, MediaAction, Now};
+use segue_call::{Input, LegId, MediaAction, Now, Operator};
 use segue_records::{CallRecord, CallResult};
 
 use super::{CallKey, Shard, ShardOutput};
 use crate::{Refusal, entry::ladder, translate};
 
 impl Shard {
+    /// No call begins any more: new callers and OPTIONS get 503 with Retry-After. The calls that are there go on.
+    pub fn close(&mut self) {
+        self.closing = true;
+        self.endpoint.close();
+    }
+
+    /// Ends every call in order; recordings are kept. Callers that come later get 503.
+    pub fn hang_up_all(&mut self, now: Now) {
+        self.close();
+        let keys: Vec<CallKey> = self.calls.keys().copied().collect();
+        for key in keys {
+            self.feed(now, key, Input::Operator(Operator::HangUp));
+        }
+        self.pump(now);
+    }
+
     /// A call has said its last.
     pub(super) fn end(&mut self, now: Now, key: CallKey, mut record: Box<CallRecord>) {
         let Some(mut entry) = self.calls.remove(&key) else {
