@@ -145,7 +145,7 @@ impl Office {
                     self.shard
                         .handle_media(self.now, key, MediaEvent::Opened { leg, ports });
                 }
-                ShardOutput::Store(key, StoreAction::Lookup { user }, profile) => {
+                ShardOutput::Store(key, StoreAction::Lookup { user, .. }, profile) => {
                     let subscriber = Subscriber {
                         user,
                         ..Subscriber::default()

@@ -197,7 +197,8 @@ fn a_data_directory_of_another_version_is_refused_by_every_command_and_left_as_i
     let file = segue.data().join("segue.db");
     let mut open = fs::OpenOptions::new().write(true).open(&file).unwrap();
     open.seek(SeekFrom::Start(60)).unwrap();
-    open.write_all(&999_u32.to_be_bytes()).unwrap();
+    let newer = segue_store::VERSION + 1;
+    open.write_all(&newer.to_be_bytes()).unwrap();
     drop(open);
     let contents = || {
         let mut all: Vec<_> = fs::read_dir(segue.data()).unwrap().map(|e| e.unwrap().path()).collect();
@@ -218,7 +219,7 @@ fn a_data_directory_of_another_version_is_refused_by_every_command_and_left_as_i
         assert_eq!(said["code"], "other_version", "{args:?}");
         assert!(
             line.contains(&format!(
-                "schema version 999; this Segue reads version {}; fix: ",
+                "schema version {newer}; this Segue reads version {}; fix: ",
                 segue_store::VERSION
             )),
             "{line}"
