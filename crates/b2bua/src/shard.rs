@@ -168,10 +168,10 @@ impl Shard {
 
     /// The store answered.
     pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
+        let reply = self.reached(now, key, reply);
         let Some(reply) = self.tried(now, key, reply) else {
             return self.pump(now);
         };
-        let reply = self.reached(now, key, reply);
         self.ask_for_targets(key, &reply);
         if let StoreReply::Reserved {
             mailbox, message_id, ..

@@ -130,14 +130,14 @@ impl Shard {
         let StoreReply::Found(mut lookup) = reply else {
             return reply;
         };
-        if lookup.plan.asks_for_contacts()
-            && let Some(entry) = self.calls.get_mut(&key)
-        {
+        if lookup.plan.asks_for_contacts() {
             let contacts = self.registrar.contacts(&lookup.plan.mailbox, now.mono);
             let reaches = contacts
                 .iter()
                 .filter_map(|binding| Some((binding.contact.to_string(), Reach::of(binding)?)));
-            entry.reaches = reaches.collect();
+            if let Some(entry) = self.calls.get_mut(&key) {
+                entry.reaches = reaches.collect();
+            }
             let contacts = contacts.iter().map(|binding| (binding.contact.to_string(), binding.q));
             lookup.plan.reach(contacts.collect());
         }
