@@ -156,6 +156,7 @@ impl Office {
                         greeting: None,
                         beep: None,
                         full: None,
+                        named: Default::default(),
                     };
                     self.shard
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));

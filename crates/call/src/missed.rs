@@ -172,6 +172,7 @@ impl Missed {
             cause: 480,
             ours: true,
             sentence: "The callee is registered nowhere".into(),
+            why: Some(Why::Offline),
             said: Said::default(),
         }
     }
