@@ -143,7 +143,7 @@ impl Registrar {
         nat: bool,
     ) -> Result<Registered, Refused> {
         let asked = Asked::of(request)?;
-        let before: Vec<Binding> = self.bindings(user).filter(|b| b.until > now).cloned().collect();
+        let (before, gone): (Vec<Binding>, Vec<Binding>) = self.bindings(user).cloned().partition(|b| b.until > now);
         let after = match &asked.wish {
             Wish::Query => before.clone(),
             Wish::RemoveAll => {
@@ -165,16 +165,17 @@ impl Registrar {
             let why = format!("There are {} contacts, as many as there may be", self.limits.total_max);
             return Err(Refused::new(503, why).with("Retry-After", "60".to_owned()));
         }
-        let changes = match asked.wish {
-            Wish::Query => Vec::new(),
-            _ => changes(user, &before, &after),
-        };
+        // What has expired and was not told yet is forgotten here, so here it is told.
+        let mut told: Vec<Change> = gone.into_iter().map(|binding| expired(user, binding)).collect();
+        if !matches!(asked.wish, Wish::Query) {
+            told.extend(changes(user, &before, &after));
+        }
         let contacts = after.iter().map(|binding| shown(binding, now)).collect();
         self.put(user, after);
         Ok(Registered {
             contacts,
             path: if asked.supports_path { asked.path } else { Vec::new() },
-            changes,
+            changes: told,
         })
     }
 
@@ -250,18 +251,14 @@ impl Registrar {
 
     /// Forgets what has expired.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Change> {
-        let mut expired = Vec::new();
+        let mut told = Vec::new();
         while let Some((_, user)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
             let (after, gone) = self.bindings(&user).cloned().partition(|binding| binding.until > now);
             let gone: Vec<Binding> = gone;
-            expired.extend(gone.into_iter().map(|binding| Change {
-                user: user.clone(),
-                what: What::Expired,
-                binding,
-            }));
+            told.extend(gone.into_iter().map(|binding| expired(&user, binding)));
             self.put(&user, after);
         }
-        expired
+        told
     }
 
     /// When [`Registrar::handle_timeout`] is wanted.
@@ -315,6 +312,14 @@ fn in_order(existing: &Binding, asked: &Asked) -> Result<(), Refused> {
             "Its CSeq is not higher than that of the registration before",
         )),
         false => Ok(()),
+    }
+}
+
+fn expired(user: &str, binding: Binding) -> Change {
+    Change {
+        user: user.to_owned(),
+        what: What::Expired,
+        binding,
     }
 }
 

@@ -172,6 +172,22 @@ fn what_nobody_says_again_expires_at_its_moment() {
 }
 
 #[test]
+fn what_has_expired_is_told_by_whoever_comes_first() {
+    for (cseq, lines) in [
+        (2, &[][..]),
+        (2, &["Contact: <sip:bob@b>"]),
+        (2, &["Contact: *", "Expires: 0"]),
+    ] {
+        let mut office = Office::new();
+        office.bob(1, &["Contact: <sip:bob@a>;expires=60"]).unwrap();
+        office.later(61);
+        let told = whats(&office.bob(cseq, lines).unwrap());
+        assert_eq!(told[0], (What::Expired, "sip:bob@a".to_owned()), "{lines:?}");
+        assert_eq!(office.registrar.handle_timeout(office.now), [], "once");
+    }
+}
+
+#[test]
 fn a_star_takes_all_back_and_stands_alone() {
     let mut office = Office::new();
     office.bob(1, &["Contact: <sip:bob@a>, <sip:bob@b>"]).unwrap();
