@@ -397,18 +397,27 @@ impl Phone {
 
     /// The colour it sees now; `None` when no picture comes.
     pub fn sees(&mut self) -> Option<Colour> {
-        self.snapshots += 1;
-        let path = self.folder.join(format!("seen-{}.png", self.snapshots));
-        self.control.send("snapshot_recv", &path.display().to_string());
+        // The phone takes one wish at a time: one that waits gets the next picture, which may be seconds away while a still stands.
+        let waits = self.snapshots > 0 && !is_whole(&self.snapshot());
+        if !waits {
+            self.snapshots += 1;
+            let path = self.snapshot();
+            self.control.send("snapshot_recv", &path.display().to_string());
+        }
+        let path = self.snapshot();
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(1) {
-            // The file is whole when its last chunk is there.
-            if fs::read(&path).is_ok_and(|bytes| bytes.ends_with(b"IEND\xaeB`\x82")) {
+            if is_whole(&path) {
                 return Colour::of_file(&path);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         None
+    }
+
+    /// Where the picture goes that was asked for last.
+    fn snapshot(&self) -> PathBuf {
+        self.folder.join(format!("seen-{}.png", self.snapshots))
     }
 
     /// Waits until it sees this colour.
@@ -488,6 +497,11 @@ impl Phone {
             .collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
+}
+
+/// Whether all of a PNG is there: its last chunk ends it.
+fn is_whole(png: &Path) -> bool {
+    fs::read(png).is_ok_and(|bytes| bytes.ends_with(b"IEND\xaeB`\x82"))
 }
 
 impl Drop for Phone {
