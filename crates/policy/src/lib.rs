@@ -5,10 +5,12 @@ mod early;
 mod emergency;
 mod numbers;
 mod onward;
+mod pin;
 mod plan;
 mod profile;
 mod redirects;
 mod rules;
+mod service;
 mod sources;
 mod subscriber;
 mod trunk;
@@ -20,6 +22,7 @@ pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{
     Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,
 };
+pub use pin::{Pin, PinError, pin_lock_ms};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, REGISTERED, Ring, TargetBy};
 pub use profile::{
     AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
@@ -31,6 +34,7 @@ pub use rules::{
     First, GROUPS_MAX, GroupError, Local, OnMissed, Outcome, Passed, Rule, RuleError, Rules, SUBSCRIBER_RULES_MAX,
     Then, Weekly, WeeklyError, Who, Why, Zone, ZoneError, check_group,
 };
+pub use service::{Service, ServiceCode, ServiceCodeError};
 pub use subscriber::{
     ALIASES_MAX, HOURS_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
     user_of_alias,

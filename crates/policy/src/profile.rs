@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NextHops, NumberRule, PEarlyMedia,
-    PreconditionsToCallee, RedirectTarget, UnknownCallee,
+    PreconditionsToCallee, RedirectTarget, ServiceCode, UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -95,6 +95,8 @@ pub struct Profile {
     pub history: History,
     /// Users that stand for all mailboxes: whose it is tells the history of the call, from trusted sides.
     pub mailbox_users: Vec<String>,
+    /// What subscribers dial for their mailbox and the like; empty: nothing.
+    pub service_codes: Vec<ServiceCode>,
     /// Domains whose users are ours, beside our own addresses and names; empty: all.
     pub domains: Vec<RedirectTarget>,
     /// What becomes of calls to those who are no subscribers.
@@ -166,6 +168,7 @@ impl Default for Profile {
             redirect_uri: RedirectUri::AsItIs,
             history: History::HistoryInfo,
             mailbox_users: Vec::new(),
+            service_codes: Vec::new(),
             domains: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
@@ -254,6 +257,10 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "mailbox_users",
         "a list of at most 16 users or numbers, e.g. [\"voicemail\", \"+4930990\"]",
+    ),
+    (
+        "service_codes",
+        "a list of at most 32 codes or numbers, e.g. [\"*97 -> mailbox\", \"*98 -> greetings\", \"*78 -> dnd-on\", \"*79 -> dnd-off\"]",
     ),
     (
         "domains",
@@ -493,6 +500,9 @@ impl Profile {
         let is_user = |user: &String| !user.is_empty() && user.len() <= 64 && !user.contains(char::is_whitespace);
         if self.mailbox_users.len() > 16 || !self.mailbox_users.iter().all(is_user) {
             return wrong("mailbox_users", "has too many users, or one that is none".into());
+        }
+        if self.service_codes.len() > crate::service::CODES_MAX {
+            return wrong("service_codes", format!("has {} codes", self.service_codes.len()));
         }
         if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
             return wrong("call_max_ms", format!("= {}", self.call_max_ms));

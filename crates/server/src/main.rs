@@ -11,6 +11,7 @@ mod http;
 mod logging;
 mod metrics;
 mod passwords;
+mod pins;
 mod reload;
 mod run;
 mod secrets;

@@ -65,16 +65,22 @@ impl Sealer {
     /// What a password is checked by in each realm, sealed.
     pub fn seal(&self, user: &str, realms: &[String], password: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let seal = |realm: &String| {
+            let text = Hashes::new(user, realm, password).to_text();
             let failed = || Failure::refused("system", "no random numbers are to be had", "see 'segue doctor'");
-            let mut nonce = [0_u8; NONCE_LEN];
-            self.random.fill(&mut nonce).map_err(|_| failed())?;
-            let mut text = Hashes::new(user, realm, password).to_text().into_bytes();
-            self.key
-                .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(user, realm), &mut text)
-                .map_err(|_| failed())?;
-            Ok((realm.clone(), [&nonce[..], &text].concat()))
+            Ok((realm.clone(), self.seal_text(user, realm, text).ok_or_else(failed)?))
         };
         realms.iter().map(seal).collect()
+    }
+
+    /// A text of a subscriber's, sealed for a purpose; `None`: the system gives no random numbers.
+    pub fn seal_text(&self, user: &str, realm: &str, text: String) -> Option<Vec<u8>> {
+        let mut nonce = [0_u8; NONCE_LEN];
+        self.random.fill(&mut nonce).ok()?;
+        let mut text = text.into_bytes();
+        self.key
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), whose(user, realm), &mut text)
+            .ok()?;
+        Some([&nonce[..], &text].concat())
     }
 }
 
@@ -148,13 +154,18 @@ pub fn wait_for_server(data_dir: &Path) {
 
 /// The password in a file that nobody but its owner may read; `-`: the standard input.
 pub fn read(path: &Path) -> Result<String, Failure> {
+    secret_line("--password-file", path)
+}
+
+/// The one line of such a file; `option` named it.
+pub fn secret_line(option: &str, path: &Path) -> Result<String, Failure> {
     let bytes = if path == Path::new("-") {
         let mut text = Vec::new();
         let read = std::io::stdin().lock().take(4_096).read_to_end(&mut text);
         read.map_err(|e| Failure::refused("bad_secret", e.to_string(), "give the password on the standard input"))?;
         text
     } else {
-        tls::secret("--password-file", path)?
+        tls::secret(option, path)?
     };
     let text = String::from_utf8(bytes).ok();
     // The line end that an editor leaves is no part of it.

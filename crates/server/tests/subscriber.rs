@@ -187,7 +187,9 @@ fn a_subscriber_has_aliases_in_one_form_each_and_show_says_all() {
         Some("bob")
     );
     assert_eq!(segue.json(&["number", "explain", "+4930222"])["subscriber"], "bob");
-    assert_eq!(segue.json(&["subscriber", "show", "bob"]), changed);
+    let mut all = segue.json(&["subscriber", "show", "bob"]);
+    assert_eq!(all.as_object_mut().unwrap().remove("pin"), Some(Value::Null));
+    assert_eq!(all, changed);
     let shown = segue.ok(&["subscriber", "show", "bob"]);
     assert!(
         shown.contains("numbers: +4930111\naliases: sip:robert@example.org tel:+4930222"),
@@ -303,4 +305,48 @@ fn asking_where_there_is_no_data_leaves_nothing_behind() {
     assert_eq!(segue.run(&["message", "list", "bob", "--data", "mistyped"]).code, 3);
     assert_eq!(segue.run(&["subscriber", "set", "bob", "--hold", "2s"]).code, 3);
     assert!(!segue.data().exists() && !segue.dir().join("mistyped").exists());
+}
+
+#[test]
+fn a_pin_is_set_from_a_private_file_shown_without_its_digits_and_unlocked() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    let segue = Segue::new();
+    let file = segue.dir().join("pin");
+    let write = |digits: &str, mode: u32| {
+        fs::write(&file, digits).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let path = file.to_str().unwrap().to_owned();
+    write("258014\n", 0o600);
+    segue.json(&["subscriber", "add", "bob", "--pin-file", &path]);
+    let pin = || segue.json(&["subscriber", "show", "bob"])["pin"].clone();
+    assert_eq!(pin(), json!({"wrong_tries": 0, "locked_until": null}));
+    for digits in ["1234", "123", "12345678901", "secret"] {
+        write(digits, 0o600);
+        let refused = segue.run(&["subscriber", "set", "bob", "--pin-file", &path]);
+        let told = refused.err;
+        assert_eq!(refused.code, 1, "{told}");
+        assert!(
+            told.contains("4 to 10 digits") && !told.contains(&format!(" {digits}")),
+            "{told}"
+        );
+    }
+    write("258014", 0o644);
+    let open = segue.run(&["subscriber", "set", "bob", "--pin-file", &path]);
+    assert!(open.err.contains("chmod 600"));
+
+    let store = segue.store();
+    for _ in 0..5 {
+        store.try_pin("bob", i64::MAX / 2).unwrap();
+    }
+    assert!(pin()["locked_until"].is_string());
+    assert_eq!(
+        segue.json(&["subscriber", "unlock", "bob"]),
+        json!({"user": "bob", "was_locked": true})
+    );
+    assert_eq!(pin(), json!({"wrong_tries": 0, "locked_until": null}));
+    segue.json(&["subscriber", "set", "bob", "--pin-file", "none"]);
+    assert_eq!(pin(), Value::Null);
+    assert_eq!(segue.run(&["subscriber", "unlock", "bob"]).code, 3);
 }

@@ -19,6 +19,7 @@ pub(crate) const STEPS: &[&str] = &[
     ALIASES,
     RULES,
     REGISTRATIONS,
+    PINS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -373,4 +374,14 @@ CREATE TRIGGER directory_number_added AFTER INSERT ON number BEGIN UPDATE direct
 CREATE TRIGGER directory_number_gone AFTER DELETE ON number BEGIN UPDATE directory SET version = version + 1; END;
 CREATE TRIGGER directory_secret_added AFTER INSERT ON secret BEGIN UPDATE directory SET version = version + 1; END;
 CREATE TRIGGER directory_secret_gone AFTER DELETE ON secret BEGIN UPDATE directory SET version = version + 1; END;
+";
+
+/// 12: PINs of subscribers, and how often they were tried in vain.
+const PINS: &str = "
+CREATE TABLE pin (
+    subscriber   TEXT PRIMARY KEY REFERENCES subscriber (user) ON DELETE CASCADE,
+    sealed       BLOB NOT NULL,
+    wrong        INTEGER NOT NULL DEFAULT 0,
+    locked_until INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 ";

@@ -23,6 +23,7 @@
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |
 //! | `refused` | a request that never became a call | `record` is the JSON of `segue_records::RefusedRecord`; the newest 10,000 |
 //! | `secret` | what a subscriber's password is checked by in a realm | `sealed` with a key beside the database |
+//! | `pin` | a subscriber's PIN | `sealed`: its hash, under the key of passwords; `wrong` tries in a row, `locked_until` |
 //! | `registration` | a contact of a subscriber | all of one are written together; `by_source` 1: it is called at `source` |
 //! | `removal` | registrations that a command wants gone | `contact` NULL: all; until the server has read it |
 //! | `directory` | counts changes of `subscriber`, `number` and `secret` | by triggers; one row |

@@ -36,6 +36,10 @@ fn the_profile_that_comes_with_segue_says_its_defaults() {
     assert_eq!(shipped.check(), Ok(()));
     let mut defaults = read("name = \"softphone\"\nsources = [\"127.0.0.0/8\"]");
     defaults.listen = Vec::new();
+    // What an office dials, and a carrier's numbering may have another use for.
+    let codes = ["*97", "*98", "*78", "*79"].map(|code| shipped.service(code).is_some());
+    assert_eq!(codes, [true; 4]);
+    defaults.service_codes = shipped.service_codes.clone();
     assert_eq!(shipped, defaults);
 }
 
@@ -54,13 +58,17 @@ fn what_is_not_known_is_refused() {
 #[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
     type Change = fn(&mut Profile);
-    let wrong: [(Change, &str); 31] = [
+    let wrong: [(Change, &str); 32] = [
         (
             |p| p.outbound_proxy = Some("sip:sbc.example.com".parse().unwrap()),
             "outbound_proxy",
         ),
         (|p| p.mailbox_users = vec!["voice mail".to_owned()], "mailbox_users"),
         (|p| p.mailbox_users = vec!["u".to_owned(); 17], "mailbox_users"),
+        (
+            |p| p.service_codes = vec!["*97 -> mailbox".to_owned().try_into().unwrap(); 33],
+            "service_codes",
+        ),
         (|p| p.prolonged_note = "n".repeat(121), "prolonged_note"),
         (|p| p.prolonged_note = "a\r\nVia: b".to_owned(), "prolonged_note"),
         (|p| p.prolonged_note = " ".to_owned(), "prolonged_note"),

@@ -11,6 +11,7 @@ mod message;
 mod names;
 mod number;
 mod output;
+mod pin;
 mod play;
 mod registration;
 mod retention;

@@ -1,4 +1,4 @@
-//! `segue subscriber add|set|show|list|remove`.
+//! `segue subscriber add|set|show|list|remove|unlock`.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,7 @@ use super::{
     Context,
     names::{aliases, numbers},
     output::{Row, or_dash},
+    pin,
     value::{
         AnswerWord, ClipName, DurationMs, HoldOnWord, Hours, OnOff, OrNone, RingTime, RingWord, Target, TargetByWord,
         User, ZoneName,
@@ -58,6 +59,11 @@ pub enum Command {
         /// The subscriber
         user: User,
     },
+    /// Let a PIN be tried again that too many wrong ones have locked
+    Unlock {
+        /// The subscriber
+        user: User,
+    },
 }
 
 /// What a password is checked by, sealed: by realm.
@@ -92,6 +98,9 @@ pub struct Options {
     /// A file (mode 600) with their password alone, with which their phones register and call; '-': the standard input
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A file (mode 600) with 4 to 10 digits, by which they reach their mailbox from phones of others; '-': the standard input; 'none': they do not
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
     /// A number of theirs, e.g. +4930123456, or as it is dialled; again for each further one, all of them; 'none' for none
     #[arg(long, value_name = "NUMBER")]
     number: Vec<String>,
@@ -129,6 +138,7 @@ impl Options {
             && self.hours.is_empty()
             && self.time_zone.is_none()
             && self.password_file.is_none()
+            && self.pin_file.is_none()
     }
 
     /// Its numbers and aliases in the form in which they are looked up.
@@ -163,6 +173,12 @@ impl Options {
         context.new_store()?;
         let sealer = Sealer::of(&context.config.data_dir)?;
         sealer.seal(user, &realms, &password).map(Some)
+    }
+
+    /// What the PIN that is named is checked by; the inner `None`: there is to be none.
+    fn read_pin(&self, user: &str, context: &Context) -> Result<Option<Option<Vec<u8>>>, Failure> {
+        let path = self.pin_file.as_deref();
+        path.map(|path| pin::read(path, user, context)).transpose()
     }
 
     fn apply(self, subscriber: &mut Subscriber) {
@@ -233,9 +249,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 ..Subscriber::default()
             };
             let sealed = options.read_password(&new.user, context)?;
+            let pin = options.read_pin(&new.user, context)?;
             options.read_names(context)?.apply(&mut new);
             let store = context.new_store()?;
             store.add_subscriber(new.clone())?;
+            if let Some(pin) = pin {
+                store.set_pin(&new.user, pin)?;
+            }
             if let Some(sealed) = sealed {
                 store.set_secrets(&new.user, sealed)?;
                 passwords::wait_for_server(&context.config.data_dir);
@@ -257,8 +277,12 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             }
             let targets = if target.is_empty() { Vec::new() } else { uris(target)? };
             let sealed = options.read_password(&user, context)?;
+            let pin = options.read_pin(&user, context)?;
             let options = options.read_names(context)?;
             let store = context.store()?;
+            if let Some(pin) = pin {
+                store.set_pin(&user, pin)?;
+            }
             if let Some(sealed) = sealed {
                 store.set_secrets(&user, sealed)?;
                 passwords::wait_for_server(&context.config.data_dir);
@@ -274,11 +298,18 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 .object(&json_row(&changed), || format!("set {}", describe(&changed)))
         }
         Command::Show { user: User(user) } => {
-            let subscriber = context.store()?.subscriber(&user)?;
+            let store = context.store()?;
+            let subscriber = store.subscriber(&user)?;
+            let (pin, in_words) = pin::shown(&store, &user)?;
+            let mut row = json_row(&subscriber);
+            if let Some(row) = row.as_object_mut() {
+                row.insert("pin".to_owned(), pin);
+            }
             context
                 .out
-                .object(&json_row(&subscriber), || describe_in_lines(&subscriber))
+                .object(&row, || format!("{}\nPIN: {in_words}", describe_in_lines(&subscriber)))
         }
+        Command::Unlock { user: User(user) } => pin::unlock(&user, context),
         Command::List => {
             let rows = context.store()?.subscribers()?.iter().map(row).collect();
             context.out.rows(
