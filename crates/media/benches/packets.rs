@@ -249,6 +249,7 @@ fn stream(kind: Kind, remote: SocketAddr) -> Stream {
         pli: true,
         fir: false,
         foreign: Vec::new(),
+        keys: None,
     }
 }
 

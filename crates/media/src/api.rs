@@ -84,6 +84,7 @@ pub struct Ports {
 
 /// What a session shall do.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // Its way to the media thread is in a box.
 pub enum Command {
     /// What holds for the session; before anything is configured.
     Rules {

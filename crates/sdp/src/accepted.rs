@@ -7,6 +7,7 @@ use crate::{
     Amr, Codec, ForeignFormat, Format, Kind, Packing, Stream,
     description::{MediaLine, TelephoneEvent},
     h264,
+    secure::accepted_keys,
     side::{Unusable, foreign_stream, stream, usable},
     write::LiveLine,
 };
@@ -14,6 +15,12 @@ use crate::{
 /// The stream of one m-line.
 pub(crate) fn accepted(ours: &LiveLine, theirs: &MediaLine, address: IpAddr) -> Result<Stream, Unusable> {
     let kind = usable(theirs, address)?;
+    let keys = accepted_keys(ours, theirs)?;
+    let stream = accepted_format(kind, ours, theirs)?;
+    Ok(Stream { keys, ..stream })
+}
+
+fn accepted_format(kind: Kind, ours: &LiveLine, theirs: &MediaLine) -> Result<Stream, Unusable> {
     if ours.codec.is_foreign() {
         // "… for the same payload type numbers" (RFC 3264 §6.1): only then can they be relayed as they are.
         let offered = |theirs: &&ForeignFormat| ours.formats.iter().any(|ours| ours.is_same(theirs));

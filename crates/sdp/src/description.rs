@@ -8,6 +8,7 @@ use sdp_types::Session;
 use crate::{
     Amr, Band, Codec, Direction, ForeignFormat, Format, Kind, SdpError, Stream,
     capneg::{Potential, Said},
+    crypto::{CRYPTO_LINES_MAX, Crypto},
     h264,
     precondition::Preconditions,
     side::foreign_stream,
@@ -52,6 +53,17 @@ pub(crate) struct MediaLine {
     pub feedback: Vec<Feedback>,
     /// As the peer sees them.
     pub preconditions: Preconditions,
+    /// What its `a=crypto` lines offer that can be accepted, in its order, no tag twice (RFC 4568).
+    pub crypto: Vec<Crypto>,
+}
+
+/// How an m-line carries its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// RTP.
+    Plain,
+    /// SRTP, whose keys stand in the description.
+    Secure,
 }
 
 /// telephone-event under its payload type (RFC 4733).
@@ -292,6 +304,7 @@ impl MediaLine {
             described,
             telephone_events,
             feedback,
+            crypto: crypto(values("crypto")),
             preconditions: Preconditions::read(
                 media
                     .attributes
@@ -309,15 +322,24 @@ impl MediaLine {
         }
     }
 
-    /// Plain RTP; SRTP is refused until we have it (an answer to SAVP may not fall back to plain).
-    pub fn is_plain_rtp(&self) -> bool {
-        matches!(self.proto.as_str(), "RTP/AVP" | "RTP/AVPF")
+    /// `None`: nothing that we carry.
+    pub fn transport(&self) -> Option<Transport> {
+        match self.proto.as_str() {
+            "RTP/AVP" | "RTP/AVPF" => Some(Transport::Plain),
+            "RTP/SAVP" | "RTP/SAVPF" => Some(Transport::Secure),
+            _ => None,
+        }
     }
 
-    /// A live stream over plain RTP, with at least one format that is a medium.
+    /// A live stream over RTP or SRTP, with at least one format that is a medium.
     pub fn could_be_relayed(&self) -> bool {
         let formats = &self.described;
-        self.port != 0 && self.is_plain_rtp() && formats.iter().any(|format| !format.only_accompanies())
+        let carried = match self.transport() {
+            Some(Transport::Plain) => true,
+            Some(Transport::Secure) => !self.crypto.is_empty(),
+            None => false,
+        };
+        self.port != 0 && carried && formats.iter().any(|format| !format.only_accompanies())
     }
 
     /// Where the peer receives RTP and RTCP; `None` while it is held.
@@ -383,6 +405,17 @@ fn encoding(rtpmap: Option<&str>, payload_type: u8, fmtp: Option<&str>) -> Optio
         }
     };
     Some(Encoding::Codec(codec))
+}
+
+/// Those that can be accepted; of two under one tag the first, as an answer could not say which it means (RFC 4568 §5.1.1).
+fn crypto<'a>(values: impl Iterator<Item = &'a str>) -> Vec<Crypto> {
+    let mut all: Vec<Crypto> = Vec::new();
+    for crypto in values.take(CRYPTO_LINES_MAX).filter_map(Crypto::read) {
+        if !all.iter().any(|known| known.tag == crypto.tag) {
+            all.push(crypto);
+        }
+    }
+    all
 }
 
 fn payload_type(text: &str) -> Option<u8> {

@@ -39,7 +39,7 @@ impl SdpError {
 pub enum WarnCode {
     /// 301: an address family that we do not have, or a host name.
     AddressFormat,
-    /// 302: SAVP, TLS, TCP.
+    /// 302: neither RTP nor SRTP with keys that can be used, or not the one that is wanted.
     Transport,
     /// 304: neither audio nor video.
     MediaType,

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::{Agreed, Choice, Description, Direction, Side, description::MediaLine};
+use crate::{
+    Agreed, Choice, Description, Direction, Side, Srtp,
+    description::{MediaLine, Transport},
+};
 
 const OURS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -54,6 +57,71 @@ pub fn offer(bytes: &[u8]) {
             "an answer of ours is taken"
         );
     }
+}
+
+/// Any offer to a side that takes SRTP: no m-line changes between SRTP and RTP, each of SRTP is answered with one of the tags that
+/// were offered and its suite, with a key of ours that is nobody else's (RFC 4568 §5.1.2, §6.1); what was SRTP is not offered as
+/// RTP again; what is offered onwards can be answered.
+pub fn crypto(bytes: &[u8]) {
+    let Ok(offer) = Description::parse(bytes) else { return };
+    let mut side = Side::new(1, OURS, 30_000, 30_002).secured(Srtp::Allow, false, [1; 32]);
+    let Ok(agreed) = side.answer(&offer, Choice::Prefer(&|_| true)) else {
+        return;
+    };
+    let answer = read(&agreed.sdp);
+    let mut keys: Vec<crate::MasterKey> = Vec::new();
+    for (theirs, ours) in offer.lines.iter().zip(&answer.lines).filter(|(_, ours)| ours.port != 0) {
+        answers(theirs, ours);
+        assert_eq!(ours.transport(), theirs.transport(), "SRTP stays SRTP");
+        if ours.transport() == Some(Transport::Plain) {
+            assert!(ours.crypto.is_empty(), "RTP has no keys");
+            continue;
+        }
+        let said = ours.crypto.first().filter(|_| ours.crypto.len() == 1);
+        let of = |said: &crate::crypto::Crypto| theirs.crypto.iter().find(|theirs| theirs.tag == said.tag).cloned();
+        let (said, offered) = said.and_then(|said| Some((said, of(said)?))).unzip();
+        assert!(said.is_some(), "one tag that was offered");
+        assert_eq!(
+            said.map(|said| said.key.suite()),
+            offered.as_ref().map(|offered| offered.key.suite())
+        );
+        keys.extend(said.map(|said| said.key.clone()));
+        keys.extend(offered.map(|offered| offered.key));
+    }
+    let ours: Vec<_> = agreed.streams().filter_map(|stream| stream.keys.clone()).collect();
+    for key in &ours {
+        assert_eq!(
+            keys.iter().filter(|known| **known == key.ours).count(),
+            1,
+            "each key stands once"
+        );
+    }
+    let again = side.answer(&offer, Choice::Prefer(&|_| true));
+    assert!(
+        again.is_ok_and(|again| again.sdp == agreed.sdp),
+        "the same offer, the same keys"
+    );
+    let within = read(&side.offer_again());
+    for (before, now) in answer
+        .lines
+        .iter()
+        .zip(&within.lines)
+        .filter(|(before, _)| before.port != 0)
+    {
+        assert_eq!(before.transport(), now.transport(), "what is SRTP stays so");
+    }
+
+    let mut onwards = Side::new(2, OURS, 30_004, 30_006).secured(Srtp::Require, true, [2; 32]);
+    let offered = read(&onwards.offer(&agreed));
+    let mut callee = Side::new(3, OURS, 30_008, 30_010).secured(Srtp::Require, false, [3; 32]);
+    let answered = callee.answer(&offered, Choice::Prefer(&|_| true));
+    let taken = answered
+        .ok()
+        .and_then(|answered| onwards.read_answer(&read(&answered.sdp)).ok());
+    assert!(
+        taken.is_some_and(|taken| taken.streams().all(|stream| stream.keys.is_some())),
+        "what we offer can be answered, in SRTP alone"
+    );
 }
 
 /// RFC 3264 §6, §6.1 of one m-line.
@@ -139,6 +207,13 @@ mod tests {
     fn corpus_of_offers() {
         assert!(each("../../fuzz/seeds/sdp_offer", super::offer) > 0);
         assert!(each("tests/offers", super::offer) >= 6);
+    }
+
+    #[test]
+    fn corpus_of_keys() {
+        assert!(each("../../fuzz/seeds/sdp_crypto", super::crypto) > 0);
+        assert!(each("../../fuzz/seeds/sdp_offer", super::crypto) > 0);
+        assert!(each("tests/offers", super::crypto) >= 6);
     }
 
     #[test]

@@ -8,19 +8,19 @@ use crate::{
     description::{Feedback, FeedbackKind, TelephoneEvent},
     fmtp, h264,
     precondition::Preconditions,
+    secure::Secured,
     side::{Agreed, Side, Unusable, foreign_stream, stream, usable},
     write::{Line, LiveLine},
 };
 
 impl Side {
-    /// Our offer to a callee, from what a caller was answered: the same codecs, and telephone-event. Always sendrecv over
-    /// `RTP/AVP`: who may send is gated by the anchor, not by narrowing SDP.
+    /// Our offer to a callee, from what a caller was answered: the same codecs, and telephone-event. Always sendrecv, over `RTP/AVP`
+    /// or, where this side offers SRTP, `RTP/SAVP`: who may send is gated by the anchor, not by narrowing SDP.
     pub fn offer(&mut self, like: &Agreed) -> Arc<[u8]> {
         let lines = like
             .streams()
             .map(|stream| LiveLine::like(stream, Direction::SendRecv, None));
-        self.lines = lines.map(Line::Live).collect();
-        self.say()
+        self.offer_lines(lines.collect())
     }
 
     /// Our offer to a callee, from a caller's offer that has no answer yet: the first audio and the first video that can be
@@ -49,7 +49,10 @@ impl Side {
                 }
                 None => foreign_stream(kind, line, line.described.clone()).map(|stream| {
                     let mut made = LiveLine::like(&stream, line.direction, None);
-                    made.proto.clone_from(&line.proto);
+                    // How the caller's packets come to us is its own matter.
+                    if line.proto.ends_with("AVPF") {
+                        made.proto = "RTP/AVPF".to_owned();
+                    }
                     made.feedback.clone_from(&line.feedback);
                     made
                 }),
@@ -62,8 +65,14 @@ impl Side {
         if lines.is_empty() {
             return Err(worst.error());
         }
-        self.lines = lines.into_iter().map(Line::Live).collect();
-        Ok(self.say())
+        Ok(self.offer_lines(lines))
+    }
+
+    /// A first offer of these lines.
+    fn offer_lines(&mut self, lines: Vec<LiveLine>) -> Arc<[u8]> {
+        let lines = lines.into_iter().map(|line| Line::Live(self.protect(line, None)));
+        self.lines = lines.collect();
+        self.say()
     }
 
     /// Say in the offer just made that our resources are reserved, and ask for the peer's, which it need not wait for (RFC 3312 §5.1).
@@ -83,10 +92,12 @@ impl Side {
             return None;
         }
         let line = LiveLine::choice(Kind::Video, codecs)?;
-        self.lines.push(Line::Live(LiveLine {
+        let line = LiveLine {
             direction: Direction::SendOnly,
             ..line
-        }));
+        };
+        let line = self.protect(line, None);
+        self.lines.push(Line::Live(line));
         Some(self.say())
     }
 
@@ -97,8 +108,7 @@ impl Side {
         let lines = kinds
             .into_iter()
             .filter_map(|(kind, codecs)| LiveLine::choice(kind, codecs));
-        self.lines = lines.map(Line::Live).collect();
-        self.say()
+        self.offer_lines(lines.collect())
     }
 
     /// Our offer within a running session, for a re-INVITE that asks for one: what is agreed, as wide as it goes.
@@ -120,28 +130,26 @@ impl Side {
         video: Option<(&Stream, Direction)>,
     ) -> Arc<[u8]> {
         for (kind, wanted) in [(Kind::Audio, audio), (Kind::Video, video)] {
-            let of_kind = |line: &&mut Line| line.kind() == Some(kind);
             let live = self
                 .lines
                 .iter()
                 .position(|line| matches!(line, Line::Live(live) if live.kind == kind));
-            let place = match live {
-                Some(at) => self.lines.get_mut(at),
-                None => self.lines.iter_mut().find(of_kind),
+            let place = live.or_else(|| self.lines.iter().position(|line| line.kind() == Some(kind)));
+            let Some((stream, direction)) = wanted else {
+                if let Some(line) = place.and_then(|at| self.lines.get_mut(at)) {
+                    line.switch_off();
+                }
+                continue;
             };
-            match (place, wanted) {
-                (Some(line), Some((stream, direction))) => {
-                    let now = match line {
-                        Line::Live(live) => Some(&*live),
-                        Line::Rejected { .. } => None,
-                    };
-                    *line = Line::Live(LiveLine::like(stream, direction, now));
-                }
-                (Some(line), None) => line.switch_off(),
-                (None, Some((stream, direction))) => {
-                    self.lines.push(Line::Live(LiveLine::like(stream, direction, None)));
-                }
-                (None, None) => {}
+            let now = match place.and_then(|at| self.lines.get(at)) {
+                Some(Line::Live(live)) => Some(live.clone()),
+                Some(Line::Rejected { .. }) | None => None,
+            };
+            let line = LiveLine::like(stream, direction, now.as_ref());
+            let line = Line::Live(self.protect(line, now.as_ref()));
+            match place.and_then(|at| self.lines.get_mut(at)) {
+                Some(place) => *place = line,
+                None => self.lines.push(line),
             }
         }
         self.say()
@@ -223,6 +231,7 @@ impl LiveLine {
             feedback: if audio { Vec::new() } else { asked_feedback() },
             formats: stream.foreign.clone(),
             preconditions: Preconditions::default(),
+            secured: Secured::default(),
         }
     }
 
@@ -255,6 +264,7 @@ impl LiveLine {
             },
             formats,
             preconditions: Preconditions::default(),
+            secured: Secured::default(),
         })
     }
 

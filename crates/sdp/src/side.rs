@@ -6,9 +6,10 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     Codec, Description, Direction, ForeignFormat, Format, Kind, SdpError, Stream, WarnCode, Warning,
     accepted::accepted,
-    description::{Address, FeedbackKind, MediaLine, TelephoneEvent},
+    description::{Address, FeedbackKind, MediaLine, TelephoneEvent, Transport},
     fmtp, h264,
     precondition::Reserved,
+    secure::Security,
     write::{Line, LiveLine, render},
 };
 
@@ -70,6 +71,7 @@ pub struct Side {
     pub(crate) lines: Vec<Line>,
     said: Option<Arc<[u8]>>,
     content: Option<&'static str>,
+    pub(crate) security: Security,
 }
 
 impl Side {
@@ -86,6 +88,7 @@ impl Side {
             lines: Vec::new(),
             said: None,
             content: None,
+            security: Security::NONE,
         }
     }
 
@@ -124,7 +127,7 @@ impl Side {
             };
             let free = slot.filter(|slot| slot.is_none());
             let taken = match free {
-                Some(slot) => match self.take(self.lines.get(index), line, choice) {
+                Some(slot) => match self.take(index, line, choice) {
                     Ok((mut live, mut stream)) => {
                         let max = match stream.kind {
                             Kind::Audio => audio_max,
@@ -183,11 +186,16 @@ impl Side {
                 Ok(mut stream) => {
                     // An answer may be wider than what was offered; it means no more (RFC 3264 §6.1).
                     stream.direction = stream.direction.narrowed(ours.direction);
+                    ours.settle_keys(stream.keys.as_deref(), stream.remote);
                     if ours.is_choice() {
                         // From here on it is this codec's line.
                         let event = stream.our_dtmf_payload_type;
-                        *ours = LiveLine::like(&stream, ours.direction, None);
-                        ours.payload_type = stream.our_payload_type;
+                        *ours = LiveLine {
+                            payload_type: stream.our_payload_type,
+                            proto: std::mem::take(&mut ours.proto),
+                            secured: std::mem::take(&mut ours.secured),
+                            ..LiveLine::like(&stream, ours.direction, None)
+                        };
                         if let (Some(said), Some(number)) = (&mut ours.telephone_event, event) {
                             said.payload_type = number;
                         }
@@ -318,21 +326,28 @@ impl Side {
         bytes
     }
 
-    fn take(&self, now: Option<&Line>, line: &MediaLine, choice: Choice<'_>) -> Result<(LiveLine, Stream), Unusable> {
+    fn take(&mut self, index: usize, line: &MediaLine, choice: Choice<'_>) -> Result<(LiveLine, Stream), Unusable> {
+        let now = self.lines.get(index).cloned();
+        self.takes_transport(now.as_ref(), line)?;
         let kind = usable(line, self.address)?;
-        let format = match pick(now, kind, line, choice)? {
+        let taken = pick(now.as_ref(), kind, line, choice)?;
+        let (secured, keys) = self.answer_secured(now.as_ref(), line)?;
+        let format = match taken {
             Taken::Known(format) => format,
             Taken::Foreign { formats, narrowed } => {
                 let mut stream = foreign_stream(kind, line, formats).ok_or(Unusable::Format)?;
                 stream.direction = stream.direction.narrowed(narrowed);
+                stream.keys = keys;
                 let mut live = LiveLine::like(&stream, stream.direction, None);
                 live.proto.clone_from(&line.proto);
                 live.feedback = feedback(line, stream.format.payload_type);
                 live.preconditions = line.preconditions.answered();
+                live.secured = secured;
                 return Ok((live, stream));
             }
         };
-        let stream = stream(kind, line, format.clone());
+        let mut stream = stream(kind, line, format.clone());
+        stream.keys = keys;
         let level_asymmetry = format
             .fmtp
             .as_deref()
@@ -359,6 +374,7 @@ impl Side {
             feedback: feedback(line, format.payload_type),
             formats: Vec::new(),
             preconditions: line.preconditions.answered(),
+            secured,
         };
         Ok((live, stream))
     }
@@ -449,6 +465,8 @@ pub(crate) enum Unusable {
     Multicast,
     Address,
     Transport,
+    Unprotected,
+    Crypto,
     Format,
 }
 
@@ -466,6 +484,14 @@ impl Unusable {
                 WarnCode::Transport,
                 "Incompatible transport protocol: RTP/AVP or RTP/AVPF is needed",
             ),
+            Unusable::Unprotected => (
+                WarnCode::Transport,
+                "Incompatible transport protocol: RTP/SAVP or RTP/SAVPF is needed, with keys in a=crypto",
+            ),
+            Unusable::Crypto => (
+                WarnCode::Transport,
+                "No crypto suite in common: AES_CM_128_HMAC_SHA1_80 or another of RFC 4568, 6188 or 7714 is needed",
+            ),
             Unusable::Format => (
                 WarnCode::MediaFormat,
                 "Incompatible media format: PCMU, PCMA, G722, opus, AMR, AMR-WB, H264 or VP8 is needed",
@@ -480,8 +506,11 @@ pub(crate) fn usable(line: &MediaLine, ours: IpAddr) -> Result<Kind, Unusable> {
     if line.port == 0 {
         return Err(Unusable::Disabled);
     }
-    if !line.is_plain_rtp() {
-        return Err(Unusable::Transport);
+    match line.transport() {
+        Some(Transport::Plain) => {}
+        Some(Transport::Secure) if line.crypto.is_empty() => return Err(Unusable::Crypto),
+        Some(Transport::Secure) => {}
+        None => return Err(Unusable::Transport),
     }
     match line.address {
         Address::Ip(ip) if ip.is_ipv4() != ours.is_ipv4() => Err(Unusable::Address),
@@ -525,5 +554,6 @@ pub(crate) fn stream(kind: Kind, line: &MediaLine, format: Format) -> Stream {
         dtmf_clock_rate: event.map_or(8_000, |event| event.clock_rate),
         direction: line.direction.reversed(),
         foreign: Vec::new(),
+        keys: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Amr, Band};
+use crate::{Amr, Band, Keys};
 
 /// Audio or video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,6 +222,8 @@ pub struct Stream {
     pub fir: bool,
     /// Where the codec is foreign: what was agreed, passed on as it is. Packets keep their payload types.
     pub foreign: Vec<ForeignFormat>,
+    /// Its packets are SRTP under these; `None`: plain RTP.
+    pub keys: Option<Box<Keys>>,
 }
 
 /// What a received payload type stands for.

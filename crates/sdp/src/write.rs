@@ -6,6 +6,7 @@ use crate::{
     Codec, Direction, Family, ForeignFormat, Format, Kind,
     description::{Feedback, FeedbackKind, MediaLine, TelephoneEvent},
     precondition::Preconditions,
+    secure::Secured,
 };
 
 /// One m-line of ours.
@@ -84,6 +85,8 @@ pub(crate) struct LiveLine {
     pub formats: Vec<ForeignFormat>,
     /// As we see them.
     pub preconditions: Preconditions,
+    /// What it says of SRTP.
+    pub secured: Secured,
 }
 
 /// The description as text.
@@ -200,6 +203,9 @@ impl LiveLine {
     fn write_rest(&self, out: &mut String) {
         if let Some(acfg) = &self.acfg {
             put(out, format_args!("a=acfg:{acfg}"));
+        }
+        for crypto in &self.secured.said {
+            put(out, format_args!("a=crypto:{}", crypto.value()));
         }
         for feedback in &self.feedback {
             let what = match feedback.what {

@@ -256,6 +256,7 @@ fn stream(kind: Kind) -> Stream {
         pli: true,
         fir: false,
         foreign: Vec::new(),
+        keys: None,
     }
 }
 
@@ -347,6 +348,7 @@ fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
         pli: false,
         fir: false,
         foreign: Vec::new(),
+        keys: None,
         ..stream(Kind::Video)
     };
     scene.configure(A, video);

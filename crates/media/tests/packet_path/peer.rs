@@ -162,6 +162,7 @@ impl Phone {
             pli: true,
             fir: false,
             foreign: Vec::new(),
+            keys: None,
         }
     }
 
