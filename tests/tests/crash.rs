@@ -1,5 +1,5 @@
-//! kill -9 at random moments of a recording and of the deposit after it (quality.md): nothing acknowledged is lost, and a
-//! cut recording is kept.
+//! kill -9 at random moments of a recording and of the deposit after it (quality.md): nothing acknowledged is lost, each message has
+//! its notice, and a cut recording is kept.
 //!
 //! `SEGUE_TEST_SEED` repeats a run's moments; `SEGUE_TEST_ROUNDS` makes it longer.
 
@@ -63,6 +63,8 @@ fn no_acknowledged_message_is_lost_and_cut_recordings_are_kept() {
         "sip:b@127.0.0.1:9",
         "--no-answer",
         "1s",
+        "--notify",
+        "webhook",
     ]);
 
     // What the store has shown as committed, by id: the checker's own book.
@@ -126,7 +128,10 @@ fn no_acknowledged_message_is_lost_and_cut_recordings_are_kept() {
         .into_iter()
         .map(|row| (row["id"].as_str().unwrap().to_owned(), row))
         .collect();
+    let notices = segue.rows(&["notice", "list", "b"]);
     for (id, before) in &acknowledged {
+        let told = notices.iter().filter(|row| row["message_id"] == **id).count();
+        assert_eq!(told, 1, "message {id} was acknowledged and has {told} notices");
         let now = rows
             .get(id)
             .unwrap_or_else(|| panic!("message {id} was acknowledged and is gone: {before}"));

@@ -3,6 +3,7 @@
 mod digest;
 mod early;
 mod emergency;
+mod notify;
 mod numbers;
 mod onward;
 mod pin;
@@ -18,6 +19,7 @@ mod trunk;
 pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
+pub use notify::{About, Attach, Channel, Language, Notify, NotifyError, check_mail, check_webhook};
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{
     Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, HoldOn, Ring, TargetBy, Weekly, Zone};
+use crate::{AnswerAt, HoldOn, Notify, Ring, TargetBy, Weekly, Zone};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Subscriber {
     pub hours: Vec<Weekly>,
     /// By which clock.
     pub zone: Zone,
+    /// What they are told of, and how.
+    pub notify: Notify,
 }
 
 /// Most hours of one subscriber.

@@ -5,6 +5,7 @@
 mod call_record;
 mod event;
 mod moment;
+mod notice;
 mod refused;
 mod registration;
 mod written;
@@ -14,6 +15,7 @@ pub use call_record::{
 };
 pub use event::{Event, Happening, MessageFacts, RegistrationFacts};
 pub use moment::UnixMs;
+pub use notice::{NoticeEvent, NoticeFacts, NoticeLimit};
 pub use refused::RefusedRecord;
 pub use registration::RegistrationRecord;
 pub use written::{COLUMNS, csv_header};

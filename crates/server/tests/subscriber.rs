@@ -32,7 +32,9 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
                           "target_by": "host", "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
                           "no_answer_ms": 20000, "greeting": "ring", "answer_at": null, "dnd": false,
-                          "hours": [], "time_zone": "UTC"});
+                          "hours": [], "time_zone": "UTC",
+                          "notify": {"by": [], "on": null, "mail": null, "attach": "poster", "webhook": null,
+                                     "message_to": null, "language": null}});
     assert_eq!(added, expected);
     assert_eq!(
         server.lookup("bob").unwrap().unwrap().subscriber.hold_ms,
@@ -84,7 +86,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "hold_on",
             "dnd",
             "hours",
-            "time_zone"
+            "time_zone",
+            "notify"
         ])
     );
     assert!(

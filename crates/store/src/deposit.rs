@@ -13,7 +13,8 @@ use crate::{
     Store, StoreError,
     blobs::{Blobs, Staged},
     messages::{kind_name, media_state_name},
-    retention::enforce,
+    notices,
+    retention::{enforce, tell_of_room},
 };
 
 /// Where bytes come from.
@@ -96,9 +97,9 @@ impl Store {
             }
             staged.link(tx, &with.blobs)?;
             insert(tx, &message, &media_type, &staged)?;
-            tx.prepare_cached("INSERT INTO notice (message, event, created_at) VALUES (?, 'message.committed', ?)")?
-                .execute(params![message.id, now_ms])?;
+            notices::of_message(tx, &message, staged.bytes(), now_ms)?;
             enforce(tx, &with, &message.mailbox, now_ms, None)?;
+            tell_of_room(tx, &with, &message, now_ms)?;
             Ok(Deposited::New)
         });
         if outcome.is_err() {

@@ -40,7 +40,7 @@ pub enum StoreError {
     /// No such thing.
     #[error("no {what} named '{name}'")]
     NotFound {
-        /// `subscriber`, `clip`, `message`, `call`.
+        /// `subscriber`, `clip`, `message`, `call`, `notice`.
         what: &'static str,
         /// The name or id asked for.
         name: String,
@@ -120,6 +120,7 @@ impl StoreError {
                         .to_owned()
                 }
                 "message" => "see 'segue message list USER'".to_owned(),
+                "notice" => "see 'segue notice list'".to_owned(),
                 _ => "see 'segue call list'".to_owned(),
             },
             StoreError::Refused { fix, .. } => fix.clone(),

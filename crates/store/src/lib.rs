@@ -18,6 +18,7 @@ mod leases;
 mod messages;
 mod migrations;
 mod names;
+mod notices;
 mod pins;
 mod readers;
 mod record_files;
@@ -46,6 +47,7 @@ pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use messages::Exported;
+pub use notices::{Attempt, Delivery, DeliveryState, Due, NoticeCounts, WhichDeliveries};
 pub use pins::{PinGate, PinState};
 pub use record_files::{Committed, Kept, REJECTED_MAX, Unreadable};
 pub use refused::REFUSED_MAX;
@@ -155,6 +157,7 @@ impl Store {
         let swept = store.write(move |tx| {
             let now_ms = now_ms();
             tx.execute("DELETE FROM gone WHERE at < ?", [now_ms.saturating_sub(GONE_MS)])?;
+            Store::end_leases_of_notices(tx)?;
             blobs.sweep(tx, now_ms)
         })?;
         if swept > 0 {

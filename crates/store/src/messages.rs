@@ -134,7 +134,7 @@ pub(crate) fn free(tx: &Connection, blobs: &Blobs, id: &str) -> Result<bool, Sto
     Ok(true)
 }
 
-fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Message>, StoreError> {
+pub(crate) fn one(db: &Connection, condition: &str, value: &str) -> Result<Option<Message>, StoreError> {
     Ok(db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE {condition}"))?
         .query_row([value], message)

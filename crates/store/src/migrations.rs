@@ -20,6 +20,7 @@ pub(crate) const STEPS: &[&str] = &[
     RULES,
     REGISTRATIONS,
     PINS,
+    NOTICES,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -384,4 +385,46 @@ CREATE TABLE pin (
     wrong        INTEGER NOT NULL DEFAULT 0,
     locked_until INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+";
+
+/// 13: what subscribers are told of and how, notices of what is no message, and their way to each recipient.
+///
+/// A notice of an event goes out once for each recipient and channel: that is a delivery. `facts` is absent in notices of before.
+const NOTICES: &str = "
+ALTER TABLE subscriber ADD COLUMN notify TEXT NOT NULL DEFAULT '{}';
+
+ALTER TABLE notice RENAME TO notice_before;
+DROP INDEX notice_message;
+CREATE TABLE notice (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    mailbox    TEXT NOT NULL,
+    message    TEXT REFERENCES message (id) ON DELETE CASCADE,
+    event      TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    facts      TEXT
+) STRICT;
+INSERT INTO notice (id, mailbox, message, event, created_at)
+    SELECT n.id, m.mailbox, n.message, n.event, n.created_at FROM notice_before n JOIN message m ON m.id = n.message;
+DROP TABLE notice_before;
+CREATE INDEX notice_message ON notice (message);
+CREATE INDEX notice_mailbox ON notice (mailbox, event, created_at);
+
+CREATE TABLE delivery (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    key          TEXT NOT NULL UNIQUE,
+    notice       INTEGER NOT NULL REFERENCES notice (id) ON DELETE CASCADE,
+    recipient    TEXT NOT NULL,
+    channel      TEXT NOT NULL CHECK (channel IN ('mail', 'webhook', 'message')),
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'dead')),
+    since        INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    next_at      INTEGER NOT NULL,
+    leased_until INTEGER,
+    settled_at   INTEGER,
+    said         TEXT
+) STRICT;
+CREATE INDEX delivery_due ON delivery (channel, next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_state ON delivery (state, settled_at);
+CREATE INDEX delivery_notice ON delivery (notice);
+CREATE INDEX delivery_recipient ON delivery (recipient, id);
 ";

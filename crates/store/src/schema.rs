@@ -4,7 +4,7 @@
 //!
 //! | table | a row is | notes |
 //! |---|---|---|
-//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, mean the profile's; `hours` is a JSON list |
+//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, mean the profile's; `hours` is a JSON list; `notify` is the JSON of `segue_policy::Notify` |
 //! | `target` | where a subscriber is reached | `place` counts from 0, in their order |
 //! | `number` | a number of a subscriber | in E.164 |
 //! | `alias` | another address of a subscriber | in canonical form, `sip:` or `tel:`; `user` is its user or number |
@@ -16,7 +16,8 @@
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
 //! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `media`, `poster` in `blob` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
-//! | `notice` | something to tell the subscriber | written by the transaction that stores the message |
+//! | `notice` | something to tell whose `mailbox` it is | written by the transaction of what happened; `facts` is the JSON of `segue_records::NoticeFacts` |
+//! | `delivery` | a notice's way to one recipient by one channel | `key` is never the same for two; `attempts` counts those begun; `since` is when it was queued, or tried anew by a command |
 //! | `call` | one ended call | `record` is the JSON of `segue_records::CallRecord` |
 //! | `call_order` | the place of a call among those committed | `rejected` 1: it was refused; `seq` is never used again |
 //! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |

@@ -6,8 +6,7 @@ use segue_policy::{AnswerAt, HoldOn, Ring, Rule, Rules, Subscriber, TargetBy, Zo
 
 use crate::{Store, StoreError, clips, names, rules};
 
-const COLUMNS: &str =
-    "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,12 +181,13 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
     }
     tx.prepare_cached(
         "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on,
-                                 target_by, dnd, hours, zone)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                 target_by, dnd, hours, zone, notify)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
              ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on,
-             target_by = excluded.target_by, dnd = excluded.dnd, hours = excluded.hours, zone = excluded.zone",
+             target_by = excluded.target_by, dnd = excluded.dnd, hours = excluded.hours, zone = excluded.zone,
+             notify = excluded.notify",
     )?
     .execute(params![
         subscriber.user,
@@ -209,6 +209,7 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         subscriber.dnd,
         serde_json::to_string(&subscriber.hours).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         subscriber.zone.to_string(),
+        serde_json::to_string(&subscriber.notify).map_err(|e| StoreError::Corrupt(e.to_string()))?,
     ])?;
     names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
@@ -252,5 +253,6 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
         // Both were checked when they were written.
         hours: serde_json::from_str(row.get_ref(11)?.as_str()?).unwrap_or_default(),
         zone: Zone::try_from(row.get::<_, String>(12)?).unwrap_or_default(),
+        notify: serde_json::from_str(row.get_ref(13)?.as_str()?).unwrap_or_default(),
     })
 }

@@ -29,7 +29,7 @@ pub struct Kept {
 
 impl Kept {
     /// In the mailbox and not pinned: rules count it.
-    pub(super) fn counts(&self) -> bool {
+    pub fn counts(&self) -> bool {
         self.deleted_at_ms.is_none() && !self.is_pinned
     }
 

@@ -9,6 +9,8 @@ mod doctor;
 mod events;
 mod message;
 mod names;
+mod notice;
+mod notify;
 mod number;
 mod output;
 mod pin;
@@ -64,6 +66,7 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 enum Command {
     /// Run the server
     Run {
@@ -102,6 +105,9 @@ enum Command {
     /// Messages that callers left
     #[command(subcommand)]
     Message(message::Command),
+    /// Notices: what subscribers are told of, by mail, webhook and SIP MESSAGE
+    #[command(subcommand)]
+    Notice(notice::Command),
     /// Calls that have ended
     #[command(subcommand)]
     Call(call::Command),
@@ -213,6 +219,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Number(command) => number::perform(command, &context),
         Command::Retention(command) => retention::perform(command, &context),
         Command::Message(command) => message::perform(command, &context),
+        Command::Notice(command) => notice::perform(command, &context),
         Command::Call(command) => call::perform(command, &context),
         Command::Wait(command) => wait::perform(command, &context),
         Command::Trunk(command) => trunk::perform(command, &context),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Context,
     names::{aliases, numbers},
+    notify::{self, NotifyOptions},
     output::{Row, or_dash},
     pin,
     value::{
@@ -119,6 +120,8 @@ pub struct Options {
     /// Their clock, e.g. Europe/Berlin, or 'none' for UTC
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<OrNone<ZoneName>>,
+    #[command(flatten)]
+    notify: NotifyOptions,
 }
 
 impl Options {
@@ -139,6 +142,7 @@ impl Options {
             && self.time_zone.is_none()
             && self.password_file.is_none()
             && self.pin_file.is_none()
+            && self.notify.is_empty()
     }
 
     /// Its numbers and aliases in the form in which they are looked up.
@@ -229,6 +233,7 @@ impl Options {
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
         }
+        self.notify.apply(&mut subscriber.notify);
     }
 }
 
@@ -251,6 +256,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let sealed = options.read_password(&new.user, context)?;
             let pin = options.read_pin(&new.user, context)?;
             options.read_names(context)?.apply(&mut new);
+            notify::check(&new.notify)?;
             let store = context.new_store()?;
             store.add_subscriber(new.clone())?;
             if let Some(pin) = pin {
@@ -283,6 +289,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             if let Some(pin) = pin {
                 store.set_pin(&user, pin)?;
             }
+            options.notify.check_with(&store.subscriber(&user)?.notify)?;
             if let Some(sealed) = sealed {
                 store.set_secrets(&user, sealed)?;
                 passwords::wait_for_server(&context.config.data_dir);
@@ -397,6 +404,7 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "dnd": subscriber.dnd,
         "hours": subscriber.hours,
         "time_zone": subscriber.zone,
+        "notify": subscriber.notify,
     })
 }
 
@@ -414,10 +422,11 @@ fn describe_in_lines(subscriber: &Subscriber) -> String {
         TargetBy::NextHop => " by the next hop",
     };
     format!(
-        "{}{by}\nnumbers: {}\naliases: {}",
+        "{}{by}\nnumbers: {}\naliases: {}\ntold: {}",
         describe(subscriber),
         listed(&subscriber.numbers),
-        listed(&subscriber.aliases)
+        listed(&subscriber.aliases),
+        notify::describe(&subscriber.notify)
     )
 }
 

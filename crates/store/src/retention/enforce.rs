@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{Connection, params};
-use segue_mailbox::{Act, Deletion, Kept, Retention, Scope, conversation, sweep};
+use segue_mailbox::{Act, Deletion, Kept, Message, Retention, Scope, conversation, sweep};
 
 use super::rules;
-use crate::{Store, StoreError, blobs::Blobs, messages};
+use crate::{Store, StoreError, blobs::Blobs, messages, notices};
 
 /// What enforcing takes, to carry into a transaction.
 #[derive(Clone)]
@@ -129,9 +129,22 @@ pub(super) fn kept(db: &Connection, mailbox: &str) -> Result<Vec<Kept>, StoreErr
 fn warn(tx: &Connection, id: &str, now_ms: i64) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE message SET warned_at = ? WHERE id = ?")?
         .execute(params![now_ms, id])?;
-    tx.prepare_cached("INSERT INTO notice (message, event, created_at) VALUES (?, 'message.expires', ?)")?
-        .execute(params![id, now_ms])?;
-    Ok(())
+    notices::of_expiry(tx, id, now_ms)
+}
+
+/// A message has come, and what the rules demanded is done: its owner is told where little room is left.
+pub(crate) fn tell_of_room(
+    tx: &Connection,
+    with: &Enforcement,
+    message: &Message,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let rules = with.rules(tx, &message.mailbox)?;
+    let counts = rules.unheard_max.is_some() || rules.max_bytes.is_some() || rules.max_seconds.is_some();
+    if !counts || !notices::warns(tx, &message.mailbox)? {
+        return Ok(());
+    }
+    notices::of_room(tx, &rules, &kept(tx, &message.mailbox)?, message, now_ms)
 }
 
 fn audit(

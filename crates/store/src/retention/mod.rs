@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{Store, StoreError, messages};
 
-pub(crate) use enforce::enforce;
+pub(crate) use enforce::{enforce, tell_of_room};
 pub(crate) use reservations::Reservations;
 pub use reservations::Reserve;
 pub use rules::{ChangedRules, Rules};
