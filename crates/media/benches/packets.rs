@@ -17,8 +17,9 @@ use std::{
 use segue_media::{
     Command, LegKey, Media, MediaConfig, Stats,
     cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
+    srtp::{ADDED_MAX, Srtp},
 };
-use segue_sdp::{Codec, Direction, Format, Kind, Stream};
+use segue_sdp::{Codec, Direction, Format, Keys, Kind, MasterKey, Stream, Suite};
 
 const STREAMS: u64 = 200;
 const BRIDGES: u64 = 50;
@@ -33,6 +34,13 @@ fn main() {
     paced("audio + video", true);
     relayed("one at a time", Duration::from_micros(200));
     relayed("in bursts", Duration::ZERO);
+    for suite in [Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm] {
+        relayed_by(
+            &format!("in bursts, SRTP both ways, {}", suite.name()),
+            Duration::ZERO,
+            Some(suite),
+        );
+    }
 }
 
 /// `STREAMS` callers on a looping clip.
@@ -88,6 +96,11 @@ fn paced(what: &str, with_video: bool) {
 
 /// `BRIDGES` calls, audio both ways, the callers' packets so far apart: each alone pays for a wake-up, many at once share it.
 fn relayed(what: &str, apart: Duration) {
+    relayed_by(what, apart, None);
+}
+
+/// The same by SRTP on both sides.
+fn relayed_by(what: &str, apart: Duration, suite: Option<Suite>) {
     let spool = tempfile::tempdir().unwrap();
     let media = media(spool.path());
     let drain = Drain::start();
@@ -99,6 +112,21 @@ fn relayed(what: &str, apart: Duration) {
             let mut audio = stream(Kind::Audio, drain.address);
             // Packets back go to where packets come from.
             audio.remote = Some(socket.local_addr().unwrap());
+            let keys = suite.map(|suite| {
+                let key = |first: u8| {
+                    let material: Vec<u8> = (first..).take(suite.key_len() + suite.salt_len()).collect();
+                    MasterKey::new(suite, &material).unwrap()
+                };
+                let (ours, theirs) = (key(1), key(2));
+                Keys { ours, theirs }
+            });
+            let phone = keys.as_ref().map(|keys| {
+                Srtp::new(&Keys {
+                    ours: keys.theirs.clone(),
+                    theirs: keys.ours.clone(),
+                })
+            });
+            audio.keys = keys.map(Box::new);
             media
                 .command(
                     key,
@@ -109,7 +137,7 @@ fn relayed(what: &str, apart: Duration) {
                     },
                 )
                 .unwrap();
-            senders.push((socket, SocketAddr::new(ports.address, ports.audio)));
+            senders.push((socket, SocketAddr::new(ports.address, ports.audio), phone));
         }
         media.command(key, Command::Bridge { leg: LegKey(1) }).unwrap();
     }
@@ -121,9 +149,13 @@ fn relayed(what: &str, apart: Duration) {
             packet[0] = 0x80;
             packet[2..4].copy_from_slice(&tick.to_be_bytes());
             packet[4..8].copy_from_slice(&(u32::from(tick) * 160).to_be_bytes());
-            for (n, (socket, to)) in senders.iter().enumerate() {
+            for (n, (socket, to, phone)) in senders.iter_mut().enumerate() {
                 packet[11] = n as u8;
-                socket.send_to(&packet, to).unwrap();
+                let mut sealed = [0; 172 + ADDED_MAX];
+                sealed[..172].copy_from_slice(&packet);
+                let sealer = phone.as_mut().map(|phone| &mut phone.sealer);
+                let len = sealer.map_or(172, |sealer| sealer.seal_rtp(&mut sealed, 172).unwrap());
+                socket.send_to(&sealed[..len], *to).unwrap();
                 let due = start + Duration::from_millis(u64::from(tick) * 20) + apart * n as u32;
                 thread::sleep(due.saturating_duration_since(Instant::now()));
             }

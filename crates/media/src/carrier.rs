@@ -12,7 +12,10 @@ use segue_sdp::Kind;
 use crate::{
     Event, LegKey, SessionKey,
     media::Events,
-    path::rtp::Wire,
+    path::{
+        rtp::Wire,
+        srtp::{Room, Sealer},
+    },
     ports::Pair,
     session::Sink,
     spool::RecordKind,
@@ -33,27 +36,33 @@ pub struct Carrier<'a> {
     pub now: Instant,
     pub key: SessionKey,
     pub pairs: &'a [Option<LegPair>],
+    /// Where SRTP is sealed.
+    pub room: &'a mut Room,
     pub spool: &'a mut SpoolLink,
     pub recordings: &'a AtomicU64,
     pub events: &'a Events,
     pub counters: &'a Counters,
 }
 
-impl Carrier<'_> {
-    fn pair(&self, leg: LegKey, kind: Kind) -> Option<&Pair> {
-        let mut pairs = self.pairs.iter().flatten();
-        pairs
-            .find(|pair| pair.leg == leg && pair.kind == kind)
-            .map(|pair| &pair.pair)
-    }
+fn pair(pairs: &[Option<LegPair>], leg: LegKey, kind: Kind) -> Option<&Pair> {
+    let mut pairs = pairs.iter().flatten();
+    pairs
+        .find(|pair| pair.leg == leg && pair.kind == kind)
+        .map(|pair| &pair.pair)
 }
 
 impl Sink for Carrier<'_> {
-    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>]) {
-        let Some(pair) = self.pair(leg, kind) else {
+    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>], sealer: Option<&mut Sealer>) {
+        let Some(pair) = pair(self.pairs, leg, kind) else {
             return;
         };
-        let sent = syscall::send(&pair.rtp, to, packets);
+        let sent = match sealer {
+            None => syscall::send(&pair.rtp, to, packets),
+            Some(sealer) => {
+                let (sealed, count) = self.room.seal(sealer, packets);
+                syscall::send(&pair.rtp, to, sealed.get(..count).unwrap_or_default())
+            }
+        };
         self.counters.count(Count::Sent, sent as u64);
         if sent < packets.len() {
             self.counters
@@ -62,9 +71,7 @@ impl Sink for Carrier<'_> {
     }
 
     fn send_rtcp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, bytes: &[u8]) {
-        let sent = self
-            .pair(leg, kind)
-            .is_some_and(|pair| pair.rtcp.send_to(bytes, to).is_ok());
+        let sent = pair(self.pairs, leg, kind).is_some_and(|pair| pair.rtcp.send_to(bytes, to).is_ok());
         if !sent {
             self.counters.count(Count::SendFailed, 1);
         }

@@ -16,6 +16,7 @@ use crate::{
         amr::{self, Amr, Band, Frame, Modes, Packing, Payload},
         rtcp,
         rtp::{Header, PLAIN, Packet, Wire},
+        srtp::Sealer,
     },
     session::{Session, SessionConfig, Sink},
     spool::{self, End, RecordKind, SpoolReader},
@@ -255,13 +256,14 @@ impl Call {
     }
 
     fn rtp(&mut self, leg: LegKey, kind: Kind, bytes: &[u8]) {
-        let datagrams = [(PEER, bytes), (PEER, bytes)].into_iter();
+        let (mut first, mut second) = (bytes.to_vec(), bytes.to_vec());
+        let datagrams = [(PEER, &mut first[..]), (PEER, &mut second[..])].into_iter();
         self.session.handle_rtp(self.now, leg, kind, datagrams, &mut self.judge);
     }
 
     fn rtcp(&mut self, leg: LegKey, kind: Kind, bytes: &[u8]) {
         self.session
-            .handle_rtcp(self.now, leg, kind, PEER, bytes, &mut self.judge);
+            .handle_rtcp(self.now, leg, kind, PEER, &mut bytes.to_vec(), &mut self.judge);
     }
 
     /// Time passes; the session is called when it wants to be, and comes to rest.
@@ -320,7 +322,7 @@ struct Judge {
 }
 
 impl Sink for Judge {
-    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>]) {
+    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>], _: Option<&mut Sealer>) {
         assert_eq!(to, PEER, "only to where the peer is");
         for wire in packets {
             let bytes = [&wire.head[..], wire.rest].concat();

@@ -26,6 +26,6 @@ pub use api::{
     Trust,
 };
 pub use media::{Events, Media};
-pub use path::{amr, g722, h264, opus, vp8};
+pub use path::{amr, g722, h264, opus, srtp, vp8};
 pub use segue_sdp::Kind;
 pub use stats::{LATENESS_US, Stats};

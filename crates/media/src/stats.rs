@@ -18,6 +18,8 @@ pub enum Count {
     Relayed,
     /// Datagrams that were not let in.
     Bad,
+    /// Of an m-line with SRTP: not authentic, or there before.
+    Unauthentic,
     /// Datagrams the system refused to send.
     SendFailed,
     /// Packets a recording lost.
@@ -47,6 +49,8 @@ pub struct Stats {
     pub relayed: u64,
     /// Datagrams dropped: no RTP or RTCP, unknown payload type, not from the signalled address.
     pub bad: u64,
+    /// Packets of SRTP and SRTCP dropped: not authentic under the peer's key, or there before.
+    pub unauthentic: u64,
     /// Datagrams the system refused to send.
     pub send_failed: u64,
     /// Packets a recording lost because the spool thread did not keep up.
@@ -66,6 +70,7 @@ pub struct Counters {
     received: AtomicU64,
     relayed: AtomicU64,
     bad: AtomicU64,
+    unauthentic: AtomicU64,
     send_failed: AtomicU64,
     spool_dropped: AtomicU64,
     lateness: [AtomicU64; CLASSES],
@@ -80,6 +85,7 @@ impl Counters {
             Count::Received => &self.received,
             Count::Relayed => &self.relayed,
             Count::Bad => &self.bad,
+            Count::Unauthentic => &self.unauthentic,
             Count::SendFailed => &self.send_failed,
             Count::SpoolDropped => &self.spool_dropped,
         };
@@ -108,6 +114,7 @@ impl Counters {
             received: self.received.load(Relaxed),
             relayed: self.relayed.load(Relaxed),
             bad: self.bad.load(Relaxed),
+            unauthentic: self.unauthentic.load(Relaxed),
             send_failed: self.send_failed.load(Relaxed),
             spool_dropped: self.spool_dropped.load(Relaxed),
             lateness: self.lateness.each_ref().map(|counter| counter.load(Relaxed)),

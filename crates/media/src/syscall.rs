@@ -87,16 +87,16 @@ impl Inbox {
     }
 
     /// The first `count` datagrams received last and where they came from. A cut one is empty.
-    pub fn datagrams(&self, count: usize) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+    pub fn datagrams(&mut self, count: usize) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
         self.heads
             .iter()
             .zip(&self.from)
-            .zip(&self.data)
+            .zip(&mut self.data)
             .take(count)
             .filter_map(|((head, from), data)| {
                 let cut = head.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
                 let len = if cut { 0 } else { head.msg_len as usize };
-                Some((address(from)?, data.get(..len)?))
+                Some((address(from)?, data.get_mut(..len)?))
             })
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     bell::Bell,
     carrier::{Carrier, LegPair},
     media::Events,
+    path::srtp::Room,
     ports::Pair,
     rest::Rest,
     session::{BATCH_MAX, Session, SessionConfig},
@@ -83,6 +84,7 @@ pub struct MediaThread {
     timer: TimerFd,
     armed: Option<Instant>,
     inbox: Inbox,
+    room: Room,
     wheel: Wheel,
     rest: Rest,
     due: Vec<Timer>,
@@ -123,6 +125,7 @@ impl MediaThread {
             timer,
             armed: None,
             inbox: Inbox::new(),
+            room: Room::new(),
             wheel: Wheel::new(now),
             rest: Rest::new(now),
             due: Vec::new(),
@@ -304,7 +307,7 @@ impl MediaThread {
                 Err(_) => continue,
             };
             taken += count;
-            let inbox = std::mem::replace(&mut self.inbox, Inbox::none());
+            let mut inbox = std::mem::replace(&mut self.inbox, Inbox::none());
             self.with(index, now, |session, carrier| {
                 if is_rtcp {
                     for (from, bytes) in inbox.datagrams(count) {
@@ -356,6 +359,7 @@ impl MediaThread {
             now,
             key: slot.key,
             pairs: &slot.pairs,
+            room: &mut self.room,
             spool: &mut self.start.spool,
             recordings: &self.start.recordings,
             events: &self.start.events,

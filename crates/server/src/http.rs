@@ -223,6 +223,7 @@ fn media_counters(stats: &segue_media::Stats) -> impl Iterator<Item = (String, u
         ("media_received", stats.received),
         ("media_relayed", stats.relayed),
         ("media_bad", stats.bad),
+        ("media_unauthentic", stats.unauthentic),
         ("media_send_failed", stats.send_failed),
         ("media_spool_dropped", stats.spool_dropped),
     ]

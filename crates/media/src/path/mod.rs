@@ -16,4 +16,5 @@ pub mod relay;
 pub mod rtcp;
 pub mod rtp;
 pub mod silence;
+pub mod srtp;
 pub mod vp8;

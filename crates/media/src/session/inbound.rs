@@ -12,12 +12,16 @@ use crate::{
         relay::{Rule, Verdict},
         rtcp::{self, Feedback, Heard, Lost},
         rtp::{Head, PLAIN, Packet, Wire},
+        srtp::Sealer,
     },
     spool::RecordKind,
     stats::Count,
 };
 
-use super::{Session, Sink, find, leg::Batch};
+use super::{
+    Session, Sink, find,
+    leg::{Batch, Leg},
+};
 
 /// A packet that passed: what is left to do with it.
 struct Passed<'p> {
@@ -46,13 +50,13 @@ enum Rest<'p> {
 }
 
 impl Session {
-    /// RTP arrived on a leg's port, at most [`super::BATCH_MAX`] datagrams.
+    /// RTP or SRTP arrived on a leg's port, which is opened where it is; at most [`super::BATCH_MAX`] datagrams.
     pub fn handle_rtp<'p>(
         &mut self,
         now: Instant,
         leg: LegKey,
         kind: Kind,
-        datagrams: impl Iterator<Item = (SocketAddr, &'p [u8])>,
+        datagrams: impl Iterator<Item = (SocketAddr, &'p mut [u8])>,
         sink: &mut dyn Sink,
     ) {
         let mut batch = Batch::new();
@@ -80,12 +84,12 @@ impl Session {
             {
                 let wires = batch.take();
                 sink.count(Count::Relayed, wires.len() as u64);
-                sink.send_rtp(to, kind, at, wires);
+                sink.send_rtp(to, kind, at, wires, sealer(&mut self.legs, to, kind));
             }
             if let Some(((head, len), (to, at))) = repacked.zip(destination) {
                 let rest = self.room.get(..len).unwrap_or_default();
                 sink.count(Count::Relayed, 1);
-                sink.send_rtp(to, kind, at, &[Wire { head, rest }]);
+                sink.send_rtp(to, kind, at, &[Wire { head, rest }], sealer(&mut self.legs, to, kind));
             }
         }
         if !batch.is_empty()
@@ -93,7 +97,7 @@ impl Session {
         {
             let wires = batch.take();
             sink.count(Count::Relayed, wires.len() as u64);
-            sink.send_rtp(to, kind, at, wires);
+            sink.send_rtp(to, kind, at, wires, sealer(&mut self.legs, to, kind));
         }
     }
 
@@ -104,16 +108,29 @@ impl Session {
         key: LegKey,
         kind: Kind,
         from: SocketAddr,
-        bytes: &'p [u8],
+        bytes: &'p mut [u8],
         sink: &mut dyn Sink,
     ) -> Option<Passed<'p>> {
         let epoch = self.config.epoch.0;
         let leg = find(&mut self.legs, key)?;
         let stream = leg.stream(kind);
+        if stream.config.is_none() || !stream.rtp.admits(from) {
+            sink.count(Count::Bad, 1);
+            return None;
+        }
+        let bytes: &'p [u8] = match &mut stream.srtp {
+            None => bytes,
+            Some(srtp) => {
+                let Some(len) = srtp.opener.open_rtp(now, bytes) else {
+                    sink.count(Count::Unauthentic, 1);
+                    return None;
+                };
+                bytes.get(..len)?
+            }
+        };
         let admitted = stream
             .config
             .as_ref()
-            .filter(|_| stream.rtp.admits(from))
             .zip(Packet::parse(bytes))
             .and_then(|(config, packet)| Some((config, config.carried(packet.payload_type)?, packet)));
         let Some((config, carried, packet)) = admitted else {
@@ -224,7 +241,8 @@ impl Session {
                     rest: set,
                 });
             }
-            sink.send_rtp(to, kind, at, batch.take());
+            let sealer = stream.srtp.as_mut().map(|srtp| &mut srtp.sealer);
+            sink.send_rtp(to, kind, at, batch.take(), sealer);
         }
         let (head, rest, first) = match repacked {
             None => match stream.relay.handle(now, packet, rule, &mut stream.out) {
@@ -262,14 +280,14 @@ impl Session {
         Some(Relayed { to, at, head, rest })
     }
 
-    /// RTCP arrived on a leg's port.
+    /// RTCP or SRTCP arrived on a leg's port, which is opened where it is.
     pub fn handle_rtcp(
         &mut self,
         now: Instant,
         key: LegKey,
         kind: Kind,
         from: SocketAddr,
-        bytes: &[u8],
+        bytes: &mut [u8],
         sink: &mut dyn Sink,
     ) {
         let (our_ntp, bridged) = (self.ntp(now), self.bridged.is_some());
@@ -277,7 +295,22 @@ impl Session {
             return;
         };
         let stream = leg.stream(kind);
-        if stream.config.is_none() || !stream.rtcp.admits(from) || !rtcp::is_rtcp(bytes) {
+        if stream.config.is_none() || !stream.rtcp.admits(from) {
+            sink.count(Count::Bad, 1);
+            return;
+        }
+        let bytes: &[u8] = match &mut stream.srtp {
+            None => bytes,
+            Some(srtp) => {
+                let opened = srtp.opener.open_rtcp(now, bytes);
+                let Some(opened) = opened.and_then(|len| bytes.get(..len)) else {
+                    sink.count(Count::Unauthentic, 1);
+                    return;
+                };
+                opened
+            }
+        };
+        if !rtcp::is_rtcp(bytes) {
             sink.count(Count::Bad, 1);
             return;
         }
@@ -360,4 +393,9 @@ impl Session {
             self.ask_key_frame(now, source, sink);
         }
     }
+}
+
+/// What seals RTP to a leg, where it has agreed on SRTP.
+fn sealer(legs: &mut [(LegKey, Leg)], leg: LegKey, kind: Kind) -> Option<&mut Sealer> {
+    find(legs, leg)?.stream(kind).sealer()
 }

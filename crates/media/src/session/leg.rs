@@ -12,7 +12,7 @@ use crate::{
     LegKey, Tally, Trust,
     path::{
         dtmf::DtmfWatch, keys::KeySender, latch::Latch, out::OutStream, player::Piece, reception::Reception,
-        relay::Relay, rtcp::PeerReport, rtp::Wire, vp8::Descriptor,
+        relay::Relay, rtcp::PeerReport, rtp::Wire, srtp::Sealer, srtp::Srtp, vp8::Descriptor,
     },
 };
 
@@ -46,6 +46,8 @@ pub struct LegStream {
     pub config: Option<Stream>,
     pub rtp: Latch,
     pub rtcp: Latch,
+    /// Where SRTP was agreed.
+    pub srtp: Option<Box<Srtp>>,
     pub reception: Reception,
     pub out: OutStream,
     pub dtmf: DtmfWatch,
@@ -169,8 +171,10 @@ impl LegStream {
             config: None,
             rtp: Latch::default(),
             rtcp: Latch::default(),
+            srtp: None,
             reception: Reception::default(),
-            out: OutStream::new(ssrc, sequence as u16, timestamp, clock_rate),
+            // In the lower half, so that a receiver of SRTP sees no wrap before it has seen a packet (RFC 4568 §6.4).
+            out: OutStream::new(ssrc, sequence as u16 & 0x7fff, timestamp, clock_rate),
             dtmf: DtmfWatch::default(),
             relay: Relay::default(),
             keys: KeySender::default(),
@@ -189,6 +193,7 @@ impl LegStream {
     fn configure(&mut self, now: Instant, config: Option<Stream>) {
         self.rtp.signal(config.as_ref().and_then(|stream| stream.remote));
         self.rtcp.signal(config.as_ref().and_then(|stream| stream.remote_rtcp));
+        self.agree_keys(now, config.as_ref());
         let sent = self.sends();
         if let Some(config) = &config {
             self.out.set_clock_rate(config.format.codec.clock_rate());
@@ -198,6 +203,22 @@ impl LegStream {
         if self.sends() && !sent && self.out.last_sent.is_some() {
             self.relay.restart(now, self.kind == Kind::Video);
         }
+    }
+
+    /// Takes the keys of what was agreed. A stream that is gone, or plain, has none.
+    fn agree_keys(&mut self, now: Instant, config: Option<&Stream>) {
+        let remote = |config: Option<&Stream>| config.and_then(|config| config.remote);
+        let moved = remote(self.config.as_ref()) != remote(config);
+        let keys = config.and_then(|config| config.keys.as_deref());
+        match (&mut self.srtp, keys) {
+            (Some(srtp), Some(keys)) => srtp.agree(now, keys, moved),
+            (srtp, keys) => *srtp = keys.map(|keys| Box::new(Srtp::new(keys))),
+        }
+    }
+
+    /// What seals RTP to the peer, where SRTP was agreed.
+    pub fn sealer(&mut self) -> Option<&mut Sealer> {
+        self.srtp.as_mut().map(|srtp| &mut srtp.sealer)
     }
 
     /// Whether packets are expected from the peer.
@@ -314,7 +335,7 @@ impl LegStream {
                 head: sent.header.to_bytes().into(),
                 rest: &sent.payload,
             };
-            sink.send_rtp(leg, self.kind, to, &[wire]);
+            sink.send_rtp(leg, self.kind, to, &[wire], self.sealer());
             if !self.keys.is_sending() {
                 self.relay.restart(now, false);
             }
@@ -346,11 +367,11 @@ impl LegStream {
                 rest: payload,
             });
             if batch.is_full() {
-                sink.send_rtp(leg, self.kind, to, batch.take());
+                sink.send_rtp(leg, self.kind, to, batch.take(), self.sealer());
             }
         }
         if !batch.is_empty() {
-            sink.send_rtp(leg, self.kind, to, batch.take());
+            sink.send_rtp(leg, self.kind, to, batch.take(), self.sealer());
         }
         self.plan_report(now);
     }

@@ -18,7 +18,7 @@ use segue_sdp::{Codec, Kind, Stream};
 
 use crate::{
     Command, Event, LegKey,
-    path::{amr, h264, rtp::Wire},
+    path::{amr, h264, rtp::Wire, srtp::Sealer},
     spool::RecordKind,
     stats::Count,
 };
@@ -34,9 +34,9 @@ pub const BATCH_MAX: usize = 32;
 
 /// Where packets and events go.
 pub trait Sink {
-    /// RTP out of a leg's port, at most [`BATCH_MAX`] packets.
-    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>]);
-    /// RTCP out of a leg's port.
+    /// RTP out of a leg's port, at most [`BATCH_MAX`] packets; to be sealed first where there is a sealer.
+    fn send_rtp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, packets: &[Wire<'_>], sealer: Option<&mut Sealer>);
+    /// RTCP or SRTCP out of a leg's port.
     fn send_rtcp(&mut self, leg: LegKey, kind: Kind, to: SocketAddr, bytes: &[u8]);
     /// Tells the owner.
     fn event(&mut self, event: Event);

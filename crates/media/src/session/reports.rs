@@ -9,6 +9,7 @@ use crate::{
     path::{
         out::units,
         rtcp::{BUFFER_LEN, Compound, Feedback, Sending},
+        srtp::ADDED_MAX,
     },
 };
 
@@ -117,10 +118,15 @@ impl Session {
             stream.reported = Some(((sending.ntp >> 16) as u32, now));
         }
         stream.has_reported = true;
-        let mut bytes = [0; BUFFER_LEN];
-        if let Ok(len) = compound.write(&mut bytes)
-            && let Some(bytes) = bytes.get(..len)
-        {
+        let mut bytes = [0; BUFFER_LEN + ADDED_MAX];
+        let written = bytes
+            .first_chunk_mut::<BUFFER_LEN>()
+            .and_then(|bytes| compound.write(bytes).ok());
+        let len = match stream.sealer() {
+            None => written,
+            Some(sealer) => written.and_then(|len| sealer.seal_rtcp(&mut bytes, len)),
+        };
+        if let Some(bytes) = len.and_then(|len| bytes.get(..len)) {
             sink.send_rtcp(key, kind, to, bytes);
         }
     }

@@ -238,11 +238,11 @@ impl Show {
                 rest: payload,
             });
             if batch.is_full() {
-                sink.send_rtp(LegKey::A, Kind::Video, to, batch.take());
+                sink.send_rtp(LegKey::A, Kind::Video, to, batch.take(), stream.sealer());
             }
         }
         if !batch.is_empty() {
-            sink.send_rtp(LegKey::A, Kind::Video, to, batch.take());
+            sink.send_rtp(LegKey::A, Kind::Video, to, batch.take(), stream.sealer());
         }
         stream.plan_report(now);
     }
@@ -391,11 +391,11 @@ impl Feed {
             sink.paced(late_by);
             late += u64::from(late_by > LATE);
             if batch.is_full() {
-                sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
+                sink.send_rtp(LegKey::A, stream.kind, to, batch.take(), stream.sealer());
             }
         }
         if let Some((to, _)) = destination.filter(|_| !batch.is_empty()) {
-            sink.send_rtp(LegKey::A, stream.kind, to, batch.take());
+            sink.send_rtp(LegKey::A, stream.kind, to, batch.take(), stream.sealer());
         }
         if late > 0 {
             stream.sent_late = stream.sent_late.saturating_add(late);

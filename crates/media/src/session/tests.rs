@@ -4,8 +4,10 @@ mod amr;
 mod codecs;
 mod early;
 mod loss;
+mod memory;
 mod recording;
 mod reports;
+mod srtp;
 
 use std::{
     net::SocketAddr,
@@ -15,16 +17,16 @@ use std::{
 
 use segue_sdp::{Codec, Direction, Format, Kind, Stream};
 
-use super::{Session, SessionConfig, Sink};
+use memory::{Memory, Sent};
+
+use super::{Session, SessionConfig};
 use crate::{
     Command, Event, LegKey, RecordingStop, SwitchTo, Tally,
     cache::{Cache, CacheBuilder, END_OF_FRAME, KEY_FRAME},
     path::{
         rtcp::{self, Compound, Feedback, Heard, Sending},
-        rtp::{Header, PLAIN, Packet, Wire},
+        rtp::{Header, PLAIN, Packet},
     },
-    spool::RecordKind,
-    stats::Count,
 };
 
 mod keys;
@@ -32,70 +34,6 @@ mod rules;
 
 const A: LegKey = LegKey::A;
 const B: LegKey = LegKey(1);
-
-/// What left, by leg and kind.
-#[derive(Debug)]
-struct Sent {
-    leg: LegKey,
-    kind: Kind,
-    at: Instant,
-    bytes: Vec<u8>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    now: Option<Instant>,
-    rtp: Vec<Sent>,
-    rtcp: Vec<Sent>,
-    events: Vec<Event>,
-    spooled: usize,
-    closed: Option<u64>,
-}
-
-impl Memory {
-    fn sent(&self, leg: LegKey, kind: Kind, bytes: Vec<u8>) -> Sent {
-        Sent {
-            leg,
-            kind,
-            at: self.now.unwrap(),
-            bytes,
-        }
-    }
-}
-
-impl Sink for Memory {
-    fn send_rtp(&mut self, leg: LegKey, kind: Kind, _: SocketAddr, packets: &[Wire<'_>]) {
-        for wire in packets {
-            let sent = self.sent(leg, kind, [&wire.head[..], wire.rest].concat());
-            self.rtp.push(sent);
-        }
-    }
-
-    fn send_rtcp(&mut self, leg: LegKey, kind: Kind, _: SocketAddr, bytes: &[u8]) {
-        let sent = self.sent(leg, kind, bytes.to_vec());
-        self.rtcp.push(sent);
-    }
-
-    fn event(&mut self, event: Event) {
-        self.events.push(event);
-    }
-
-    fn open_spool(&mut self, _: PathBuf, _: Vec<u8>) -> Result<u64, &'static str> {
-        Ok(1)
-    }
-
-    fn spool(&mut self, _: u64, _: RecordKind, _: u8, _: u64, _: &[u8]) {
-        self.spooled += 1;
-    }
-
-    fn close_spool(&mut self, _: u64, duration_ms: u64, _: Vec<u8>) {
-        self.closed = Some(duration_ms);
-    }
-
-    fn paced(&mut self, _: Duration) {}
-
-    fn count(&mut self, _: Count, _: u64) {}
-}
 
 struct Scene {
     start: Instant,
@@ -172,9 +110,9 @@ impl Scene {
             timestamp,
             ssrc: leg.0 + 9,
         };
-        let bytes = [&header.to_bytes()[..], payload].concat();
+        let mut bytes = [&header.to_bytes()[..], payload].concat();
         self.memory.now = Some(self.now);
-        let datagrams = [(peer(), &bytes[..])].into_iter();
+        let datagrams = [(peer(), &mut bytes[..])].into_iter();
         self.session
             .handle_rtp(self.now, leg, kind, datagrams, &mut self.memory);
     }
@@ -192,7 +130,7 @@ impl Scene {
         let len = compound.write(&mut bytes).unwrap();
         self.memory.now = Some(self.now);
         self.session
-            .handle_rtcp(self.now, leg, kind, peer(), &bytes[..len], &mut self.memory);
+            .handle_rtcp(self.now, leg, kind, peer(), &mut bytes[..len], &mut self.memory);
     }
 
     /// When requests for a key frame went to a leg, milliseconds since the start.
@@ -431,10 +369,12 @@ fn no_datagram_stops_a_session() {
         let leg = if rng.random() { A } else { B };
         let kind = if rng.random() { Kind::Audio } else { Kind::Video };
         let (now, memory) = (scene.now, &mut scene.memory);
-        scene.session.handle_rtcp(now, leg, kind, peer(), &bytes, memory);
         scene
             .session
-            .handle_rtp(now, leg, kind, [(peer(), &bytes[..])].into_iter(), memory);
+            .handle_rtcp(now, leg, kind, peer(), &mut bytes.clone(), memory);
+        scene
+            .session
+            .handle_rtp(now, leg, kind, [(peer(), &mut bytes[..])].into_iter(), memory);
     }
     scene.memory.rtp.clear();
     scene.rtp(B, Kind::Audio, &[0; 160]);

@@ -263,6 +263,11 @@ impl Parts {
                 stats.bad,
             ),
             (
+                "srtp_rejected_packets",
+                "Packets of SRTP and SRTCP dropped: not authentic, or there before",
+                stats.unauthentic,
+            ),
+            (
                 "rtp_send_failures",
                 "Datagrams that the system refused to send",
                 stats.send_failed,

@@ -35,9 +35,9 @@ impl Scene {
             timestamp,
             ssrc: leg.0 + 9,
         };
-        let bytes = [&header.to_bytes()[..], &[event, if end { 0x8a } else { 0x0a }, 0, 160]].concat();
+        let mut bytes = [&header.to_bytes()[..], &[event, if end { 0x8a } else { 0x0a }, 0, 160]].concat();
         self.memory.now = Some(self.now);
-        let datagrams = [(peer(), &bytes[..])].into_iter();
+        let datagrams = [(peer(), &mut bytes[..])].into_iter();
         self.session
             .handle_rtp(self.now, leg, Kind::Audio, datagrams, &mut self.memory);
     }

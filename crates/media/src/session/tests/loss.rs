@@ -20,7 +20,8 @@ impl Scene {
     /// A datagram from a leg's peer arrives.
     fn arrive(&mut self, leg: LegKey, kind: Kind, bytes: &[u8]) {
         self.memory.now = Some(self.now);
-        let datagrams = [(peer(), bytes)].into_iter();
+        let mut bytes = bytes.to_vec();
+        let datagrams = [(peer(), &mut bytes[..])].into_iter();
         self.session
             .handle_rtp(self.now, leg, kind, datagrams, &mut self.memory);
     }
@@ -29,7 +30,7 @@ impl Scene {
     pub(super) fn report(&mut self, leg: LegKey, kind: Kind, bytes: &[u8]) {
         self.memory.now = Some(self.now);
         self.session
-            .handle_rtcp(self.now, leg, kind, peer(), bytes, &mut self.memory);
+            .handle_rtcp(self.now, leg, kind, peer(), &mut bytes.to_vec(), &mut self.memory);
     }
 
     /// What A's or B's video got: our sequence numbers with the number in the payload.
