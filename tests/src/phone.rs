@@ -89,6 +89,11 @@ impl Codecs {
         audio: AudioCodec::Opus,
         video: Some(VideoCodec::Vp8),
     };
+    /// PCMU and VP8.
+    pub const PCMU_VP8: Codecs = Codecs {
+        audio: AudioCodec::Pcmu,
+        video: Some(VideoCodec::Vp8),
+    };
     /// G.722 and no camera.
     pub const G722_ONLY: Codecs = Codecs {
         audio: AudioCodec::G722,

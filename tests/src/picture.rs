@@ -57,11 +57,22 @@ impl Colour {
         }
     }
 
-    /// The colour of a picture file; `None` when it cannot be read (yet).
+    /// The colour of a PNG file; `None` when it cannot be read (yet).
     pub fn of_file(path: &Path) -> Option<Colour> {
-        let output = Command::new("ffmpeg")
-            .args(["-v", "error", "-f", "png_pipe", "-i"])
-            .arg(path)
+        Colour::decoded(
+            Command::new("ffmpeg")
+                .args(["-v", "error", "-f", "png_pipe", "-i"])
+                .arg(path),
+        )
+    }
+
+    /// The colour of a picture file of any kind; `None` when it cannot be read (yet).
+    pub fn of_picture(path: &Path) -> Option<Colour> {
+        Colour::decoded(Command::new("ffmpeg").args(["-v", "error", "-i"]).arg(path))
+    }
+
+    fn decoded(ffmpeg: &mut Command) -> Option<Colour> {
+        let output = ffmpeg
             .args([
                 "-vf",
                 "scale=1:1:flags=area",

@@ -212,6 +212,9 @@ impl Cx {
     pub fn tell_progress(&mut self, of_b: u16, has_more: bool) {
         let status = match (self.a.given, of_b) {
             (Given::No, status) => status,
+            // A second 183 says nothing of ringing, and this one would come without SDP: phones with libre (baresip 2 to 4)
+            // take that for the end of early media, and start none again at a 200 that has no SDP either.
+            (Given::Reliably, 180) if !has_more && self.invite.profile.ringing_status == 183 => return,
             (_, 180) => self.invite.profile.ringing_status,
             (_, status) if has_more => status,
             _ => return,

@@ -113,10 +113,14 @@ pub(crate) fn index(bytes: &[u8]) -> Index {
     // Whether the field that a folded line would continue was taken.
     let mut open = false;
     let body_at = loop {
-        let Some(line) = lines.next() else {
+        let Some(mut line) = lines.next() else {
             note(400, "no empty line ends the head");
             break bytes.len();
         };
+        if let Some(end) = rack_ends(&start, bytes, line) {
+            lines.at = end.saturating_add(1);
+            line.end = Span::new(0, end).end;
+        }
         let text = line.of(bytes);
         if text.is_empty() {
             break lines.at;
@@ -169,6 +173,23 @@ pub(crate) fn index(bytes: &[u8]) -> Index {
         body_at,
         fault,
     }
+}
+
+/// Where the RAck of a PRACK ends in a lone LF. Phones with libre (baresip 2 to 4) write it so whenever no body follows;
+/// without their PRACKs nobody who holds them could show them early media. No other line ends so: an element before us
+/// may have read it as one field.
+fn rack_ends(start: &Start, bytes: &[u8], line: Span) -> Option<usize> {
+    let Start::Request {
+        method: Method::Prack, ..
+    } = start
+    else {
+        return None;
+    };
+    let text = line.of(bytes);
+    let rack = text.get(..5)?.eq_ignore_ascii_case(b"RAck:");
+    let at = text.iter().position(|byte| *byte == b'\n').filter(|_| rack)?;
+    let clean = text.get(..at).is_some_and(|value| !value.contains(&b'\r'));
+    clean.then(|| line.range().start.saturating_add(at))
 }
 
 /// Trim the value and unfold it.

@@ -1,0 +1,151 @@
+//! Handsets of other makers, each as it comes: registered, called, held on a clip, bridged, and leaving a message.
+//! docs/interop.md says what each of them does.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use segue_tests::{
+    handset::{Handset, Make},
+    movie::Movie,
+    phone::{A, Answers, B, Codecs, Phone, Registrar},
+    picture::Colour,
+    segue::{Segue, sample},
+    wait::until,
+};
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(8);
+const CLIP_HZ: u32 = 880;
+const PASSWORD: &str = "three-four";
+
+/// An office: phones register, and callers prove who they are.
+struct Office {
+    segue: Segue,
+    folder: tempfile::TempDir,
+}
+
+impl Office {
+    fn new() -> Office {
+        let folder = tempfile::tempdir().unwrap();
+        let profiles = folder.path().join("profiles");
+        fs::create_dir_all(&profiles).unwrap();
+        // MD5 alone: baresip 1.0 gives up when another algorithm is offered first.
+        let profile = "name = \"phones\"\nsources = [\"127.0.0.0/8\"]\nregistrar = true\nauth = \"digest\"\n\
+                       auth_realm = \"office\"\ndigest_algorithms = [\"MD5\"]\n";
+        fs::write(profiles.join("phones.toml"), profile).unwrap();
+        let segue = Segue::start_with(&folder.path().join("segue"), &format!("profiles_dir = {profiles:?}\n"));
+        segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
+        Office { segue, folder }
+    }
+
+    fn subscribe(&self, user: &str, options: &[&str]) {
+        let file = self.folder.path().join("password");
+        fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let file = file.to_str().unwrap();
+        let mut args = vec!["subscriber", "add", user, "--password-file", file];
+        args.extend(options);
+        self.segue.cli(&args);
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The softphone of the callee, registered.
+    fn callee(&self, video: bool) -> Phone {
+        let codecs = if video { Codecs::PCMU_VP8 } else { Codecs::AUDIO_ONLY };
+        let registrar = Registrar {
+            at: self.segue.sip_udp(),
+            password: PASSWORD.to_owned(),
+        };
+        let phone = Phone::start_at(self.path(), B, Answers::AtOnce, codecs, Some(&registrar));
+        phone.expect_logged("200 OK");
+        phone
+    }
+}
+
+/// What everybody expects of a phone: it is called, it calls and meets the clip first, and it leaves a message.
+fn works(make: Make, more: &Value) {
+    let office = Office::new();
+    office.subscribe("a", &[]);
+    office.subscribe("b", &["--clip", "green", "--hold", "3s"]);
+    office.subscribe("away", &[]);
+    let mut phone = Handset::start(
+        office.path(),
+        (make, A),
+        Answers::AtOnce,
+        (office.segue.sip_udp(), PASSWORD),
+        more,
+    );
+    let mut other = office.callee(make.has_video());
+    until("its registration", SOON, || {
+        office.segue.rows(&["registration", "list", "a"]).pop()
+    });
+
+    // It is called.
+    let dialled = other.dial(&office.segue.uri("a"));
+    phone.expect("answered", dialled, SOON);
+    expect_bridged(&mut phone, &mut other);
+    other.hang_up();
+    phone.expect("closed", dialled, SOON);
+
+    // It calls, and meets the callee's clip before the callee.
+    let dialled = phone.dial(&office.segue.uri("b"));
+    phone.expect_hears(CLIP_HZ, SOON);
+    if make.has_video() {
+        phone.expect_sees(Colour::Green, SOON);
+    }
+    phone.expect("answered", dialled, SOON);
+    expect_bridged(&mut phone, &mut other);
+    phone.hang_up();
+    phone.expect("closed", dialled, SOON);
+
+    // It leaves a message.
+    let dialled = phone.dial(&office.segue.uri("away"));
+    phone.expect("answered", dialled, SOON);
+    std::thread::sleep(Duration::from_secs(4));
+    phone.hang_up();
+    phone.expect("closed", dialled, SOON);
+    let message = until("the message", Duration::from_secs(30), || {
+        office.segue.rows(&["message", "list", "away"]).pop()
+    });
+    let (file, _) = office.segue.export(message["id"].as_str().unwrap(), office.path());
+    let movie = Movie::decode(&file);
+    assert!(movie.sound.share_of(A.tone_hz, 500) > 0.9, "{:?}", movie.sound.tones());
+    assert_eq!(
+        message["kind"],
+        if make.has_video() { "video" } else { "audio" },
+        "{message:#}"
+    );
+    if make.has_video() {
+        assert!(movie.share_of(A.colour) > 0.9, "{}", movie.share_of(A.colour));
+    }
+}
+
+/// Both hear and see each other.
+#[track_caller]
+fn expect_bridged(phone: &mut Handset, other: &mut Phone) {
+    phone.expect_hears(B.tone_hz, SOON);
+    other.expect_hears(phone.party().tone_hz, SOON);
+    if phone.has_video() {
+        // A phone that answered by itself paints when it is told to.
+        other.show(B.colour);
+        phone.expect_sees(B.colour, SOON);
+        other.expect_sees(phone.party().colour, SOON);
+    }
+}
+
+#[test]
+fn pjsua() {
+    works(Make::Pjsua, &json!({}));
+}
+
+#[test]
+fn baresip_4() {
+    works(Make::Baresip4, &json!({}));
+}
+
+#[test]
+fn linphone() {
+    works(Make::Linphone, &json!({}));
+}
