@@ -40,6 +40,9 @@ pub(crate) struct Branch {
     redirected_by: Option<LegId>,
     /// Why a rule of the callee's forwards the caller to it.
     forwarded_for: Option<u16>,
+    /// It has refused what A was answered: it is offered more.
+    pub wider: bool,
+    preference: u16,
     leased: bool,
     pub side: Option<Side>,
     /// What it first answered: re-offers keep its codecs.
@@ -78,6 +81,11 @@ impl Branches {
     /// Whether this URI has been tried (RFC 3261 §8.1.3.4: none twice).
     pub fn has_tried(&self, uri: &Uri) -> bool {
         self.0.iter().any(|branch| branch.target.matches(uri))
+    }
+
+    /// Whether there is room for one more.
+    pub fn has_room(&self) -> bool {
+        self.0.len() < BRANCHES_MAX
     }
 
     pub fn legs(&self) -> impl Iterator<Item = LegId> + use<> {
@@ -135,7 +143,7 @@ fn trail_to(dialled: &Uri, branches: &Branches, leg: LegId, records: &[LegRecord
 impl Cx {
     /// Begin a branch: its ports are asked for. `None` when there are too many.
     pub fn try_target(&mut self, target: Target) -> Option<LegId> {
-        if self.legs.b.0.len() >= BRANCHES_MAX {
+        if !self.legs.b.has_room() {
             return None;
         }
         self.add_leg_record(String::new(), target.uri.to_string());
@@ -149,6 +157,8 @@ impl Cx {
             onward: target.onward,
             redirected_by: target.redirected_by,
             forwarded_for: target.forwarded_for,
+            wider: target.wider,
+            preference: target.preference,
             leased: true,
             side: None,
             answer: None,
@@ -181,10 +191,14 @@ impl Cx {
         }
     }
 
-    /// A branch has its ports: INVITE, offering what A was answered. Whether it was sent.
+    /// A branch has its ports: INVITE, offering what A was answered, or more to who has refused that. Whether it was sent.
     pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
         let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
-        let Ok(mut sdp) = self.offer_to_target(&mut side) else {
+        let offer = match self.legs.b.get(leg).is_some_and(|branch| branch.wider) {
+            true => self.offer_wider(&mut side),
+            false => self.offer_to_target(&mut side).ok(),
+        };
+        let Some(mut sdp) = offer else {
             return false;
         };
         if self.invite.profile.preconditions_to_callee == PreconditionsToCallee::Offer {
@@ -220,6 +234,20 @@ impl Cx {
         true
     }
 
+    /// The target of a branch that has refused what A was answered, to be offered more.
+    pub fn once_more(&self, leg: LegId) -> Option<Target> {
+        let branch = self.legs.b.get(leg)?;
+        Some(Target {
+            uri: branch.target.clone(),
+            as_called: branch.as_called,
+            onward: branch.onward,
+            redirected_by: branch.redirected_by,
+            forwarded_for: branch.forwarded_for,
+            wider: true,
+            preference: branch.preference,
+        })
+    }
+
     /// Read a branch's answer and tell the packet path.
     pub fn target_answered(
         &mut self,
@@ -234,6 +262,7 @@ impl Cx {
             branch.agreed = Some(agreed.clone());
         }
         self.settle_with_callee(&agreed)?;
+        self.bring_caller_to(&agreed)?;
         self.media(MediaAction::Configure {
             leg,
             audio: agreed.audio,

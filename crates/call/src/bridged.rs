@@ -21,8 +21,17 @@ pub(crate) struct Bridged {
     callee: LegId,
     lookup: Box<Lookup>,
     /// When the call has lasted as long as it may.
-    pub until: Option<Instant>,
+    until: Option<Instant>,
+    /// When A is asked once more for its callee's codecs.
+    align_at: Option<Instant>,
+    /// How often it was asked.
+    asked: u8,
 }
+
+/// How often A is asked for its callee's codecs, where its own offers come first.
+const ASKED_MAX: u8 = 3;
+/// Until it is asked once more, milliseconds ("between 0 and 2 seconds", RFC 3261 §14.1).
+const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Bridged {
     /// The callee has answered on this leg and its streams are configured.
@@ -30,7 +39,13 @@ impl Bridged {
         cx.answer_a();
         let longest_ms = cx.invite.profile.call_max_ms;
         let until = (longest_ms > 0 && cx.invite.emergency.is_none()).then(|| cx.in_ms(longest_ms));
-        let bridged = Bridged { callee, lookup, until };
+        let bridged = Bridged {
+            callee,
+            lookup,
+            until,
+            align_at: None,
+            asked: 0,
+        };
         // An offer of ours in the 200 has its answer with the ACK.
         if !cx.awaits_caller() {
             bridged.connect(cx);
@@ -55,6 +70,41 @@ impl Bridged {
         pictures.next().map(|clip| ClipUse { audio: None, ..clip })
     }
 
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.until, self.align_at].into_iter().flatten().min()
+    }
+
+    /// Bring A to its callee's codecs, where it has others. The call ends where they cannot come together.
+    fn align(mut self, cx: &mut Cx) -> Phase {
+        self.align_at = None;
+        if cx.bridged.is_none() || !cx.is_apart() || cx.stays_apart {
+            return Phase::Bridged(self);
+        }
+        if self.asked < ASKED_MAX {
+            self.asked += 1;
+            if cx.align_caller() {
+                return Phase::Bridged(self);
+            }
+            // One of them is changing something; it may be just that.
+            if cx.passing.is_some() {
+                self.align_at = Some(cx.in_ms(ASK_AGAIN_MS));
+                return Phase::Bridged(self);
+            }
+        }
+        self.leave_apart(cx)
+    }
+
+    /// A keeps its codecs.
+    fn leave_apart(self, cx: &mut Cx) -> Phase {
+        cx.stays_apart = true;
+        if !cx.is_deaf() {
+            return Phase::Bridged(self);
+        }
+        cx.end_branches(reason::NO_COMMON_MEDIA);
+        cx.end_a(488, reason::NO_COMMON_MEDIA);
+        over(cx, "The callee answered; the caller does not take the callee's codec")
+    }
+
     /// A's ACK is there: from now on it can be offered something.
     fn acked(self, cx: &mut Cx) -> Phase {
         if cx.bridged.is_none() {
@@ -70,7 +120,7 @@ impl Bridged {
         if cx.a.foreign_video.is_some() {
             cx.align(self.callee);
         }
-        Phase::Bridged(self)
+        self.align(cx)
     }
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
@@ -124,6 +174,12 @@ impl Bridged {
                 let why = format!("The callee answered; the call had lasted as long as it may, {longest}");
                 over(cx, &why)
             }
+            Seen::Due if self.align_at.is_some_and(|at| cx.is_due(at)) => self.align(cx),
+            Seen::CallerAligned { in_vain: true } if self.asked < ASKED_MAX => Phase::Bridged(Bridged {
+                align_at: Some(cx.in_ms(ASK_AGAIN_MS)),
+                ..self
+            }),
+            Seen::CallerAligned { .. } if cx.is_apart() => self.leave_apart(cx),
             Seen::HangUp => {
                 cx.end_branches(reason::OPERATOR);
                 cx.end_a(480, reason::OPERATOR);
@@ -132,6 +188,7 @@ impl Bridged {
             Seen::CallerAnswered => self.acked(cx),
             Seen::Pracked
             | Seen::CallerChanged
+            | Seen::CallerAligned { .. }
             | Seen::Key { .. }
             | Seen::CalleeProgress { .. }
             | Seen::EarlyMediaChanged

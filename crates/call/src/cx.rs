@@ -34,6 +34,8 @@ pub(crate) struct Cx {
     pub bridged: Option<LegId>,
     /// An offer of one side that the other is being asked.
     pub passing: Option<Passing>,
+    /// A and its callee keep codecs of their own.
+    pub stays_apart: bool,
     /// The callee whom A hears before the answer.
     pub hearing: Option<Hearing>,
     /// How often A was told that what may flow has changed.
@@ -87,6 +89,7 @@ impl Cx {
             keys: Keys::default(),
             bridged: None,
             passing: None,
+            stays_apart: false,
             hearing: None,
             early_media_told: 0,
             plays: false,

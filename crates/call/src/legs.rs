@@ -46,6 +46,8 @@ pub(crate) enum Seen {
     Pracked,
     /// A's offer within the session has its answer, or is being passed on; or ours of pictures has its final response.
     CallerChanged,
+    /// A has answered or refused its callee's codecs; in vain where its own offer came first.
+    CallerAligned { in_vain: bool },
     /// A's ACK, which should have brought the answer to our offer.
     CallerAnswered,
     /// A is gone; nothing more can or need be said to it.
@@ -211,8 +213,9 @@ impl Cx {
             }
             (Leg::Inviting, LegEvent::OfferRefused { .. }) if self.pictures_refused() => Some(Seen::CallerChanged),
             (Leg::Inviting | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
+                let aligns = self.is_aligning();
                 self.re_offer_answered(LegId::A, sdp);
-                None
+                aligns.then_some(Seen::CallerAligned { in_vain: false })
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Key { key, duration_ms }) => {
                 self.pressed(LegId::A, key, Told::Info { duration_ms })
@@ -226,8 +229,9 @@ impl Cx {
                 None
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferRefused { status }) => {
+                let aligns = self.is_aligning();
                 self.not_passed_on(LegId::A, status);
-                None
+                aligns.then_some(Seen::CallerAligned { in_vain: status == 491 })
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferWithdrawn) => {
                 self.offer_withdrawn(LegId::A);

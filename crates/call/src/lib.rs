@@ -14,6 +14,7 @@
 //!                 '-----------------^      '---> Full -------------^
 //! ```
 
+mod apart;
 mod branches;
 mod bridged;
 mod call;

@@ -19,6 +19,8 @@ pub(crate) struct Passing {
     /// Whose offer it is, that waits for its answer; `None`: ours, to bring the two together.
     asker: Option<Asker>,
     asked: LegId,
+    /// A is asked to take its callee's codecs.
+    aligns: bool,
     /// The asked leg's side with the offer; it counts once that is accepted.
     side: Side,
 }
@@ -182,8 +184,33 @@ impl Cx {
         }
     }
 
+    /// Offer A what its callee has, in these codecs. Whether it is asked.
+    pub fn offer_aligned(&mut self, callee: LegId, wanted: &Agreed) -> bool {
+        if !self.takes_offers(LegId::A) {
+            return false;
+        }
+        let Some(offer) = self.offer_for(LegId::A, callee, None, wanted) else {
+            return false;
+        };
+        self.make_offer(LegId::A, None, offer);
+        if let Some(passing) = &mut self.passing {
+            passing.aligns = true;
+        }
+        true
+    }
+
+    /// Whether A is asked to take its callee's codecs.
+    pub fn is_aligning(&self) -> bool {
+        self.passing.as_ref().is_some_and(|passing| passing.aligns)
+    }
+
     fn make_offer(&mut self, asked: LegId, asker: Option<Asker>, (side, sdp): (Side, Arc<[u8]>)) {
-        self.passing = Some(Passing { asker, asked, side });
+        self.passing = Some(Passing {
+            asker,
+            asked,
+            aligns: false,
+            side,
+        });
         self.leg(asked, LegAction::Offer { sdp });
     }
 
@@ -231,6 +258,8 @@ impl Cx {
         match of(theirs, kind) {
             // It has declined this kind before, and nobody has anything new to show.
             Some(_) if ours.is_none() && before.is_some_and(|before| of(before, kind).is_some()) => None,
+            // What does not come together is made of each other: each keeps its codec.
+            Some(stream) if ours.is_some_and(|ours| self.stays_apart(ours, stream)) => Some((ours?, mirrored(stream))),
             Some(stream) => Some((stream, mirrored(stream))),
             // B shows nothing: A keeps its stream, in which a picture stays.
             None if leg == LegId::A && from != LegId::A => Some((ours?, side.says(kind)?.1)),
@@ -253,6 +282,9 @@ impl Cx {
             };
             let preferred = in_use(mine);
             let follows = |format: &Format| match others.streams().find(|s| s.kind == kind_of(format.codec)) {
+                Some(stream) if of(mine, stream.kind).is_some_and(|mine| self.stays_apart(mine, stream)) => {
+                    preferred(format)
+                }
                 Some(stream) => stream.format.codec.is_same_kind(format.codec),
                 None => preferred(format),
             };

@@ -48,7 +48,7 @@ impl Phase {
             Phase::Full(phase) => phase.deadline(),
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
-            Phase::Bridged(phase) => phase.until,
+            Phase::Bridged(phase) => phase.deadline(),
             Phase::LookingUp(phase) => phase.deadline(),
             Phase::Ending(_) => None,
         }

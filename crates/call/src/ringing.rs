@@ -54,8 +54,10 @@ pub(crate) struct Target {
     pub redirected_by: Option<LegId>,
     /// A rule of the callee's forwards the caller to it: the status that says why (RFC 4458 §2.2).
     pub forwarded_for: Option<u16>,
+    /// It has refused what A was answered: it is offered more.
+    pub wider: bool,
     /// How much it is preferred, thousandths.
-    preference: u16,
+    pub preference: u16,
 }
 
 /// Targets that are tried one after the other. In order: one lane with all; together: a lane for each.
@@ -97,6 +99,7 @@ pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target>
             onward,
             redirected_by: None,
             forwarded_for: plan.decided.forwarded_for,
+            wider: false,
             preference: plan.preference_of(text),
         })
     };
@@ -155,6 +158,9 @@ impl Ringing {
                 let breadth = lane.map_or(1, |lane| lane.breadth);
                 if cx.invite_target(leg, ports, breadth) {
                     self.invited(leg, cx);
+                } else if cx.legs.b.get(leg).is_some_and(|branch| branch.wider) {
+                    cx.end_branch(leg, reason::NO_COMMON_MEDIA);
+                    return self.failed(leg, cx.no_codec(), cx);
                 }
                 Phase::Ringing(self)
             }
@@ -186,6 +192,12 @@ impl Ringing {
                     self.failed(leg, Missed::nothing_in_common(&error.to_string()), cx)
                 }
             },
+            Seen::CalleeFailed {
+                leg,
+                status: 488 | 606,
+                local: false,
+                ..
+            } if cx.may_offer_wider(leg) => self.once_more(leg, cx),
             Seen::CalleeFailed {
                 leg,
                 status,
@@ -228,6 +240,7 @@ impl Ringing {
             }
             Seen::CallerAnswered
             | Seen::CallerChanged
+            | Seen::CallerAligned { .. }
             | Seen::Key { .. }
             | Seen::Media(_)
             | Seen::Store(_)
@@ -291,6 +304,18 @@ impl Ringing {
         self.go_on(cx)
     }
 
+    /// A target has refused the codec that it was offered: it is offered more.
+    fn once_more(mut self, leg: LegId, cx: &mut Cx) -> Phase {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) {
+            lane.trying = None;
+            lane.until = None;
+            lane.waiting.extend(cx.once_more(leg));
+            lane.waiting.rotate_right(1);
+        }
+        self.try_waiting(cx);
+        self.go_on(cx)
+    }
+
     /// A target is to be reached elsewhere: where the profile allows it, and no URI twice, the best first.
     fn redirected(mut self, leg: LegId, missed: Missed, mut contacts: Vec<Contact>, cx: &mut Cx) -> Phase {
         contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
@@ -330,6 +355,7 @@ impl Ringing {
                 onward: false,
                 redirected_by: Some(leg),
                 forwarded_for: None,
+                wider: false,
                 preference: 1_000,
             });
         }

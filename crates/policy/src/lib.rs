@@ -14,6 +14,7 @@ mod rules;
 mod service;
 mod sources;
 mod subscriber;
+mod transcode;
 mod trunk;
 
 pub use digest::{Algorithm, Auth, DigestOver};
@@ -41,4 +42,5 @@ pub use subscriber::{
     ALIASES_MAX, HOURS_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
     user_of_alias,
 };
+pub use transcode::Transcode;
 pub use trunk::{KEYS as TRUNK_KEYS, TRUNKS_MAX, Trunk, TrunkError, TrunkServer};

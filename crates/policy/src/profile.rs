@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NextHops, NumberRule, PEarlyMedia,
-    PreconditionsToCallee, RedirectTarget, ServiceCode, UnknownCallee,
+    PreconditionsToCallee, RedirectTarget, ServiceCode, Transcode, UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -61,6 +61,10 @@ pub struct Profile {
     pub p_early_media: PEarlyMedia,
     /// Whose early media a caller hears who is played nothing.
     pub callee_early_media: CalleeEarlyMedia,
+    /// A callee that refuses the caller's codec is offered what else the caller can do, and the caller is brought to what it takes.
+    pub align: bool,
+    /// What is transcoded where the two have no codec in common.
+    pub transcode: Transcode,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
     /// Status sent to A when B rings: 180 or 183.
@@ -151,6 +155,8 @@ impl Default for Profile {
             preconditions_to_callee: PreconditionsToCallee::Strip,
             p_early_media: PEarlyMedia::Supported,
             callee_early_media: CalleeEarlyMedia::Authorized,
+            align: true,
+            transcode: Transcode::Audio,
             answer_at: AnswerAt::Greeting,
             ringing_status: 183,
             hold_ms: 0,
@@ -226,6 +232,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("preconditions_to_callee", "\"strip\" or \"offer\""),
     ("p_early_media", "\"supported\", \"always\" or \"never\""),
     ("callee_early_media", "\"authorized\", \"any\" or \"never\""),
+    ("align", "true or false"),
+    ("transcode", "\"off\" or \"audio\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
     ("ringing_status", "180 or 183"),
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),

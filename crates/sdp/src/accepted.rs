@@ -95,21 +95,34 @@ fn amr_format(ours: &LiveLine, amr: Amr, theirs: &MediaLine) -> Option<(u8, Form
     })
 }
 
-/// What the peer has chosen of a first offer of ours: the first, which it likes best. It may number it otherwise.
+/// What the peer has chosen of several formats of ours: the first, which it likes best, unless our order counts ("SHOULD send using the
+/// most preferred media format in the offer that is also listed in the answer", RFC 3264 §6.1). It may number it otherwise.
 fn chosen(kind: Kind, ours: &LiveLine, theirs: &MediaLine) -> Result<Stream, Unusable> {
-    let number = |name: &str| {
-        let named = |format: &&ForeignFormat| {
-            let map = format.rtpmap.as_deref().and_then(|map| map.split('/').next());
-            map.is_some_and(|ours| ours.eq_ignore_ascii_case(name))
-        };
-        ours.formats.iter().find(named).map(|format| format.payload_type)
+    let is_named = |format: &ForeignFormat, name: &str| {
+        let map = format.rtpmap.as_deref().and_then(|map| map.split('/').next());
+        map.is_some_and(|ours| ours.eq_ignore_ascii_case(name))
     };
-    let mut known = theirs.formats.iter();
-    let taken = known.find_map(|format| Some((format.clone(), number(format.codec.encoding_name())?)));
+    let number = |name: &str| {
+        let mut named = ours.formats.iter().filter(|format| is_named(format, name));
+        named.next().map(|format| format.payload_type)
+    };
+    let taken = if ours.our_order {
+        ours.formats.iter().find_map(|ours| {
+            let mut known = theirs.formats.iter();
+            let format = known.find(|theirs| is_named(ours, theirs.codec.encoding_name()))?;
+            Some((format.clone(), ours.payload_type))
+        })
+    } else {
+        let mut known = theirs.formats.iter();
+        known.find_map(|format| Some((format.clone(), number(format.codec.encoding_name())?)))
+    };
     let (format, our_number) = taken.ok_or(Unusable::Format)?;
     let mut stream = stream(kind, theirs, format);
     stream.our_payload_type = our_number;
-    let our_event = number("telephone-event").filter(|_| stream.dtmf_clock_rate == 8_000);
+    let clock = format!("/{}", stream.dtmf_clock_rate);
+    let events = ours.formats.iter().filter(|format| is_named(format, "telephone-event"));
+    let mut of_clock = events.filter(|format| format.rtpmap.as_deref().is_some_and(|map| map.ends_with(&clock)));
+    let our_event = of_clock.next().map(|format| format.payload_type);
     stream.dtmf_payload_type = stream.dtmf_payload_type.filter(|_| our_event.is_some());
     stream.our_dtmf_payload_type = our_event.filter(|_| stream.dtmf_payload_type.is_some());
     Ok(stream)

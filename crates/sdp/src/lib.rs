@@ -19,6 +19,7 @@ mod secure;
 mod side;
 mod stream;
 mod vp8;
+mod wider;
 mod write;
 
 pub use amr::{Amr, Band, Modes, Packing};

@@ -230,6 +230,7 @@ impl LiveLine {
             direction,
             feedback: if audio { Vec::new() } else { asked_feedback() },
             formats: stream.foreign.clone(),
+            our_order: false,
             preconditions: Preconditions::default(),
             secured: Secured::default(),
         }
@@ -263,6 +264,7 @@ impl LiveLine {
                 asked_feedback()
             },
             formats,
+            our_order: false,
             preconditions: Preconditions::default(),
             secured: Secured::default(),
         })
@@ -274,7 +276,7 @@ impl LiveLine {
     }
 }
 
-fn asked_feedback() -> Vec<Feedback> {
+pub(crate) fn asked_feedback() -> Vec<Feedback> {
     let all = |what| Feedback {
         payload_type: None,
         what,
@@ -283,7 +285,7 @@ fn asked_feedback() -> Vec<Feedback> {
 }
 
 /// A codec under the payload type that we give it when nobody has named one.
-fn described(codec: Codec) -> ForeignFormat {
+pub(crate) fn described(codec: Codec) -> ForeignFormat {
     let (payload_type, rtpmap, fmtp) = match codec {
         Codec::Pcmu => (0, "PCMU/8000", None),
         Codec::Pcma => (8, "PCMA/8000", None),

@@ -373,6 +373,7 @@ impl Side {
             direction: stream.direction,
             feedback: feedback(line, format.payload_type),
             formats: Vec::new(),
+            our_order: false,
             preconditions: line.preconditions.answered(),
             secured,
         };

@@ -83,6 +83,8 @@ pub(crate) struct LiveLine {
     pub feedback: Vec<Feedback>,
     /// Instead of codec and telephone-event: these, as they are. Of a foreign codec, or the choice of a first offer.
     pub formats: Vec<ForeignFormat>,
+    /// Of a choice: ours is the order that counts, not the answer's.
+    pub our_order: bool,
     /// As we see them.
     pub preconditions: Preconditions,
     /// What it says of SRTP.

@@ -87,7 +87,9 @@ pub struct Reference {
     /// The branches that asked for ports.
     pub tried: Vec<LegId>,
     max_breadth: usize,
-    targets: Vec<Uri>,
+    targets: Vec<(LegId, Uri)>,
+    /// Legs that refused the codec: their targets may be called once more.
+    refused_codec: Vec<LegId>,
     redirects: usize,
     pub ended: Option<CallRecord>,
     configured: Vec<LegId>,
@@ -134,6 +136,7 @@ impl Reference {
             tried: Vec::new(),
             max_breadth,
             targets: Vec::new(),
+            refused_codec: Vec::new(),
             redirects: 0,
             ended: None,
             configured: Vec::new(),
@@ -322,6 +325,17 @@ impl Reference {
             | E::Failed { .. }
             | E::Redirected { .. }
             | E::CrossedCancel => {
+                let codec = matches!(
+                    event,
+                    E::Failed {
+                        status: 488 | 606,
+                        local: false,
+                        ..
+                    }
+                );
+                if codec && state == Leg::Inviting {
+                    self.refused_codec.push(leg);
+                }
                 self.no_offers(leg);
                 *self.endings.entry(leg).or_default() += 1;
                 self.set(leg, Leg::Ended);
@@ -479,8 +493,13 @@ impl Reference {
                 );
                 assert!(!self.lacks_resources, "B is invited without A's resources");
                 assert!(!self.bridged, "nobody is invited once somebody has answered");
-                assert!(!self.targets.contains(target), "{target} twice");
-                self.targets.push(target.clone());
+                let before: Vec<_> = self.targets.iter().filter(|(_, uri)| uri == target).collect();
+                match before[..] {
+                    [] => {}
+                    [(leg, _)] => assert!(self.refused_codec.contains(leg), "{target} twice"),
+                    _ => panic!("{target} more than twice"),
+                }
+                self.targets.push((leg, target.clone()));
                 assert!(*max_breadth >= 1, "a branch needs a breadth");
                 self.redirects += usize::from(trail.redirected.is_some());
                 assert!(self.redirects <= 5, "at most five are called for a 3xx");

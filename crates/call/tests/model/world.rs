@@ -11,7 +11,8 @@ use segue_call::{
 };
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
 use segue_policy::{
-    AnswerAt, CalleeEarlyMedia, ClipChoice, Decided, First, HoldOn, OnMissed, Outcome, Plan, Profile, Ring, Then, Why,
+    AnswerAt, CalleeEarlyMedia, ClipChoice, Decided, First, HoldOn, OnMissed, Outcome, Plan, Profile, Ring, Then,
+    Transcode, Why,
 };
 use segue_records::{CallRecord, PhaseName, UnixMs};
 
@@ -189,6 +190,8 @@ impl World {
             name: "softphone".into(),
             ringing_status: if chance(2) { 180 } else { 183 },
             video_upgrade: chance(2),
+            align: chance(2),
+            transcode: if chance(2) { Transcode::Off } else { Transcode::Audio },
             callee_early_media: if chance(2) {
                 CalleeEarlyMedia::Authorized
             } else {

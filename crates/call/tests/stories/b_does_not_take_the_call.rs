@@ -6,7 +6,11 @@ use crate::stage::{AUDIO, Setup, sdp};
 
 /// B ends its leg so; the caller leaves a message. Cause and the sentence's beginning.
 fn story(end: impl FnOnce(&mut crate::stage::Stage)) -> (Option<u16>, String) {
-    let mut s = Setup::default().call();
+    story_of(Setup::default(), end)
+}
+
+fn story_of(setup: Setup, end: impl FnOnce(&mut crate::stage::Stage)) -> (Option<u16>, String) {
+    let mut s = setup.call();
     s.run_ms(6_100);
     end(&mut s);
     assert_eq!(s.media_did()[4..6], ["close b", "play greeting"], "at once");
@@ -68,7 +72,10 @@ fn unreachable() {
 
 #[test]
 fn codecs_refused() {
-    let (cause, why) = story(|s| s.b().refuses(488, "Not Acceptable Here"));
+    let mut s = Setup::default();
+    s.profile.align = false;
+    s.profile.transcode = segue_policy::Transcode::Off;
+    let (cause, why) = story_of(s, |s| s.b().refuses(488, "Not Acceptable Here"));
     assert_eq!(cause, Some(488));
     assert!(
         why.starts_with("The callee accepted none of the caller's codecs"),

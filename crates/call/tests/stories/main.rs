@@ -22,6 +22,7 @@ mod keys_by_event_and_info;
 mod loops;
 mod no_answer_leaves_a_message;
 mod no_clip_rings_at_once;
+mod no_codec_in_common;
 mod outbound_proxy;
 mod own_domains;
 mod pictures_are_added;

@@ -39,6 +39,46 @@ pub fn is_loud(codec: Codec, payload: &[u8]) -> bool {
     count > 0 && sum / count >= QUIET
 }
 
+/// The bytes of one law as the other says them, where the two are those: sample by sample the nearest value.
+pub fn transcode(from: Codec, to: Codec, payload: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let table = match (from, to) {
+        (Codec::Pcmu, Codec::Pcma) => &ULAW_TO_ALAW,
+        (Codec::Pcma, Codec::Pcmu) => &ALAW_TO_ULAW,
+        _ => return None,
+    };
+    if out.len() < payload.len() {
+        out.resize(payload.len(), 0);
+    }
+    for (made, byte) in out.iter_mut().zip(payload) {
+        *made = table.get(usize::from(*byte)).copied()?;
+    }
+    Some(payload.len())
+}
+
+static ULAW_TO_ALAW: [u8; 256] = nearest(&amplitudes(true), &amplitudes(false));
+static ALAW_TO_ULAW: [u8; 256] = nearest(&amplitudes(false), &amplitudes(true));
+
+/// For each code of one law that of the other with the nearest amplitude and the same sign, which both have in the highest bit.
+#[allow(clippy::indexing_slicing)] // Both run over the arrays' own length, at compile time.
+const fn nearest(from: &[u16; 256], to: &[u16; 256]) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut code = 0;
+    while code < table.len() {
+        let sign = code & 0x80;
+        let mut best = sign;
+        let mut candidate = sign;
+        while candidate < sign + 0x80 {
+            if to[candidate].abs_diff(from[code]) < to[best].abs_diff(from[code]) {
+                best = candidate;
+            }
+            candidate += 1;
+        }
+        table[code] = best as u8;
+        code += 1;
+    }
+    table
+}
+
 static ULAW: [u16; 256] = amplitudes(true);
 static ALAW: [u16; 256] = amplitudes(false);
 
@@ -90,6 +130,27 @@ mod tests {
     fn a_low_hiss_is_still_silence() {
         let hiss: Vec<u8> = (0..160).map(|i| if i % 2 == 0 { 0xfb } else { 0x7b }).collect();
         assert!(!is_loud(Codec::Pcmu, &hiss));
+    }
+
+    #[test]
+    fn the_one_law_becomes_the_other_by_the_nearest_value() {
+        let mut out = Vec::new();
+        let all: Vec<u8> = (0..=255).collect();
+        let len = transcode(Codec::Pcmu, Codec::Pcma, &all, &mut out).unwrap();
+        let there = out[..len].to_vec();
+        // Silence is silence, full scale stays so, the sign stays.
+        assert_eq!((there[0xff], there[0x7f]), (0xd5, 0x55));
+        assert_eq!((there[0x80], there[0x00]), (0xaa, 0x2a));
+        let mut back = Vec::new();
+        transcode(Codec::Pcma, Codec::Pcmu, &there, &mut back).unwrap();
+        for (code, again) in all.iter().zip(&back) {
+            let (one, other) = (ULAW[usize::from(*code)], ULAW[usize::from(*again)]);
+            // G.711 table 3 and 4: no more than the steps of both laws there.
+            assert!(one.abs_diff(other) <= 16 + one / 16, "{code}: {one} became {other}");
+            assert_eq!(code & 0x80, again & 0x80);
+        }
+        assert_eq!(transcode(Codec::Pcmu, Codec::Pcmu, &all, &mut out), None);
+        assert_eq!(transcode(Codec::Pcmu, Codec::G722, &all, &mut out), None);
     }
 
     #[test]

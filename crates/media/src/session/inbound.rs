@@ -7,7 +7,7 @@ use segue_sdp::{Carried, Codec, Kind};
 use crate::{
     Event, LegKey,
     path::{
-        amr,
+        amr, g711,
         reception::{Arrival, Placed, SenderClock},
         relay::{Rule, Verdict},
         rtcp::{self, Feedback, Heard, Lost},
@@ -45,7 +45,7 @@ struct Relayed<'p> {
 enum Rest<'p> {
     /// As it came.
     Own(&'p [u8]),
-    /// AMR in the other side's packing: so many octets of [`Session`]'s room.
+    /// AMR in the other side's packing, or G.711 by its law: so many octets of [`Session`]'s room.
     Repacked(usize),
 }
 
@@ -206,7 +206,20 @@ impl Session {
             payload_type
         };
         // The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
-        if !config.format.codec.is_same_kind(passed.codec) {
+        let made = match config.format.codec.is_same_kind(passed.codec) || passed.is_dtmf {
+            true => None,
+            false => {
+                let payload = passed.packet.payload;
+                Some(g711::transcode(
+                    passed.codec,
+                    config.format.codec,
+                    payload,
+                    &mut self.room,
+                )?)
+            }
+        };
+        // A key counts by its clock, which the stream's is.
+        if passed.is_dtmf && config.format.codec.clock_rate() != passed.codec.clock_rate() {
             return None;
         }
         let rule = Rule {
@@ -219,7 +232,7 @@ impl Session {
                 // One that is broken is discarded: a receiver would lose its place in it.
                 Some(amr::repack(from, to, passed.packet.payload, &mut self.room)?)
             }
-            _ => None,
+            _ => made,
         };
         let packet = &passed.packet;
         let last_sent = stream.out.last_sent;

@@ -8,6 +8,7 @@ mod memory;
 mod recording;
 mod reports;
 mod srtp;
+mod transcoding;
 
 use std::{
     net::SocketAddr,

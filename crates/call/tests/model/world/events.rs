@@ -59,9 +59,10 @@ impl World {
                 has_more: self.chance(3),
             }),
             10 => LegEvent::Answered {
-                sdp: Some(sdp(&match self.chance(3) {
-                    true => format!("{OPUS}{VP8}"),
-                    false => format!("{AUDIO}{VIDEO}"),
+                sdp: Some(sdp(&match self.below(6) {
+                    0 | 1 => format!("{OPUS}{VP8}"),
+                    2 => format!("m=audio 4000 RTP/AVP 8\r\n{VIDEO}"),
+                    _ => format!("{AUDIO}{VIDEO}"),
                 })),
                 fork: self.fork(),
             },
@@ -74,7 +75,7 @@ impl World {
                 fork: self.fork(),
             },
             12 => LegEvent::Failed {
-                status: [302, 404, 408, 486, 488, 503, 603][self.below(7)],
+                status: [302, 404, 408, 486, 488, 488, 503, 603, 606][self.below(9)],
                 phrase: "No".into(),
                 local: false,
                 said: Said::default(),
