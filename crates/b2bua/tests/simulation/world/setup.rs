@@ -136,6 +136,9 @@ impl Setup {
 
 fn profile() -> Profile {
     Profile {
+        // A callee here takes one INVITE: what becomes of a 488 that is asked again, the stories and the model play.
+        align: false,
+        transcode: segue_policy::Transcode::Off,
         name: "softphone".into(),
         sources: vec!["10.0.0.0/8".parse().expect("a network")],
         answer_at: AnswerAt::AfterGreeting,

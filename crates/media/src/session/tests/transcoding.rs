@@ -35,9 +35,9 @@ impl Scene {
             ssrc: leg.0 + 9,
         };
         self.sequence += 1;
-        let bytes = [&header.to_bytes()[..], payload].concat();
+        let mut bytes = [&header.to_bytes()[..], payload].concat();
         self.memory.now = Some(self.now);
-        let datagrams = [(peer(), &bytes[..])].into_iter();
+        let datagrams = [(peer(), &mut bytes[..])].into_iter();
         self.session
             .handle_rtp(self.now, leg, Kind::Audio, datagrams, &mut self.memory);
     }
