@@ -17,7 +17,7 @@ build: setup ## Build the binary target/debug/segue
 demo: build samples ## See the main call happen: clip, hold, switch; a video message; the heard threshold
 	@cargo run --locked -q -p segue-tests --bin demo
 
-run: build ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
+run: build samples ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data
 	@target/debug/segue run --ready-file target/run.json
 
 # Only what was written behind `make sipp`: the shell has a USER of its own.
@@ -36,7 +36,7 @@ bench: samples ## Measure what calls and streams cost (8 minutes; ONLY=plain, FL
 	@cargo build --locked --release --bin segue --bin bench
 	@FLAME='$(FLAME)' target/release/bench $(ONLY)
 
-deb: setup ## Make the Debian package target/debian/segue_*.deb (installs cargo-deb once); docs/install.md
+deb: setup samples ## Make the Debian package target/debian/segue_*.deb (installs cargo-deb once); docs/install.md
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
 	@cargo deb --locked -q -p segue
 

@@ -76,6 +76,15 @@ impl Segue {
              [http]\nlisten = {http:?}\n{tables}",
             data = self.data(),
         );
+        // What one server has prepared serves all.
+        let config = match config.contains("[prompts]") {
+            true => config,
+            false => format!(
+                "{config}\n[prompts]\ndir = {:?}\nprepared = {:?}\n",
+                repository().join("media/out/prompts"),
+                repository().join("target/prompts"),
+            ),
+        };
         // Sockets that the settings name stand alone.
         let config = match self.settings.contains("\nudp = ") {
             true => config.replacen(&format!("udp = [{udp:?}]\ntcp = [{tcp:?}]\n"), "", 1),

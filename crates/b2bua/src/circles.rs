@@ -133,6 +133,7 @@ impl Net {
                     greeting: None,
                     beep: None,
                     full: None,
+                    prompts: None,
                     named: Vec::new(),
                 };
                 node.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));

@@ -142,6 +142,7 @@ impl Desk {
                         greeting,
                         beep,
                         full,
+                        prompts: None,
                         named: Vec::new(),
                     };
                     self.shard

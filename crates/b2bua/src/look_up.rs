@@ -7,7 +7,7 @@ use segue_mailbox::ClipInfo;
 use segue_policy::{Calling, Plan, Profile};
 use segue_store::{Found, Reserve, Store, StoreError};
 
-use crate::{ClipCache, clips::Renditions};
+use crate::{ClipCache, Prompts, clips::Renditions};
 
 /// A look-up's answer with all that playing it will need.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Answer {
 /// `calling`: for whom the callee's rules are asked; `None`: they are not.
 pub(crate) fn look_up(
     store: &Store,
-    clips: &ClipCache,
+    (clips, prompts): (&ClipCache, &Prompts),
     callee: (&str, Option<&str>),
     calling: Option<&Calling>,
     profile: &Profile,
@@ -68,6 +68,7 @@ pub(crate) fn look_up(
         .map(|info| (info.id, clips.load(store, info)))
         .collect();
     let reply = StoreReply::Found(Box::new(Lookup {
+        prompts: prompts.info(plan.language),
         plan,
         clip,
         greeting,
@@ -175,13 +176,13 @@ mod tests {
             hold_max_ms: 20_000,
             ..Profile::default()
         };
-        let cache = ClipCache::new(1 << 20);
+        let (cache, prompts) = (ClipCache::new(1 << 20), Prompts::default());
         let find = |from: &str| {
             let calling = Calling {
                 from: from.to_owned(),
                 at_ms: 0,
             };
-            let answer = look_up(&store, &cache, ("bob", None), Some(&calling), &profile);
+            let answer = look_up(&store, (&cache, &prompts), ("bob", None), Some(&calling), &profile);
             let StoreReply::Found(found) = answer.reply else {
                 panic!("{:?}", answer.reply)
             };
@@ -213,7 +214,7 @@ mod tests {
         let other = ("ring".to_owned(), "sorry".to_owned(), hold_ms, "ring sorry".to_owned());
         assert_eq!(find("sip:030999@pbx"), other);
         // Whoever calls for help, or calls them back, is asked for by no rule.
-        let plain = look_up(&store, &cache, ("bob", None), None, &profile);
+        let plain = look_up(&store, (&cache, &prompts), ("bob", None), None, &profile);
         assert!(matches!(plain.reply, StoreReply::Found(found) if found.plan.clip.as_deref() == Some("ring")));
     }
 

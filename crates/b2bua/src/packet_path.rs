@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
+use segue_call::prompts::{Picture, Prompt};
 use segue_call::{ClipUse, LegId, MediaEvent, Source};
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
 use segue_media::{Command, Event, Kind, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
 use segue_policy::MediaFrom;
 use segue_records::{MediaKind, StreamRecord};
 
-use crate::clips::Renditions;
+use crate::{clips::Renditions, prompts::PromptSet};
 
 /// A source's number on the packet path.
 fn number(source: Source) -> u32 {
@@ -18,11 +19,18 @@ fn number(source: Source) -> u32 {
         Source::Beep => 2,
         Source::Callee => 3,
         Source::Notice => 4,
+        Source::Prompt => FIRST_TURN,
     }
 }
 
+/// What is said has a number a turn, from here on.
+const FIRST_TURN: u32 = 16;
+
 /// The source of a number that we gave.
 fn source(number: u32) -> Option<Source> {
+    if number >= FIRST_TURN {
+        return Some(Source::Prompt);
+    }
     [
         Source::Clip,
         Source::Greeting,
@@ -38,6 +46,9 @@ fn source(number: u32) -> Option<Source> {
 pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
     Some(match event {
         Event::FirstPacket { source: n } => MediaEvent::FirstPacket { source: source(n)? },
+        Event::Played { source: n } if n >= FIRST_TURN => MediaEvent::Said {
+            turn: n.wrapping_sub(FIRST_TURN),
+        },
         Event::Played { source: n } => MediaEvent::Played { source: source(n)? },
         Event::Switched { to, kind, gap_ms } => {
             let to = match to {
@@ -102,6 +113,30 @@ pub(crate) fn play_command(
         audio,
         video,
         looping,
+    })
+}
+
+/// `Say` from the prompts that are prepared.
+pub(crate) fn say_command(
+    turn: u32,
+    set: Option<&PromptSet>,
+    (prompts, picture): (&[Prompt], Option<Picture>),
+    (audio, video): (Option<RenditionProfile>, Option<RenditionProfile>),
+) -> Result<Command, String> {
+    let set = set.ok_or("there are no prompts")?;
+    let sound = |prompt: &Prompt| {
+        let missing = || format!("there is no prompt {}", prompt.id());
+        audio.map(|profile| set.sound(*prompt, profile).ok_or_else(missing))
+    };
+    let sounds: Result<Vec<Cache>, String> = prompts.iter().filter_map(sound).collect();
+    let shown = picture.zip(video).map(|(picture, profile)| {
+        let missing = || format!("there is no picture {}", picture.id());
+        set.picture(picture, profile).ok_or_else(missing)
+    });
+    Ok(Command::Say {
+        source: FIRST_TURN.saturating_add(turn),
+        audio: sounds?,
+        video: shown.transpose()?,
     })
 }
 

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use segue_call::{CallConfig, MediaAction, MediaEvent, Now, Operator, StoreAction, StoreReply, Towards};
-use segue_media::{Command, LegKey, Media};
+use segue_call::{CallConfig, Now, Operator, StoreAction, StoreReply};
+use segue_media::Media;
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, UnixMs};
 use segue_sip::transport::{Received, Resolver, Transports};
@@ -16,18 +16,19 @@ use segue_store::{Removal, Reserve, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    Admission, CallKey, ClipCache, Limits, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Limits, Prompts, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
     keeping::{Keeping, Learnt},
     look_up::{Answer, look_up, reserve},
-    packet_path::{media_event, play_command, poster_command, record_command, rules_command, stream_record},
+    packet_path::{media_event, stream_record},
     refusals::Refusals,
     registrations::Unseal,
     tallies::Tallies,
 };
 
+mod media;
 mod names;
 mod told;
 
@@ -108,6 +109,8 @@ pub struct Node {
     pub deposits: Arc<dyn Deposits>,
     /// Prepared clips at hand.
     pub clips: ClipCache,
+    /// What callers are spoken to with.
+    pub prompts: Prompts,
     /// Where recordings are written.
     pub spool_dir: PathBuf,
     /// Given to media and store as the way back.
@@ -135,6 +138,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         resolver,
         deposits,
         clips,
+        prompts,
         spool_dir,
         inbox,
         inbox_end,
@@ -152,6 +156,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         resolver,
         deposits,
         clips,
+        prompts,
         spool_dir,
         inbox,
         playing: BTreeMap::new(),
@@ -174,6 +179,7 @@ struct Performer {
     resolver: Resolver,
     deposits: Arc<dyn Deposits>,
     clips: ClipCache,
+    prompts: Prompts,
     spool_dir: PathBuf,
     inbox: Inbox,
     /// What each call may play.
@@ -388,141 +394,14 @@ impl Performer {
         }
     }
 
-    fn media(&mut self, key: CallKey, action: MediaAction) {
-        let failed = match action {
-            MediaAction::Open { leg, towards } => {
-                let family = match towards {
-                    Towards::Family(family) => Some(family),
-                    Towards::Target(_) => None,
-                };
-                let event = match self.media.open(key.0, LegKey(leg.0), family) {
-                    Ok(ports) => {
-                        self.tallies.open(key);
-                        MediaEvent::Opened {
-                            leg,
-                            ports: segue_call::Ports {
-                                address: ports.address,
-                                audio: ports.audio,
-                                video: ports.video,
-                            },
-                        }
-                    }
-                    Err(error) => MediaEvent::OpenFailed {
-                        leg,
-                        why: error.to_string(),
-                    },
-                };
-                return self.shard.handle_media(now(), key, event);
-            }
-            MediaAction::Play { source, clip, looping } => {
-                match play_command(source, &clip, looping, self.playing.get(&key)) {
-                    Ok(command) => self
-                        .command(key, command)
-                        .map(|why| MediaEvent::PlayFailed { source, why }),
-                    Err(why) => Some(MediaEvent::PlayFailed { source, why }),
-                }
-            }
-            MediaAction::Record {
-                manifest,
-                longest_ms,
-                longest_bytes,
-                silence_ms,
-            } => {
-                let recorded = record_command(&self.spool_dir, &manifest, longest_ms, longest_bytes, silence_ms);
-                match recorded {
-                    Ok(command) => self.command(key, command).map(|why| MediaEvent::RecordFailed { why }),
-                    Err(why) => Some(MediaEvent::RecordFailed { why }),
-                }
-            }
-            MediaAction::StopRecording { cause } => self
-                .command(
-                    key,
-                    Command::StopRecording {
-                        cause: cause.as_str().to_owned(),
-                    },
-                )
-                .map(|why| MediaEvent::RecordFailed { why }),
-            MediaAction::Configure { leg, audio, video } => {
-                let refused = self.command(
-                    key,
-                    Command::Configure {
-                        leg: LegKey(leg.0),
-                        audio,
-                        video,
-                    },
-                );
-                return self.end_if(key, refused);
-            }
-            MediaAction::Poster { clip } => {
-                match poster_command(&clip, self.playing.get(&key)) {
-                    Ok(command) => drop(self.command(key, command)),
-                    Err(why) => tracing::warn!(call = key.0, why, "there is no picture to stand in"),
-                }
-                return;
-            }
-            MediaAction::Rules {
-                rtp_gone_ms,
-                media_from,
-                source,
-            } => {
-                let refused = self.command(key, rules_command(rtp_gone_ms, media_from, source));
-                return self.end_if(key, refused);
-            }
-            MediaAction::Bridge { leg } | MediaAction::Hear { leg } => {
-                let refused = self.command(key, Command::Bridge { leg: LegKey(leg.0) });
-                return self.end_if(key, refused);
-            }
-            MediaAction::TellKey {
-                leg,
-                key: digit,
-                duration_ms,
-            } => {
-                let (leg, length) = (LegKey(leg.0), Duration::from_millis(duration_ms));
-                self.command(
-                    key,
-                    Command::TellKey {
-                        leg,
-                        key: digit,
-                        length,
-                    },
-                );
-                return;
-            }
-            MediaAction::CloseLeg { leg } => {
-                self.command(key, Command::CloseLeg { leg: LegKey(leg.0) });
-                return;
-            }
-            MediaAction::Close => {
-                self.playing.remove(&key);
-                self.command(key, Command::Close);
-                return;
-            }
-        };
-        if let Some(event) = failed {
-            self.shard.handle_media(now(), key, event);
-        }
-    }
-
-    /// Gives a command to the packet path; why it was refused, if it was.
-    fn command(&self, key: CallKey, command: Command) -> Option<String> {
-        let error = self.media.command(key.0, command).err()?;
-        tracing::error!(call = key.0, %error, "the packet path refused a command");
-        Some(error.to_string())
-    }
-
-    /// A call whose packet path cannot be told what was negotiated is ended.
-    fn end_if(&mut self, key: CallKey, refused: Option<String>) {
-        if refused.is_some() {
-            self.shard.handle_operator(now(), key, Operator::HangUp);
-        }
-    }
-
     fn store(&mut self, key: CallKey, action: StoreAction, profile: Arc<Profile>) {
         match action {
             StoreAction::Lookup { user, alias, calling } => {
-                let (store, clips, inbox) = (self.store.clone(), self.clips.clone(), self.inbox.clone());
+                let (store, inbox) = (self.store.clone(), self.inbox.clone());
+                let (clips, prompts) = (self.clips.clone(), self.prompts.clone());
                 self.tasks.spawn_blocking(move || {
-                    let answer = look_up(&store, &clips, (&user, alias.as_deref()), calling.as_ref(), &profile);
+                    let played = (&clips, &prompts);
+                    let answer = look_up(&store, played, (&user, alias.as_deref()), calling.as_ref(), &profile);
                     inbox.put(key, Note::Found(key, Box::new(answer)));
                 });
             }

@@ -105,6 +105,7 @@ fn found() -> StoreReply {
         greeting: None,
         beep: None,
         full: None,
+        prompts: None,
         named: Vec::new(),
     }))
 }

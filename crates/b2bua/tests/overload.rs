@@ -125,6 +125,7 @@ impl Node {
             greeting: None,
             beep: None,
             full: None,
+            prompts: None,
             named: Vec::new(),
         };
         let now = self.at();

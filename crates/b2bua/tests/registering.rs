@@ -156,6 +156,7 @@ impl Office {
                         greeting: None,
                         beep: None,
                         full: None,
+                        prompts: None,
                         named: Default::default(),
                     };
                     self.shard

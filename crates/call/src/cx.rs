@@ -42,6 +42,9 @@ pub(crate) struct Cx {
     pub early_media_told: u8,
     /// Something of ours is, or was, played to A.
     pub plays: bool,
+    /// How often something was said to A.
+    #[allow(dead_code, reason = "the phases that speak are about to come")]
+    pub said: u32,
     /// Where A's message will be.
     pub place: Place,
     /// A's message is being recorded.
@@ -93,6 +96,7 @@ impl Cx {
             hearing: None,
             early_media_told: 0,
             plays: false,
+            said: 0,
             place: Place::default(),
             recording: false,
             stays: false,
@@ -142,7 +146,7 @@ impl Cx {
         if matches!(action, MediaAction::Open { .. }) {
             self.ports = Anchor::Open;
         }
-        if matches!(action, MediaAction::Play { .. }) {
+        if matches!(action, MediaAction::Play { .. } | MediaAction::Say { .. }) {
             (self.plays, self.hearing) = (true, None);
         }
         self.out.push_back(Output::Media(action));

@@ -38,12 +38,15 @@ mod onward;
 mod passing;
 mod phase;
 mod place;
+pub mod prompts;
 mod reason;
 mod recording;
 mod renditions;
 mod reserving;
 mod ringing;
 mod saving;
+#[allow(dead_code, reason = "the phases that speak are about to come")]
+mod saying;
 mod settling;
 mod upgrading;
 mod whom;

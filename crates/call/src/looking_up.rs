@@ -114,6 +114,7 @@ impl LookingUp {
             greeting: None,
             beep: None,
             full: None,
+            prompts: None,
             named: Vec::new(),
         };
         self.found(Box::new(lookup), cx)

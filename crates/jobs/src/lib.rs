@@ -9,6 +9,7 @@ mod depositor;
 mod keeper;
 mod pool;
 mod process;
+pub mod prompts;
 mod record_files;
 mod recording;
 mod stats;

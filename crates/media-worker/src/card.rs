@@ -1,6 +1,7 @@
 //! Pictures where there is none to show, so that no caller sees black. Drawn here: they need no file and no font.
 
 use crate::encode::{HEIGHT, WIDTH};
+use crate::letters::glyph;
 
 /// Luma and chroma (BT.601) of what is drawn.
 const GREY: [u8; 3] = [126, 128, 128];
@@ -12,6 +13,16 @@ const BLUE: [u8; 3] = [80, 140, 118];
 
 /// A brown, no other party's colour either.
 const BROWN: [u8; 3] = [70, 112, 146];
+
+/// A dark green, calm enough to be read from for a while.
+const GREEN: [u8; 3] = [60, 124, 112];
+
+/// Pixels of a dot of a letter of a prompt's picture, and from one line of it to the next.
+const TEXT_DOT: u32 = 4;
+const TEXT_STEP: u32 = 12 * TEXT_DOT;
+/// The most letters of a line, and lines, of a prompt's picture.
+pub(crate) const TEXT_LETTERS_MAX: usize = 25;
+pub(crate) const TEXT_LINES_MAX: usize = 7;
 
 /// Pixels of a dot of a letter, which is 5 dots wide and 7 high, with one dot between.
 const DOT: u32 = 8;
@@ -41,8 +52,27 @@ pub(crate) fn full() -> Vec<u8> {
     draw(full_at)
 }
 
+/// The picture of a prompt: green, its lines in the middle, each beginning where the longest does.
+pub(crate) fn text(lines: &[Vec<char>]) -> Vec<u8> {
+    let longest = lines.iter().map(Vec::len).max().unwrap_or(0) as u32;
+    let left = WIDTH.saturating_sub(longest * 6 * TEXT_DOT) / 2;
+    let top = HEIGHT.saturating_sub(lines.len() as u32 * TEXT_STEP - 5 * TEXT_DOT) / 2;
+    draw(|x, y| {
+        let (Some(x), Some(y)) = (x.checked_sub(left), y.checked_sub(top)) else {
+            return GREEN;
+        };
+        let (line, row) = (y / TEXT_STEP, y % TEXT_STEP / TEXT_DOT);
+        let (letter, column) = (x / TEXT_DOT / 6, x / TEXT_DOT % 6);
+        let at = |index: u32| usize::try_from(index).unwrap_or(usize::MAX);
+        let letter = lines.get(at(line)).and_then(|line| line.get(at(letter)));
+        let dots = letter.and_then(|letter| glyph(*letter)?.get(at(row)).copied());
+        let is_dot = column < 5 && dots.is_some_and(|dots| dots >> (4 - column) & 1 == 1);
+        if is_dot { WHITE } else { GREEN }
+    })
+}
+
 /// An I420 frame of what `paint` says of each pixel.
-fn draw(paint: fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
+fn draw(paint: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
     let mut planes = Vec::new();
     for (plane, step) in [(0, 1), (1, 2), (2, 2)] {
         for y in (0..HEIGHT).step_by(step) {
@@ -104,31 +134,9 @@ fn in_word(word: &str, top: u32, x: u32, y: u32) -> bool {
     };
     let Some(dots) = usize::try_from(row)
         .ok()
-        .and_then(|row| glyph(letter).get(row).copied())
+        .and_then(|row| glyph(letter)?.get(row).copied())
     else {
         return false;
     };
     column < 5 && dots >> (4 - column) & 1 == 1
-}
-
-/// Rows of a 5x7 letter, the leftmost dot in bit 4.
-fn glyph(letter: char) -> [u8; 7] {
-    match letter {
-        'R' => [0b11110, 0b10001, 0b10001, 0b11110, 0b10100, 0b10010, 0b10001],
-        'E' => [0b11111, 0b10000, 0b10000, 0b11110, 0b10000, 0b10000, 0b11111],
-        'C' => [0b01110, 0b10001, 0b10000, 0b10000, 0b10000, 0b10001, 0b01110],
-        'O' => [0b01110, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b01110],
-        'D' => [0b11110, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b11110],
-        'I' => [0b01110, 0b00100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110],
-        'N' => [0b10001, 0b11001, 0b10101, 0b10011, 0b10001, 0b10001, 0b10001],
-        'M' => [0b10001, 0b11011, 0b10101, 0b10101, 0b10001, 0b10001, 0b10001],
-        'A' => [0b01110, 0b10001, 0b10001, 0b11111, 0b10001, 0b10001, 0b10001],
-        'L' => [0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111],
-        'B' => [0b11110, 0b10001, 0b10001, 0b11110, 0b10001, 0b10001, 0b11110],
-        'X' => [0b10001, 0b10001, 0b01010, 0b00100, 0b01010, 0b10001, 0b10001],
-        'F' => [0b11111, 0b10000, 0b10000, 0b11110, 0b10000, 0b10000, 0b10000],
-        'U' => [0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b01110],
-        'G' => [0b01110, 0b10001, 0b10000, 0b10111, 0b10001, 0b10001, 0b01111],
-        _ => [0; 7],
-    }
 }

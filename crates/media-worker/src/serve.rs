@@ -9,7 +9,7 @@ use gstreamer as gst;
 use segue_media::worker::{Job, Outcome, Reply, Request};
 
 use crate::error::JobError;
-use crate::{beep, finalise, limits, notice, pipeline, prepare};
+use crate::{beep, finalise, limits, notice, pipeline, prepare, prompts};
 
 /// Longest line of a job, bytes.
 const LINE_MAX: u64 = 64 * 1024;
@@ -72,6 +72,18 @@ fn run(job: Job, progress: &mut dyn FnMut(u8)) -> Outcome {
         ),
         Job::PrepareNotice { out_dir } => notice::prepare(Path::new(&out_dir), &mut Steps::new(progress)),
         Job::PrepareBeep { out_dir } => beep::prepare(Path::new(&out_dir), &mut Steps::new(progress)),
+        Job::PreparePrompts {
+            dir,
+            sounds,
+            pictures,
+            out_dir,
+        } => prompts::prepare(
+            Path::new(&dir),
+            &sounds,
+            &pictures,
+            Path::new(&out_dir),
+            &mut Steps::new(progress),
+        ),
         Job::Finalise { spool, out_dir } => {
             finalise::finalise(Path::new(&spool), Path::new(&out_dir), &mut Steps::new(progress))
         }

@@ -114,6 +114,18 @@ pub enum Command {
         /// Start again at the end, without `Played`.
         looping: bool,
     },
+    /// Say to A one sound after the other from the start, instead of what it got so far; `Played` follows the last. The picture stays
+    /// meanwhile, and after it.
+    Say {
+        /// The owner's number for it, comes back in events.
+        source: u32,
+        /// What to send on A's audio stream, in order; none: silence, `Played` at once.
+        audio: Vec<Cache>,
+        /// The picture: its first key frame. `None`: the last one stays.
+        video: Option<Cache>,
+    },
+    /// Play and say nothing more: silence, and the picture stays. Nothing is told of what is broken off.
+    Hush,
     /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
     Poster {
         /// Its first key frame stays.
@@ -221,12 +233,12 @@ pub struct Tally {
 /// What happened in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The first packet of a `Play` has left for A, of whichever kind; once per `Play`.
+    /// The first packet of a `Play` or `Say` has left for A, of whichever kind; once each.
     FirstPacket {
         /// Which source.
         source: u32,
     },
-    /// A `Play` that does not loop has come to its end; its last picture stays, with silence.
+    /// A `Play` that does not loop, or a `Say`, has come to its end; its last picture stays, with silence.
     Played {
         /// Which source.
         source: u32,

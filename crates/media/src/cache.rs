@@ -146,6 +146,35 @@ impl Cache {
             .unwrap_or_default()
     }
 
+    /// A part of it, from `start_us` on and as long as `loop_us`, with the same payload. Its clock begins at zero.
+    ///
+    /// # Errors
+    /// [`CacheError::Damaged`] when nothing is there.
+    pub fn part(&self, start_us: u32, loop_us: u32) -> Result<Cache, CacheError> {
+        let units = |us: u32| {
+            let units = u64::from(us).saturating_mul(u64::from(self.clock_rate)) / 1_000_000;
+            u32::try_from(units).unwrap_or(u32::MAX)
+        };
+        let start_rtp = units(start_us);
+        let end_us = start_us.saturating_add(loop_us);
+        let entries = self.entries.iter();
+        let entries = entries
+            .filter(|entry| (start_us..end_us).contains(&entry.time_us))
+            .map(|entry| Entry {
+                time_us: entry.time_us.saturating_sub(start_us),
+                rtp_time: entry.rtp_time.saturating_sub(start_rtp),
+                ..*entry
+            });
+        Cache {
+            clock_rate: self.clock_rate,
+            loop_us,
+            loop_rtp: units(loop_us),
+            entries: entries.collect(),
+            payload: Arc::clone(&self.payload),
+        }
+        .checked()
+    }
+
     fn checked(self) -> Result<Cache, CacheError> {
         if self.clock_rate == 0 || self.loop_us == 0 || self.loop_rtp == 0 {
             return Err(CacheError::Damaged("a clock or loop of zero"));
@@ -257,6 +286,22 @@ mod tests {
         let cache = two_frames();
         assert_eq!(Cache::parse(&cache.to_bytes()).unwrap(), cache);
         assert_eq!(cache.payload_of(&cache.entries[1]), b"idr");
+    }
+
+    #[test]
+    fn a_part_has_a_clock_of_its_own_and_shares_the_payload() {
+        let mut builder = CacheBuilder::new();
+        for n in 0..10_u32 {
+            builder.push(n * 20_000, n * 960, &[n as u8], 0).unwrap();
+        }
+        let whole = builder.finish(48_000, 200_000, 9_600).unwrap();
+        let part = whole.part(60_000, 40_000).unwrap();
+        let times: Vec<(u32, u32)> = part.entries.iter().map(|e| (e.time_us, e.rtp_time)).collect();
+        assert_eq!(times, [(0, 0), (20_000, 960)]);
+        assert_eq!((part.loop_us, part.loop_rtp), (40_000, 1_920));
+        assert_eq!(part.payload_of(&part.entries[0]), [3]);
+        assert!(Arc::ptr_eq(&part.payload, &whole.payload));
+        assert!(whole.part(200_000, 20_000).is_err(), "nothing is there");
     }
 
     #[test]

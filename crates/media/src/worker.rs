@@ -36,6 +36,18 @@ pub enum Job {
         /// An existing empty folder.
         out_dir: String,
     },
+    /// Make the spoken prompts of a language and the pictures that go with them as packet caches, all sounds in a row and all pictures
+    /// in a row; where each stands, the reply says.
+    PreparePrompts {
+        /// Where the files are.
+        dir: String,
+        /// A file name in `dir` for each sound.
+        sounds: Vec<String>,
+        /// What each picture says, a line each.
+        pictures: Vec<Vec<String>>,
+        /// An existing empty folder.
+        out_dir: String,
+    },
     /// Turn a spool into a file that browsers play, and a poster (JPEG) when it has video.
     Finalise {
         /// The spool file.
@@ -73,6 +85,15 @@ pub enum Outcome {
         /// Poster file name in out_dir (JPEG), when it has video.
         poster: Option<String>,
     },
+    /// Prompts are prepared.
+    Prompts {
+        /// Where each sound stands in the renditions of sound, as it was asked for.
+        sounds: Vec<Span>,
+        /// Where each picture stands in the renditions of pictures: one key frame.
+        pictures: Vec<Span>,
+        /// The renditions made.
+        renditions: Vec<Rendition>,
+    },
     /// A recording is final.
     Recording {
         /// Media file name in out_dir (MP4 or WebM).
@@ -104,4 +125,13 @@ pub struct Rendition {
     pub file: String,
     /// H.264 only.
     pub profile_level_id: Option<[u8; 3]>,
+}
+
+/// A part of a rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Where it begins, milliseconds.
+    pub start_ms: u32,
+    /// How long it is, milliseconds.
+    pub length_ms: u32,
 }

@@ -3,6 +3,7 @@
 mod digest;
 mod early;
 mod emergency;
+mod language;
 mod notify;
 mod numbers;
 mod onward;
@@ -20,7 +21,8 @@ mod trunk;
 pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
-pub use notify::{About, Attach, Channel, Language, Notify, NotifyError, check_mail, check_webhook};
+pub use language::{Language, LanguageError};
+pub use notify::{About, Attach, Channel, Notify, NotifyError, check_mail, check_webhook};
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{
     Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,

@@ -5,6 +5,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Language;
+
 /// How a subscriber is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -115,15 +117,6 @@ impl Default for Attach {
     fn default() -> Attach {
         Attach::Poster
     }
-}
-
-words! {
-    /// A language that notices are written in.
-    Language, "en or de is needed":
-    /// English.
-    En = "en",
-    /// German.
-    De = "de",
 }
 
 /// Longest mail address, bytes (RFC 5321 §4.5.3.1.3, without the angle brackets).

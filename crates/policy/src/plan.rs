@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnswerAt, Decided, Profile, Subscriber};
+use crate::{AnswerAt, Decided, Language, Profile, Subscriber};
 
 /// How several targets ring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,10 @@ pub struct Plan {
     pub greeting: Option<String>,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
+    /// A chooses what it leaves, and what becomes of it.
+    pub menu: bool,
+    /// In which language A is spoken to.
+    pub language: Language,
     /// What the subscriber's rules say of this call.
     pub decided: Decided,
 }
@@ -106,6 +110,8 @@ impl Plan {
             no_answer_ms: subscriber.no_answer_ms.unwrap_or(profile.no_answer_ms),
             greeting: subscriber.greeting.clone(),
             answer_at: subscriber.answer_at.unwrap_or(profile.answer_at),
+            menu: subscriber.menu.unwrap_or(profile.menu),
+            language: subscriber.language.unwrap_or(profile.language),
             decided: Decided::default(),
         }
     }
@@ -200,6 +206,20 @@ mod tests {
                 assert_eq!(Plan::new(&bob, &profile).answer_at, own);
             }
         }
+    }
+
+    #[test]
+    fn the_menu_and_its_language_are_the_subscribers_else_the_profiles() {
+        let (mut bob, mut profile) = (subscriber(), profile());
+        let of = |bob: &Subscriber, profile: &Profile| {
+            let plan = Plan::new(bob, profile);
+            (plan.menu, plan.language)
+        };
+        assert_eq!(of(&bob, &profile), (true, Language::En));
+        (profile.menu, profile.language) = (false, Language::De);
+        assert_eq!(of(&bob, &profile), (false, Language::De));
+        (bob.menu, bob.language) = (Some(true), Some(Language::En));
+        assert_eq!(of(&bob, &profile), (true, Language::En));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, NextHop, NextHops, NumberRule, PEarlyMedia,
+    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, Language, NextHop, NextHops, NumberRule, PEarlyMedia,
     PreconditionsToCallee, RedirectTarget, ServiceCode, Transcode, UnknownCallee,
 };
 
@@ -67,6 +67,10 @@ pub struct Profile {
     pub transcode: Transcode,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
+    /// Callers of mailboxes that say nothing of it choose what they leave, and what becomes of it.
+    pub menu: bool,
+    /// In which language callers are spoken to, for subscribers that name none.
+    pub language: Language,
     /// Status sent to A when B rings: 180 or 183.
     pub ringing_status: u16,
     /// Hold for subscribers that name none, milliseconds.
@@ -158,6 +162,8 @@ impl Default for Profile {
             align: true,
             transcode: Transcode::Audio,
             answer_at: AnswerAt::Greeting,
+            menu: true,
+            language: Language::En,
             ringing_status: 183,
             hold_ms: 0,
             hold_max_ms: 60_000,
@@ -235,6 +241,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("align", "true or false"),
     ("transcode", "\"off\" or \"audio\""),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
+    ("menu", "true or false"),
+    ("language", "\"en\" or \"de\""),
     ("ringing_status", "180 or 183"),
     ("hold_ms", "milliseconds from 0 to hold_max_ms"),
     ("hold_max_ms", "milliseconds from 0 to 170000"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, HoldOn, Notify, Ring, TargetBy, Weekly, Zone};
+use crate::{AnswerAt, HoldOn, Language, Notify, Ring, TargetBy, Weekly, Zone};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct Subscriber {
     pub greeting: Option<String>,
     /// When callers get the 200 for the mailbox; absent: as the profile says.
     pub answer_at: Option<AnswerAt>,
+    /// Their callers choose what they leave, and what becomes of it; absent: as the profile says.
+    pub menu: Option<bool>,
+    /// In which language they and their callers are spoken to; absent: the profile's.
+    pub language: Option<Language>,
     /// They want not to be disturbed: nobody rings, unless a rule says so.
     pub dnd: bool,
     /// When they may be called; empty: at all hours.

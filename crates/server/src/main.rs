@@ -12,6 +12,7 @@ mod logging;
 mod metrics;
 mod passwords;
 mod pins;
+mod prompts;
 mod reload;
 mod run;
 mod secrets;

@@ -32,6 +32,7 @@ use crate::{
     http::{self, Http},
     logging::Log,
     passwords::Sealer,
+    prompts,
     reload::{Given, Reloaded, call_config, reload},
     signals::{Signals, Wish},
     watch::{Changes, Watcher},
@@ -139,6 +140,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         tracing::error!(%error, "the beep could not be prepared: callers will hear none; `segue doctor` says why");
     }
     prepare_notice(&pool, &store)?;
+    let prompts = prompts::prepare_all(&config, &pool)?;
     let spooled = |e: std::io::Error| system(&format!("{} cannot be used", spool_dir.display()), &e);
     let depositor = Arc::new(Depositor::start(store.clone(), pool.clone(), spool_dir.clone()).map_err(spooled)?);
     depositor.salvage().map_err(spooled)?;
@@ -228,6 +230,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         resolver,
         deposits,
         clips: ClipCache::new(CLIP_CACHE_BYTES),
+        prompts,
         spool_dir,
         inbox,
         inbox_end,

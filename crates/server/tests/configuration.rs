@@ -68,6 +68,8 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "record.min_ms",
             "record.max_ms",
             "record.silence_ms",
+            "prompts.dir",
+            "prompts.prepared",
             "retention.heard_max",
             "retention.heard_age",
             "retention.unheard_max",

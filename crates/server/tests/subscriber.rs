@@ -31,7 +31,7 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
     let expected = json!({"user": "bob", "targets": ["sip:bob@127.0.0.1:5070"], "numbers": [], "aliases": [],
                           "target_by": "host", "ring": "together",
                           "ring_ms": null, "clip": "ring", "hold_on": "clip", "hold_ms": 6000,
-                          "no_answer_ms": 20000, "greeting": "ring", "answer_at": null, "dnd": false,
+                          "no_answer_ms": 20000, "greeting": "ring", "answer_at": null, "menu": null, "language": null, "dnd": false,
                           "hours": [], "time_zone": "UTC",
                           "notify": {"by": [], "on": null, "mail": null, "attach": "poster", "webhook": null,
                                      "message_to": null, "language": null}});
@@ -83,6 +83,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "no_answer_ms",
             "greeting",
             "answer_at",
+            "menu",
+            "language",
             "hold_on",
             "dnd",
             "hours",

@@ -21,6 +21,7 @@ pub(crate) const STEPS: &[&str] = &[
     REGISTRATIONS,
     PINS,
     NOTICES,
+    MENU,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -427,4 +428,11 @@ CREATE INDEX delivery_due ON delivery (channel, next_at) WHERE state = 'waiting'
 CREATE INDEX delivery_state ON delivery (state, settled_at);
 CREATE INDEX delivery_notice ON delivery (notice);
 CREATE INDEX delivery_recipient ON delivery (recipient, id);
+";
+
+/// 14: whether callers of a subscriber choose what they leave, in which language they are spoken to, and which messages are urgent.
+const MENU: &str = "
+ALTER TABLE subscriber ADD COLUMN menu INTEGER CHECK (menu IN (0, 1));
+ALTER TABLE subscriber ADD COLUMN language TEXT;
+ALTER TABLE message ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0 CHECK (urgent IN (0, 1));
 ";

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
-use segue_policy::{AnswerAt, HoldOn, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
+use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
 use crate::{Store, StoreError, clips, names, rules};
 
-const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify";
+const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
+     menu, language";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,13 +182,13 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
     }
     tx.prepare_cached(
         "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on,
-                                 target_by, dnd, hours, zone, notify)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                 target_by, dnd, hours, zone, notify, menu, language)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
              ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on,
              target_by = excluded.target_by, dnd = excluded.dnd, hours = excluded.hours, zone = excluded.zone,
-             notify = excluded.notify",
+             notify = excluded.notify, menu = excluded.menu, language = excluded.language",
     )?
     .execute(params![
         subscriber.user,
@@ -210,6 +211,8 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         serde_json::to_string(&subscriber.hours).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         subscriber.zone.to_string(),
         serde_json::to_string(&subscriber.notify).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        subscriber.menu,
+        subscriber.language.map(Language::name),
     ])?;
     names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
@@ -254,5 +257,7 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
         hours: serde_json::from_str(row.get_ref(11)?.as_str()?).unwrap_or_default(),
         zone: Zone::try_from(row.get::<_, String>(12)?).unwrap_or_default(),
         notify: serde_json::from_str(row.get_ref(13)?.as_str()?).unwrap_or_default(),
+        menu: row.get(14)?,
+        language: row.get_ref(15)?.as_str_or_null()?.and_then(|tag| tag.parse().ok()),
     })
 }

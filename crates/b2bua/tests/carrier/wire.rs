@@ -254,6 +254,7 @@ fn lookup(clip: bool) -> Lookup {
         greeting: None,
         beep: None,
         full: None,
+        prompts: None,
         named: Vec::new(),
     }
 }

@@ -126,6 +126,7 @@ impl Node {
                     greeting: None,
                     beep: None,
                     full: None,
+                    prompts: None,
                     named: Vec::new(),
                 };
                 self.shard.handle_store(now, key, StoreReply::Found(Box::new(lookup)));

@@ -56,7 +56,7 @@ pub fn playing_time(source: Source) -> Time {
         Source::Greeting => 3 * S,
         Source::Beep => 400 * MS,
         Source::Notice => 4 * S,
-        Source::Callee => Time::MAX,
+        Source::Prompt | Source::Callee => Time::MAX,
     }
 }
 
@@ -185,6 +185,19 @@ impl MediaModel {
                     now + dice.between(MS, 40 * MS),
                     Fires::First(anchor.turn, *source, *looping),
                 )]
+            }
+            MediaAction::Say { turn, prompts, .. } => {
+                assert!(
+                    anchor.legs.get(&LegId::A).is_some_and(Option::is_some),
+                    "said before A is configured"
+                );
+                anchor.turn += 1;
+                let over = now + S * prompts.len() as Time + dice.between(0, 20 * MS);
+                vec![(over, Fires::Turn(anchor.turn, MediaEvent::Said { turn: *turn }))]
+            }
+            MediaAction::Hush => {
+                anchor.turn += 1;
+                Vec::new()
             }
             MediaAction::Poster { .. } => Vec::new(),
             MediaAction::Hear { leg } => {

@@ -129,6 +129,7 @@ impl StoreScript {
                     greeting: info(2, &plan.greeting, self.greeting_exists),
                     beep: info(3, &Some("beep".into()), self.beep_exists),
                     full: info(4, &Some("full".into()), self.beep_exists),
+                    prompts: None,
                     named: Vec::new(),
                     plan,
                 }))

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
-use segue_policy::MediaFrom;
+use segue_policy::{Language, MediaFrom};
 use segue_sdp::{Family, Kind, Stream};
 use segue_sip_wire::Uri;
 
 use super::LegId;
+use crate::prompts::{Picture, Prompt};
 
 /// The RTP ports of one leg. RTCP is on the next port up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Source {
     Beep,
     /// That the mailbox is full.
     Notice,
+    /// What is said to A.
+    Prompt,
     /// The callee.
     Callee,
 }
@@ -43,6 +46,7 @@ impl Source {
             Source::Greeting => "greeting",
             Source::Beep => "beep",
             Source::Notice => "notice",
+            Source::Prompt => "prompt",
             Source::Callee => "callee",
         }
     }
@@ -106,6 +110,24 @@ pub enum MediaAction {
         /// Start again at the end.
         looping: bool,
     },
+    /// Say to A one prompt after the other, in place of what it got so far: `Said` follows, unless something else is played or said
+    /// before. The picture stays meanwhile and afterwards.
+    Say {
+        /// Numbers what is said in this call.
+        turn: u32,
+        /// In which language.
+        language: Language,
+        /// What, in order; nothing: the picture alone.
+        prompts: Vec<Prompt>,
+        /// What is shown; `None`: what was shown before.
+        picture: Option<Picture>,
+        /// What to send on A's audio stream.
+        audio: Option<RenditionProfile>,
+        /// What to send on A's video stream.
+        video: Option<RenditionProfile>,
+    },
+    /// Say and play nothing more: silence, and the picture stays. Nothing is told of what is broken off.
+    Hush,
     /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
     Poster {
         /// Which clip's first picture.
@@ -187,6 +209,18 @@ pub enum MediaEvent {
     PlayFailed {
         /// Which source.
         source: Source,
+        /// Why, for the record.
+        why: String,
+    },
+    /// What was to be said has been said.
+    Said {
+        /// Its number.
+        turn: u32,
+    },
+    /// It could not be said.
+    SayFailed {
+        /// Its number.
+        turn: u32,
         /// Why, for the record.
         why: String,
     },

@@ -60,6 +60,8 @@ pub struct Lookup {
     pub beep: Option<ClipInfo>,
     /// The notice that the mailbox is full.
     pub full: Option<ClipInfo>,
+    /// The prompts of the plan's language, as if they were a clip; `None`: they are not prepared.
+    pub prompts: Option<ClipInfo>,
 }
 
 /// What the store answered.

@@ -177,6 +177,7 @@ impl World {
             greeting: (!chance(3)).then(|| clip(2, 4_000)),
             beep: (!chance(4)).then(|| clip(3, 500)),
             full: (!chance(4)).then(|| clip(4, 3_000)),
+            prompts: None,
             named: vec![clip(5, 2_000)],
         };
         let lookup = if chance(30) {

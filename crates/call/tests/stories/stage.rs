@@ -24,6 +24,8 @@ pub use store::PlaceReply;
 
 pub const A: LegId = LegId(0);
 pub const B: LegId = LegId(1);
+/// How long one prompt takes.
+pub const SAYING_MS: u64 = 2_000;
 /// The first packet of a source leaves this long after `Play`.
 pub const PACKET_MS: u64 = 2;
 
@@ -127,6 +129,7 @@ impl Default for Setup {
             greeting: Some(clip(2, "sorry", 4_000)),
             beep: Some(clip(3, "beep", 1_000)),
             full: Some(clip(4, ".full", 6_000)),
+            prompts: None,
             named: Vec::new(),
         };
         Setup {
@@ -440,6 +443,10 @@ impl Stage {
                     self.after(duration, Input::Media(MediaEvent::Played { source: *source }));
                 }
             }
+            MediaAction::Say { turn, prompts, .. } => {
+                let saying_ms = SAYING_MS * prompts.len() as u64;
+                self.after(saying_ms, Input::Media(MediaEvent::Said { turn: *turn }));
+            }
             MediaAction::Record { manifest, .. } => {
                 self.manifest = Some(manifest.clone());
                 self.recording_since = Some(self.now_ms);
@@ -459,6 +466,7 @@ impl Stage {
             }
             MediaAction::Rules { .. }
             | MediaAction::Configure { .. }
+            | MediaAction::Hush
             | MediaAction::Poster { .. }
             | MediaAction::Bridge { .. }
             | MediaAction::Hear { .. }
@@ -486,6 +494,12 @@ impl Stage {
                 MediaAction::Play { source, looping, .. } => {
                     format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
                 }
+                MediaAction::Say { prompts, picture, .. } => {
+                    let ids: Vec<String> = prompts.iter().map(|prompt| prompt.id()).collect();
+                    let picture = picture.map(|picture| format!(" under {}", picture.id()));
+                    format!("say {}{}", ids.join(" "), picture.unwrap_or_default())
+                }
+                MediaAction::Hush => "hush".into(),
                 MediaAction::Poster { .. } => "poster".into(),
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
                 MediaAction::Hear { leg } => format!("hear {}", name(*leg)),

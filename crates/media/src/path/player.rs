@@ -67,6 +67,11 @@ impl Player {
         self.cursor.lap_end(&self.cache)
     }
 
+    /// The RTP timestamp of that moment.
+    pub fn lap_end_rtp(&self) -> u32 {
+        self.cursor.lap_rtp.wrapping_add(self.cache.loop_rtp)
+    }
+
     /// The cache, and the cursor that walks through it.
     pub fn parts(&mut self) -> (&Cache, &mut Cursor) {
         (&self.cache, &mut self.cursor)

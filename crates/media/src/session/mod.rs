@@ -126,6 +126,15 @@ impl Session {
                     self.show.handle_timeout(now, a, sink);
                 }
             }
+            Command::Say { source, audio, video } => {
+                self.bridged = None;
+                if let Some(a) = find(&mut self.legs, LegKey::A) {
+                    a.pause_relays();
+                    self.show.say(now, a, source, audio, video);
+                    self.show.handle_timeout(now, a, sink);
+                }
+            }
+            Command::Hush => self.show.hush(now),
             Command::Poster { video } => self.show.set_poster(&video),
             Command::Bridge { leg } => self.bridge(now, leg),
             Command::TellKey { leg, key, length } => {

@@ -1,6 +1,9 @@
 //! What A hears and sees: a source from a cache, what stays after it, or the callee.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use segue_sdp::Kind;
 
@@ -58,6 +61,8 @@ struct Playing {
 #[derive(Debug, Default)]
 struct Feed {
     state: State,
+    /// What follows what is playing, without a break.
+    rest: VecDeque<Cache>,
     /// Told with the next source's first packet.
     switch: Option<SwitchTo>,
     repeated_at: Option<Instant>,
@@ -104,9 +109,42 @@ impl Show {
         self.video.play(now, &a.video, source, video, looping);
     }
 
+    /// Several sounds, one after the other, under one picture.
+    pub fn say(&mut self, now: Instant, a: &mut Leg, source: u32, audio: Vec<Cache>, video: Option<Cache>) {
+        let length_us: u64 = audio.iter().map(|cache| u64::from(cache.loop_us)).sum();
+        let mut audio = VecDeque::from(audio);
+        let first = audio.pop_front();
+        self.play(now, a, source, first, None, false);
+        self.audio.rest = audio;
+        if let Some(play) = &mut self.play {
+            play.ends_at = Some(now + Duration::from_micros(length_us));
+        }
+        if let Some(picture) = video {
+            self.video.switch = Some(SwitchTo::Source(source));
+            self.video.state = State::Still {
+                still: Still::first_of(&picture),
+                next: now,
+            };
+        }
+    }
+
+    /// Silence; the picture stays.
+    pub fn hush(&mut self, now: Instant) {
+        if self.play.take().is_none() {
+            return;
+        }
+        self.audio.switch = None;
+        self.audio.rest.clear();
+        if matches!(self.audio.state, State::Playing(_)) {
+            self.audio.state = State::Silence { next: now };
+        }
+        self.video.stay(now);
+    }
+
     /// The callee takes over: its audio at once, its video with its first key frame.
     pub fn bridge(&mut self, now: Instant, callee_has_video: bool) {
         self.play = None;
+        self.audio.rest.clear();
         self.audio.state = State::Callee;
         self.audio.switch = Some(SwitchTo::Callee);
         self.video.stay(now);
@@ -285,6 +323,7 @@ impl Feed {
     fn play(&mut self, now: Instant, stream: &LegStream, source: u32, cache: Option<Cache>, looping: bool) {
         self.switch = None;
         self.repeated_at = None;
+        self.rest.clear();
         match (cache, stream.kind) {
             (Some(cache), _) => {
                 let rtp = stream.out.base(now, stream.step());
@@ -319,7 +358,15 @@ impl Feed {
     /// Sends what is due. Whether packets of a player left.
     fn pump(&mut self, now: Instant, stream: &mut LegStream, sink: &mut dyn Sink) -> bool {
         match &mut self.state {
-            State::Playing(_) => self.pump_player(now, stream, sink),
+            State::Playing(_) => {
+                let mut sent = self.pump_player(now, stream, sink);
+                // Each turn leaves a sound behind.
+                while self.go_on(now) {
+                    sent |= self.pump_player(now, stream, sink);
+                }
+                self.end_player(now, stream.kind);
+                sent
+            }
             State::Silence { next } => {
                 let codec = stream.config.as_ref().map(|config| config.format.codec);
                 let every = codec.map_or(Duration::from_millis(20), silence::every);
@@ -341,7 +388,14 @@ impl Feed {
             State::Still { still, next } => {
                 if *next <= now {
                     *next = now + STILL_EVERY;
+                    // Only a picture that is said has none before it.
+                    let heard = stream.destination().is_some();
+                    let told = self.switch.take_if(|to| heard && matches!(to, SwitchTo::Source(_)));
+                    let told = told.map(|to| switched(to, stream.kind, now, stream.out.last_sent));
                     stream.send_frame(LegKey::A, now, now, still.packets(), sink);
+                    if let Some(event) = told {
+                        sink.event(event);
+                    }
                 }
                 false
             }
@@ -404,8 +458,23 @@ impl Feed {
         if let Some(event) = told {
             sink.event(event);
         }
-        self.end_player(now, stream.kind);
         sent
+    }
+
+    /// What follows begins when what plays has come to its end, in the same line of time.
+    fn go_on(&mut self, now: Instant) -> bool {
+        let State::Playing(player) = &self.state else {
+            return false;
+        };
+        let end = player.lap_end();
+        if player.due().is_some() || end > now {
+            return false;
+        }
+        let Some(next) = self.rest.pop_front() else {
+            return false;
+        };
+        self.state = State::Playing(Player::new(next, end, player.lap_end_rtp(), false));
+        true
     }
 
     /// A player that has come to its end stays.

@@ -32,6 +32,7 @@ use crate::{
 
 mod keys;
 mod rules;
+mod saying;
 
 const A: LegKey = LegKey::A;
 const B: LegKey = LegKey(1);

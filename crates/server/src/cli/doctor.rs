@@ -13,6 +13,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+use segue_policy::Language;
 use segue_store::Store;
 use serde_json::json;
 
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     config::{self, Config},
     failure::{Exit, Failure},
+    prompts::{FIX, dir, find},
 };
 
 /// Open files that a busy small office needs: eight sockets and more a call.
@@ -108,6 +110,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(media_address(&config));
             checks.push(built_in(&config, "beep", segue_mailbox::BEEP_CLIP));
             checks.push(built_in(&config, "notice", segue_mailbox::BUILT_IN_FULL_CLIP));
+            checks.push(prompts(&config));
             checks.push(clips(&config));
             checks.push(media_files(&config));
             checks.extend(targets::check(&config));
@@ -311,6 +314,20 @@ fn built_in(config: &Config, name: &'static str, clip: &str) -> Check {
         Ok(clips) if clips.iter().any(|c| c.name == clip) => Check::ok(name, "prepared"),
         Ok(_) => Check::ok(name, "prepared when the server next starts"),
         Err(error) => Check::failed(name, error.into()),
+    }
+}
+
+/// Whether everything that callers may be told is there to be prepared.
+fn prompts(config: &Config) -> Check {
+    const NAME: &str = "prompts";
+    let missing: Vec<String> = Language::ALL
+        .iter()
+        .filter_map(|language| find(config, *language).err())
+        .map(|error| error.to_string())
+        .collect();
+    match missing.is_empty() {
+        true => Check::ok(NAME, format!("complete in {}", dir(config).display())),
+        false => Check::warn(NAME, missing.join("; "), FIX),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand as ClapSubcommand};
 use segue_policy::{
-    AnswerAt, DEFAULT_RING_MS, HOURS_MAX, REGISTERED, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets,
+    AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Language, REGISTERED, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets,
 };
 use serde_json::{Value, json};
 
@@ -15,8 +15,8 @@ use super::{
     output::{Row, or_dash},
     pin,
     value::{
-        AnswerWord, ClipName, DurationMs, HoldOnWord, Hours, OnOff, OrNone, RingTime, RingWord, Target, TargetByWord,
-        User, ZoneName,
+        AnswerWord, ClipName, DurationMs, HoldOnWord, Hours, MenuWord, OnOff, OrNone, RingTime, RingWord, Target,
+        TargetByWord, User, ZoneName,
     },
 };
 use crate::{
@@ -96,6 +96,12 @@ pub struct Options {
     /// When callers of the mailbox are answered: 'greeting', 'after_greeting', or 'none' for as the profile says
     #[arg(long, value_name = "WHEN")]
     answer_at: Option<OrNone<AnswerWord>>,
+    /// Whether callers of the mailbox choose what they leave: 'on', 'off', or 'none' for as the profile says
+    #[arg(long, value_name = "WHEN")]
+    menu: Option<OrNone<MenuWord>>,
+    /// The language in which they and their callers are spoken to: 'en', 'de', or 'none' for the profile's
+    #[arg(long, value_name = "LANGUAGE")]
+    language: Option<OrNone<Language>>,
     /// A file (mode 600) with their password alone, with which their phones register and call; '-': the standard input
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -134,6 +140,8 @@ impl Options {
             && self.no_answer.is_none()
             && self.greeting.is_none()
             && self.answer_at.is_none()
+            && self.menu.is_none()
+            && self.language.is_none()
             && self.number.is_empty()
             && self.alias.is_empty()
             && self.target_by.is_none()
@@ -229,6 +237,12 @@ impl Options {
         }
         if let Some(OrNone(zone)) = self.time_zone {
             subscriber.zone = zone.map(|ZoneName(zone)| zone).unwrap_or_default();
+        }
+        if let Some(OrNone(menu)) = self.menu {
+            subscriber.menu = menu.map(|MenuWord(menu)| menu);
+        }
+        if let Some(OrNone(language)) = self.language {
+            subscriber.language = language;
         }
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
@@ -401,6 +415,8 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "no_answer_ms": subscriber.no_answer_ms,
         "greeting": subscriber.greeting,
         "answer_at": subscriber.answer_at,
+        "menu": subscriber.menu,
+        "language": subscriber.language,
         "dnd": subscriber.dnd,
         "hours": subscriber.hours,
         "time_zone": subscriber.zone,

@@ -326,6 +326,22 @@ impl FromStr for AnswerWord {
     }
 }
 
+/// Whether there is a menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MenuWord(pub bool);
+
+impl FromStr for MenuWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MenuWord, String> {
+        match text {
+            "on" => Ok(MenuWord(true)),
+            "off" => Ok(MenuWord(false)),
+            _ => Err("the menu is 'on' or 'off'".to_owned()),
+        }
+    }
+}
+
 /// The time that a target rings: as long as a call may be unanswered at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingTime(pub u64);

@@ -42,6 +42,14 @@ pub(super) fn read(config: &mut Config, path: &Path) -> Result<(), Failure> {
             config.profiles_dir = config.profiles_dir.take().map(|dir| base.join(dir));
         }
     }
+    for (key, dir) in [
+        ("prompts.dir", &mut config.prompts_dir),
+        ("prompts.prepared", &mut config.prompts_prepared),
+    ] {
+        if config.sources.iter().any(|(name, _)| *name == key) {
+            *dir = dir.take().map(|dir| base.join(dir));
+        }
+    }
     config.records.based(base);
     config.sip_tls_paths.based(base);
     Ok(())

@@ -250,6 +250,20 @@ pub const KEYS: &[Key] = &[
         get: |c| json!(c.record_silence_ms),
     },
     Key {
+        name: "prompts.dir",
+        meaning: "where the spoken prompts are, a folder a language; absent: media/out/prompts here, else those installed",
+        live: None,
+        set: |c, raw| raw.text().map(|v| c.prompts_dir = Some(PathBuf::from(v))),
+        get: |c| json!(c.prompts_dir.as_ref().map(|d| d.display().to_string())),
+    },
+    Key {
+        name: "prompts.prepared",
+        meaning: "where prepared prompts are kept; absent: prompts in data_dir",
+        live: None,
+        set: |c, raw| raw.text().map(|v| c.prompts_prepared = Some(PathBuf::from(v))),
+        get: |c| json!(c.prompts_prepared.as_ref().map(|d| d.display().to_string())),
+    },
+    Key {
         name: "retention.heard_max",
         meaning: "how many heard messages a mailbox keeps unless it says otherwise, or \"none\"",
         live: Some(|c, new| c.retention.heard_max = new.retention.heard_max),

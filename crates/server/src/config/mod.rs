@@ -87,6 +87,10 @@ pub struct Config {
     pub record_max_ms: u64,
     /// Silence that ends an audio recording, milliseconds.
     pub record_silence_ms: u64,
+    /// Where prompts are, a folder a language; `None`: where they are made or installed.
+    pub prompts_dir: Option<PathBuf>,
+    /// Where prepared prompts are kept; `None`: in the data directory.
+    pub prompts_prepared: Option<PathBuf>,
     /// The rules of mailboxes that set none of their own.
     pub retention: Retention,
     /// Files of call records.
@@ -157,6 +161,8 @@ impl Default for Config {
             record_min_ms: 1_000,
             record_max_ms: 180_000,
             record_silence_ms: 10_000,
+            prompts_dir: None,
+            prompts_prepared: None,
             retention: Retention {
                 max_bytes: Some(QUOTA_BYTES),
                 ..Retention::default()

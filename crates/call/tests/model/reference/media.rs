@@ -31,6 +31,14 @@ impl Reference {
                 self.playing = Some((*source, *looping));
                 self.first_packet_owed = true;
             }
+            MediaAction::Say { .. } => {
+                assert!(self.configured.contains(&A) && !self.bridged);
+                assert!(!self.plain, "nothing is said in such a call");
+                assert!(!self.answer_is_unpracked(), "media before the PRACK");
+                self.playing = None;
+                self.first_packet_owed = false;
+            }
+            MediaAction::Hush => self.playing = None,
             MediaAction::Poster { clip } => {
                 assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
             }
