@@ -167,17 +167,21 @@ pub fn secret_line(option: &str, path: &Path) -> Result<String, Failure> {
     } else {
         tls::secret(option, path)?
     };
-    let text = String::from_utf8(bytes).ok();
+    checked(
+        &path.display().to_string(),
+        &String::from_utf8(bytes).unwrap_or_default(),
+    )
+}
+
+/// A secret of one line; `from`: where it stands.
+pub fn checked(from: &str, text: &str) -> Result<String, Failure> {
     // The line end that an editor leaves is no part of it.
-    let password = text.as_deref().map(|text| text.trim_end_matches(['\r', '\n']));
-    match password.filter(|word| !word.is_empty() && word.len() <= PASSWORD_MAX && !word.contains(char::is_control)) {
-        Some(password) => Ok(password.to_owned()),
-        None => Err(Failure::refused(
+    let word = text.trim_end_matches(['\r', '\n']);
+    match !word.is_empty() && word.len() <= PASSWORD_MAX && !word.contains(char::is_control) {
+        true => Ok(word.to_owned()),
+        false => Err(Failure::refused(
             "bad_secret",
-            format!(
-                "{}: there is no password in one line of at most {PASSWORD_MAX} bytes",
-                path.display()
-            ),
+            format!("{from}: there is no password in one line of at most {PASSWORD_MAX} bytes"),
             "write the password alone into it",
         )),
     }

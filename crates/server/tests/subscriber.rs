@@ -355,3 +355,147 @@ fn a_pin_is_set_from_a_private_file_shown_without_its_digits_and_unlocked() {
     assert_eq!(pin(), Value::Null);
     assert_eq!(segue.run(&["subscriber", "unlock", "bob"]).code, 3);
 }
+
+/// A configuration whose phones register.
+fn office(segue: &Segue) {
+    let profiles = segue.dir().join("profiles");
+    std::fs::create_dir_all(&profiles).unwrap();
+    let profile = "name = \"phones\"\nsources = [\"127.0.0.0/8\"]\nregistrar = true\nauth_realm = \"office\"\n";
+    std::fs::write(profiles.join("phones.toml"), profile).unwrap();
+    let settings = "profiles_dir = \"profiles\"\n[sip]\nudp = [\"127.0.0.1:5060\"]\ntcp = [\"127.0.0.1:5070\"]\n";
+    std::fs::write(segue.dir().join("segue.toml"), settings).unwrap();
+}
+
+/// Writes a table that its owner alone may read.
+fn table(segue: &Segue, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = segue.dir().join("office.csv");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn the_subscribers_of_a_table_are_added() {
+    let segue = Segue::new();
+    office(&segue);
+    table(
+        &segue,
+        "\u{feff}user;password;pin;number;hold;hours;time-zone;target\n\
+         anna;three four;4711;+4930111|+4930112;4s;mon-fri 09:00-17:00|sat 10:00-12:00;Europe/Berlin;\n\
+         \n\
+         ben;five six;;;;;;sip:ben@127.0.0.1:5071|registered\n",
+    );
+    let added = segue.json(&["subscriber", "import", "office.csv"]);
+    assert_eq!(added, json!({"added": 2, "users": ["anna", "ben"]}));
+    let anna = segue.json(&["subscriber", "show", "anna"]);
+    assert_eq!(
+        (&anna["numbers"], &anna["hold_ms"], &anna["time_zone"], &anna["targets"]),
+        (
+            &json!(["+4930111", "+4930112"]),
+            &json!(4000),
+            &json!("Europe/Berlin"),
+            &json!(["registered"])
+        )
+    );
+    assert_eq!(anna["hours"].as_array().unwrap().len(), 2);
+    assert_eq!(anna["pin"]["wrong_tries"], 0);
+    let ben = segue.json(&["subscriber", "show", "ben"]);
+    assert_eq!(ben["targets"], json!(["sip:ben@127.0.0.1:5071", "registered"]));
+    assert_eq!(ben["pin"], Value::Null);
+    let store = segue.store();
+    for user in ["anna", "ben"] {
+        assert_eq!(store.realms_of(user).unwrap(), ["office"]);
+    }
+}
+
+#[test]
+fn of_a_table_with_a_fault_nobody_is_added() {
+    let segue = Segue::new();
+    office(&segue);
+    let refused = |text: &str, code: i32, parts: &[&str]| {
+        table(&segue, text);
+        let (said, _) = segue.fails(code, &["subscriber", "import", "office.csv"]);
+        let said = said.to_string();
+        for part in parts {
+            assert!(said.contains(part), "{part:?} in {said}");
+        }
+        assert_eq!(segue.json(&["subscriber", "list"]), json!([]), "{text}");
+    };
+    refused(
+        "user,hold\nanna,4s\nben,4 apples\n",
+        2,
+        &["office.csv:3:", "4 apples", "nothing is imported"],
+    );
+    refused(
+        "user,password\nanna,secret\nanna,secret\n",
+        1,
+        &["office.csv:3:", "exists already"],
+    );
+    refused("user,clip\nanna,\nben,none-such\n", 3, &["office.csv:3:", "none-such"]);
+    refused(
+        "user,password\nanna\n",
+        2,
+        &["office.csv:2:", "1 cells under 2 columns"],
+    );
+    refused("user,pin\nanna,12\n", 1, &["office.csv:2:", "the column 'pin'"]);
+    refused(
+        "user,colour\nanna,red\n",
+        2,
+        &["office.csv:1:", "'colour'", "time-zone"],
+    );
+    refused("user,password-file\nanna,x\n", 2, &["'password-file'"]);
+    refused("password\nsecret\n", 2, &["'user'"]);
+    refused("user,user\nanna,ben\n", 2, &["two columns"]);
+    refused("user\n", 2, &["no line"]);
+    refused("user\n--all\n", 2, &["office.csv:2:"]);
+    table(&segue, "user,password\nanna,secret\n");
+
+    let path = segue.dir().join("office.csv");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (said, _) = segue.fails(1, &["subscriber", "import", "office.csv"]);
+    assert!(said.to_string().contains("chmod 600"), "{said}");
+    assert_eq!(segue.json(&["subscriber", "list"]), json!([]));
+}
+
+#[test]
+fn a_card_says_what_a_phone_needs() {
+    let segue = Segue::new();
+    office(&segue);
+    table(&segue, "user,password\nanna,secret\nben,\n");
+    segue.json(&["subscriber", "import", "office.csv"]);
+    let card = segue.json(&["subscriber", "card", "anna", "--svg", "anna.svg"]);
+    assert_eq!(card["uri"], "sip:anna@127.0.0.1;transport=udp");
+    assert_eq!(card["others"], json!(["127.0.0.1:5070 over tcp"]));
+    assert_eq!(card["has_password"], true);
+    let picture = std::fs::read_to_string(segue.dir().join("anna.svg")).unwrap();
+    assert!(
+        picture.starts_with("<?xml") && picture.contains("<svg"),
+        "{picture:.80}"
+    );
+    let card = segue.json(&[
+        "subscriber",
+        "card",
+        "ben",
+        "--server",
+        "sip.example.com",
+        "--transport",
+        "tcp",
+    ]);
+    assert_eq!(card["uri"], "sip:ben@sip.example.com:5070;transport=tcp");
+    assert_eq!(card["has_password"], false);
+    let text = segue.ok(&["subscriber", "card", "ben"]);
+    assert!(
+        text.contains("none yet: 'segue subscriber set ben --password-file FILE'"),
+        "{text}"
+    );
+    assert!(!text.contains("secret"));
+    // The code is there, and is a square of half blocks.
+    let code: Vec<&str> = text.lines().filter(|line| line.contains('\u{2588}')).collect();
+    assert!(
+        code.len() >= 10 && code.iter().all(|line| line.chars().count() == code[0].chars().count()),
+        "{text}"
+    );
+    segue.fails(3, &["subscriber", "card", "nobody"]);
+    segue.fails(2, &["subscriber", "card", "ben", "--transport", "tls"]);
+}

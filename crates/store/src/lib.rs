@@ -55,7 +55,7 @@ pub use registrations::{Directory, Listed, Removal};
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};
-pub use subscribers::Found;
+pub use subscribers::{Found, NewSubscriber};
 
 pub use blobs::MediaStore;
 use blobs::{Blobs, Stager};

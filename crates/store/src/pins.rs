@@ -34,21 +34,24 @@ pub struct PinState {
     pub locked_until_ms: i64,
 }
 
+/// Keeps what a subscriber's PIN is checked by, in place of what was.
+pub(crate) fn put(tx: &Connection, user: &str, sealed: Option<&[u8]>) -> Result<(), StoreError> {
+    check(tx, user)?;
+    tx.prepare_cached("DELETE FROM pin WHERE subscriber = ?")?
+        .execute([user])?;
+    if let Some(sealed) = sealed {
+        tx.prepare_cached("INSERT INTO pin (subscriber, sealed) VALUES (?, ?)")?
+            .execute(params![user, sealed])?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Keeps what a subscriber's PIN is checked by, in place of what was, and unlocks it; `None`: they have none from now on. Error:
     /// [`StoreError::NotFound`].
     pub fn set_pin(&self, user: &str, sealed: Option<Vec<u8>>) -> Result<(), StoreError> {
         let user = user.to_owned();
-        self.write(move |tx| {
-            check(tx, &user)?;
-            tx.prepare_cached("DELETE FROM pin WHERE subscriber = ?")?
-                .execute([&user])?;
-            if let Some(sealed) = &sealed {
-                tx.prepare_cached("INSERT INTO pin (subscriber, sealed) VALUES (?, ?)")?
-                    .execute(params![user, sealed])?;
-            }
-            Ok(())
-        })
+        self.write(move |tx| put(tx, &user, sealed.as_deref()))
     }
 
     /// Somebody gives a PIN at `now_ms`.

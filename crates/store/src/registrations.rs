@@ -37,26 +37,29 @@ pub struct Removal {
     pub contact: Option<String>,
 }
 
+/// Keeps what a subscriber's password is checked by, in place of what was.
+pub(crate) fn put_secrets(tx: &Connection, user: &str, sealed: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+    let known: i64 = tx
+        .prepare_cached("SELECT count(*) FROM subscriber WHERE user = ?")?
+        .query_row([user], |row| row.get(0))?;
+    if known == 0 {
+        return Err(StoreError::not_found("subscriber", user));
+    }
+    tx.prepare_cached("DELETE FROM secret WHERE subscriber = ?")?
+        .execute([user])?;
+    let mut add = tx.prepare_cached("INSERT INTO secret (subscriber, realm, sealed) VALUES (?, ?, ?)")?;
+    for (realm, sealed) in sealed {
+        add.execute(params![user, realm, sealed])?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Keeps what a subscriber's password is checked by, in place of what was; `sealed` by realm. Error:
     /// [`StoreError::NotFound`].
     pub fn set_secrets(&self, user: &str, sealed: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
         let user = user.to_owned();
-        self.write(move |tx| {
-            let known: i64 = tx
-                .prepare_cached("SELECT count(*) FROM subscriber WHERE user = ?")?
-                .query_row([&user], |row| row.get(0))?;
-            if known == 0 {
-                return Err(StoreError::not_found("subscriber", &user));
-            }
-            tx.prepare_cached("DELETE FROM secret WHERE subscriber = ?")?
-                .execute([&user])?;
-            let mut add = tx.prepare_cached("INSERT INTO secret (subscriber, realm, sealed) VALUES (?, ?, ?)")?;
-            for (realm, sealed) in &sealed {
-                add.execute(params![user, realm, sealed])?;
-            }
-            Ok(())
-        })
+        self.write(move |tx| put_secrets(tx, &user, &sealed))
     }
 
     /// The realms that a subscriber has a password for.

@@ -1,10 +1,15 @@
 //! Who may be called.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
 use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
-use crate::{Store, StoreError, clips, names, rules};
+use crate::{Store, StoreError, clips, names, pins, registrations, rules};
 
 const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
      menu, language";
@@ -26,6 +31,37 @@ pub struct Found {
     pub beep: Option<ClipInfo>,
     /// The notice that the mailbox is full: somebody's own, else the built-in one when it has been prepared.
     pub full: Option<ClipInfo>,
+}
+
+/// A subscriber who comes with what they prove themselves by.
+#[derive(Debug, Clone)]
+pub struct NewSubscriber {
+    /// The subscriber.
+    pub subscriber: Subscriber,
+    /// What their password is checked by, sealed, by realm.
+    pub secrets: Option<Vec<(String, Vec<u8>)>>,
+    /// What their PIN is checked by, sealed.
+    pub pin: Option<Vec<u8>>,
+}
+
+impl NewSubscriber {
+    fn add(&self, tx: &Connection) -> Result<(), StoreError> {
+        let user = &self.subscriber.user;
+        if one(tx, user)?.is_some() {
+            return Err(StoreError::Refused {
+                why: format!("subscriber '{user}' exists already"),
+                fix: format!("change it with 'segue subscriber set {user} ...'"),
+            });
+        }
+        put(tx, &self.subscriber)?;
+        if let Some(secrets) = &self.secrets {
+            registrations::put_secrets(tx, user, secrets)?;
+        }
+        if let Some(pin) = &self.pin {
+            pins::put(tx, user, Some(pin))?;
+        }
+        Ok(())
+    }
 }
 
 impl Store {
@@ -88,15 +124,27 @@ impl Store {
     /// Adds a subscriber. Errors: [`StoreError::Refused`] when the name is taken, [`StoreError::NotFound`] when the
     /// clip or greeting is not there.
     pub fn add_subscriber(&self, new: Subscriber) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            if one(tx, &new.user)?.is_some() {
-                return Err(StoreError::Refused {
-                    why: format!("subscriber '{}' exists already", new.user),
-                    fix: format!("change it with 'segue subscriber set {} ...'", new.user),
-                });
+        let new = NewSubscriber {
+            subscriber: new,
+            secrets: None,
+            pin: None,
+        };
+        self.add_subscribers(vec![new]).map_err(|(_, error)| error)
+    }
+
+    /// Adds these subscribers with their passwords and PINs: all, or none. The error is that of the first that cannot be
+    /// added, with its place among them; see [`Store::add_subscriber`].
+    pub fn add_subscribers(&self, all: Vec<NewSubscriber>) -> Result<(), (usize, StoreError)> {
+        let at = Arc::new(AtomicUsize::new(0));
+        let place = Arc::clone(&at);
+        let written = self.write(move |tx| {
+            for (number, new) in all.iter().enumerate() {
+                place.store(number, Ordering::Relaxed);
+                new.add(tx)?;
             }
-            put(tx, &new)
-        })
+            Ok(())
+        });
+        written.map_err(|error| (at.load(Ordering::Relaxed), error))
     }
 
     /// Adds or replaces a subscriber. Error: [`StoreError::NotFound`] when the clip or greeting is not there.

@@ -2,11 +2,13 @@
 
 mod beside;
 mod call;
+mod card;
 mod clip;
 mod config;
 mod contact;
 mod doctor;
 mod events;
+mod import;
 mod message;
 mod names;
 mod notice;

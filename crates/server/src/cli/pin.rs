@@ -20,11 +20,16 @@ pub fn read(path: &Path, user: &str, context: &Context) -> Result<Option<Vec<u8>
         return Ok(None);
     }
     let digits = passwords::secret_line("--pin-file", path)?;
-    let pin = Pin::chosen(&digits).map_err(|wrong| {
+    seal(&digits, &path.display().to_string(), user, context).map(Some)
+}
+
+/// What a PIN is checked by; `from`: where the digits stand.
+pub fn seal(digits: &str, from: &str, user: &str, context: &Context) -> Result<Vec<u8>, Failure> {
+    let pin = Pin::chosen(digits).map_err(|wrong| {
         // Never the digits.
         Failure::refused(
             "bad_secret",
-            format!("{}: {wrong}", path.display()),
+            format!("{from}: {wrong}"),
             "write 4 to 10 digits into it, e.g. those of 'shuf -i 100000-999999 -n 1'",
         )
     })?;
@@ -32,7 +37,7 @@ pub fn read(path: &Path, user: &str, context: &Context) -> Result<Option<Vec<u8>
     context.new_store()?;
     let sealer = Sealer::of(&context.config.data_dir)?;
     let failed = || Failure::refused("system", "no random numbers are to be had", "see 'segue doctor'");
-    pins::keep(&sealer, user, &pin).map(Some).ok_or_else(failed)
+    pins::keep(&sealer, user, &pin).ok_or_else(failed)
 }
 
 /// `segue subscriber unlock USER`.

@@ -1,4 +1,4 @@
-//! `segue subscriber add|set|show|list|remove|unlock`.
+//! `segue subscriber add|set|show|list|remove|unlock|import|card`.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,13 @@ use clap::{Args, Subcommand as ClapSubcommand};
 use segue_policy::{
     AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Language, REGISTERED, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets,
 };
+use segue_store::NewSubscriber;
 use serde_json::{Value, json};
 
 use super::{
     Context,
+    card::{self, Card},
+    import::{self, Import},
     names::{aliases, numbers},
     notify::{self, NotifyOptions},
     output::{Row, or_dash},
@@ -60,6 +63,10 @@ pub enum Command {
         /// The subscriber
         user: User,
     },
+    /// Add the subscribers of a table: all of them, or none
+    Import(Import),
+    /// What a subscriber's phone needs to know, with a code to scan
+    Card(Card),
     /// Let a PIN be tried again that too many wrong ones have locked
     Unlock {
         /// The subscriber
@@ -69,6 +76,35 @@ pub enum Command {
 
 /// What a password is checked by, sealed: by realm.
 type Sealed = Vec<(String, Vec<u8>)>;
+
+/// Seals passwords for the realm of each profile that asks for one.
+pub struct Passwords {
+    realms: Vec<String>,
+    sealer: Sealer,
+}
+
+impl Passwords {
+    /// Makes the data directory where there is none yet.
+    pub fn new(context: &Context) -> Result<Passwords, Failure> {
+        let realms = passwords::realms(load_profiles(&context.config)?.iter());
+        if realms.is_empty() {
+            return Err(Failure::refused(
+                "no_realm",
+                "no profile asks for a password",
+                "set 'registrar = true' or 'auth = \"digest\"' in a profile first",
+            ));
+        }
+        context.new_store()?;
+        let sealer = Sealer::of(&context.config.data_dir)?;
+        Ok(Passwords { realms, sealer })
+    }
+
+    /// What a password is checked by. Error: it is none.
+    pub fn seal(&self, user: &str, password: &str) -> Result<Sealed, Failure> {
+        let password = passwords::checked("the column 'password'", password)?;
+        self.sealer.seal(user, &self.realms, &password)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Options {
@@ -154,7 +190,7 @@ impl Options {
     }
 
     /// Its numbers and aliases in the form in which they are looked up.
-    fn read_names(mut self, context: &Context) -> Result<Options, Failure> {
+    pub fn read_names(mut self, context: &Context) -> Result<Options, Failure> {
         let hours = self.hours.len();
         if hours > HOURS_MAX || hours > 1 && self.hours.contains(&OrNone(None)) {
             return Err(Failure::usage(
@@ -173,17 +209,7 @@ impl Options {
             return Ok(None);
         };
         let password = passwords::read(path)?;
-        let realms = passwords::realms(load_profiles(&context.config)?.iter());
-        if realms.is_empty() {
-            return Err(Failure::refused(
-                "no_realm",
-                "no profile asks for a password",
-                "set 'registrar = true' or 'auth = \"digest\"' in a profile first",
-            ));
-        }
-        // Made with the data directory, where there is none yet.
-        context.new_store()?;
-        let sealer = Sealer::of(&context.config.data_dir)?;
+        let Passwords { realms, sealer } = Passwords::new(context)?;
         sealer.seal(user, &realms, &password).map(Some)
     }
 
@@ -193,7 +219,7 @@ impl Options {
         path.map(|path| pin::read(path, user, context)).transpose()
     }
 
-    fn apply(self, subscriber: &mut Subscriber) {
+    pub fn apply(self, subscriber: &mut Subscriber) {
         if let Some(ring) = self.ring {
             subscriber.ring = ring.into();
         }
@@ -271,13 +297,17 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let pin = options.read_pin(&new.user, context)?;
             options.read_names(context)?.apply(&mut new);
             notify::check(&new.notify)?;
-            let store = context.new_store()?;
-            store.add_subscriber(new.clone())?;
-            if let Some(pin) = pin {
-                store.set_pin(&new.user, pin)?;
-            }
-            if let Some(sealed) = sealed {
-                store.set_secrets(&new.user, sealed)?;
+            let has_password = sealed.is_some();
+            let adding = NewSubscriber {
+                subscriber: new.clone(),
+                secrets: sealed,
+                pin: pin.flatten(),
+            };
+            context
+                .new_store()?
+                .add_subscribers(vec![adding])
+                .map_err(|(_, error)| error)?;
+            if has_password {
                 passwords::wait_for_server(&context.config.data_dir);
             }
             context
@@ -330,6 +360,8 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 .out
                 .object(&row, || format!("{}\nPIN: {in_words}", describe_in_lines(&subscriber)))
         }
+        Command::Import(import) => import::perform(&import, context),
+        Command::Card(card) => card::perform(card, context),
         Command::Unlock { user: User(user) } => pin::unlock(&user, context),
         Command::List => {
             let rows = context.store()?.subscribers()?.iter().map(row).collect();
@@ -364,7 +396,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 }
 
 /// The targets of a command line.
-fn uris(targets: Vec<Target>) -> Result<Vec<String>, Failure> {
+pub fn uris(targets: Vec<Target>) -> Result<Vec<String>, Failure> {
     let targets: Vec<String> = targets.into_iter().map(|Target(uri)| uri).collect();
     check_targets(&targets)
         .map_err(|wrong| Failure::usage(wrong.to_string(), format!("name 1 to {TARGETS_MAX} different --target")))?;
