@@ -69,6 +69,8 @@ pub(crate) struct Entry {
     pub started_at: UnixMs,
     /// What it is counted under.
     pub seat: Option<Seat>,
+    /// Who has proven to call; nobody else's calls are bounded as an account's.
+    pub account: Option<String>,
     /// The place that is held for its message (mailbox, message id), until there is a recording: that outlives a fault of ours.
     pub place: Option<(String, String)>,
     /// The phase that was told last, and since when it lasts.

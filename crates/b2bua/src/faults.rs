@@ -154,6 +154,7 @@ impl Desk {
                 | ShardOutput::Refused(_)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Registrations(..)
+                | ShardOutput::Spent(_)
                 | ShardOutput::Event(_) => {}
             }
         }

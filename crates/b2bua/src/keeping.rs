@@ -1,4 +1,4 @@
-//! Registrations on the disk, on a thread of its own: written together a few times a second, and what commands have changed is read.
+//! Registrations, and how long accounts have called, on the disk, on a thread of its own: written together a few times a second, and what commands have changed is read.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use segue_records::{RegistrationRecord, UnixMs};
-use segue_store::{Removal, Store, StoreError};
+use segue_store::{Removal, Spent, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::registrations::{Directory, Unseal};
@@ -34,12 +34,14 @@ pub(crate) enum Learnt {
 pub(crate) struct Kept {
     pub directory: Directory,
     pub registrations: Vec<RegistrationRecord>,
+    pub spent: Vec<Spent>,
 }
 
 /// What is still to be written, by subscriber.
 #[derive(Debug, Default)]
 struct Pending {
     changed: BTreeMap<String, Vec<RegistrationRecord>>,
+    spent: BTreeMap<String, Spent>,
     is_last: bool,
 }
 
@@ -59,6 +61,7 @@ impl Keeping {
         let kept = Kept {
             directory: Directory::of(listed, &*keys),
             registrations: store.registrations(None, wall())?,
+            spent: store.spent()?,
         };
         let pending = Arc::<(Mutex<Pending>, Condvar)>::default();
         let (notes, end) = mpsc::channel(NOTES_MAX);
@@ -75,6 +78,13 @@ impl Keeping {
         let (pending, _) = &*self.pending;
         let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.changed.insert(user, registrations);
+    }
+
+    /// Writes soon how long an account has called today.
+    pub fn spend(&self, spent: Spent) {
+        let (pending, _) = &*self.pending;
+        let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.spent.insert(spent.account.clone(), spent);
     }
 
     /// Writes what is left and ends. The shard's end of the notes is gone by then.
@@ -96,12 +106,14 @@ fn keep(
 ) {
     let mut wait = EVERY;
     loop {
-        let (changed, is_last) = {
+        let (changed, spent, is_last) = {
             let (pending, wake) = shared;
             let pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
             let waited = wake.wait_timeout_while(pending, wait, |pending| !pending.is_last);
             let (mut pending, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            (std::mem::take(&mut pending.changed), pending.is_last)
+            let pending = &mut *pending;
+            let changed = std::mem::take(&mut pending.changed);
+            (changed, std::mem::take(&mut pending.spent), pending.is_last)
         };
         wait = EVERY;
         if !changed.is_empty()
@@ -109,6 +121,16 @@ fn keep(
         {
             tracing::error!(%error, "registrations could not be kept: it is tried again");
             put_back(shared, changed);
+            wait = AGAIN_AFTER;
+        }
+        if !spent.is_empty()
+            && let Err(error) = store.save_spent(spent.clone().into_values().collect())
+        {
+            tracing::error!(%error, "how long accounts have called could not be kept: it is tried again");
+            let mut pending = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for (account, before) in spent {
+                pending.spent.entry(account).or_insert(before);
+            }
             wait = AGAIN_AFTER;
         }
         if is_last {

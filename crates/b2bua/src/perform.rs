@@ -149,6 +149,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
     let (keeping, kept, mut learnt) = Keeping::start(store.clone(), keys)?;
     shard.handle_directory(kept.directory);
     shard.restore_registrations(now(), kept.registrations);
+    shard.restore_spent(kept.spent);
     let mut performer = Performer {
         shard,
         media,
@@ -375,6 +376,7 @@ impl Performer {
                 ShardOutput::RefusedUntold(status) => self.refused_untold(status),
                 ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Registrations(user, all) => self.keeping.save(user, all),
+                ShardOutput::Spent(spent) => self.keeping.spend(spent),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     tracing::info!(

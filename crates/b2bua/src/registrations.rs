@@ -7,6 +7,7 @@ use std::{
 };
 
 use segue_call::Now;
+use segue_policy::{AccountCaps, Zone};
 use segue_records::{RegistrationRecord, UnixMs};
 use segue_registrar::{Binding, Source, Transport};
 use segue_sip::{FlowId, Hashes, Peer, Protocol, Secret, User};
@@ -29,6 +30,8 @@ struct Known {
     numbers: Vec<String>,
     /// By realm.
     hashes: BTreeMap<String, Hashes>,
+    caps: AccountCaps,
+    zone: Zone,
 }
 
 impl Directory {
@@ -52,7 +55,13 @@ impl Directory {
             };
             let hashes = listed.secrets.into_iter().filter_map(open).collect();
             let numbers = listed.numbers;
-            (user.clone(), Known { numbers, hashes })
+            let known = Known {
+                numbers,
+                hashes,
+                caps: listed.caps,
+                zone: listed.zone,
+            };
+            (user.clone(), known)
         };
         Directory {
             subscribers: kept.subscribers.into_iter().map(known).collect(),
@@ -68,6 +77,12 @@ impl Directory {
     pub(crate) fn has_number(&self, user: &str, number: &str) -> bool {
         let known = self.subscribers.get(user);
         known.is_some_and(|known| known.numbers.iter().any(|own| own == number))
+    }
+
+    /// How much somebody may call, and by which clock; who is no subscriber has what the profile says, and UTC.
+    pub(crate) fn account(&self, user: &str) -> (AccountCaps, Zone) {
+        let known = self.subscribers.get(user);
+        known.map(|known| (known.caps, known.zone.clone())).unwrap_or_default()
     }
 
     /// Who has a password in a realm; each may call as itself and by its numbers.

@@ -19,6 +19,7 @@ use segue_registrar::Registrar;
 use segue_sip::{Endpoint, Event, Guard, Peer, SessionId};
 use segue_sip_wire::{Message, Method, ParseError};
 
+mod accounts;
 mod ending;
 mod hearing;
 mod interval;
@@ -58,6 +59,8 @@ pub struct Shard {
     /// Makes identifiers of refused requests, apart: strangers do not change those of calls.
     refusal_rng: StdRng,
     guard: Guard,
+    /// Who has proven to send the request that is handled now.
+    proven: Option<String>,
     directory: Directory,
     registrar: Registrar,
     calls: BTreeMap<CallKey, Entry>,
@@ -93,6 +96,7 @@ impl Shard {
             rng: StdRng::seed_from_u64(config.seed),
             refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
             guard: Guard::new(StdRng::seed_from_u64(config.seed.rotate_left(32)).next_u64()),
+            proven: None,
             directory: Directory::default(),
             registrar: Registrar::new(segue_registrar::Limits::default()),
             calls: BTreeMap::new(),
@@ -115,11 +119,13 @@ impl Shard {
 
     /// A message arrived. Requests outside any dialog need a profile that admits them; from anybody else they get no answer.
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
+        self.proven = None;
         if message.is_request() && !self.endpoint.belongs(&message) {
             match self.admission.profile_for(&peer) {
                 Ok(profile) if self.registers(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.turns_away(now, peer, &message, &profile) => return,
+                Ok(profile) if self.turns_account_away(now, peer, &message, &profile) => return,
                 Ok(_) => {}
                 Err((why, admit)) => {
                     self.stats.unknown_source = self.stats.unknown_source.saturating_add(1);
@@ -388,6 +394,10 @@ impl Shard {
         let caps = *self.overload.caps();
         let ledger = &mut self.overload.ledger;
         let seat = Some(ledger.take(now.mono, &caps, peer.remote.ip(), &profile.name));
+        let account = self.proven.take().filter(|_| !urgent);
+        if let Some(account) = &account {
+            self.overload.accounts.take(account, key);
+        }
         let phase = (call.phase(), now.mono);
         let legs = BTreeMap::from([(LegId::A, leg)]);
         let entry = Entry {
@@ -416,6 +426,7 @@ impl Shard {
             to,
             started_at: now.wall,
             seat,
+            account,
             place: None,
             phase,
             prolonged: false,
@@ -487,7 +498,7 @@ impl Shard {
 
     /// Says that a call has come to another phase, or that its hold is prolonged.
     fn tell_changes(&mut self, now: Now, key: CallKey) {
-        self.note_answer(key);
+        self.note_answer(now, key);
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if !entry.prolonged
             && let Some(hold_ms) = entry.call.prolonged_to_ms()

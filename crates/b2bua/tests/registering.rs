@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod credentials;
 mod shard;
 
 use std::{
@@ -10,15 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use md5::Digest;
 use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
 use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_policy::{Plan, Profile, Subscriber};
 use segue_records::{Happening, RegistrationRecord, UnixMs};
 use segue_sip::{FlowId, Hashes, Local, Peer, Protocol, Realm};
-use segue_sip_wire::{Challenge, DigestAlgorithm, Message};
+use segue_sip_wire::{DigestAlgorithm, Message};
 use segue_store::Listed;
 
+use credentials::authorization;
 use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
@@ -40,6 +41,7 @@ fn directory(users: &[(&str, &str, &[&str])]) -> Directory {
             "office".to_owned(),
             Hashes::new(user, "office", password).to_text().into_bytes(),
         )],
+        ..Listed::default()
     };
     let kept = segue_store::Directory {
         version: 1,
@@ -225,30 +227,6 @@ impl Office {
     fn bob(&mut self, more: &str) -> Seen {
         self.registers("bob", "sesame", "bob", more)
     }
-}
-
-/// What a phone makes of a challenge, computed here.
-fn authorization(challenge: &Challenge, user: &str, password: &str, method: &str, uri: &str) -> String {
-    let hash = |text: String| -> String {
-        let bytes = match challenge.algorithm {
-            DigestAlgorithm::Md5 => md5::Md5::digest(text.as_bytes()).to_vec(),
-            _ => ring::digest::digest(&ring::digest::SHA256, text.as_bytes())
-                .as_ref()
-                .to_vec(),
-        };
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    };
-    let (realm, nonce) = (&challenge.realm, &challenge.nonce);
-    let (a1, a2) = (
-        hash(format!("{user}:{realm}:{password}")),
-        hash(format!("{method}:{uri}")),
-    );
-    let response = hash(format!("{a1}:{nonce}:00000001:c:auth:{a2}"));
-    format!(
-        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
-         algorithm={}, qop=auth, cnonce=\"c\", nc=00000001",
-        challenge.algorithm.as_str()
-    )
 }
 
 fn contacts(seen: &Seen) -> Vec<String> {

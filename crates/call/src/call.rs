@@ -80,6 +80,11 @@ impl Call {
         matches!(self.cx.legs.a, Leg::Inviting)
     }
 
+    /// The caller has a 200, of the callee or of the mailbox.
+    pub fn is_answered(&self) -> bool {
+        self.cx.record.answered_at.is_some()
+    }
+
     /// Our identifier of the call (ULID, 26 characters).
     pub fn id(&self) -> &str {
         &self.cx.record.id

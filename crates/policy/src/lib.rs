@@ -1,5 +1,6 @@
 //! A subscriber's facts and a profile's rules to the plan for one call. Pure.
 
+mod account;
 mod digest;
 mod early;
 mod emergency;
@@ -18,6 +19,7 @@ mod subscriber;
 mod transcode;
 mod trunk;
 
+pub use account::AccountCaps;
 pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;

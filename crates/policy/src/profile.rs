@@ -87,6 +87,12 @@ pub struct Profile {
     pub call_max_ms: u64,
     /// Calls at once that it admits; 0: any number. One more gets 403.
     pub calls_max: u32,
+    /// Calls at once of one account that names no other number; 0: any number.
+    pub account_calls_max: u32,
+    /// The same, new calls a minute.
+    pub account_calls_per_minute: u32,
+    /// The same, answered minutes a day.
+    pub account_minutes_per_day: u32,
     /// The session interval that we ask for (RFC 4028), seconds; 0: none.
     pub session_expires_s: u32,
     /// The least session interval that we take, seconds.
@@ -172,6 +178,9 @@ impl Default for Profile {
             rtp_gone_ms: 10_000,
             call_max_ms: 14_400_000,
             calls_max: 0,
+            account_calls_max: 0,
+            account_calls_per_minute: 0,
+            account_minutes_per_day: 0,
             session_expires_s: 1_800,
             min_se_s: 90,
             session_refresher: SessionRefresher::Negotiated,
@@ -257,6 +266,9 @@ pub const KEYS: &[(&str, &str)] = &[
         "milliseconds from 1000 to 604800000 (a week); 0: no limit",
     ),
     ("calls_max", "a number of calls; 0: no limit"),
+    ("account_calls_max", "a number of calls; 0: no limit"),
+    ("account_calls_per_minute", "a number of calls; 0: no limit"),
+    ("account_minutes_per_day", "a number of minutes; 0: no limit"),
     (
         "session_expires_s",
         "seconds from 90 to 86400, no less than min_se_s; 0: we ask for no session timer",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AnswerAt, HoldOn, Language, Notify, Ring, TargetBy, Weekly, Zone};
+use crate::{AccountCaps, AnswerAt, HoldOn, Language, Notify, Ring, TargetBy, Weekly, Zone};
 
 /// One subscriber, as stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Subscriber {
     pub zone: Zone,
     /// What they are told of, and how.
     pub notify: Notify,
+    /// How much they may call.
+    #[serde(default)]
+    pub caps: AccountCaps,
 }
 
 /// Most hours of one subscriber.

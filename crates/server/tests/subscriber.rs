@@ -34,7 +34,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
                           "no_answer_ms": 20000, "greeting": "ring", "answer_at": null, "menu": null, "language": null, "dnd": false,
                           "hours": [], "time_zone": "UTC",
                           "notify": {"by": [], "on": null, "mail": null, "attach": "poster", "webhook": null,
-                                     "message_to": null, "language": null}});
+                                     "message_to": null, "language": null},
+                          "caps": {}});
     assert_eq!(added, expected);
     assert_eq!(
         server.lookup("bob").unwrap().unwrap().subscriber.hold_ms,
@@ -89,7 +90,8 @@ fn a_subscriber_is_added_listed_changed_and_removed_beside_a_server() {
             "dnd",
             "hours",
             "time_zone",
-            "notify"
+            "notify",
+            "caps"
         ])
     );
     assert!(
@@ -498,4 +500,36 @@ fn a_card_says_what_a_phone_needs() {
     );
     segue.fails(3, &["subscriber", "card", "nobody"]);
     segue.fails(2, &["subscriber", "card", "ben", "--transport", "tls"]);
+}
+
+#[test]
+fn how_much_a_subscriber_may_call_is_set_shown_and_left_to_the_profile_again() {
+    let segue = Segue::new();
+    segue.json(&["subscriber", "add", "bob", "--calls-at-once", "2"]);
+    let set = segue.json(&[
+        "subscriber",
+        "set",
+        "bob",
+        "--calls-per-minute",
+        "0",
+        "--minutes-per-day",
+        "90",
+    ]);
+    let all = json!({"calls_at_once": 2, "calls_per_minute": 0, "minutes_per_day": 90});
+    assert_eq!(set["caps"], all);
+    let shown = segue.ok(&["subscriber", "show", "bob"]);
+    assert!(
+        shown.contains("at most 2 calls at once, any number of calls a minute, at most 90 minutes a day"),
+        "{shown}"
+    );
+    let back = segue.json(&[
+        "subscriber",
+        "set",
+        "bob",
+        "--calls-at-once",
+        "none",
+        "--minutes-per-day",
+        "none",
+    ]);
+    assert_eq!(back["caps"], json!({"calls_per_minute": 0}));
 }

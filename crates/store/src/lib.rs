@@ -51,7 +51,7 @@ pub use notices::{Attempt, Delivery, DeliveryState, Due, NoticeCounts, WhichDeli
 pub use pins::{PinGate, PinState};
 pub use record_files::{Committed, Kept, REJECTED_MAX, Unreadable};
 pub use refused::REFUSED_MAX;
-pub use registrations::{Directory, Listed, Removal};
+pub use registrations::{Directory, Listed, Removal, Spent};
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};

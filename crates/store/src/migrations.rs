@@ -22,6 +22,7 @@ pub(crate) const STEPS: &[&str] = &[
     PINS,
     NOTICES,
     MENU,
+    ACCOUNTS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -435,4 +436,18 @@ const MENU: &str = "
 ALTER TABLE subscriber ADD COLUMN menu INTEGER CHECK (menu IN (0, 1));
 ALTER TABLE subscriber ADD COLUMN language TEXT;
 ALTER TABLE message ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0 CHECK (urgent IN (0, 1));
+";
+
+/// 15: how much subscribers may call, and how long they have on the last day on which they did.
+const ACCOUNTS: &str = "
+ALTER TABLE subscriber ADD COLUMN caps TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE spent (
+    account TEXT PRIMARY KEY,
+    day     TEXT NOT NULL,
+    ms      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER directory_subscriber_changed AFTER UPDATE OF caps, zone ON subscriber
+WHEN OLD.caps IS NOT NEW.caps OR OLD.zone IS NOT NEW.zone BEGIN
+    UPDATE directory SET version = version + 1;
+END;
 ";

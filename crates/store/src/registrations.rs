@@ -4,6 +4,7 @@
 //! the server to: else it would write them again.
 
 use rusqlite::{Connection, Row, params};
+use segue_policy::{AccountCaps, Zone};
 use segue_records::{RegistrationRecord, UnixMs};
 
 use crate::{Store, StoreError};
@@ -26,6 +27,21 @@ pub struct Listed {
     pub numbers: Vec<String>,
     /// What their password is checked by, sealed: by realm.
     pub secrets: Vec<(String, Vec<u8>)>,
+    /// How much they may call.
+    pub caps: AccountCaps,
+    /// By which clock.
+    pub zone: Zone,
+}
+
+/// How long an account has called on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// Whose.
+    pub account: String,
+    /// The day by its own clock, `2026-12-24`.
+    pub day: String,
+    /// Answered calls, milliseconds.
+    pub ms: u64,
 }
 
 /// Registrations that a command wants removed.
@@ -81,10 +97,13 @@ impl Store {
         self.read(|db| {
             let version = directory_version(db)?;
             let mut subscribers: Vec<Listed> = db
-                .prepare_cached("SELECT user FROM subscriber ORDER BY user")?
+                .prepare_cached("SELECT user, caps, zone FROM subscriber ORDER BY user")?
                 .query_map([], |row| {
                     Ok(Listed {
                         user: row.get(0)?,
+                        // Both were checked when they were written.
+                        caps: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default(),
+                        zone: Zone::try_from(row.get::<_, String>(2)?).unwrap_or_default(),
                         ..Listed::default()
                     })
                 })?
@@ -135,6 +154,32 @@ impl Store {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Writes how long accounts have called today. Waits for the disk.
+    pub fn save_spent(&self, spent: Vec<Spent>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let mut put = tx.prepare_cached("INSERT OR REPLACE INTO spent (account, day, ms) VALUES (?, ?, ?)")?;
+            for Spent { account, day, ms } in &spent {
+                put.execute(params![account, day, i64::try_from(*ms).unwrap_or(i64::MAX)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// How long accounts have called on the last day on which they did.
+    pub fn spent(&self) -> Result<Vec<Spent>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT account, day, ms FROM spent ORDER BY account")?;
+            let rows = statement.query_map([], |row| {
+                Ok(Spent {
+                    account: row.get(0)?,
+                    day: row.get(1)?,
+                    ms: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+                })
+            })?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
         })
     }
 

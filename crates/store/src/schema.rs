@@ -4,7 +4,7 @@
 //!
 //! | table | a row is | notes |
 //! |---|---|---|
-//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, `menu` or `language`, mean the profile's; `hours` is a JSON list; `notify` is the JSON of `segue_policy::Notify` |
+//! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, `menu` or `language`, mean the profile's; `hours` is a JSON list; `notify` is the JSON of `segue_policy::Notify`, `caps` that of `AccountCaps` |
 //! | `target` | where a subscriber is reached | `place` counts from 0, in their order |
 //! | `number` | a number of a subscriber | in E.164 |
 //! | `alias` | another address of a subscriber | in canonical form, `sip:` or `tel:`; `user` is its user or number |
@@ -23,11 +23,12 @@
 //! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |
 //! | `refused` | a request that never became a call | `record` is the JSON of `segue_records::RefusedRecord`; the newest 10,000 |
+//! | `spent` | how long an account has called on the last day on which it did | `day` by its own clock, `ms` of answered calls |
 //! | `secret` | what a subscriber's password is checked by in a realm | `sealed` with a key beside the database |
 //! | `pin` | a subscriber's PIN | `sealed`: its hash, under the key of passwords; `wrong` tries in a row, `locked_until` |
 //! | `registration` | a contact of a subscriber | all of one are written together; `by_source` 1: it is called at `source` |
 //! | `removal` | registrations that a command wants gone | `contact` NULL: all; until the server has read it |
-//! | `directory` | counts changes of `subscriber`, `number` and `secret` | by triggers; one row |
+//! | `directory` | counts changes of `subscriber` (who there is, `caps`, `zone`), `number` and `secret` | by triggers; one row |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
 //! | `lease` | somebody reads a blob | until when; then it counts no more. |

@@ -12,7 +12,7 @@ use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, Ta
 use crate::{Store, StoreError, clips, names, pins, registrations, rules};
 
 const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
-     menu, language";
+     menu, language, caps";
 
 /// Everything a new call needs to know about its callee, from one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,13 +230,13 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
     }
     tx.prepare_cached(
         "INSERT INTO subscriber (user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on,
-                                 target_by, dnd, hours, zone, notify, menu, language)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                 target_by, dnd, hours, zone, notify, menu, language, caps)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (user) DO UPDATE SET clip = excluded.clip, hold_ms = excluded.hold_ms,
              no_answer_ms = excluded.no_answer_ms, greeting = excluded.greeting, ring = excluded.ring,
              ring_ms = excluded.ring_ms, answer_at = excluded.answer_at, hold_on = excluded.hold_on,
              target_by = excluded.target_by, dnd = excluded.dnd, hours = excluded.hours, zone = excluded.zone,
-             notify = excluded.notify, menu = excluded.menu, language = excluded.language",
+             notify = excluded.notify, menu = excluded.menu, language = excluded.language, caps = excluded.caps",
     )?
     .execute(params![
         subscriber.user,
@@ -261,6 +261,7 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
         serde_json::to_string(&subscriber.notify).map_err(|e| StoreError::Corrupt(e.to_string()))?,
         subscriber.menu,
         subscriber.language.map(Language::name),
+        serde_json::to_string(&subscriber.caps).map_err(|e| StoreError::Corrupt(e.to_string()))?,
     ])?;
     names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
@@ -307,5 +308,6 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
         notify: serde_json::from_str(row.get_ref(13)?.as_str()?).unwrap_or_default(),
         menu: row.get(14)?,
         language: row.get_ref(15)?.as_str_or_null()?.and_then(|tag| tag.parse().ok()),
+        caps: serde_json::from_str(row.get_ref(16)?.as_str()?).unwrap_or_default(),
     })
 }

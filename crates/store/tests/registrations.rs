@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use segue_policy::Subscriber;
+use segue_policy::{AccountCaps, Subscriber, Zone};
 use segue_records::{RegistrationRecord, UnixMs};
-use segue_store::{Removal, Store, StoreError};
+use segue_store::{Removal, Spent, Store, StoreError};
 
 fn registration(user: &str, contact: &str, expires_at: i64) -> RegistrationRecord {
     RegistrationRecord {
@@ -106,4 +106,45 @@ fn the_directory_says_who_is_a_subscriber_and_when_that_changes() {
     assert_eq!(store.registrations(None, UnixMs(0)), Ok(Vec::new()));
     assert_eq!(store.take_removals().unwrap()[0].user, "bob");
     assert_eq!(store.realms_of("bob"), Ok(Vec::new()));
+}
+
+#[test]
+fn how_much_a_subscriber_may_call_and_has_called_is_kept_and_the_server_learns_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.add_subscriber(subscriber("bob", &[])).unwrap();
+    let before = store.directory().unwrap();
+    assert_eq!(before.subscribers[0].caps, AccountCaps::default());
+    let caps = AccountCaps {
+        calls_at_once: Some(0),
+        calls_per_minute: None,
+        minutes_per_day: Some(90),
+    };
+    store.change_subscriber("bob", move |bob| bob.caps = caps).unwrap();
+    let after = store.directory().unwrap();
+    assert_eq!(
+        (after.subscribers[0].caps, store.subscriber("bob").unwrap().caps),
+        (caps, caps)
+    );
+    assert_ne!(after.version, before.version);
+    let berlin = Zone::try_from("Europe/Berlin".to_owned()).unwrap();
+    let zone = berlin.clone();
+    store.change_subscriber("bob", move |bob| bob.zone = zone).unwrap();
+    let moved = store.directory().unwrap();
+    assert_eq!(moved.subscribers[0].zone, berlin);
+    assert_ne!(moved.version, after.version);
+    // What the registrar does not ask for is no news.
+    store.change_subscriber("bob", |bob| bob.dnd = true).unwrap();
+    assert_eq!(store.directory_version().unwrap(), moved.version);
+
+    let spent = |day: &str, ms| Spent {
+        account: "bob".to_owned(),
+        day: day.to_owned(),
+        ms,
+    };
+    store.save_spent(vec![spent("2026-11-27", 5)]).unwrap();
+    store.save_spent(vec![spent("2026-11-28", 7)]).unwrap();
+    drop(store);
+    let again = Store::open(dir.path()).unwrap();
+    assert_eq!(again.spent().unwrap(), [spent("2026-11-28", 7)]);
 }

@@ -4,6 +4,7 @@
 //! status says whose bound it is: 503 with Retry-After is the server's own, and peers may go elsewhere with it (RFC 3261
 //! §21.5.4); 500 is one source's, which must not make it think the server full; 403 is an account's.
 
+mod accounts;
 mod caps;
 mod pace;
 
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use accounts::{Accounts, Used};
 pub use caps::Caps;
 pub(crate) use caps::Seat;
 use caps::{Full, Ledger};
@@ -54,6 +56,8 @@ pub(crate) struct Verdict {
     pub why: String,
     /// What would let it in.
     pub admit: String,
+    /// What the caller is told, where that is said.
+    pub text: &'static str,
 }
 
 /// All of it for one shard. Pure: each `now` is the caller's.
@@ -62,6 +66,7 @@ pub(crate) struct Overload {
     limits: Limits,
     pace: Option<Pace>,
     pub ledger: Ledger,
+    pub accounts: Accounts,
     told: Told,
     turned_away: TurnedAway,
 }
@@ -79,6 +84,7 @@ impl Overload {
             limits,
             pace: None,
             ledger: Ledger::default(),
+            accounts: Accounts::default(),
             told: Told::default(),
             turned_away: TurnedAway::default(),
         }
@@ -116,6 +122,7 @@ impl Overload {
                 status,
                 why: "it was refused before".to_owned(),
                 admit: "a new call".to_owned(),
+                text: "Refused before",
             });
         }
         let verdict = match self.ledger.room(now, &self.limits.caps, source, profile) {
@@ -184,6 +191,7 @@ impl Overload {
             status: 503,
             why: "the server is overloaded: messages wait for longer than overload.delay_ms".to_owned(),
             admit: "fewer calls a second, or more servers".to_owned(),
+            text: "The server is overloaded",
         }
     }
 
@@ -232,6 +240,43 @@ impl Overload {
             status,
             why,
             admit: format!("raise {key}"),
+            text: match status {
+                403 => "Too many calls for this account",
+                500 => "Too many calls from this address",
+                _ => "Too many calls",
+            },
+        }
+    }
+
+    /// An account may not call now: `request` is turned away, and again when it comes again.
+    pub fn account_full(&mut self, request: u64, used: Used, account: &str) -> Verdict {
+        self.turned_away.account = self.turned_away.account.saturating_add(1);
+        self.told.note(request, 403);
+        let (why, option, key, text) = match used {
+            Used::Calls(cap) => (
+                format!("the account {account} has {cap} calls, as many as it may at once"),
+                "--calls-at-once",
+                "account_calls_max",
+                "Too many calls for this account",
+            ),
+            Used::Rate(cap) => (
+                format!("the account {account} calls more often than {cap} times a minute"),
+                "--calls-per-minute",
+                "account_calls_per_minute",
+                "This account calls too often",
+            ),
+            Used::Minutes(cap) => (
+                format!("the account {account} has called for the {cap} minutes that it may a day"),
+                "--minutes-per-day",
+                "account_minutes_per_day",
+                "The minutes of this account for today are used up",
+            ),
+        };
+        Verdict {
+            status: 403,
+            why,
+            admit: format!("raise it by 'segue subscriber set {account} {option} N', or {key} in the profile"),
+            text,
         }
     }
 }

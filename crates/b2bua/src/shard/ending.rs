@@ -28,9 +28,7 @@ impl Shard {
         let Some(mut entry) = self.calls.remove(&key) else {
             return;
         };
-        if let Some(seat) = entry.seat.take() {
-            self.overload.ledger.free(seat);
-        }
+        self.leave(now, key, &mut entry);
         self.present.remove(entry.present.0, &entry.present.1, key);
         if let Some(due) = entry.due {
             self.due.remove(&(due, key));
@@ -55,9 +53,7 @@ impl Shard {
         let Some(mut entry) = self.calls.remove(&key) else {
             return;
         };
-        if let Some(seat) = entry.seat.take() {
-            self.overload.ledger.free(seat);
-        }
+        self.leave(now, key, &mut entry);
         self.present.remove(entry.present.0, &entry.present.1, key);
         self.stats.panics = self.stats.panics.saturating_add(1);
         tracing::error!(

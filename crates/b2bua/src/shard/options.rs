@@ -74,6 +74,9 @@ impl Shard {
         if let Some(status) = self.overload.would_refuse(now.mono, peer.remote.ip(), account) {
             return self.tell_options(peer, request, status);
         }
+        if self.account_is_full(now, &profile).is_some() {
+            return self.tell_options(peer, request, 403);
+        }
         if !self.trials.takes(now.mono) {
             return self.tell_options(peer, request, 503);
         }

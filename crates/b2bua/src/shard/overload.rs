@@ -69,20 +69,24 @@ impl Shard {
         true
     }
 
-    fn turn_away(&mut self, now: Now, peer: Peer, request: &Message, key: u64, verdict: Verdict) {
-        let header = match verdict.status {
+    pub(super) fn turn_away(&mut self, now: Now, peer: Peer, request: &Message, key: u64, verdict: Verdict) {
+        let headers = match verdict.status {
             503 => {
                 let spread = RETRY_AFTER_S
                     .end()
                     .saturating_sub(*RETRY_AFTER_S.start())
                     .saturating_add(1);
                 let seconds = RETRY_AFTER_S.start().saturating_add(key % spread);
-                ("Retry-After", seconds.to_string())
+                vec![("Retry-After", seconds.to_string())]
             }
-            403 => ("Warning", "399 segue \"Too many calls for this account\"".to_owned()),
-            _ => ("Warning", "399 segue \"Too many calls from this address\"".to_owned()),
+            403 => vec![
+                // RFC 6432: a response may say the cause of Q.850; 21 is "call rejected".
+                ("Reason", format!("Q.850;cause=21;text=\"{}\"", verdict.text)),
+                ("Warning", format!("399 segue \"{}\"", verdict.text)),
+            ],
+            _ => vec![("Warning", format!("399 segue \"{}\"", verdict.text))],
         };
-        self.endpoint.turn_away(peer, request, verdict.status, &[header]);
+        self.endpoint.turn_away(peer, request, verdict.status, &headers);
         if self.telling.tells(now.mono) {
             let refusal = Refusal::of(now.wall, &peer, request, Some(verdict.status));
             self.refuse(refusal.because(verdict.why, verdict.admit));
@@ -106,12 +110,17 @@ impl Shard {
     }
 
     /// A caller that has a final response waits no longer.
-    pub(super) fn note_answer(&mut self, key: CallKey) {
+    pub(super) fn note_answer(&mut self, now: Now, key: CallKey) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if let Some(seat) = entry.seat.as_mut()
             && !entry.call.is_early()
         {
             self.overload.ledger.answered(seat);
+        }
+        if let Some(account) = &entry.account
+            && entry.call.is_answered()
+        {
+            self.overload.accounts.answered(account, key, now.mono);
         }
     }
 }

@@ -33,7 +33,10 @@ impl Shard {
             return false;
         }
         match self.guard.check(now.mono, peer.remote.ip(), request, &realm) {
-            Proof::Given(_) => false,
+            Proof::Given(name) => {
+                self.proven = Some(name);
+                false
+            }
             other => {
                 self.refuse_unproven(now, peer, request, profile, other);
                 true

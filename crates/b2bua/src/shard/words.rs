@@ -6,6 +6,7 @@ use segue_call::{CallConfig, MediaAction, StoreAction};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event as Told, RegistrationRecord};
 use segue_sip::{EndpointConfig, Place, Transmit};
+use segue_store::Spent;
 
 use crate::{
     Admission, Refusal,
@@ -73,6 +74,8 @@ pub enum ShardOutput {
     Event(Box<Told>),
     /// A subscriber's registrations have changed: these are to be kept.
     Registrations(String, Vec<RegistrationRecord>),
+    /// An account's call has ended: so long it has called today, which is to be kept.
+    Spent(Spent),
 }
 
 /// Counters since the start.

@@ -329,7 +329,10 @@ impl World {
                     source: refusal.source,
                     why: refusal.why,
                 }),
-                ShardOutput::Registrations(..) | ShardOutput::RefusedUntold(_) | ShardOutput::Event(_) => {}
+                ShardOutput::Registrations(..)
+                | ShardOutput::Spent(_)
+                | ShardOutput::RefusedUntold(_)
+                | ShardOutput::Event(_) => {}
                 ShardOutput::Ended(_, record) => {
                     let call = self.callers.iter().position(|a| a.call_id == record.sip_call_id);
                     let call = call.expect("a record of a call that was made");

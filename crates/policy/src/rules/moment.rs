@@ -72,6 +72,17 @@ impl Zone {
 pub struct Local(DateTime);
 
 impl Local {
+    /// The day, `2026-12-24`.
+    pub fn day(self) -> String {
+        self.0.date().to_string()
+    }
+
+    /// How much of it is over, milliseconds.
+    pub fn since_midnight_ms(self) -> u64 {
+        let of_minute = i64::from(self.0.second()) * 1_000 + i64::from(self.0.millisecond());
+        u64::from(self.minute()) * 60_000 + u64::try_from(of_minute).unwrap_or(0)
+    }
+
     fn minute(self) -> u16 {
         let (hour, minute) = (self.0.hour(), self.0.minute());
         u16::try_from(i32::from(hour) * 60 + i32::from(minute)).unwrap_or_default()

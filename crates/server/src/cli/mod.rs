@@ -2,6 +2,7 @@
 
 mod beside;
 mod call;
+mod caps;
 mod card;
 mod clip;
 mod config;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Context,
+    caps::{self, CapOptions},
     card::{self, Card},
     import::{self, Import},
     names::{aliases, numbers},
@@ -163,6 +164,8 @@ pub struct Options {
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<OrNone<ZoneName>>,
     #[command(flatten)]
+    caps: CapOptions,
+    #[command(flatten)]
     notify: NotifyOptions,
 }
 
@@ -186,6 +189,7 @@ impl Options {
             && self.time_zone.is_none()
             && self.password_file.is_none()
             && self.pin_file.is_none()
+            && self.caps.is_empty()
             && self.notify.is_empty()
     }
 
@@ -273,6 +277,7 @@ impl Options {
         if let Some(OrNone(at)) = self.answer_at {
             subscriber.answer_at = at.map(|AnswerWord(at)| at);
         }
+        self.caps.apply(&mut subscriber.caps);
         self.notify.apply(&mut subscriber.notify);
     }
 }
@@ -453,6 +458,7 @@ fn json_row(subscriber: &Subscriber) -> Value {
         "hours": subscriber.hours,
         "time_zone": subscriber.zone,
         "notify": subscriber.notify,
+        "caps": subscriber.caps,
     })
 }
 
@@ -488,6 +494,7 @@ fn describe(subscriber: &Subscriber) -> String {
     if subscriber.dnd {
         available.push_str(", not to be disturbed");
     }
+    available.push_str(&caps::describe(subscriber.caps));
     format!(
         "{}: reached at {}, clip {}, hold {}, no answer after {}, greeting {}, answered {}{available}",
         subscriber.user,

@@ -80,6 +80,35 @@ impl FromStr for Count {
     }
 }
 
+/// A number of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls(pub u32);
+
+impl FromStr for Calls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Calls, String> {
+        text.parse()
+            .map(Calls)
+            .map_err(|_| "a number of calls; 0: any".to_owned())
+    }
+}
+
+/// Minutes of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minutes(pub u32);
+
+impl FromStr for Minutes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Minutes, String> {
+        let minutes = text.parse().ok().filter(|minutes| *minutes <= 1_440_000);
+        minutes
+            .map(Minutes)
+            .ok_or_else(|| "a number of minutes; 0: any".to_owned())
+    }
+}
+
 /// A number of bytes: `[0-9]+(kB|MB|GB|KiB|MiB|GiB)?`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bytes(pub u64);
