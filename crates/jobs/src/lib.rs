@@ -1,4 +1,4 @@
-//! What may wait: finalising recordings, salvage, clips, age rules.
+//! What may wait: finalising recordings, salvage, clips, age rules, notices.
 //!
 //! The heavy work is done by worker processes ([`WorkerPool`]); here it is decided what is asked of them, and what becomes of a recording
 //! when they fail. Everything here blocks: call it from a thread of its own.
@@ -7,6 +7,7 @@ pub mod clips;
 mod deposit;
 mod depositor;
 mod keeper;
+pub mod notices;
 mod pool;
 mod process;
 pub mod prompts;

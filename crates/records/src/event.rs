@@ -143,6 +143,12 @@ pub enum Happening {
         /// `removed`: by the phone, another registration of it, or a command; `expired`: it was not said again in time.
         why: String,
     },
+    /// A subscriber was told of something.
+    #[serde(rename = "notice.sent")]
+    NoticeSent(NoticeOutcome),
+    /// A subscriber could not be told, and it is not tried again: a dead letter.
+    #[serde(rename = "notice.dead")]
+    NoticeDead(NoticeOutcome),
     /// The configuration was read again.
     #[serde(rename = "server.reloaded")]
     ServerReloaded {
@@ -194,6 +200,25 @@ pub struct RegistrationFacts {
     pub user_agent: Option<String>,
 }
 
+/// What became of a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeOutcome {
+    /// Its number, as in `segue notice list`.
+    pub notice_id: String,
+    /// What was told of, e.g. `message.committed`.
+    pub event: String,
+    /// The subscriber.
+    pub user: String,
+    /// `mail`, `webhook` or `message`.
+    pub channel: String,
+    /// Attempts.
+    pub attempts: u32,
+    /// The message that it was about.
+    pub message_id: Option<String>,
+    /// What the receiver said last, or why it could not be asked.
+    pub said: String,
+}
+
 impl Happening {
     /// Its `type`.
     pub fn name(&self) -> &'static str {
@@ -213,6 +238,8 @@ impl Happening {
             Happening::TrunkDown { .. } => "trunk.down",
             Happening::RegistrationAdded(_) => "registration.added",
             Happening::RegistrationRemoved { .. } => "registration.removed",
+            Happening::NoticeSent(_) => "notice.sent",
+            Happening::NoticeDead(_) => "notice.dead",
             Happening::ServerReloaded { .. } => "server.reloaded",
             Happening::ServerReady { .. } => "server.ready",
             Happening::ServerStopping => "server.stopping",

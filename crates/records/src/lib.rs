@@ -13,7 +13,7 @@ mod written;
 pub use call_record::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
 };
-pub use event::{Event, Happening, MessageFacts, RegistrationFacts};
+pub use event::{Event, Happening, MessageFacts, NoticeOutcome, RegistrationFacts};
 pub use moment::UnixMs;
 pub use notice::{NoticeEvent, NoticeFacts, NoticeLimit};
 pub use refused::RefusedRecord;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
+use segue_jobs::{Depositor, RecordFileStats, WorkerPool, notices::NoticeStats};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
@@ -50,6 +50,8 @@ pub struct Told {
     pub hep: HepStats,
     /// The files of call records.
     pub record_files: RecordFileStats,
+    /// How notices fared.
+    pub notices: NoticeStats,
     /// Events and metrics.
     pub watcher: Watcher,
 }
@@ -118,6 +120,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         pool: told.pool.clone(),
         hep: told.hep.clone(),
         record_files: told.record_files.clone(),
+        notices: told.notices.clone(),
         hub: told.watcher.hub.clone(),
         started: SystemTime::now(),
     });

@@ -10,6 +10,7 @@ mod failure;
 mod http;
 mod logging;
 mod metrics;
+mod notices;
 mod passwords;
 mod pins;
 mod prompts;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use segue_b2bua::Order;
 use segue_call::CallConfig;
+use segue_jobs::notices::Settings;
 use segue_sip::transport::Tls;
 
 use crate::{
@@ -37,6 +38,8 @@ pub struct Reloaded {
     pub order: Order,
     /// Certificates for new connections; `None` where there is no TLS.
     pub tls: Option<Tls>,
+    /// How subscribers are told from now on.
+    pub notices: Settings,
 }
 
 /// Reads everything again. On an error nothing has changed.
@@ -48,6 +51,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
     let Checked {
         admission,
         tls,
+        notices,
         warnings,
         ..
     } = checked;
@@ -71,6 +75,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
         profiles,
         waiting,
         warnings,
+        notices,
         config,
     })
 }
@@ -87,6 +92,8 @@ pub fn call_config(config: &Config) -> Arc<CallConfig> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const OTHERWISE: &str = "media_store = \"dir\"\ndata_dir = \"d\"\nprofiles_dir = \"p\"\ndrain_ms = 7\nlog = \"debug\"\n\
@@ -97,6 +104,9 @@ mod tests {
                              records = { csv = \"c\", jsonl = \"j\", rotate = \"daily\", keep = 1, keep_max = 1, keep_age = \"1d\" }\n\
                              overload = { delay_ms = 70, calls_max = 1, early_max = 1, source_rate = 1, source_calls_max = 1, \
                              source_early_max = 1, subscriber_calls_max = 1 }\n\
+                             mail = { server = \"m\", port = 26, tls = \"tls\", user = \"u\", password_file = \"word\", from = \"a@b\", \
+                             attach_max = 1 }\nwebhook = { url = \"http://h\", secret_file = \"hook\", allow = [\"10.0.0.0/8\"] }\n\
+                             notice = { give_up = \"1h\", language = \"de\", link = \"http://h/{id}\", tls_ca = \"roots\" }\n\
                              [[trunk]]\nname = \"main\"\nservers = [\"192.0.2.1\"]\n";
 
     #[test]
@@ -107,6 +117,16 @@ mod tests {
         std::fs::create_dir(dir.path().join("p")).unwrap();
         let profile = "name = \"office\"\nsources = [\"10.0.0.0/8\"]";
         std::fs::write(dir.path().join("p/office.toml"), profile).unwrap();
+        let root = rcgen::generate_simple_self_signed(vec!["h".to_owned()]).unwrap();
+        for (name, text) in [
+            ("word", "sesame"),
+            ("hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            ("roots", root.cert.pem().as_str()),
+        ] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
         let (running, data) = (Config::default(), None);
         let given = Given { file: Some(file), data };
         let Reloaded {

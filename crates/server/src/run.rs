@@ -10,6 +10,7 @@ use std::{
 };
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
+use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
     Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
     WorkerCommand, WorkerPool,
@@ -94,6 +95,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let Checked {
         admission,
         tls,
+        notices,
         warnings,
         ..
     } = check(&config, now_ms())?;
@@ -171,6 +173,14 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let last_change = store.last_change()?;
     let watcher = Watcher::new(last_change);
     let changes = Changes::follow(&store, last_change, watcher.clone())?;
+    let (notices, notice_stats) = (NoticeSettings::new(notices), NoticeStats::default());
+    let told = {
+        let watcher = watcher.clone();
+        Box::new(move |what| watcher.server(what))
+    };
+    let notifier = Notifier::new(store.clone(), notices.clone(), None, &notice_stats, told)
+        .start()
+        .map_err(|e| system("the thread of the notices cannot start", &e))?;
     let gauges = Arc::new(Gauges::default());
     let ready = Ready {
         sip: ReadySip {
@@ -194,6 +204,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         pool,
         hep,
         record_files: record_stats,
+        notices: notice_stats,
         watcher: watcher.clone(),
     };
     let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
@@ -215,6 +226,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
             store: store.clone(),
             record_files: record_files.plan(),
             calls: kept_calls,
+            notices,
         },
     ));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, sip.tls = ?ready.sip.tls, http = %ready.http.listen, "ready");
@@ -239,6 +251,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         keys,
     };
     perform(node, orders_end).await?;
+    drop(notifier);
     // What the last calls left is told before those who follow are let go.
     changes.finish();
     // Likewise their records: once committed they go to the files.
@@ -410,11 +423,12 @@ fn write_ready(path: &Path, ready: &Ready) -> Result<(), Failure> {
     fs::rename(&partial, path).map_err(failed)
 }
 
-/// What is kept, and where.
+/// What is kept, and where, and how it is told.
 struct Kept {
     store: Store,
     record_files: RecordPlan,
     calls: KeptCalls,
+    notices: NoticeSettings,
 }
 
 impl Kept {
@@ -456,6 +470,7 @@ async fn obey(
                         if let (Some(renewal), Some(tls)) = (&renewal, reloaded.tls.take()) {
                             renewal.renew(tls);
                         }
+                        kept.notices.set(std::mem::take(&mut reloaded.notices));
                         let order = tell_reloaded(reloaded, &mut config);
                         log.change(&config);
                         kept.change(&config);
@@ -498,6 +513,7 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
         warnings,
         order,
         tls: _,
+        notices: _,
     } = reloaded;
     tell(&warnings);
     for key in waiting {

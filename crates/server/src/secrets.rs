@@ -107,8 +107,12 @@ pub fn of_trunks(tables: &[TrunkTable]) -> Result<Vec<TrunkSetup>, Failure> {
 
 /// What `digest_secret` names.
 fn password(place: &str, at: &dyn Fn(&str) -> String, base: &Path) -> Result<String, Failure> {
-    let name = format!("{}: digest_secret", at("digest_secret"));
-    let text = read(&name, place, base)?;
+    one_line(&format!("{}: digest_secret", at("digest_secret")), place, base)
+}
+
+/// A password alone in its file, or `env:NAME`.
+pub fn one_line(name: &str, place: &str, base: &Path) -> Result<String, Failure> {
+    let text = read(name, place, base)?;
     // The line end that an editor leaves is no part of it.
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains(char::is_control) {
@@ -128,7 +132,7 @@ fn algorithms(preferred: &[Algorithm]) -> Vec<DigestAlgorithm> {
 }
 
 /// A private file, or `env:NAME`. `name` is the key, with where it stands.
-fn read(name: &str, place: &str, base: &Path) -> Result<String, Failure> {
+pub fn read(name: &str, place: &str, base: &Path) -> Result<String, Failure> {
     if let Some(variable) = place.strip_prefix("env:") {
         return std::env::var(variable).map_err(|_| {
             Failure::refused(

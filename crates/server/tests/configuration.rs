@@ -92,6 +92,20 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "overload.source_early_max",
             "overload.subscriber_calls_max",
             "test.seed",
+            "mail.server",
+            "mail.port",
+            "mail.tls",
+            "mail.user",
+            "mail.password_file",
+            "mail.from",
+            "mail.attach_max",
+            "webhook.url",
+            "webhook.secret_file",
+            "webhook.allow",
+            "notice.give_up",
+            "notice.language",
+            "notice.link",
+            "notice.tls_ca",
         ]
     );
     assert_eq!(keys(&rows[0]), sorted(["key", "value", "meaning", "source", "holds"]));

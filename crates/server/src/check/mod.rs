@@ -10,12 +10,13 @@ pub use profiles::is_here;
 use std::{fmt, sync::Arc};
 
 use segue_b2bua::Admission;
+use segue_jobs::notices::Settings;
 use segue_sip::transport::Tls;
 
 use crate::{
     config::{Config, ProfileFile, load_files},
     failure::Failure,
-    secrets,
+    notices, secrets,
 };
 
 /// What was read.
@@ -27,6 +28,8 @@ pub struct Checked {
     pub admission: Admission,
     /// Certificates, where there are TLS sockets.
     pub tls: Option<Tls>,
+    /// How subscribers are told.
+    pub notices: Settings,
     /// What works, and hardly as it is meant.
     pub warnings: Vec<Warning>,
 }
@@ -85,6 +88,7 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
             .with_trunks(trunks),
         profiles,
         tls,
+        notices: notices::settings(config)?,
         warnings,
     })
 }

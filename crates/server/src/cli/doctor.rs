@@ -3,6 +3,7 @@
 mod clock;
 mod hops;
 mod named;
+mod notices;
 mod targets;
 mod trunks;
 
@@ -113,6 +114,7 @@ pub fn perform(file: Option<&Path>, data: Option<&Path>, out: &Output) -> Result
             checks.push(prompts(&config));
             checks.push(clips(&config));
             checks.push(media_files(&config));
+            checks.extend(notices::check(&config));
             checks.extend(targets::check(&config));
         }
         Err(failure) => checks.push(Check::failed("configuration", failure)),

@@ -51,6 +51,7 @@ pub(super) fn read(config: &mut Config, path: &Path) -> Result<(), Failure> {
         }
     }
     config.records.based(base);
+    config.notices.based(base);
     config.sip_tls_paths.based(base);
     Ok(())
 }

@@ -6,10 +6,11 @@ use segue_mailbox::Limit;
 use segue_store::MediaStore;
 use serde_json::{Value, json};
 
-use super::{Config, records::Rotate, value::Raw};
+use super::{Config, notices, records::Rotate, value::Raw};
 use crate::cli::value::{Bytes, Count, DurationMs, NewLimit, ScopeName, Seconds, Trash};
 
 /// One key.
+#[derive(Clone, Copy)]
 pub struct Key {
     /// `table.key` as in the file.
     pub name: &'static str,
@@ -42,7 +43,24 @@ impl Key {
 const DAY_MS: u64 = 86_400_000;
 
 /// All keys, in the order `segue config` prints them.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[Key] = &joined::<{ FIRST.len() + notices::KEYS.len() }>();
+
+#[allow(clippy::indexing_slicing, reason = "worked out when this is compiled")]
+const fn joined<const N: usize>() -> [Key; N] {
+    let mut all = [FIRST[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = match at < FIRST.len() {
+            true => FIRST[at],
+            false => notices::KEYS[at - FIRST.len()],
+        };
+        at += 1;
+    }
+    all
+}
+
+/// Those of no file of their own.
+const FIRST: &[Key] = &[
     Key {
         name: "data_dir",
         meaning: "where the database and the recordings in work live",

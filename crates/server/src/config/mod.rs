@@ -2,6 +2,7 @@
 
 mod file;
 mod keys;
+mod notices;
 mod overload;
 mod place;
 mod profiles;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use keys::{KEYS, Key};
+pub use notices::MailProtection;
 pub use place::nearest;
 pub use profiles::{ProfileFile, load as load_profiles, load_files};
 pub use trunks::TrunkTable;
@@ -27,6 +29,7 @@ use segue_media::MediaAddress;
 use segue_store::{MediaStore, Store};
 
 use crate::failure::Failure;
+use notices::Notices;
 use overload::Overload;
 use place::Position;
 use records::Records;
@@ -95,6 +98,8 @@ pub struct Config {
     pub retention: Retention,
     /// Files of call records.
     pub records: Records,
+    /// How subscribers are told.
+    pub notices: Notices,
     /// When new calls are turned away.
     pub overload: Overload,
     /// Fixes tags, Call-IDs, SSRCs and ports.
@@ -168,6 +173,7 @@ impl Default for Config {
                 ..Retention::default()
             },
             records: Records::default(),
+            notices: Notices::default(),
             overload: Overload::default(),
             test_seed: None,
             sources: Vec::new(),

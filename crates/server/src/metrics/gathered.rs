@@ -1,5 +1,6 @@
 //! What the parts count themselves, read when somebody asks.
 
+mod notices;
 mod trunks;
 
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -11,7 +12,7 @@ use prometheus_client::{
     registry::Unit,
 };
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, RecordFileStats, WorkerPool};
+use segue_jobs::{Depositor, RecordFileStats, WorkerPool, notices::NoticeStats};
 use segue_media::Media;
 use segue_sip::{METHODS, transport::HepStats};
 use segue_store::{COMMIT_US, Store};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub pool: WorkerPool,
     /// The files of call records.
     pub record_files: RecordFileStats,
+    /// How notices fared.
+    pub notices: NoticeStats,
     /// Copies of SIP messages.
     pub hep: HepStats,
     /// The followers of events.
@@ -54,6 +57,7 @@ impl Collector for Parts {
         trunks::encode(&mut told, &self.gauges)?;
         self.media(&mut told)?;
         self.jobs(&mut told)?;
+        notices::encode(&mut told, &self.notices, &self.store)?;
         self.store(&mut told)
     }
 }

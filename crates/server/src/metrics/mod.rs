@@ -142,6 +142,8 @@ impl Metrics {
             | Happening::TrunkDown { .. }
             | Happening::RegistrationAdded(_)
             | Happening::RegistrationRemoved { .. }
+            | Happening::NoticeSent(_)
+            | Happening::NoticeDead(_)
             | Happening::ServerReloaded { .. }
             | Happening::ServerReady { .. }
             | Happening::ServerStopping => {}

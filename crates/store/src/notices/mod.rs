@@ -11,7 +11,7 @@ mod queue;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use segue_mailbox::{Kept, Message, Retention, Rule, Scope, WARNING_MS, conversation};
-use segue_policy::{About, Calling, Channel, Notify};
+use segue_policy::{About, Calling, Channel, Notify, Zone};
 use segue_records::{NoticeEvent, NoticeFacts, NoticeLimit, UnixMs};
 
 pub use listed::{Delivery, DeliveryState, NoticeCounts, WhichDeliveries};
@@ -206,19 +206,25 @@ fn add(
 /// Who is told of what happens to a mailbox.
 fn recipients(tx: &Connection, mailbox: &str) -> Result<Vec<(String, Notify)>, StoreError> {
     Ok(notify_of(tx, mailbox)?
-        .map(|notify| (mailbox.to_owned(), notify))
+        .map(|(notify, _)| (mailbox.to_owned(), notify))
         .into_iter()
         .collect())
 }
 
-/// What a subscriber is told of; `None`: there is no such subscriber.
-fn notify_of(db: &Connection, user: &str) -> Result<Option<Notify>, StoreError> {
-    let json: Option<String> = db
-        .prepare_cached("SELECT notify FROM subscriber WHERE user = ?")?
-        .query_row([user], |row| row.get(0))
+/// What a subscriber is told of, and by which clock; `None`: there is no such subscriber.
+fn notify_of(db: &Connection, user: &str) -> Result<Option<(Notify, Zone)>, StoreError> {
+    let found: Option<(String, String)> = db
+        .prepare_cached("SELECT notify, zone FROM subscriber WHERE user = ?")?
+        .query_row([user], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     // One that cannot be read wants nothing.
-    Ok(json.map(|json| serde_json::from_str(&json).unwrap_or_default()))
+    let read = |(json, zone): (String, String)| {
+        (
+            serde_json::from_str(&json).unwrap_or_default(),
+            Zone::try_from(zone).unwrap_or_default(),
+        )
+    };
+    Ok(found.map(read))
 }
 
 fn has_room(tx: &Connection, recipient: &str, channel: Channel) -> Result<bool, StoreError> {

@@ -4,7 +4,7 @@
 //! has run out, and somebody else has claimed it, changes nothing any more: `attempts` tells the two apart.
 
 use rusqlite::{Connection, Row, params};
-use segue_policy::{Channel, Notify};
+use segue_policy::{Channel, Notify, Zone};
 use segue_records::{NoticeFacts, UnixMs};
 
 use super::notify_of;
@@ -33,6 +33,8 @@ pub struct Due {
     pub facts: NoticeFacts,
     /// How they want to be told.
     pub notify: Notify,
+    /// Their clock.
+    pub zone: Zone,
     /// Since when it waits.
     pub since: UnixMs,
 }
@@ -68,13 +70,13 @@ impl Store {
             let mut claimed = Vec::new();
             for mut found in due(tx, channel, &busy, max, now_ms)? {
                 match wanted(tx, &found)? {
-                    Some(notify) => {
+                    Some((notify, zone)) => {
                         tx.prepare_cached(
                             "UPDATE delivery SET attempts = attempts + 1, leased_until = ? WHERE id = ?",
                         )?
                         .execute(params![now_ms.saturating_add(lease_ms), found.attempt.id])?;
                         found.attempt.number = found.attempt.number.saturating_add(1);
-                        found.notify = notify;
+                        (found.notify, found.zone) = (notify, zone);
                         claimed.push(found);
                     }
                     None => {
@@ -158,7 +160,7 @@ impl Store {
 }
 
 /// How a recipient wants to be told, if it still does.
-fn wanted(tx: &Connection, due: &Due) -> Result<Option<Notify>, StoreError> {
+fn wanted(tx: &Connection, due: &Due) -> Result<Option<(Notify, Zone)>, StoreError> {
     if let Some(message) = &due.facts.message_id {
         let in_mailbox: bool = tx
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE id = ? AND deleted_at IS NULL)")?
@@ -167,8 +169,8 @@ fn wanted(tx: &Connection, due: &Due) -> Result<Option<Notify>, StoreError> {
             return Ok(None);
         }
     }
-    let notify = notify_of(tx, &due.recipient)?;
-    Ok(notify.filter(|notify| notify.by.contains(&due.channel)))
+    let found = notify_of(tx, &due.recipient)?;
+    Ok(found.filter(|(notify, _)| notify.by.contains(&due.channel)))
 }
 
 /// The oldest due delivery of each recipient.
@@ -213,6 +215,7 @@ fn claimed(row: &Row<'_>, channel: Channel) -> rusqlite::Result<Option<Due>> {
         channel,
         facts,
         notify: Notify::default(),
+        zone: Zone::default(),
         since: UnixMs(row.get(3)?),
     }))
 }
