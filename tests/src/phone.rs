@@ -162,6 +162,13 @@ pub struct Registrar {
     pub password: String,
 }
 
+/// How a phone protects what it says.
+#[derive(Clone, Copy, Default)]
+struct Over<'a> {
+    tls: Option<(&'a Signed, &'a Root)>,
+    srtp: bool,
+}
+
 /// A running phone; dropped, it is gone.
 #[derive(Debug)]
 pub struct Phone {
@@ -206,7 +213,16 @@ impl Phone {
         codecs: Codecs,
         registrar: Option<&Registrar>,
     ) -> Phone {
-        Phone::start_over(folder, party, answers, codecs, registrar, None)
+        Phone::start_over(folder, party, answers, codecs, registrar, Over::default())
+    }
+
+    /// Starts a phone that knows SRTP alone, with keys in its descriptions.
+    pub fn start_with_srtp(folder: &Path, party: Party, answers: Answers, codecs: Codecs) -> Phone {
+        let over = Over {
+            srtp: true,
+            ..Over::default()
+        };
+        Phone::start_over(folder, party, answers, codecs, None, over)
     }
 
     /// Starts a phone that speaks TLS, with this certificate, and believes in this root.
@@ -216,7 +232,11 @@ impl Phone {
         codecs: Codecs,
         tls: (&Signed, &Root),
     ) -> Phone {
-        Phone::start_over(folder, party, answers, codecs, None, Some(tls))
+        let over = Over {
+            tls: Some(tls),
+            ..Over::default()
+        };
+        Phone::start_over(folder, party, answers, codecs, None, over)
     }
 
     fn start_over(
@@ -225,7 +245,7 @@ impl Phone {
         answers: Answers,
         codecs: Codecs,
         registrar: Option<&Registrar>,
-        tls: Option<(&Signed, &Root)>,
+        Over { tls, srtp }: Over<'_>,
     ) -> Phone {
         let folder = folder.join(party.name);
         fs::create_dir_all(&folder).expect("a phone's folder");
@@ -238,6 +258,9 @@ impl Phone {
         if let Some((signed, root)) = tls {
             let (own, root) = (signed.both.display(), root.file());
             text.push_str(&format!("sip_certificate {own}\nsip_cafile {}\n", root.display()));
+        }
+        if srtp {
+            text.push_str("module srtp.so\n");
         }
         fs::write(folder.join("config"), text).expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
@@ -252,7 +275,11 @@ impl Phone {
         };
         fs::write(
             folder.join("accounts"),
-            format!("{account};{};answermode={mode}\n", codecs.parameters()),
+            format!(
+                "{account};{};answermode={mode}{}\n",
+                codecs.parameters(),
+                if srtp { ";mediaenc=srtp-mand" } else { "" }
+            ),
         )
         .expect("a phone's account");
         fs::write(folder.join("contacts"), "").expect("a phone's contacts");

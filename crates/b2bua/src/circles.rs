@@ -62,6 +62,7 @@ impl Net {
                 admission: Admission::new(vec![Arc::new(profile.clone())]),
                 limits: Limits::default(),
                 seed: seed as u64,
+                secret: None,
             };
             Node {
                 address,

@@ -72,6 +72,7 @@ impl Desk {
             admission: Admission::new(vec![Arc::new(profile)]),
             limits: Limits::default(),
             seed: 1,
+            secret: None,
         });
         let now = Now {
             mono: Instant::now(),

@@ -11,8 +11,8 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_call::{
-    Call, CallConfig, Input, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output, StoreAction, StoreReply,
-    Towards,
+    Call, CallConfig, Input, KeySecret, LegEvent, LegId, MediaAction, MediaEvent, Now, Operator, Output, StoreAction,
+    StoreReply, Towards,
 };
 use segue_records::Happening;
 use segue_registrar::Registrar;
@@ -56,6 +56,8 @@ pub struct Shard {
     call_config: Arc<CallConfig>,
     admission: Admission,
     rng: StdRng,
+    /// Makes a secret for each call, of which the keys of its SRTP come.
+    key_rng: Option<StdRng>,
     /// Makes identifiers of refused requests, apart: strangers do not change those of calls.
     refusal_rng: StdRng,
     guard: Guard,
@@ -94,6 +96,7 @@ impl Shard {
             call_config: config.call,
             admission: config.admission,
             rng: StdRng::seed_from_u64(config.seed),
+            key_rng: config.secret.map(|KeySecret(secret)| StdRng::from_seed(secret)),
             refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
             guard: Guard::new(StdRng::seed_from_u64(config.seed.rotate_left(32)).next_u64()),
             proven: None,
@@ -383,6 +386,7 @@ impl Shard {
         };
         let (from, to) = (incoming.caller().0, incoming.request_uri.to_string());
         let seed = self.rng.next_u64();
+        incoming.further.secret = self.key_secret();
         let config = Arc::clone(&self.call_config);
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
         let Ok(call) = made else {

@@ -43,6 +43,8 @@ pub(crate) struct Branch {
     /// It has refused what A was answered: it is offered more.
     pub wider: bool,
     preference: u16,
+    /// It has refused SRTP, and is asked again with RTP.
+    over_rtp: bool,
     leased: bool,
     pub side: Option<Side>,
     /// What it first answered: re-offers keep its codecs.
@@ -159,6 +161,7 @@ impl Cx {
             forwarded_for: target.forwarded_for,
             wider: target.wider,
             preference: target.preference,
+            over_rtp: target.over_rtp,
             leased: true,
             side: None,
             answer: None,
@@ -193,7 +196,8 @@ impl Cx {
 
     /// A branch has its ports: INVITE, offering what A was answered, or more to who has refused that. Whether it was sent.
     pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
-        let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let over_rtp = self.legs.b.get(leg).is_some_and(|branch| branch.over_rtp);
+        let mut side = self.callee_side(ports, over_rtp);
         let offer = match self.legs.b.get(leg).is_some_and(|branch| branch.wider) {
             true => self.offer_wider(&mut side),
             false => self.offer_to_target(&mut side).ok(),
@@ -244,6 +248,7 @@ impl Cx {
             redirected_by: branch.redirected_by,
             forwarded_for: branch.forwarded_for,
             wider: true,
+            over_rtp: branch.over_rtp,
             preference: branch.preference,
         })
     }

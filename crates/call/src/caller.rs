@@ -158,7 +158,7 @@ impl Cx {
         preferred: &dyn Fn(&Format) -> bool,
         with_clip: bool,
     ) -> Result<(), SdpError> {
-        let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let mut side = self.caller_side(ports);
         if with_clip && self.invite.profile.cat_content && self.invite.emergency.is_none() {
             side.set_content(Some(ALERTING));
         }

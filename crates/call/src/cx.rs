@@ -15,6 +15,7 @@ use crate::{
     legs::{Leg, Legs},
     passing::Passing,
     place::Place,
+    securing::Secrets,
 };
 
 /// Most switches that a record keeps.
@@ -27,6 +28,7 @@ pub(crate) struct Cx {
     pub invite: Incoming,
     pub now: Now,
     pub ids: Ids,
+    pub secrets: Secrets,
     pub legs: Legs,
     /// A's offer and answer.
     pub a: Caller,
@@ -76,8 +78,9 @@ enum Anchor {
 }
 
 impl Cx {
-    pub fn new(invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Cx {
+    pub fn new(mut invite: Incoming, config: Arc<CallConfig>, now: Now, seed: u64) -> Cx {
         let mut ids = Ids::new(seed);
+        let secrets = Secrets::new(invite.further.secret.take());
         let (from, from_said) = invite.caller();
         let record = CallRecord {
             from,
@@ -112,6 +115,7 @@ impl Cx {
             invite,
             now,
             ids,
+            secrets,
             record,
         };
         cx.add_leg_record(cx.invite.sip_call_id.clone(), cx.invite.request_uri.to_string());

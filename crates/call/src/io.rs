@@ -15,7 +15,7 @@ use segue_records::{CallRecord, UnixMs};
 use segue_sdp::Direction;
 use segue_sip_wire::Uri;
 
-pub use further::{Further, Said, SentOn, Shown, Trail};
+pub use further::{Further, KeySecret, Said, SentOn, Shown, Trail};
 pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source, Towards};
 pub use store::{Lookup, StoreAction, StoreReply};
 

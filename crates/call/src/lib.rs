@@ -47,14 +47,15 @@ mod ringing;
 mod saving;
 #[allow(dead_code, reason = "the phases that speak are about to come")]
 mod saying;
+mod securing;
 mod settling;
 mod upgrading;
 mod whom;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction,
-    MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Said, SentOn, Shown, Source, StoreAction, StoreReply,
-    Towards, Trail, Way,
+    CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Lookup,
+    MediaAction, MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Said, SentOn, Shown, Source, StoreAction,
+    StoreReply, Towards, Trail, Way,
 };
 pub use onward::number;

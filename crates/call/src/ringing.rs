@@ -56,6 +56,8 @@ pub(crate) struct Target {
     pub forwarded_for: Option<u16>,
     /// It has refused what A was answered: it is offered more.
     pub wider: bool,
+    /// It is offered RTP, having refused SRTP.
+    pub over_rtp: bool,
     /// How much it is preferred, thousandths.
     pub preference: u16,
 }
@@ -100,6 +102,7 @@ pub(crate) fn named<'a>(plan: &'a Plan, cx: &Cx) -> impl Iterator<Item = Target>
             redirected_by: None,
             forwarded_for: plan.decided.forwarded_for,
             wider: false,
+            over_rtp: false,
             preference: plan.preference_of(text),
         })
     };
@@ -194,17 +197,20 @@ impl Ringing {
             },
             Seen::CalleeFailed {
                 leg,
-                status: 488 | 606,
-                local: false,
-                ..
-            } if cx.may_offer_wider(leg) => self.once_more(leg, cx),
-            Seen::CalleeFailed {
-                leg,
                 status,
                 phrase,
                 local,
                 said,
-            } => self.failed(leg, Missed::refused(status, &phrase, local).saying(said), cx),
+            } => {
+                let wider = || {
+                    cx.once_more(leg)
+                        .filter(|_| matches!(status, 488 | 606) && cx.may_offer_wider(leg))
+                };
+                match cx.once_more_over_rtp(leg, status).or_else(wider).filter(|_| !local) {
+                    Some(target) => self.once_more(leg, target, cx),
+                    None => self.failed(leg, Missed::refused(status, &phrase, local).saying(said), cx),
+                }
+            }
             Seen::CalleeRedirected {
                 leg,
                 status,
@@ -305,12 +311,11 @@ impl Ringing {
     }
 
     /// A target has refused the codec that it was offered: it is offered more.
-    fn once_more(mut self, leg: LegId, cx: &mut Cx) -> Phase {
+    fn once_more(mut self, leg: LegId, target: Target, cx: &mut Cx) -> Phase {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.trying == Some(leg)) {
             lane.trying = None;
             lane.until = None;
-            lane.waiting.extend(cx.once_more(leg));
-            lane.waiting.rotate_right(1);
+            lane.waiting.push_front(target);
         }
         self.try_waiting(cx);
         self.go_on(cx)
@@ -356,6 +361,7 @@ impl Ringing {
                 redirected_by: Some(leg),
                 forwarded_for: None,
                 wider: false,
+                over_rtp: false,
                 preference: 1_000,
             });
         }

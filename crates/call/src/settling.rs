@@ -64,7 +64,8 @@ impl Cx {
     pub fn leave_answer_to_callee(&mut self, offer: Description, ports: Ports) -> Result<(), SdpError> {
         // Its answer is the callee's, who is not told of A's preconditions: there is nobody who could answer them.
         let offer = offer.without_preconditions();
-        let side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let side = self.caller_side(ports);
+        side.admits(&offer)?;
         side.clone().offer_untouched(&offer)?;
         self.a.side = Some(side);
         self.a.waits = Waits::ForCallee(Box::new(offer));
@@ -75,7 +76,7 @@ impl Cx {
     /// A offered nothing. With 100rel our offer goes out now, and the PRACK will bring the answer (true); without, it has to
     /// wait for the 200, and no clip is possible.
     pub fn offer_to_caller(&mut self, lookup: &Lookup, ports: Ports) -> bool {
-        let mut side = Side::new(self.ids.session_id(), ports.address, ports.audio, ports.video);
+        let mut side = self.caller_side(ports);
         let early = self.a.is_reliable();
         if early {
             let (audio, video) = choice(first_clip(lookup));

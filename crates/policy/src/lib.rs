@@ -15,6 +15,7 @@ mod redirects;
 mod rules;
 mod service;
 mod sources;
+mod srtp;
 mod subscriber;
 mod transcode;
 mod trunk;
@@ -42,6 +43,7 @@ pub use rules::{
     Then, Weekly, WeeklyError, Who, Why, Zone, ZoneError, check_group,
 };
 pub use service::{Service, ServiceCode, ServiceCodeError};
+pub use srtp::{Srtp, SrtpTo};
 pub use subscriber::{
     ALIASES_MAX, HOURS_MAX, NUMBERS_MAX, Subscriber, TARGETS_MAX, TargetsError, UserError, check_targets, check_user,
     user_of_alias,

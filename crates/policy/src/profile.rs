@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, Language, NextHop, NextHops, NumberRule, PEarlyMedia,
-    PreconditionsToCallee, RedirectTarget, ServiceCode, Transcode, UnknownCallee,
+    PreconditionsToCallee, RedirectTarget, ServiceCode, Srtp, SrtpTo, Transcode, UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -101,6 +101,10 @@ pub struct Profile {
     pub session_refresher: SessionRefresher,
     /// Whose word counts about where a caller's media is.
     pub media_from: MediaFrom,
+    /// Whether callers may use SRTP.
+    pub srtp: Srtp,
+    /// Whether those whom they call are offered SRTP.
+    pub srtp_to: SrtpTo,
     /// Where a 3xx of B may send the call on to; empty: nowhere.
     pub redirect_targets: Vec<RedirectTarget>,
     /// What the Request-URI of a call says that is sent on so (RFC 4458).
@@ -185,6 +189,8 @@ impl Default for Profile {
             min_se_s: 90,
             session_refresher: SessionRefresher::Negotiated,
             media_from: MediaFrom::Proven,
+            srtp: Srtp::Allow,
+            srtp_to: SrtpTo::AsCaller,
             redirect_targets: Vec::new(),
             redirect_uri: RedirectUri::AsItIs,
             history: History::HistoryInfo,
@@ -276,6 +282,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("min_se_s", "seconds from 90 to 86400"),
     ("session_refresher", "\"negotiated\", \"segue\" or \"peer\""),
     ("media_from", "\"proven\", \"nat\" or \"any\""),
+    ("srtp", "\"off\", \"allow\" or \"require\""),
+    ("srtp_to", "\"off\", \"offer\", \"require\" or \"as-caller\""),
     (
         "redirect_targets",
         "a list of host names, domains and networks, e.g. [\"pbx.example.com\", \"*.example.com\", \"192.168.1.0/24\"]",

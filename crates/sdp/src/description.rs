@@ -161,6 +161,13 @@ impl Description {
         self
     }
 
+    /// Whether its first stream that we could carry is SRTP.
+    pub fn is_secure(&self) -> bool {
+        let mut lines = self.lines.iter().filter(|line| line.kind().is_some());
+        let first = lines.find(|line| line.could_be_relayed());
+        first.is_some_and(|line| line.transport() == Some(Transport::Secure))
+    }
+
     /// How many m-lines it has, rejected ones included.
     pub fn media_lines(&self) -> usize {
         self.lines.len()

@@ -69,7 +69,7 @@ impl Side {
     }
 
     /// A first offer of these lines.
-    fn offer_lines(&mut self, lines: Vec<LiveLine>) -> Arc<[u8]> {
+    pub(crate) fn offer_lines(&mut self, lines: Vec<LiveLine>) -> Arc<[u8]> {
         let lines = lines.into_iter().map(|line| Line::Live(self.protect(line, None)));
         self.lines = lines.collect();
         self.say()

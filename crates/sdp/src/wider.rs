@@ -8,7 +8,7 @@ use crate::{
     offer::{asked_feedback, described},
     precondition::Preconditions,
     side::{Agreed, Side},
-    write::{Line, LiveLine},
+    write::LiveLine,
 };
 
 impl Description {
@@ -36,7 +36,7 @@ impl Side {
         for stream in like.streams() {
             let first = LiveLine::like(stream, Direction::SendRecv, None);
             if first.codec.is_foreign() {
-                lines.push(Line::Live(first));
+                lines.push(first);
                 continue;
             }
             let mut choice = Choice::default();
@@ -57,7 +57,7 @@ impl Side {
                 }
             }
             if choice.codecs.len() < 2 {
-                lines.push(Line::Live(first));
+                lines.push(first);
                 continue;
             }
             has_more = true;
@@ -65,7 +65,7 @@ impl Side {
                 let number = first.telephone_event.map_or(101, |event| event.payload_type);
                 choice.add_events(number);
             }
-            lines.push(Line::Live(LiveLine {
+            lines.push(LiveLine {
                 formats: choice.formats,
                 our_order: true,
                 other: None,
@@ -77,12 +77,9 @@ impl Side {
                 },
                 preconditions: Preconditions::default(),
                 ..first
-            }));
+            });
         }
-        has_more.then(|| {
-            self.lines = lines;
-            self.say()
-        })
+        has_more.then(|| self.offer_lines(lines))
     }
 }
 

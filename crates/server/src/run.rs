@@ -10,6 +10,7 @@ use std::{
 };
 
 use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
+use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
     Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
@@ -168,6 +169,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         admission,
         limits: config.overload.limits(),
         seed: seed.wrapping_add(1),
+        secret: Some(KeySecret(random_bytes()?)),
     });
 
     let last_change = store.last_change()?;
@@ -541,8 +543,15 @@ fn system(what: &str, error: &std::io::Error) -> Failure {
 
 /// From the system's randomness: tags, branches and Call-IDs must not be guessable.
 fn random_seed() -> Result<u64, Failure> {
+    random_bytes().map(u64::from_ne_bytes)
+}
+
+/// The same for the keys of SRTP, which want more of it.
+fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
     use rand::{TryRng, rngs::SysRng};
-    SysRng.try_next_u64().map_err(|e| {
+    let mut bytes = [0; N];
+    let filled = SysRng.try_fill_bytes(&mut bytes).map(|()| bytes);
+    filled.map_err(|e| {
         Failure::refused(
             "system",
             format!("the system gives no randomness: {e}"),

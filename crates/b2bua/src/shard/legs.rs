@@ -1,7 +1,7 @@
 //! What a call decided, said on its legs.
 
 use rand::Rng;
-use segue_call::{LegAction, LegEvent, LegId, Now, Said};
+use segue_call::{KeySecret, LegAction, LegEvent, LegId, Now, Said};
 use segue_policy::Emergency;
 use segue_sip::{Ask, Outgoing, SessionId};
 use segue_sip_wire::SessionUuid;
@@ -68,6 +68,14 @@ impl Shard {
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
         }
+    }
+
+    /// What the keys of a call's SRTP are made of; nothing else comes of it.
+    pub(super) fn key_secret(&mut self) -> Option<KeySecret> {
+        let rng = self.key_rng.as_mut()?;
+        let mut secret = [0; 32];
+        rng.fill_bytes(&mut secret);
+        Some(KeySecret(secret))
     }
 
     pub(super) fn uuid(&mut self) -> SessionUuid {

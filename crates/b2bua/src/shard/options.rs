@@ -87,6 +87,7 @@ impl Shard {
         incoming.emergency = emergency::called(request, &profile);
         // What its INVITE will say of that nobody knows yet.
         incoming.supports_100rel = true;
+        incoming.further.secret = self.key_secret();
         let (config, seed) = (Arc::clone(&self.call_config), self.refusal_rng.next_u64());
         let made = catch_unwind(AssertUnwindSafe(|| Call::incoming(incoming, config, now, seed)));
         let Ok(call) = made else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use segue_call::{CallConfig, MediaAction, StoreAction};
+use segue_call::{CallConfig, KeySecret, MediaAction, StoreAction};
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event as Told, RegistrationRecord};
 use segue_sip::{EndpointConfig, Place, Transmit};
@@ -30,6 +30,8 @@ pub struct ShardConfig {
     pub limits: Limits,
     /// Fixes call identifiers.
     pub seed: u64,
+    /// What the keys of all calls' SRTP are made of: 32 random bytes; `None`: there is no SRTP.
+    pub secret: Option<KeySecret>,
 }
 
 /// What a shard wants done, in order.

@@ -27,6 +27,7 @@ pub fn config(sockets: &[&str], admission: Admission) -> ShardConfig {
         admission,
         limits: Limits::default(),
         seed: 1,
+        secret: Some(segue_call::KeySecret([7; 32])),
     }
 }
 

@@ -165,6 +165,7 @@ impl World {
             admission: Admission::new(vec![Arc::new(setup.profile.clone())]),
             limits: Limits::default(),
             seed,
+            secret: Some(segue_call::KeySecret([7; 32])),
         });
         let (mut callers, mut callees) = (Vec::new(), Vec::new());
         for (i, scenario) in setup.scenarios.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What headers of A's INVITE beyond RFC 3261's mean for a call.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use segue_sip_wire::{Parts, Uri};
 
@@ -17,6 +17,18 @@ pub struct Further {
     pub invite_by: Option<Instant>,
     /// Another server has tried the callee and sends the caller on to the mailbox: nobody is held, nobody rings.
     pub sent_on: Option<SentOn>,
+    /// What keys of SRTP are made of; `None`: there is no SRTP.
+    pub secret: Option<KeySecret>,
+}
+
+/// 32 random bytes that are used for nothing else.
+#[derive(Clone)]
+pub struct KeySecret(pub [u8; 32]);
+
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySecret(not shown)")
+    }
 }
 
 /// A caller whom another server sends to a mailbox (RFC 4458).

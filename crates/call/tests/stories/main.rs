@@ -35,6 +35,7 @@ mod reliable_early_media;
 mod renditions_fit_the_offer;
 mod sent_on_to_the_mailbox;
 mod several_targets;
+mod srtp;
 mod stage;
 mod star_prolongs_the_hold;
 mod the_callees_rules;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use segue_call::{
-    Call, CallConfig, Further, Incoming, Input, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent, Now,
-    Operator, Output, Ports, Said, Source, StoreReply,
+    Call, CallConfig, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent,
+    Now, Operator, Output, Ports, Said, Source, StoreReply,
 };
 use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
@@ -211,6 +211,7 @@ impl Stage {
             from_name: Some("Alice".into()),
             request_uri: setup.to.parse().unwrap(),
             further: Further {
+                secret: Some(KeySecret([5; 32])),
                 invite_by: setup.fresh_ms.map(|ms| epoch + Duration::from_millis(ms)),
                 ..setup.further.clone()
             },

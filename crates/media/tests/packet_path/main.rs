@@ -9,4 +9,5 @@ mod hold;
 mod latch;
 mod peer;
 mod recording;
+mod srtp;
 mod takeover;

@@ -207,6 +207,11 @@ impl Line {
         self.rtp.send_to(&bytes, self.to).unwrap();
     }
 
+    /// Sends a datagram as it is.
+    pub fn send_bytes(&self, bytes: &[u8]) {
+        self.rtp.send_to(bytes, self.to).unwrap();
+    }
+
     pub fn packet(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0x80, payload_type];
         bytes.extend_from_slice(&self.sequence.to_be_bytes());

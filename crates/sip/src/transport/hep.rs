@@ -129,12 +129,32 @@ fn encode(out: &mut Vec<u8>, way: Way, peer: &Peer, at: Duration, capture_id: u3
     const SIP: u8 = 1;
     chunk(out, 0x000b, &[SIP]);
     chunk(out, 0x000c, &capture_id.to_be_bytes());
+    let payload_at = out.len();
     chunk(out, 0x000f, message);
+    hide_keys(out.get_mut(payload_at..).unwrap_or_default());
     let fits = out.len() <= DATAGRAM_MAX;
     if let (Ok(length), Some(field)) = (u16::try_from(out.len()), out.get_mut(4..6)) {
         field.copy_from_slice(&length.to_be_bytes());
     }
     fits
+}
+
+/// What stands before a key of SRTP in a description (RFC 4568 §9.2).
+const KEY_AHEAD: &[u8] = b"inline:";
+
+/// Overwrites keys of SRTP, each as long as it was: whoever reads copies of messages shall not hear what was said.
+fn hide_keys(message: &mut [u8]) {
+    let mut at = 0;
+    while let Some(rest) = message.get_mut(at..).filter(|rest| rest.len() > KEY_AHEAD.len()) {
+        let (head, key) = rest.split_at_mut(KEY_AHEAD.len());
+        if !head.eq_ignore_ascii_case(KEY_AHEAD) {
+            at = at.saturating_add(1);
+            continue;
+        }
+        let is_key = |byte: &&mut u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        key.iter_mut().take_while(is_key).for_each(|byte| *byte = b'x');
+        at = at.saturating_add(KEY_AHEAD.len());
+    }
 }
 
 /// One chunk of the generic vendor: vendor, type, length with these six bytes, content.
@@ -221,5 +241,22 @@ mod tests {
         let mut out = Vec::new();
         let peer = peer("192.0.2.1:5060", "192.0.2.9:5070");
         assert!(!encode(&mut out, Way::In, &peer, Duration::ZERO, 1, &[b'x'; 65_500]));
+    }
+
+    #[test]
+    fn keys_of_srtp_are_not_in_the_copy() {
+        let message = b"INVITE sip:x SIP/2.0\r\nContent-Length: 99\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+            inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4\r\na=crypto:2 X INLINE:ab+/cd==;inline:efgh\r\ninline:";
+        let mut out = Vec::new();
+        let peer = peer("192.0.2.1:5060", "192.0.2.9:5070");
+        assert!(encode(&mut out, Way::Out, &peer, Duration::ZERO, 1, message));
+        let copy = chunks(&out).pop().unwrap().1;
+        assert_eq!(copy.len(), message.len());
+        let copy = String::from_utf8(copy).unwrap();
+        assert!(
+            copy.ends_with("inline:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx|2^20|1:4\r\na=crypto:2 X INLINE:xxxxxxxx;inline:xxxx\r\ninline:"),
+            "{copy}"
+        );
+        assert!(copy.starts_with("INVITE sip:x SIP/2.0\r\nContent-Length: 99\r\n"));
     }
 }
