@@ -4,6 +4,8 @@
 //! Its camera is the `fakevideo` module under an `avfilter` that paints it in the party's colour, its microphone a WAV
 //! file. What it hears is dumped by the `sndfile` module, what it sees by `snapshot`.
 
+mod codecs;
+
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -19,6 +21,8 @@ use crate::{
     sound::Sound,
     wait::until,
 };
+
+pub use codecs::{AudioCodec, Codecs, VideoCodec};
 
 /// Who holds the phone.
 #[derive(Debug, Clone, Copy)]
@@ -43,106 +47,6 @@ pub const B: Party = Party {
     colour: Colour::Blue,
     tone_hz: 1000,
 };
-
-/// The codecs that a phone knows: one for each medium.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Codecs {
-    /// Of its sound.
-    pub audio: AudioCodec,
-    /// Of its picture; `None` when it has no camera and offers audio alone.
-    pub video: Option<VideoCodec>,
-}
-
-/// A codec for sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AudioCodec {
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.722 at 64 kbit/s.
-    G722,
-    /// Opus by libopus.
-    Opus,
-}
-
-/// A codec for pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VideoCodec {
-    /// H.264 by x264 and FFmpeg.
-    H264,
-    /// VP8 by libvpx.
-    Vp8,
-}
-
-impl Codecs {
-    /// PCMU and H.264.
-    pub const USUAL: Codecs = Codecs {
-        audio: AudioCodec::Pcmu,
-        video: Some(VideoCodec::H264),
-    };
-    /// PCMU and no camera.
-    pub const AUDIO_ONLY: Codecs = Codecs {
-        audio: AudioCodec::Pcmu,
-        video: None,
-    };
-    /// Opus and VP8, as a browser's.
-    pub const OPUS_VP8: Codecs = Codecs {
-        audio: AudioCodec::Opus,
-        video: Some(VideoCodec::Vp8),
-    };
-    /// PCMU and VP8.
-    pub const PCMU_VP8: Codecs = Codecs {
-        audio: AudioCodec::Pcmu,
-        video: Some(VideoCodec::Vp8),
-    };
-    /// G.722 and no camera.
-    pub const G722_ONLY: Codecs = Codecs {
-        audio: AudioCodec::G722,
-        video: None,
-    };
-    /// G.722 and VP8.
-    pub const G722_VP8: Codecs = Codecs {
-        audio: AudioCodec::G722,
-        video: Some(VideoCodec::Vp8),
-    };
-
-    /// The account's parameters.
-    fn parameters(self) -> String {
-        let audio = match self.audio {
-            AudioCodec::Pcmu => "pcmu",
-            AudioCodec::G722 => "g722",
-            AudioCodec::Opus => "opus",
-        };
-        let video = match self.video {
-            Some(VideoCodec::Vp8) => "vp8",
-            Some(VideoCodec::H264) | None => "h264",
-        };
-        format!("audio_codecs={audio};video_codecs={video}")
-    }
-
-    /// Samples a second of its microphone. The phone makes 48 kHz of 8 kHz well, but its 16 kHz lose what lies near 2 kHz.
-    fn microphone_rate(self) -> u32 {
-        match self.audio {
-            AudioCodec::Pcmu | AudioCodec::Opus => 8000,
-            AudioCodec::G722 => 16_000,
-        }
-    }
-
-    /// The modules that a phone loads for them. Without a codec for it, no video is offered.
-    fn modules(self) -> Vec<&'static str> {
-        let mut modules = match self.audio {
-            AudioCodec::Pcmu => vec!["g711"],
-            AudioCodec::G722 => vec!["g722"],
-            AudioCodec::Opus => vec!["opus"],
-        };
-        modules.extend(["aufile", "aubridge", "sndfile"]);
-        match self.video {
-            Some(VideoCodec::H264) => modules.extend(["fakevideo", "avcodec", "avfilter", "snapshot"]),
-            Some(VideoCodec::Vp8) => modules.extend(["fakevideo", "vp8", "avfilter", "snapshot"]),
-            None => {}
-        }
-        modules
-    }
-}
 
 /// What the phone does with an incoming call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

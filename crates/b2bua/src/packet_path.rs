@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 use segue_call::prompts::{Picture, Prompt};
 use segue_call::{ClipUse, LegId, MediaEvent, Source};
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
-use segue_media::{Command, Event, Kind, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
+use segue_media::{Command, Event, Kind, LegKey, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
 use segue_policy::MediaFrom;
 use segue_records::{MediaKind, StreamRecord};
 
@@ -157,6 +157,14 @@ pub(crate) fn rules_command(rtp_gone_ms: u64, media_from: MediaFrom, source: IpA
             MediaFrom::Nat => Trust::Nat(source),
             MediaFrom::Any => Trust::Signalled,
         },
+    }
+}
+
+/// `Trust` for a callee behind a NAT.
+pub(crate) fn behind_nat_command(leg: LegId, source: IpAddr) -> Command {
+    Command::Trust {
+        leg: LegKey(leg.0),
+        trust: Trust::Nat(source),
     }
 }
 

@@ -58,6 +58,8 @@ struct Seen {
     told: Vec<Happening>,
     /// What was sent, and where to.
     sent: Vec<(Peer, Message)>,
+    /// Where media of legs behind NATs comes from.
+    behind_nat: Vec<String>,
     /// How often it was asked for room for a message.
     places_asked: usize,
 }
@@ -135,6 +137,9 @@ impl Office {
                     let message = Message::parse_datagram(&sent.bytes).unwrap();
                     seen.answers.push(message.clone());
                     seen.sent.push((sent.peer, message));
+                }
+                ShardOutput::Media(_, MediaAction::BehindNat { leg, source }) => {
+                    seen.behind_nat.push(format!("{} {source}", leg.0));
                 }
                 ShardOutput::Media(key, MediaAction::Open { leg, .. }) => {
                     let audio = 4_000 + u16::try_from(leg.0).unwrap() * 4;
@@ -442,6 +447,7 @@ fn a_phone_behind_a_nat_is_called_where_it_came_from_and_so_is_what_follows() {
     assert!(registered.kept[0].1[0].by_source);
     let called = office.is_called();
     assert_eq!(invites(&called), [pair("10.1.0.1:31337", inside)]);
+    assert_eq!(called.behind_nat, ["1 10.1.0.1"], "and its media");
     let answer = answer_of(&called, inside);
     let answered = office.send(&answer);
     let acks = |(_, message): &&(Peer, Message)| message.method().is_some_and(|method| method.as_str() == "ACK");
@@ -467,6 +473,7 @@ fn a_connection_that_a_phone_has_opened_is_used_again() {
         (to.protocol, to.flow, to.remote),
         (Protocol::Tcp, Some(FlowId(7)), tcp.remote)
     );
+    assert!(called.behind_nat.is_empty(), "it is where it says to be");
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Cx {
         let branch = self.legs.b.get(leg)?;
         let refused = matches!(status, 415 | 488) && branch.side.as_ref().is_some_and(Side::is_secure);
         let target = self.once_more(leg)?;
-        (refused && self.srtp_to() != SrtpTo::Require && self.legs.b.has_room()).then(|| Target {
+        (refused && self.srtp_to() != SrtpTo::Require && self.legs.b.has_room()).then_some(Target {
             wider: branch.wider,
             over_rtp: true,
             ..target

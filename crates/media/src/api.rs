@@ -93,6 +93,13 @@ pub enum Command {
         /// Whose word counts about where A's media is.
         trust: Trust,
     },
+    /// Whose word counts about where this leg's media is; before it is configured.
+    Trust {
+        /// Which leg.
+        leg: LegKey,
+        /// Whose.
+        trust: Trust,
+    },
     /// What was negotiated on a leg; again after each re-negotiation. A changed remote address moves the latch, an unchanged one
     /// leaves it.
     Configure {

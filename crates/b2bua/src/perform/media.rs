@@ -8,7 +8,7 @@ use segue_media::{Command, LegKey};
 use super::{Performer, now};
 use crate::{
     CallKey,
-    packet_path::{play_command, poster_command, record_command, rules_command, say_command},
+    packet_path::{behind_nat_command, play_command, poster_command, record_command, rules_command, say_command},
 };
 
 impl Performer {
@@ -114,6 +114,10 @@ impl Performer {
                 source,
             } => {
                 let refused = self.command(key, rules_command(rtp_gone_ms, media_from, source));
+                return self.end_if(key, refused);
+            }
+            MediaAction::BehindNat { leg, source } => {
+                let refused = self.command(key, behind_nat_command(leg, source));
                 return self.end_if(key, refused);
             }
             MediaAction::Bridge { leg } | MediaAction::Hear { leg } => {

@@ -1,12 +1,12 @@
 //! What a call decided, said on its legs.
 
 use rand::Rng;
-use segue_call::{KeySecret, LegAction, LegEvent, LegId, Now, Said};
+use segue_call::{KeySecret, LegAction, LegEvent, LegId, MediaAction, Now, Said};
 use segue_policy::Emergency;
 use segue_sip::{Ask, Outgoing, SessionId};
 use segue_sip_wire::SessionUuid;
 
-use super::{CallKey, Shard};
+use super::{CallKey, Shard, ShardOutput};
 use crate::{
     early_media,
     entry::{Leg, ladder},
@@ -25,6 +25,10 @@ impl Shard {
             };
             if let Some(reach) = entry.reaches.get(&outgoing.target.to_string()) {
                 reach.apply(&mut outgoing);
+                if let Some(source) = reach.media_source() {
+                    let action = MediaAction::BehindNat { leg, source };
+                    self.outputs.push_back(ShardOutput::Media(key, action));
+                }
                 return match outgoing.back_to {
                     Some(_) => self.invite(now, key, leg, outgoing),
                     None => self.set_out(now, key, leg, outgoing, &[]),

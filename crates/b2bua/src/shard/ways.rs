@@ -35,7 +35,7 @@ impl Shard {
         let known = reach.and_then(Reach::remote);
         let target = match reach {
             Some(Reach::Path(route)) => route.first().cloned().unwrap_or(target),
-            Some(Reach::Source(_)) | None => target,
+            Some(Reach::Source { .. }) | None => target,
         };
         let family = match Place::of(&target) {
             _ if known.is_some() => known.map(|remote| Family::of(remote.ip())),

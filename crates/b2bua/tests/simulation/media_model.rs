@@ -199,7 +199,7 @@ impl MediaModel {
                 anchor.turn += 1;
                 Vec::new()
             }
-            MediaAction::Poster { .. } => Vec::new(),
+            MediaAction::Poster { .. } | MediaAction::BehindNat { .. } => Vec::new(),
             MediaAction::Hear { leg } => {
                 for end in [LegId::A, *leg] {
                     assert!(

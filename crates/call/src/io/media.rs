@@ -91,6 +91,14 @@ pub enum MediaAction {
         /// Where A's SIP came from.
         source: IpAddr,
     },
+    /// A callee behind a NAT: its media comes from and goes to the address that its SIP comes from, whatever its SDP says. Said by
+    /// who knows how it is reached, before anything of the leg is configured.
+    BehindNat {
+        /// Which leg.
+        leg: LegId,
+        /// That address.
+        source: IpAddr,
+    },
     /// What was negotiated on a leg; again after each re-negotiation.
     Configure {
         /// Which leg.

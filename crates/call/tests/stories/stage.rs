@@ -469,6 +469,7 @@ impl Stage {
             | MediaAction::Configure { .. }
             | MediaAction::Hush
             | MediaAction::Poster { .. }
+            | MediaAction::BehindNat { .. }
             | MediaAction::Bridge { .. }
             | MediaAction::Hear { .. }
             | MediaAction::TellKey { .. }
@@ -502,6 +503,7 @@ impl Stage {
                 }
                 MediaAction::Hush => "hush".into(),
                 MediaAction::Poster { .. } => "poster".into(),
+                MediaAction::BehindNat { .. } => "behind nat".into(),
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),
                 MediaAction::Hear { leg } => format!("hear {}", name(*leg)),
                 MediaAction::TellKey { leg, key, duration_ms } => {

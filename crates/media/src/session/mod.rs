@@ -112,6 +112,11 @@ impl Session {
                     a.trust(trust);
                 }
             }
+            Command::Trust { leg, trust } => {
+                if let Some(leg) = find(&mut self.legs, leg) {
+                    leg.trust(trust);
+                }
+            }
             Command::Configure { leg, audio, video } => self.configure(now, leg, audio, video, sink),
             Command::Play {
                 source,

@@ -39,6 +39,7 @@ impl Reference {
                 self.first_packet_owed = false;
             }
             MediaAction::Hush => self.playing = None,
+            MediaAction::BehindNat { .. } => panic!("a call does not know how its callee is reached"),
             MediaAction::Poster { clip } => {
                 assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
             }

@@ -55,3 +55,30 @@ fn the_address_of_its_sip_needs_no_proof() {
     scene.pass(100);
     assert!(!scene.memory.rtp.is_empty());
 }
+
+#[test]
+fn a_callee_behind_a_nat_is_heard_where_its_sip_is_and_spoken_to_once_it_is() {
+    let mut scene = Scene::new();
+    let inside = "192.168.7.7:4000".parse().ok();
+    let audio = Stream {
+        remote: inside,
+        remote_rtcp: inside,
+        ..stream(Kind::Audio)
+    };
+    scene.say(Command::Trust {
+        leg: B,
+        trust: Trust::Nat(peer().ip()),
+    });
+    scene.say(Command::Configure {
+        leg: B,
+        audio: Some(audio),
+        video: None,
+    });
+    scene.say(Command::Bridge { leg: B });
+    scene.rtp(A, Kind::Audio, &[1; 160]);
+    assert!(scene.payloads(B, Kind::Audio).is_empty(), "nobody knows where it is");
+    scene.rtp(B, Kind::Audio, &[2; 160]);
+    scene.rtp(A, Kind::Audio, &[3; 160]);
+    assert_eq!(scene.payloads(A, Kind::Audio), [2]);
+    assert_eq!(scene.payloads(B, Kind::Audio), [3]);
+}
