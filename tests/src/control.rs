@@ -76,6 +76,14 @@ impl Control {
             .find_map(|(_, value)| Some(value[field].as_str()?.to_owned()))
     }
 
+    /// What the last event of this type since `since` says.
+    pub fn last_param(&self, kind: &str, since: Instant) -> Option<String> {
+        let said = self.said.lock().unwrap();
+        let mut said = said.iter().rev();
+        let (_, value) = said.find(|(at, value)| *at >= since && value["type"] == kind)?;
+        Some(value["param"].as_str()?.to_owned())
+    }
+
     /// The types of all events since `since`, in their order.
     pub fn events(&self, since: Instant) -> Vec<String> {
         let said = self.said.lock().unwrap();

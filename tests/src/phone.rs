@@ -71,6 +71,8 @@ pub struct Registrar {
 struct Over<'a> {
     tls: Option<(&'a Signed, &'a Root)>,
     srtp: bool,
+    /// It subscribes to how many messages wait.
+    subscribes: bool,
 }
 
 /// A running phone; dropped, it is gone.
@@ -105,6 +107,17 @@ impl Phone {
     /// Starts a phone and waits until it has registered.
     pub fn start_registered(folder: &Path, party: Party, answers: Answers, registrar: &Registrar) -> Phone {
         let phone = Phone::start_at(folder, party, answers, Codecs::USUAL, Some(registrar));
+        phone.expect_logged("200 OK");
+        phone
+    }
+
+    /// The same, and it subscribes to how many messages wait (RFC 3842).
+    pub fn start_subscribed(folder: &Path, party: Party, answers: Answers, registrar: &Registrar) -> Phone {
+        let over = Over {
+            subscribes: true,
+            ..Over::default()
+        };
+        let phone = Phone::start_over(folder, party, answers, Codecs::USUAL, Some(registrar), over);
         phone.expect_logged("200 OK");
         phone
     }
@@ -149,7 +162,7 @@ impl Phone {
         answers: Answers,
         codecs: Codecs,
         registrar: Option<&Registrar>,
-        Over { tls, srtp }: Over<'_>,
+        Over { tls, srtp, subscribes }: Over<'_>,
     ) -> Phone {
         let folder = folder.join(party.name);
         fs::create_dir_all(&folder).expect("a phone's folder");
@@ -166,6 +179,10 @@ impl Phone {
         if srtp {
             text.push_str("module srtp.so\n");
         }
+        if subscribes {
+            // Before the account: what it does a millisecond after it is loaded goes round for ever if that has registered by then.
+            text = text.replacen("module_app", "module_app mwi.so\nmodule_app", 1);
+        }
         fs::write(folder.join("config"), text).expect("a phone's config");
         let mode = if answers == Answers::AtOnce { "auto" } else { "manual" };
         let account = match registrar {
@@ -174,7 +191,8 @@ impl Phone {
                 format!("<sip:{}@127.0.0.1:{port}{transport}>;regint=0", party.name)
             }
             Some(Registrar { at, password }) => {
-                format!("<sip:{}@{at}>;auth_pass={password};regint=600", party.name)
+                let mwi = if subscribes { "yes" } else { "no" };
+                format!("<sip:{}@{at}>;auth_pass={password};regint=600;mwi={mwi}", party.name)
             }
         };
         fs::write(
@@ -214,6 +232,11 @@ impl Phone {
             phone.show(party.colour);
         }
         phone
+    }
+
+    /// What it was told last of waiting messages, since `since`.
+    pub fn waiting(&self, since: Instant) -> Option<String> {
+        self.control.last_param("MWI_NOTIFY", since)
     }
 
     /// Its URI for who speaks TLS: that port is the next.

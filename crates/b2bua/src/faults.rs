@@ -156,6 +156,7 @@ impl Desk {
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Registrations(..)
                 | ShardOutput::Spent(_)
+                | ShardOutput::CountMessages(_)
                 | ShardOutput::Event(_) => {}
             }
         }

@@ -8,10 +8,14 @@ use std::{
 };
 
 use segue_records::{RegistrationRecord, UnixMs};
+use segue_registrar::mwi::Summary;
 use segue_store::{Removal, Spent, Store, StoreError};
 use tokio::sync::mpsc;
 
-use crate::registrations::{Directory, Unseal};
+use crate::{
+    counting::Counting,
+    registrations::{Directory, Unseal},
+};
 
 /// How long a registration may wait for others before all are written, and how often it is looked what commands did.
 const EVERY: Duration = Duration::from_millis(250);
@@ -27,6 +31,8 @@ pub(crate) enum Learnt {
     Directory(Directory),
     /// A command wants these gone.
     Removal(Removal),
+    /// How many messages a subscriber has.
+    Waiting(String, Summary),
 }
 
 /// What is there at the start.
@@ -49,6 +55,7 @@ struct Pending {
 pub(crate) struct Keeping {
     pending: Arc<(Mutex<Pending>, Condvar)>,
     thread: JoinHandle<()>,
+    counting: Counting,
 }
 
 impl Keeping {
@@ -66,11 +73,17 @@ impl Keeping {
         let pending = Arc::<(Mutex<Pending>, Condvar)>::default();
         let (notes, end) = mpsc::channel(NOTES_MAX);
         let shared = Arc::clone(&pending);
+        let counting = Counting::start(store.clone(), notes.clone())?;
         let thread = thread::Builder::new()
             .name("registrations".to_owned())
             .spawn(move || keep(&store, &*keys, &shared, &notes, version))
             .map_err(|e| StoreError::Io(e.to_string()))?;
-        Ok((Keeping { pending, thread }, kept, end))
+        let keeping = Keeping {
+            pending,
+            thread,
+            counting,
+        };
+        Ok((keeping, kept, end))
     }
 
     /// Writes a subscriber's registrations soon: all there are now.
@@ -87,6 +100,11 @@ impl Keeping {
         pending.spent.insert(spent.account.clone(), spent);
     }
 
+    /// Counts a subscriber's messages as soon as can be.
+    pub fn count(&self, user: String) {
+        self.counting.want(user);
+    }
+
     /// Writes what is left and ends. The shard's end of the notes is gone by then.
     pub fn finish(self) {
         let (pending, wake) = &*self.pending;
@@ -94,6 +112,7 @@ impl Keeping {
         wake.notify_one();
         // A thread that panicked has nothing left to write.
         let _ = self.thread.join();
+        self.counting.finish();
     }
 }
 

@@ -8,6 +8,7 @@ mod challenge;
 #[cfg(test)]
 mod circles;
 mod clips;
+mod counting;
 mod early_media;
 mod emergency;
 mod entry;

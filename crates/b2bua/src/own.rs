@@ -13,6 +13,8 @@ use segue_sip::{Local, Protocol};
 pub(crate) struct Own {
     sockets: Arc<[SocketAddr]>,
     names: Arc<[(String, u16)]>,
+    /// As the first socket is said.
+    host: Arc<str>,
 }
 
 impl Own {
@@ -33,7 +35,13 @@ impl Own {
         Own {
             sockets: addresses.flatten().collect(),
             names: names.collect(),
+            host: sockets.first().map_or("localhost", |socket| &socket.advertise).into(),
         }
+    }
+
+    /// `host[:port]`, where a URI of ours is to name us.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Tells a call.

@@ -240,6 +240,7 @@ impl Performer {
                     Learnt::Removal(Removal { user, contact }) => {
                         self.shard.handle_removal(now(), &user, contact.as_deref());
                     }
+                    Learnt::Waiting(user, summary) => self.shard.handle_waiting(now(), &user, summary),
                 },
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
@@ -377,6 +378,7 @@ impl Performer {
                 ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Registrations(user, all) => self.keeping.save(user, all),
                 ShardOutput::Spent(spent) => self.keeping.spend(spent),
+                ShardOutput::CountMessages(user) => self.keeping.count(user),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     tracing::info!(

@@ -24,6 +24,7 @@ mod ending;
 mod hearing;
 mod interval;
 mod legs;
+mod mwi;
 mod options;
 mod overload;
 mod proof;
@@ -78,7 +79,8 @@ pub struct Shard {
     said_here: VecDeque<(CallKey, LegId, LegEvent)>,
     outputs: VecDeque<ShardOutput>,
     overload: Overload,
-    telling: overload::Telling,
+    telling_refusals: overload::Telling,
+    telling: mwi::Telling,
     asked: Asked,
     trials: options::Trials,
     trunks: Trunks,
@@ -112,7 +114,8 @@ impl Shard {
             said_here: VecDeque::new(),
             outputs: VecDeque::new(),
             overload: Overload::new(config.limits),
-            telling: overload::Telling::default(),
+            telling_refusals: overload::Telling::default(),
+            telling: mwi::Telling::default(),
             asked: Asked::default(),
             trials: options::Trials::default(),
             trunks,
@@ -126,6 +129,7 @@ impl Shard {
         if message.is_request() && !self.endpoint.belongs(&message) {
             match self.admission.profile_for(&peer) {
                 Ok(profile) if self.registers(now, &peer, &message, &profile) => return,
+                Ok(profile) if self.subscribes(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.turns_away(now, peer, &message, &profile) => return,
                 Ok(profile) if self.turns_account_away(now, peer, &message, &profile) => return,
@@ -220,6 +224,7 @@ impl Shard {
         self.pump(now);
         let expired = self.registrar.handle_timeout(now.mono);
         self.note_registrations(now, expired);
+        self.tend_mwi(now);
         while let Some(&(at, key)) = self.due.first() {
             if at > now.mono {
                 break;
@@ -254,6 +259,7 @@ impl Shard {
             call,
             self.trunks.poll_timeout(),
             self.registrar.poll_timeout(),
+            self.telling.waiting.poll_timeout(),
         ];
         all.into_iter().flatten().min()
     }
@@ -265,6 +271,7 @@ impl Shard {
             rate: self.overload.rate().map(|rate| rate as u64),
             early: self.overload.ledger.early().into(),
             registrations: self.registrar.total() as u64,
+            subscriptions: self.telling.waiting.subscriptions() as u64,
             sip: self.endpoint.stats(),
             ..self.stats
         }

@@ -122,7 +122,8 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
         | Event::Options { .. }
         | Event::Refused { .. }
         | Event::Paused { .. }
-        | Event::Pong { .. } => return None,
+        | Event::Pong { .. }
+        | Event::Replied { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
         // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
         Event::Prack { session, sdp }

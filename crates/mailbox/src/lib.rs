@@ -6,6 +6,7 @@ mod clip;
 mod message;
 mod recording;
 mod retention;
+mod waiting;
 
 pub use clip::{
     AmrForm, BEEP_CLIP, BUILT_IN_FULL_CLIP, ClipInfo, FULL_CLIP, NameError, RenditionInfo, RenditionProfile,
@@ -17,3 +18,4 @@ pub use retention::{
     Act, Ask, ClockGuard, Deletion, Due, Grant, Held, Kept, Limit, OwnRules, Retention, Rule, Scope, TRASH_MS,
     WARNING_MS, admit, conversation, sweep,
 };
+pub use waiting::{Count, Waiting};

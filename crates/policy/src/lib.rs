@@ -5,6 +5,7 @@ mod digest;
 mod early;
 mod emergency;
 mod language;
+mod message_waiting;
 mod notify;
 mod numbers;
 mod onward;
@@ -25,6 +26,7 @@ pub use digest::{Algorithm, Auth, DigestOver};
 pub use early::{CalleeEarlyMedia, PEarlyMedia, PreconditionsToCallee};
 pub use emergency::Emergency;
 pub use language::{Language, LanguageError};
+pub use message_waiting::MessageWaiting;
 pub use notify::{About, Attach, Channel, Notify, NotifyError, check_mail, check_webhook};
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, Language, NextHop, NextHops, NumberRule, PEarlyMedia,
-    PreconditionsToCallee, RedirectTarget, ServiceCode, Srtp, SrtpTo, Transcode, UnknownCallee,
+    Algorithm, Auth, CalleeEarlyMedia, Destination, DigestOver, Language, MessageWaiting, NextHop, NextHops,
+    NumberRule, PEarlyMedia, PreconditionsToCallee, RedirectTarget, ServiceCode, Srtp, SrtpTo, Transcode,
+    UnknownCallee,
 };
 
 /// One profile file. What it leaves out is as in [`Profile::default`].
@@ -37,6 +38,8 @@ pub struct Profile {
     pub registrar: bool,
     /// Its peers may be behind NATs: they are answered and called where their requests come from, whatever their contacts say.
     pub nat: bool,
+    /// How their phones are told of waiting messages.
+    pub mwi: MessageWaiting,
     /// Hash functions for digest authentication, the preferred one first (RFC 8760).
     pub digest_algorithms: Vec<Algorithm>,
     /// Who we are where its peers ask us for credentials; empty: we have none.
@@ -157,6 +160,7 @@ impl Default for Profile {
             auth_users: String::new(),
             registrar: false,
             nat: false,
+            mwi: MessageWaiting::Subscribed,
             digest_algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             digest_user: String::new(),
             digest_realm: String::new(),
@@ -232,6 +236,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("registrar", "true or false"),
     ("nat", "true or false"),
+    ("mwi", "\"subscribed\", \"unsolicited\" or \"both\""),
     (
         "digest_algorithms",
         "a list of \"SHA-256\", \"SHA-512-256\" and \"MD5\", the preferred one first",

@@ -7,6 +7,7 @@
 
 mod asked;
 mod binding;
+pub mod mwi;
 mod registrar;
 
 pub use binding::{Binding, Source, Transport, UnknownTransport};

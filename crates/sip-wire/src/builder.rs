@@ -55,7 +55,8 @@ impl MessageBuilder {
         for via in request.values("Via") {
             builder = builder.raw("Via", via);
         }
-        if request.method() == Some(&Method::Invite) && (101..300).contains(&status) {
+        let makes_dialog = matches!(request.method(), Some(Method::Invite | Method::Subscribe));
+        if makes_dialog && (101..300).contains(&status) {
             for route in request.values("Record-Route") {
                 builder = builder.raw("Record-Route", route);
             }

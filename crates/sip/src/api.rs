@@ -91,6 +91,14 @@ pub struct Ask(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PingId(pub u64);
 
+/// A request of ours outside sessions that waits for its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// The dialog of a subscription, in which we notify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(pub u64);
+
 /// Settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
@@ -277,6 +285,15 @@ pub struct Progress {
 /// What happened. Every session ends with exactly one `Terminated`.
 #[derive(Debug, Clone)]
 pub enum Event {
+    /// The final response to a request of ours outside sessions.
+    Replied {
+        /// Which.
+        request: RequestId,
+        /// The response; `None`: none came, or it could not be sent.
+        response: Option<Arc<Message>>,
+        /// Its Retry-After.
+        retry_after: Option<Duration>,
+    },
     /// A new INVITE (100 sent, retransmissions absorbed, merged ones answered 482, unknown Require 420, bad body
     /// 415/400).
     Incoming {

@@ -21,10 +21,10 @@ pub mod transport;
 pub use along::Along;
 pub use api::{
     Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, PingId, Progress, Protocol,
-    Refreshes, SessionId, SessionInterval, Transmit,
+    Refreshes, RequestId, SessionId, SessionInterval, Transmit, WatchId,
 };
 pub use digest::{Account, Guard, Hashes, Proof, Realm, Secret, User};
-pub use endpoint::{Endpoint, names_callee, summary};
+pub use endpoint::{Endpoint, Outside, names_callee, summary};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};
 pub use stats::{METHODS, Stats};

@@ -79,7 +79,11 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::AskAnswered { session, .. }
         | Event::Refreshed { session, .. }
         | Event::Terminated { session } => *session,
-        Event::Options { .. } | Event::Refused { .. } | Event::Paused { .. } | Event::Pong { .. } => return None,
+        Event::Options { .. }
+        | Event::Refused { .. }
+        | Event::Paused { .. }
+        | Event::Pong { .. }
+        | Event::Replied { .. } => return None,
     })
 }
 

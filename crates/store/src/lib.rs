@@ -29,6 +29,7 @@ mod rules;
 mod schema;
 mod stats;
 mod subscribers;
+mod waiting;
 mod writer;
 
 use std::{

@@ -14,7 +14,7 @@
 //! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |
 //! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
-//! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `media`, `poster` in `blob` |
+//! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
 //! | `notice` | something to tell whose `mailbox` it is | written by the transaction of what happened; `facts` is the JSON of `segue_records::NoticeFacts` |
 //! | `delivery` | a notice's way to one recipient by one channel | `key` is never the same for two; `attempts` counts those begun; `since` is when it was queued, or tried anew by a command |

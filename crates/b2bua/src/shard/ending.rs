@@ -10,6 +10,7 @@ impl Shard {
     /// No call begins any more: new callers and OPTIONS get 503 with Retry-After. The calls that are there go on.
     pub fn close(&mut self) {
         self.closing = true;
+        self.telling.waiting.close();
         self.endpoint.close();
     }
 
@@ -21,6 +22,7 @@ impl Shard {
             self.feed(now, key, Input::Operator(Operator::HangUp));
         }
         self.pump(now);
+        self.tend_mwi(now);
     }
 
     /// A call has said its last.

@@ -17,6 +17,9 @@ use crate::{
 impl Shard {
     /// Whether an event is nothing that a call hears; it is done then.
     pub(super) fn is_of_no_call(&mut self, now: Now, event: &Event) -> bool {
+        if self.is_of_mwi(now, event) {
+            return true;
+        }
         match event {
             Event::Refused { peer, request, status } => {
                 self.refuse(Refusal::of(now.wall, peer, request, Some(*status)));

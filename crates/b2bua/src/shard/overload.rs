@@ -87,7 +87,7 @@ impl Shard {
             _ => vec![("Warning", format!("399 segue \"{}\"", verdict.text))],
         };
         self.endpoint.turn_away(peer, request, verdict.status, &headers);
-        if self.telling.tells(now.mono) {
+        if self.telling_refusals.tells(now.mono) {
             let refusal = Refusal::of(now.wall, &peer, request, Some(verdict.status));
             self.refuse(refusal.because(verdict.why, verdict.admit));
         } else {

@@ -89,6 +89,7 @@ impl Shard {
 
     /// Has registrations kept, and tells who follows.
     pub(super) fn note_registrations(&mut self, now: Now, changes: Vec<Change>) {
+        self.note_contacts(now, &changes);
         let mut users: Vec<String> = changes.iter().map(|change| change.user.clone()).collect();
         users.sort();
         users.dedup();
@@ -148,6 +149,7 @@ impl Shard {
     pub fn handle_directory(&mut self, directory: Directory) {
         self.admission.know(&directory);
         self.directory = directory;
+        self.end_subscriptions();
     }
 
     /// An operator wants a subscriber's registrations gone: one, or all.

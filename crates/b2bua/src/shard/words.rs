@@ -78,6 +78,8 @@ pub enum ShardOutput {
     Registrations(String, Vec<RegistrationRecord>),
     /// An account's call has ended: so long it has called today, which is to be kept.
     Spent(Spent),
+    /// How many messages has this subscriber? `handle_waiting` gives the answer.
+    CountMessages(String),
 }
 
 /// Counters since the start.
@@ -99,6 +101,8 @@ pub struct ShardStats {
     pub early: u64,
     /// Contacts registered now.
     pub registrations: u64,
+    /// Subscriptions to message counts.
+    pub subscriptions: u64,
     /// Pauses that servers asked for by 503 with Retry-After.
     pub pauses: u64,
     /// Calls that found no server but those.

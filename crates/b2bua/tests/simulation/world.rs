@@ -332,6 +332,7 @@ impl World {
                 }),
                 ShardOutput::Registrations(..)
                 | ShardOutput::Spent(_)
+                | ShardOutput::CountMessages(_)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Event(_) => {}
                 ShardOutput::Ended(_, record) => {

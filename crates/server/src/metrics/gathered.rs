@@ -112,6 +112,11 @@ impl Parts {
         told.gauge("calls_early", "Calls whose caller waits for an answer", stats.early)?;
         told.gauge("registrations", "Contacts that are registered", stats.registrations)?;
         told.gauge(
+            "subscriptions",
+            "Phones that subscribe to how many messages wait",
+            stats.subscriptions,
+        )?;
+        told.gauge(
             "admission_limited",
             "1 while messages wait too long and new calls are let in at a limited rate",
             stats.rate.is_some().into(),

@@ -97,6 +97,8 @@ pub(crate) struct Core {
     pub failing: Failing,
     /// Requests that ask whether a server lives.
     pub pings: BTreeSet<TransactionId>,
+    /// Requests of no session.
+    pub outside: BTreeSet<TransactionId>,
     pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -124,6 +126,7 @@ impl Core {
             no_tcp: BTreeMap::new(),
             failing: Failing::default(),
             pings: BTreeSet::new(),
+            outside: BTreeSet::new(),
             stats: Stats::default(),
             scratch: Actions::new(),
         }

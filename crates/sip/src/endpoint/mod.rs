@@ -20,12 +20,14 @@ mod interval;
 mod invite;
 mod ladder;
 mod offer;
+mod outside;
 mod ping;
 mod prack;
 mod receive;
 mod reoffer;
 mod respond;
 mod session;
+mod watch;
 mod within;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -35,8 +37,9 @@ use segue_sip_wire::KeyPress;
 use self::{
     core::Core,
     session::{Farewell, Session},
+    watch::Watches,
 };
-pub use self::{ladder::summary, respond::names_callee};
+pub use self::{ladder::summary, outside::Outside, respond::names_callee};
 use crate::along::Along;
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 use crate::stats::Stats;
@@ -49,6 +52,7 @@ pub struct Endpoint {
     sessions: BTreeMap<SessionId, Session>,
     /// Sessions by our tag.
     by_tag: BTreeMap<String, SessionId>,
+    watches: Watches,
     /// Call-IDs of sessions whose `Terminated` was not followed by another poll yet.
     ended: BTreeMap<SessionId, String>,
     /// Sessions whose `Terminated` was polled last.
@@ -63,6 +67,7 @@ impl Endpoint {
             core: Core::new(config),
             sessions: BTreeMap::new(),
             by_tag: BTreeMap::new(),
+            watches: Watches::default(),
             ended: BTreeMap::new(),
             told: None,
         }
