@@ -93,14 +93,20 @@ impl Shard {
         let own = Own::of(&config.endpoint.sockets);
         config.endpoint.ask_options = true;
         let trunks = Trunks::new(config.admission.trunks(), config.endpoint.t1, !config.seed);
+        let mut key_rng = config.secret.map(|KeySecret(secret)| StdRng::from_seed(secret));
+        let mut nonce_key = [0; 32];
+        match &mut key_rng {
+            Some(rng) => rng.fill_bytes(&mut nonce_key),
+            None => StdRng::seed_from_u64(config.seed.rotate_left(32)).fill_bytes(&mut nonce_key),
+        }
         Shard {
             endpoint: Endpoint::new(config.endpoint),
             call_config: config.call,
             admission: config.admission,
             rng: StdRng::seed_from_u64(config.seed),
-            key_rng: config.secret.map(|KeySecret(secret)| StdRng::from_seed(secret)),
+            key_rng,
             refusal_rng: StdRng::seed_from_u64(config.seed ^ u64::MAX),
-            guard: Guard::new(StdRng::seed_from_u64(config.seed.rotate_left(32)).next_u64()),
+            guard: Guard::new(nonce_key),
             proven: None,
             directory: Directory::default(),
             registrar: Registrar::new(segue_registrar::Limits::default()),

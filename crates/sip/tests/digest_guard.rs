@@ -41,7 +41,7 @@ struct Door {
 impl Door {
     fn new() -> Door {
         Door {
-            guard: Guard::new(1),
+            guard: Guard::new([1; 32]),
             now: Instant::now(),
         }
     }

@@ -30,7 +30,8 @@ pub struct ShardConfig {
     pub limits: Limits,
     /// Fixes call identifiers.
     pub seed: u64,
-    /// What the keys of all calls' SRTP are made of: 32 random bytes; `None`: there is no SRTP.
+    /// What the keys of all calls' SRTP and of digest nonces are made of: 32 random bytes; `None`: there is no SRTP, and nonces
+    /// can be guessed by who knows the seed.
     pub secret: Option<KeySecret>,
 }
 

@@ -84,11 +84,11 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// `seed`: unguessable in production.
+    /// `key`: what nonces are made with, unguessable in production.
     #[must_use]
-    pub fn new(seed: u64) -> Guard {
+    pub fn new(key: [u8; 32]) -> Guard {
         Guard {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &seed.to_be_bytes()),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             born: None,
             made: 0,
             counts: Counts::default(),
