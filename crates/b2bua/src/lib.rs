@@ -42,7 +42,7 @@ pub use gauges::Gauges;
 pub use headers::{Fate, HEADERS, HeaderRule};
 pub use inbox::{Inbox, InboxEnd};
 pub use overload::{Caps, Limits, TurnedAway};
-pub use perform::{Deposits, Node, Order, Watch, perform};
+pub use perform::{Deposits, Node, Order, Transcoding, Watch, perform};
 pub use prompts::{PromptSet, Prompts, Row};
 pub use refusal::Refusal;
 pub use registrations::{Directory, Unseal};

@@ -31,6 +31,9 @@ use crate::{
 mod media;
 mod names;
 mod told;
+mod transcoding;
+
+pub use transcoding::Transcoding;
 
 /// How long calls that are hung up may take to end in order.
 const HANG_UP: Duration = Duration::from_secs(10);
@@ -107,6 +110,8 @@ pub struct Node {
     pub resolver: Resolver,
     /// Where recordings become messages.
     pub deposits: Arc<dyn Deposits>,
+    /// Where sound is transcoded.
+    pub transcoding: Arc<dyn Transcoding>,
     /// Prepared clips at hand.
     pub clips: ClipCache,
     /// What callers are spoken to with.
@@ -137,6 +142,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         store,
         resolver,
         deposits,
+        transcoding,
         clips,
         prompts,
         spool_dir,
@@ -156,6 +162,8 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         store,
         resolver,
         deposits,
+        transcoding,
+        transcoders: BTreeMap::new(),
         clips,
         prompts,
         spool_dir,
@@ -179,6 +187,9 @@ struct Performer {
     store: Store,
     resolver: Resolver,
     deposits: Arc<dyn Deposits>,
+    transcoding: Arc<dyn Transcoding>,
+    /// The process of each call that has one.
+    transcoders: BTreeMap<CallKey, Box<dyn Send>>,
     clips: ClipCache,
     prompts: Prompts,
     spool_dir: PathBuf,
@@ -381,6 +392,7 @@ impl Performer {
                 ShardOutput::CountMessages(user) => self.keeping.count(user),
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
+                    self.transcoders.remove(&key);
                     tracing::info!(
                         sip_call_id = record.sip_call_id,
                         from = record.from,

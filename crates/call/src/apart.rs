@@ -9,11 +9,28 @@ use segue_sdp::{Agreed, Choice, Codec, Description, Kind, SdpError, Side, Stream
 
 use crate::{
     cx::Cx,
-    io::{LegId, MediaAction},
+    io::{LegId, MediaAction, MediaEvent},
     legs::Leg,
     missed::Missed,
     settling::Waits,
 };
+
+/// How often a process that transcodes is asked for, of one call.
+const ASKED_MAX: u8 = 3;
+
+/// The process that transcodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Transcoder {
+    /// None was asked for.
+    #[default]
+    None,
+    /// It was asked for so often; there is none yet.
+    Asked(u8),
+    /// It is there, after so many times.
+    Ready(u8),
+    /// There is none, and this is why.
+    Refused(String),
+}
 
 /// What there is to say of two sides that share no codec.
 pub(crate) const NO_CODEC: &str = "The two sides have no codec in common";
@@ -22,6 +39,17 @@ pub(crate) const NO_CODEC: &str = "The two sides have no codec in common";
 fn is_easily_made(one: Codec, other: Codec) -> bool {
     let is_g711 = |codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
     is_g711(one) && is_g711(other)
+}
+
+/// Whether a process makes the one of the other.
+fn is_made(one: Codec, other: Codec) -> bool {
+    let is_sound = |codec| {
+        matches!(
+            codec,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus | Codec::Amr(_)
+        )
+    };
+    is_sound(one) && is_sound(other)
 }
 
 /// The streams of one kind on two legs, where both have one in codecs of their own.
@@ -38,11 +66,70 @@ impl Cx {
         let Some(mut side) = self.a.side.clone().filter(|_| is_first && self.legs.b.has_room()) else {
             return false;
         };
-        self.offer_wider(&mut side).is_some()
+        let made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), self.may_transcode());
+        self.wider(&mut side, &made).is_some()
+    }
+
+    /// Whether there is a process that transcodes, or may be.
+    fn may_transcode(&self) -> bool {
+        self.invite.profile.transcode == Transcode::Audio && !matches!(self.transcoder, Transcoder::Refused(_))
+    }
+
+    /// Have a process at hand before a target is offered what only that can make.
+    pub fn ask_for_transcoder(&mut self) {
+        let audio = self.a.answer().and_then(|answer| answer.audio.as_ref());
+        let is_made = audio.is_some_and(|audio| is_made(audio.format.codec, Codec::G722));
+        if is_made && self.may_transcode() && self.transcoder == Transcoder::None {
+            self.transcoder = Transcoder::Asked(1);
+            self.media(MediaAction::Transcode);
+        }
+    }
+
+    /// What the packet path says of the process. Whether it is for the phase to hear: there is none any more.
+    pub fn transcoder_said(&mut self, event: &MediaEvent) -> bool {
+        let asked = match self.transcoder {
+            Transcoder::Asked(asked) | Transcoder::Ready(asked) => asked,
+            Transcoder::None | Transcoder::Refused(_) => return false,
+        };
+        match event {
+            MediaEvent::Transcoding => self.transcoder = Transcoder::Ready(asked),
+            MediaEvent::NoTranscoder { why } => self.transcoder = Transcoder::Refused(why.clone()),
+            MediaEvent::TranscoderLost if asked < ASKED_MAX => {
+                self.transcoder = Transcoder::Asked(asked.saturating_add(1));
+                self.media(MediaAction::Transcode);
+            }
+            MediaEvent::TranscoderLost => {
+                self.transcoder = Transcoder::Refused(format!("the transcoding process ended {asked} times"));
+            }
+            _ => {}
+        }
+        matches!(self.transcoder, Transcoder::Refused(_))
+    }
+
+    /// Nothing is left to transcode.
+    pub fn end_transcoder(&mut self) {
+        if matches!(self.transcoder, Transcoder::Asked(_) | Transcoder::Ready(_)) {
+            self.transcoder = Transcoder::None;
+            self.media(MediaAction::EndTranscode);
+        }
+    }
+
+    /// Why sound is not transcoded that could be.
+    pub fn why_not_transcoded(&self) -> Option<&str> {
+        match &self.transcoder {
+            Transcoder::Refused(why) => Some(why),
+            Transcoder::None | Transcoder::Asked(_) | Transcoder::Ready(_) => None,
+        }
     }
 
     /// What such a target is offered.
     pub fn offer_wider(&self, side: &mut Side) -> Option<Arc<[u8]>> {
+        let has_process = matches!(self.transcoder, Transcoder::Ready(_));
+        let made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), has_process);
+        self.wider(side, &made)
+    }
+
+    fn wider(&self, side: &mut Side, made: &[Codec]) -> Option<Arc<[u8]>> {
         let mut like = self.a.answer()?.clone();
         // Pictures that were added for the clip are none that A would exchange.
         if self.a.shows_only {
@@ -50,12 +137,12 @@ impl Cx {
         }
         like.video = like.video.or_else(|| self.a.foreign_video.clone());
         let offer = self.callers_offer().filter(|_| self.invite.profile.align);
-        side.offer_wider(&like, offer.as_ref(), &self.made_of(like.audio.as_ref()))
+        side.offer_wider(&like, offer.as_ref(), made)
     }
 
     /// Why B, who wants another codec, is not called once more.
     pub fn no_codec(&self) -> Missed {
-        Missed::nothing_in_common(NO_CODEC)
+        Missed::no_codec(self.why_not_transcoded().unwrap_or(NO_CODEC))
     }
 
     /// What A's INVITE offered.
@@ -63,21 +150,34 @@ impl Cx {
         Description::parse(self.invite.offer.as_ref()?).ok()
     }
 
-    /// The sound that can be made of A's.
-    fn made_of(&self, audio: Option<&Stream>) -> Vec<Codec> {
+    /// The sound that can be made of A's, with a process or without: that of A's own width first.
+    fn made_of(&self, audio: Option<&Stream>, has_process: bool) -> Vec<Codec> {
         let Some(audio) = audio.filter(|_| self.invite.profile.transcode == Transcode::Audio) else {
             return Vec::new();
         };
-        let g711 = [Codec::Pcma, Codec::Pcmu];
-        let easily = g711
-            .into_iter()
-            .filter(|codec| is_easily_made(*codec, audio.format.codec));
-        easily.collect()
+        let codec = audio.format.codec;
+        let (narrow, wide) = ([Codec::Pcma, Codec::Pcmu], [Codec::Opus, Codec::G722]);
+        let all = match codec.is_same_kind(Codec::Pcma) || codec.is_same_kind(Codec::Pcmu) {
+            true => [narrow, wide].concat(),
+            false => [wide, narrow].concat(),
+        };
+        let made = |other: &Codec| is_easily_made(*other, codec) || has_process && is_made(*other, codec);
+        all.into_iter().filter(made).collect()
     }
 
     /// Whether the packet path connects two streams of sound.
     fn connects(&self, one: Codec, other: Codec) -> bool {
-        one.is_same_kind(other) || is_easily_made(one, other)
+        let has_process = matches!(self.transcoder, Transcoder::Ready(_) | Transcoder::Asked(_));
+        one.is_same_kind(other) || is_easily_made(one, other) || has_process && is_made(one, other)
+    }
+
+    /// Whether a process makes the sound of A and its callee of each other.
+    pub fn needs_transcoder(&self) -> bool {
+        let callee = self.bridged.and_then(|leg| self.party(leg));
+        let agreed = self.party(LegId::A).zip(callee);
+        agreed.is_some_and(|((_, a), (_, b))| {
+            differing(a, b, Kind::Audio).is_some_and(|(a, b)| !is_easily_made(a.format.codec, b.format.codec))
+        })
     }
 
     /// B has answered in another codec than A: A's answer names that one, as long as A has none.

@@ -54,6 +54,14 @@ impl Bridged {
     }
 
     fn connect(&self, cx: &mut Cx) {
+        let callee = cx.party(self.callee).and_then(|(_, agreed)| agreed.audio.clone());
+        let caller = cx.a.agreed.as_ref().and_then(|agreed| agreed.audio.clone());
+        let same = callee
+            .zip(caller)
+            .is_none_or(|(one, other)| one.format.codec.is_same_kind(other.format.codec));
+        if same {
+            cx.end_transcoder();
+        }
         if let Some(poster) = self.poster(cx) {
             cx.media(MediaAction::Poster { clip: poster });
         }
@@ -77,7 +85,11 @@ impl Bridged {
     /// Bring A to its callee's codecs, where it has others. The call ends where they cannot come together.
     fn align(mut self, cx: &mut Cx) -> Phase {
         self.align_at = None;
-        if cx.bridged.is_none() || !cx.is_apart() || cx.stays_apart {
+        if cx.bridged.is_none() || cx.stays_apart {
+            return Phase::Bridged(self);
+        }
+        if !cx.is_apart() {
+            cx.end_transcoder();
             return Phase::Bridged(self);
         }
         if self.asked < ASKED_MAX {
@@ -97,12 +109,20 @@ impl Bridged {
     /// A keeps its codecs.
     fn leave_apart(self, cx: &mut Cx) -> Phase {
         cx.stays_apart = true;
+        if !cx.needs_transcoder() {
+            cx.end_transcoder();
+        }
         if !cx.is_deaf() {
             return Phase::Bridged(self);
         }
-        cx.end_branches(reason::NO_COMMON_MEDIA);
-        cx.end_a(488, reason::NO_COMMON_MEDIA);
-        over(cx, "The callee answered; the caller does not take the callee's codec")
+        match cx.why_not_transcoded().map(str::to_owned) {
+            Some(why) => no_transcoder(cx, &why),
+            None => {
+                cx.end_branches(reason::NO_COMMON_MEDIA);
+                cx.end_a(488, reason::NO_COMMON_MEDIA);
+                over(cx, "The callee answered; the caller does not take the callee's codec")
+            }
+        }
     }
 
     /// A's ACK is there: from now on it can be offered something.
@@ -180,6 +200,15 @@ impl Bridged {
                 ..self
             }),
             Seen::CallerAligned { .. } if cx.is_apart() => self.leave_apart(cx),
+            Seen::CallerAligned { .. } => {
+                cx.end_transcoder();
+                Phase::Bridged(self)
+            }
+            // While A may still be brought to its callee's codec nobody needs it.
+            Seen::Media(MediaEvent::NoTranscoder { why }) if cx.stays_apart && cx.is_deaf() => no_transcoder(cx, &why),
+            Seen::Media(MediaEvent::TranscoderLost) if cx.stays_apart && cx.is_deaf() => {
+                no_transcoder(cx, "the transcoding process ended again and again")
+            }
             Seen::HangUp => {
                 cx.end_branches(reason::OPERATOR);
                 cx.end_a(480, reason::OPERATOR);
@@ -188,7 +217,6 @@ impl Bridged {
             Seen::CallerAnswered => self.acked(cx),
             Seen::Pracked
             | Seen::CallerChanged
-            | Seen::CallerAligned { .. }
             | Seen::Key { .. }
             | Seen::CalleeProgress { .. }
             | Seen::EarlyMediaChanged
@@ -203,6 +231,16 @@ impl Bridged {
             | Seen::Due => Phase::Bridged(self),
         }
     }
+}
+
+/// Nobody makes the sound of the two of each other any more.
+fn no_transcoder(cx: &mut Cx, why: &str) -> Phase {
+    cx.end_branches(reason::NO_TRANSCODING);
+    cx.end_a(488, reason::NO_TRANSCODING);
+    over(
+        cx,
+        &format!("The callee answered; the two have no codec in common ({why})"),
+    )
 }
 
 /// The end of a bridge. A caller whose 200 was held back to the end (RFC 3262 §3) was never answered.

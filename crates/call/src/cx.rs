@@ -7,6 +7,7 @@ use segue_sdp::Kind;
 use segue_sip_wire::Uri;
 
 use crate::{
+    apart::Transcoder,
     caller::Caller,
     hearing::Hearing,
     ids::Ids,
@@ -36,6 +37,8 @@ pub(crate) struct Cx {
     pub bridged: Option<LegId>,
     /// An offer of one side that the other is being asked.
     pub passing: Option<Passing>,
+    /// The process that transcodes.
+    pub transcoder: Transcoder,
     /// A and its callee keep codecs of their own.
     pub stays_apart: bool,
     /// The callee whom A hears before the answer.
@@ -95,6 +98,7 @@ impl Cx {
             keys: Keys::default(),
             bridged: None,
             passing: None,
+            transcoder: Transcoder::None,
             stays_apart: false,
             hearing: None,
             early_media_told: 0,

@@ -92,6 +92,7 @@ impl Ending {
         cx.refuse_a_with(RefuseInfo {
             status,
             reason: reason.map(str::to_owned),
+            warning: missed.warning.map(|warning| warning.to_string()),
             said: missed.said,
             ..RefuseInfo::default()
         });

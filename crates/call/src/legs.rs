@@ -448,6 +448,9 @@ impl Cx {
                 }
                 None
             }
+            MediaEvent::Transcoding | MediaEvent::NoTranscoder { .. } | MediaEvent::TranscoderLost => {
+                self.transcoder_said(&event).then_some(Seen::Media(event))
+            }
             MediaEvent::RtpGone { leg } if self.is_held(leg) => None,
             MediaEvent::Dtmf { leg, key } => self.pressed(leg, key, Told::Event),
             event => {

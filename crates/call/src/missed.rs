@@ -1,6 +1,7 @@
 //! Why A and B did not come together.
 
 use segue_policy::Why;
+use segue_sdp::{WarnCode, Warning};
 use segue_sip_wire::phrase;
 
 use crate::{io::Said, reason};
@@ -21,6 +22,8 @@ pub(crate) struct Missed {
     pub why: Option<Why>,
     /// What the peer said beside its status.
     pub said: Said,
+    /// What more there is to say of it to a caller who is told as it came.
+    pub warning: Option<Warning>,
 }
 
 impl Missed {
@@ -32,6 +35,7 @@ impl Missed {
             sentence: format!("The callee did not answer within {}", seconds(no_answer_ms)),
             why: Some(Why::NoAnswer),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -43,6 +47,7 @@ impl Missed {
             sentence: "The callee had not answered when the call had been unanswered for as long as it may".into(),
             why: Some(Why::NoAnswer),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -65,6 +70,7 @@ impl Missed {
                 sentence: format!("The callee {what} ({status} of our own{why})"),
                 why: Some(Why::Offline),
                 said: Said::default(),
+                warning: None,
             };
         }
         let what = match status {
@@ -100,6 +106,7 @@ impl Missed {
             sentence: format!("The callee {what} ({status} {said})"),
             why: Some(why),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -130,6 +137,7 @@ impl Missed {
             sentence: "The callee's leg ended without a response".into(),
             why: Some(Why::Offline),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -141,6 +149,19 @@ impl Missed {
             sentence: format!("The callee answered with nothing to connect ({why})"),
             why: Some(Why::Offline),
             said: Said::default(),
+            warning: None,
+        }
+    }
+
+    /// B has none of A's codecs, and there is no way to make what it has.
+    pub fn no_codec(why: &str) -> Missed {
+        Missed {
+            cause: 488,
+            ours: true,
+            sentence: format!("The callee accepted none of the caller's codecs ({why})"),
+            why: Some(Why::Offline),
+            said: Said::default(),
+            warning: Some(Warning::new(WarnCode::MediaFormat, why)),
         }
     }
 
@@ -152,6 +173,7 @@ impl Missed {
             sentence: format!("There were no media ports for the callee ({why})"),
             why: Some(Why::Offline),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -163,6 +185,7 @@ impl Missed {
             sentence: format!("The callee's target {target} is no SIP address"),
             why: Some(Why::Offline),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -174,6 +197,7 @@ impl Missed {
             sentence: "The callee is registered nowhere".into(),
             why: Some(Why::Offline),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -185,6 +209,7 @@ impl Missed {
             sentence: "The callee did not answer".into(),
             why: Some(Why::NoAnswer),
             said: Said::default(),
+            warning: None,
         }
     }
 
@@ -210,6 +235,7 @@ impl Missed {
                 Some(_) => Some(Why::Offline),
             },
             said: Said::default(),
+            warning: None,
             sentence: format!("Another server sent the caller to the mailbox, {what}{said}"),
         }
     }
@@ -228,6 +254,7 @@ impl Missed {
             sentence: sentence.into(),
             why: None,
             said: Said::default(),
+            warning: None,
         }
     }
 

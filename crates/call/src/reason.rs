@@ -17,6 +17,8 @@ pub(crate) const CROSSED: &str = "SIP;cause=487;text=\"Answered after CANCEL\"";
 pub(crate) const NORMAL: &str = "Q.850;cause=16;text=\"Normal call clearing\"";
 /// B answered with nothing that A could be connected to.
 pub(crate) const NO_COMMON_MEDIA: &str = "SIP;cause=488;text=\"Not Acceptable Here\"";
+/// There is nobody who transcodes what A and B say (Q.850 cause 58: "bearer capability not presently available").
+pub(crate) const NO_TRANSCODING: &str = "Q.850;cause=58;text=\"No transcoding capacity\"";
 /// A side stopped sending.
 pub(crate) const MEDIA_LOST: &str = "Q.850;cause=41;text=\"Media lost\"";
 /// The call has lasted as long as the profile allows.

@@ -317,6 +317,7 @@ impl Ringing {
             lane.until = None;
             lane.waiting.push_front(target);
         }
+        cx.ask_for_transcoder();
         self.try_waiting(cx);
         self.go_on(cx)
     }
@@ -405,6 +406,7 @@ impl Ringing {
 
     /// Nobody took the call.
     fn missed(self, cx: &mut Cx) -> Phase {
+        cx.end_transcoder();
         let missed = self.missed.unwrap_or_else(Missed::rang_out).of(self.missed_count);
         if self.lookup.plan.plain {
             return Ending::as_it_came(missed, cx);
@@ -418,6 +420,7 @@ impl Ringing {
     /// Whoever still rings has rung in vain.
     fn give_up(self, missed: Missed, cx: &mut Cx) -> Phase {
         cx.end_branches(reason::NO_ANSWER);
+        cx.end_transcoder();
         if self.lookup.plan.plain {
             return Ending::as_it_came(missed, cx);
         }

@@ -14,6 +14,7 @@ pub mod prompts;
 mod record_files;
 mod recording;
 mod stats;
+mod transcoders;
 mod work;
 
 pub use deposit::{DepositError, DepositOutcome};
@@ -22,3 +23,4 @@ pub use keeper::{Clocks, Keeper, KeeperThread, KeptCalls, RETENTION_EVERY, Turn}
 pub use pool::{WorkerCommand, WorkerError, WorkerPool};
 pub use record_files::{Form, RecordFile, RecordFileError, RecordFileStats, RecordFiles, RecordPlan, RecordWriter};
 pub use stats::{DepositStats, WorkStats};
+pub use transcoders::{Budget, NoTranscoder, TranscodeStats, Transcoder, Transcoders};

@@ -17,6 +17,7 @@ mod g722;
 mod h264;
 mod letters;
 mod limits;
+mod live;
 mod loudness;
 mod notice;
 mod pipeline;
@@ -28,4 +29,5 @@ mod voices;
 mod vp8;
 
 pub use elements::{Missing, missing_elements};
+pub use live::live;
 pub use serve::main;

@@ -1,10 +1,10 @@
 //! What the owner of the packet path says to it and hears from it.
 
-use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use segue_sdp::{Kind, Stream};
 
-use crate::cache::Cache;
+use crate::{cache::Cache, transcode::TranscodeLink};
 
 /// A session, numbered by its owner: one per call.
 pub type SessionKey = u64;
@@ -173,6 +173,11 @@ pub enum Command {
         /// Why, as it shall stand in the spool's last record: `{"duration_ms":..,"cause":".."}`.
         cause: String,
     },
+    /// What the two sides of the bridge say in codecs of their own this process makes of each other; `None`: nobody does any more.
+    Transcode {
+        /// The way to it.
+        by: Option<Arc<TranscodeLink>>,
+    },
     /// Give back a leg's ports.
     CloseLeg {
         /// Which leg.
@@ -299,6 +304,8 @@ pub enum Event {
     },
     /// A `Close` was performed; every `Tallied` has been told.
     Closed,
+    /// The process of a `Transcode` has ended, or hangs: no sound crosses where the sides speak codecs of their own.
+    TranscoderLost,
     /// A fault of ours closed the session: no packet is carried any more. What was recorded may still come as `Recorded`.
     Lost,
     /// A picture is needed from a leg that negotiated neither PLI nor FIR.

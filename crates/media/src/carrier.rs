@@ -22,6 +22,7 @@ use crate::{
     spool_link::SpoolLink,
     stats::{Count, Counters},
     syscall,
+    transcode::{Given, TranscodeLink},
 };
 
 /// The sockets of one m-line of a leg.
@@ -42,6 +43,7 @@ pub struct Carrier<'a> {
     pub recordings: &'a AtomicU64,
     pub events: &'a Events,
     pub counters: &'a Counters,
+    pub transcoder: Option<&'a TranscodeLink>,
 }
 
 fn pair(pairs: &[Option<LegPair>], leg: LegKey, kind: Kind) -> Option<&Pair> {
@@ -102,5 +104,9 @@ impl Sink for Carrier<'_> {
 
     fn count(&mut self, what: Count, by: u64) {
         self.counters.count(what, by);
+    }
+
+    fn transcode(&mut self, message: &[u8]) -> Given {
+        self.transcoder.map_or(Given::Gone, |link| link.give(message))
     }
 }

@@ -18,6 +18,7 @@ mod spool_thread;
 mod stats;
 mod syscall;
 mod thread;
+pub mod transcode;
 mod wheel;
 pub mod worker;
 

@@ -24,6 +24,10 @@ pub enum Count {
     SendFailed,
     /// Packets a recording lost.
     SpoolDropped,
+    /// RTP packets that a process has made.
+    Transcoded,
+    /// Packets that one did not take.
+    TranscodeDropped,
 }
 
 /// Upper bounds of the classes of lateness, µs; what is later is in the class after the last.
@@ -55,6 +59,10 @@ pub struct Stats {
     pub send_failed: u64,
     /// Packets a recording lost because the spool thread did not keep up.
     pub spool_dropped: u64,
+    /// RTP packets whose sound was transcoded by a process.
+    pub transcoded: u64,
+    /// Packets of sound that such a process did not take.
+    pub transcode_dropped: u64,
     /// Packets of the player by how late they were, in the classes of [`LATENESS_US`].
     pub lateness: [u64; CLASSES],
     /// The latest of them, µs.
@@ -73,6 +81,8 @@ pub struct Counters {
     unauthentic: AtomicU64,
     send_failed: AtomicU64,
     spool_dropped: AtomicU64,
+    transcoded: AtomicU64,
+    transcode_dropped: AtomicU64,
     lateness: [AtomicU64; CLASSES],
     latest_us: AtomicU64,
 }
@@ -88,6 +98,8 @@ impl Counters {
             Count::Unauthentic => &self.unauthentic,
             Count::SendFailed => &self.send_failed,
             Count::SpoolDropped => &self.spool_dropped,
+            Count::Transcoded => &self.transcoded,
+            Count::TranscodeDropped => &self.transcode_dropped,
         };
         counter.fetch_add(by, Relaxed);
     }
@@ -117,6 +129,8 @@ impl Counters {
             unauthentic: self.unauthentic.load(Relaxed),
             send_failed: self.send_failed.load(Relaxed),
             spool_dropped: self.spool_dropped.load(Relaxed),
+            transcoded: self.transcoded.load(Relaxed),
+            transcode_dropped: self.transcode_dropped.load(Relaxed),
             lateness: self.lateness.each_ref().map(|counter| counter.load(Relaxed)),
             latest_us: self.latest_us.load(Relaxed),
         }

@@ -31,6 +31,7 @@ use crate::{
     spool_link::SpoolLink,
     stats::Counters,
     syscall::Inbox,
+    transcode::{MESSAGE_MAX, TranscodeLink},
     wheel::{Timer, Wheel},
 };
 
@@ -68,6 +69,10 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS_MAX: usize = 128;
 /// Batches taken from one socket before others have their turn.
 const BATCHES_MAX: usize = 4;
+/// In place of a pair's in a token: the process that transcodes.
+const TRANSCODER: usize = 0x7fff;
+/// Messages taken from it before others have their turn.
+const MESSAGES_MAX: usize = 32;
 /// Datagrams taken at once from a port of sound.
 const SOUND_MAX: usize = 4;
 /// What of a generation fits a token: a slot must not hold more, or no event would find it any more.
@@ -99,6 +104,8 @@ struct Slot {
     generation: u32,
     session: Session,
     pairs: Vec<Option<LegPair>>,
+    /// The way to the process that transcodes.
+    transcoder: Option<Arc<TranscodeLink>>,
     /// The tick of its valid timer.
     tick: Option<u64>,
 }
@@ -242,6 +249,7 @@ impl MediaThread {
             generation: self.generation,
             session: Session::new(config),
             pairs: Vec::with_capacity(4),
+            transcoder: None,
             tick: None,
         });
         let index = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
@@ -258,6 +266,9 @@ impl MediaThread {
         let Some(&index) = self.by_key.get(&key) else {
             return;
         };
+        if let Command::Transcode { by } = &command {
+            self.transcode_by(index, by.clone());
+        }
         let (closes, leaves) = match command {
             Command::Close => (true, None),
             Command::CloseLeg { leg } => (false, Some(leg)),
@@ -277,10 +288,55 @@ impl MediaThread {
         }
     }
 
+    /// A session has another process that transcodes, or none any more.
+    fn transcode_by(&mut self, index: usize, link: Option<Arc<TranscodeLink>>) {
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(before) = slot.transcoder.take() {
+            // It is known, or its socket is closed.
+            let _ = self.epoll.delete(&*before);
+        }
+        if let Some(link) = &link {
+            let token = token(index, slot.generation, TRANSCODER, false);
+            if let Err(error) = self.epoll.add(&**link, EpollEvent::new(EpollFlags::EPOLLIN, token)) {
+                tracing::error!(%error, session = slot.key, "a transcoding process cannot be watched");
+            }
+        }
+        slot.transcoder = link;
+    }
+
+    /// The process that transcodes for a session has something to say; how much was taken.
+    fn receive_transcoded(&mut self, now: Instant, index: usize, generation: u32) -> usize {
+        let slot = self.slots.get(index).and_then(Option::as_ref);
+        let link = slot.filter(|slot| slot.generation == generation);
+        let Some(link) = link.and_then(|slot| slot.transcoder.clone()) else {
+            return 0;
+        };
+        let mut room = [0; MESSAGE_MAX];
+        for taken in 0..MESSAGES_MAX {
+            match link.take(&mut room) {
+                Ok(Some(len)) => self.with(index, now, |session, carrier| {
+                    session.handle_transcoded(now, room.get(..len).unwrap_or_default(), carrier);
+                }),
+                Ok(None) => return taken,
+                Err(_) => {
+                    self.transcode_by(index, None);
+                    self.with(index, now, |session, carrier| session.transcoder_is_gone(carrier));
+                    return taken;
+                }
+            }
+        }
+        MESSAGES_MAX
+    }
+
     /// A port has datagrams; how many were taken.
     fn receive(&mut self, now: Instant, token: u64) -> usize {
         let mut taken = 0;
         let (index, generation, place, is_rtcp) = from_token(token);
+        if place == TRANSCODER {
+            return self.receive_transcoded(now, index, generation);
+        }
         for turn in 0..=BATCHES_MAX {
             let pair = self
                 .slots
@@ -364,6 +420,7 @@ impl MediaThread {
             recordings: &self.start.recordings,
             events: &self.start.events,
             counters: &self.start.counters,
+            transcoder: slot.transcoder.as_deref(),
         };
         let session = &mut slot.session;
         if catch_unwind(AssertUnwindSafe(|| call(session, &mut carrier))).is_err() {

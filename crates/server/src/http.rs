@@ -9,7 +9,7 @@ use std::{
 };
 
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, RecordFileStats, WorkerPool, notices::NoticeStats};
+use segue_jobs::{Depositor, RecordFileStats, Transcoders, WorkerPool, notices::NoticeStats};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
@@ -46,6 +46,8 @@ pub struct Told {
     pub depositor: Arc<Depositor>,
     /// Worker processes.
     pub pool: WorkerPool,
+    /// Processes that transcode.
+    pub transcoders: Transcoders,
     /// Copies of SIP messages.
     pub hep: HepStats,
     /// The files of call records.
@@ -118,6 +120,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         store: told.store.clone(),
         depositor: Arc::clone(&told.depositor),
         pool: told.pool.clone(),
+        transcoders: told.transcoders.clone(),
         hep: told.hep.clone(),
         record_files: told.record_files.clone(),
         notices: told.notices.clone(),

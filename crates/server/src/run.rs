@@ -13,10 +13,10 @@ use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, per
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
-    Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
-    WorkerCommand, WorkerPool,
+    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles,
+    RecordPlan, Transcoders, WorkerCommand, WorkerPool,
 };
-use segue_media::{Media, MediaConfig};
+use segue_media::{Media, MediaConfig, transcode::TranscodeLink};
 use segue_records::Happening;
 use segue_sip::{
     EndpointConfig, Local, Protocol, Speaks,
@@ -139,6 +139,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         })?)
     };
     let pool = worker_pool()?;
+    let transcoders = transcoders(&config)?;
     if let Err(error) = segue_jobs::clips::ensure_beep(&pool, &store) {
         tracing::error!(%error, "the beep could not be prepared: callers will hear none; `segue doctor` says why");
     }
@@ -204,6 +205,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         store: store.clone(),
         depositor,
         pool,
+        transcoders: transcoders.clone(),
         hep,
         record_files: record_stats,
         notices: notice_stats,
@@ -243,6 +245,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         store: store.clone(),
         resolver,
         deposits,
+        transcoding: Arc::new(Transcoding(transcoders)),
         clips: ClipCache::new(CLIP_CACHE_BYTES),
         prompts,
         spool_dir,
@@ -286,6 +289,16 @@ impl segue_b2bua::Deposits for Deposits {
 
     fn discard(&self, message_id: &str) {
         self.0.discard(message_id);
+    }
+}
+
+/// Starts processes that transcode for calls: the signalling side knows no jobs.
+struct Transcoding(Transcoders);
+
+impl segue_b2bua::Transcoding for Transcoding {
+    fn take(&self) -> Result<(Arc<TranscodeLink>, Box<dyn Send>), String> {
+        let process = self.0.take().map_err(|error| error.to_string())?;
+        Ok((process.link(), Box::new(process)))
     }
 }
 
@@ -386,6 +399,25 @@ fn prepare_notice(pool: &WorkerPool, store: &Store) -> Result<(), Failure> {
         .spawn(prepare)
         .map_err(|e| system("the thread that prepares the notice cannot start", &e))?;
     Ok(())
+}
+
+/// So many transcode for each core: one takes some hundredths of it.
+const TRANSCODERS_A_CORE: usize = 8;
+
+/// Those are this same program, too.
+fn transcoders(config: &Config) -> Result<Transcoders, Failure> {
+    let program = std::env::current_exe().map_err(|e| system("this program's own file cannot be found", &e))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let by_cores = u32::try_from(cores.saturating_mul(TRANSCODERS_A_CORE)).unwrap_or(u32::MAX);
+    let command = WorkerCommand {
+        program,
+        args: ["media-worker", "--live"].map(str::to_owned).to_vec(),
+    };
+    let budget = Budget {
+        max: config.media_transcode_max.unwrap_or(by_cores),
+        cpu_percent: config.media_transcode_cpu,
+    };
+    Ok(Transcoders::new(command, budget))
 }
 
 /// The workers are this same program.

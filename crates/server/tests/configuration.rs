@@ -65,6 +65,8 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "media.address",
             "media.advertise",
             "media.ports",
+            "media.transcode_max",
+            "media.transcode_cpu",
             "record.min_ms",
             "record.max_ms",
             "record.silence_ms",

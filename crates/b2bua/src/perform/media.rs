@@ -140,12 +140,15 @@ impl Performer {
                 );
                 return;
             }
+            MediaAction::Transcode => return self.transcode(key),
+            MediaAction::EndTranscode => return self.end_transcode(key),
             MediaAction::CloseLeg { leg } => {
                 self.command(key, Command::CloseLeg { leg: LegKey(leg.0) });
                 return;
             }
             MediaAction::Close => {
                 self.playing.remove(&key);
+                self.transcoders.remove(&key);
                 self.command(key, Command::Close);
                 return;
             }

@@ -177,6 +177,11 @@ pub enum MediaAction {
         /// Why.
         cause: StopCause,
     },
+    /// Have a process at hand that makes the sound of A and its callee of each other where they have codecs of their own: it begins as
+    /// soon as they are bridged so. `Transcoding` or `NoTranscoder` follows before anything else that is asked for later.
+    Transcode,
+    /// It is not needed any more.
+    EndTranscode,
     /// Give back a leg's ports.
     CloseLeg {
         /// Which leg.
@@ -268,6 +273,15 @@ pub enum MediaEvent {
         /// Why.
         why: String,
     },
+    /// There is a process that transcodes.
+    Transcoding,
+    /// There is none.
+    NoTranscoder {
+        /// Why, for the record.
+        why: String,
+    },
+    /// It has ended, or hangs.
+    TranscoderLost,
     /// A video picture is needed from A and RTCP feedback was not negotiated.
     KeyFrameWanted {
         /// From which leg.

@@ -90,6 +90,10 @@ pub struct Reference {
     targets: Vec<(LegId, Uri)>,
     /// Legs that refused the codec: their targets may be called once more.
     refused_codec: Vec<LegId>,
+    /// A process that transcodes is there; it is asked for; it has ended by itself.
+    pub transcoding: bool,
+    pub transcoder_owed: bool,
+    pub transcoder_was_lost: bool,
     redirects: usize,
     pub ended: Option<CallRecord>,
     configured: Vec<LegId>,
@@ -137,6 +141,9 @@ impl Reference {
             max_breadth,
             targets: Vec::new(),
             refused_codec: Vec::new(),
+            transcoding: false,
+            transcoder_owed: false,
+            transcoder_was_lost: false,
             redirects: 0,
             ended: None,
             configured: Vec::new(),

@@ -43,6 +43,7 @@ mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
 mod the_longest_call;
 mod the_operator_hangs_up;
+mod transcoded;
 mod volte;
 mod what_b_says_while_it_rings;
 mod what_cannot_be_played;

@@ -43,7 +43,7 @@ const B2: segue_call::LegId = segue_call::LegId(2);
 fn a_callee_that_takes_another_of_the_callers_codecs_brings_the_caller_to_it() {
     let mut s = asked_wider(Setup::default());
     assert_eq!(formats(&s.b().told_sdp()), "0 101", "first what A was answered alone");
-    assert_eq!(formats(&s.target(2).told_sdp()), "0 8 101");
+    assert_eq!(formats(&s.target(2).told_sdp()), "0 8 111 9 101 102");
     s.target(2).answers_with(Some(sdp(&format!("{PCMA}{VIDEO}"))));
     assert_eq!(s.a().got(), ["183 sdp", "200 sdp"], "the one answer stays");
     s.a().acks();
@@ -195,7 +195,10 @@ fn who_refuses_that_as_well_is_missed() {
 
 #[test]
 fn what_was_not_offered_connects_nobody() {
-    let mut s = asked_wider(Setup::default());
+    let mut s = asked_wider(Setup {
+        no_transcoder: Some("no transcoding capacity"),
+        ..Setup::default()
+    });
     s.target(2).answers_with(Some(sdp(G722)));
     assert_eq!(s.target(2).got(), ["INVITE", "BYE"]);
     s.run_ms(8_000);

@@ -75,6 +75,8 @@ pub struct Setup {
     pub fresh_ms: Option<u64>,
     pub route: &'static [&'static str],
     pub emergency: Option<segue_policy::Emergency>,
+    /// Why there is no process that transcodes.
+    pub no_transcoder: Option<&'static str>,
 }
 
 pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
@@ -162,6 +164,7 @@ impl Default for Setup {
             fresh_ms: None,
             route: &[],
             emergency: None,
+            no_transcoder: None,
         }
     }
 }
@@ -465,7 +468,15 @@ impl Stage {
                 let duration_ms = self.now_ms - self.recording_since.expect("stopped what was not recorded");
                 self.after(5, Input::Media(MediaEvent::Recorded { duration_ms }));
             }
+            MediaAction::Transcode => {
+                let event = match self.setup.no_transcoder {
+                    None => MediaEvent::Transcoding,
+                    Some(why) => MediaEvent::NoTranscoder { why: why.into() },
+                };
+                self.after(0, Input::Media(event));
+            }
             MediaAction::Rules { .. }
+            | MediaAction::EndTranscode
             | MediaAction::Configure { .. }
             | MediaAction::Hush
             | MediaAction::Poster { .. }
@@ -511,6 +522,8 @@ impl Stage {
                 }
                 MediaAction::Record { .. } => "record".into(),
                 MediaAction::StopRecording { cause } => format!("stop {cause:?}").to_lowercase(),
+                MediaAction::Transcode => "transcode".into(),
+                MediaAction::EndTranscode => "end transcode".into(),
                 MediaAction::CloseLeg { leg } => format!("close {}", name(*leg)),
                 MediaAction::Close => "close".into(),
             })

@@ -39,6 +39,11 @@ pub fn is_loud(codec: Codec, payload: &[u8]) -> bool {
     count > 0 && sum / count >= QUIET
 }
 
+/// Whether the two are the two laws.
+pub fn is_law_of(one: Codec, other: Codec) -> bool {
+    matches!((one, other), (Codec::Pcmu, Codec::Pcma) | (Codec::Pcma, Codec::Pcmu))
+}
+
 /// The bytes of one law as the other says them, where the two are those: sample by sample the nearest value.
 pub fn transcode(from: Codec, to: Codec, payload: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let table = match (from, to) {

@@ -21,11 +21,12 @@ use crate::{
 use super::{
     Session, Sink, find,
     leg::{Batch, Leg},
+    transcoding::is_made,
 };
 
 /// A packet that passed: what is left to do with it.
-struct Passed<'p> {
-    packet: Packet<'p>,
+pub(super) struct Passed<'p> {
+    pub packet: Packet<'p>,
     codec: Codec,
     is_dtmf: bool,
     /// It tells of a key that was meant for us.
@@ -205,6 +206,14 @@ impl Session {
         } else {
             payload_type
         };
+        let (theirs, ours) = (passed.codec, config.format.codec);
+        if kind == Kind::Audio && self.transcoder.is_some() && is_made(theirs, ours) && !g711::is_law_of(theirs, ours) {
+            match passed.is_dtmf {
+                true => self.pass_key(now, from, passed, sink),
+                false => self.give_to_transcoder(now, from, passed, sink),
+            }
+            return None;
+        }
         // The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
         let made = match config.format.codec.is_same_kind(passed.codec) || passed.is_dtmf {
             true => None,

@@ -7,6 +7,7 @@ mod reports;
 mod show;
 #[cfg(test)]
 mod tests;
+mod transcoding;
 
 use std::{
     net::SocketAddr,
@@ -21,10 +22,12 @@ use crate::{
     path::{amr, h264, rtp::Wire, srtp::Sealer},
     spool::RecordKind,
     stats::Count,
+    transcode::Given,
 };
 use leg::Leg;
 use recorder::{Limits, Recorder};
 use show::Show;
+use transcoding::Transcoder;
 
 /// The most legs of one session; more callee sides than a call rings.
 const LEGS_MAX: usize = 16;
@@ -50,6 +53,8 @@ pub trait Sink {
     fn paced(&mut self, late: Duration);
     /// Counts.
     fn count(&mut self, what: Count, by: u64);
+    /// A message to the process that transcodes this session's sound.
+    fn transcode(&mut self, message: &[u8]) -> Given;
 }
 
 /// What a session needs to know from the beginning.
@@ -74,6 +79,8 @@ pub struct Session {
     recorder: Option<Recorder>,
     /// RTP gone after this long; `None`: never.
     rtp_gone: Option<Duration>,
+    /// Makes the sound of one side what the other speaks.
+    transcoder: Option<Transcoder>,
     /// Where payloads of AMR are put together anew; empty until a leg has agreed on it.
     room: Vec<u8>,
 }
@@ -90,6 +97,7 @@ impl Session {
             show: Show::default(),
             recorder: None,
             rtp_gone: Some(config.rtp_gone),
+            transcoder: None,
             room: Vec::new(),
         }
     }
@@ -164,6 +172,7 @@ impl Session {
                 self.record(now, path, manifest_json, limits, sink);
             }
             Command::StopRecording { cause } => self.stop_recording(&cause, sink),
+            Command::Transcode { by } => self.transcode_by(by.is_some()),
             Command::CloseLeg { leg } => self.close_leg(now, leg, sink),
             Command::Close => {
                 if self.recorder.is_some() {

@@ -131,6 +131,9 @@ enum Command {
         /// Say nothing on stderr: whoever asked reports what failed, in one line
         #[arg(long)]
         quiet: bool,
+        /// Transcode the sound of one call; standard input is its socket
+        #[arg(long)]
+        live: bool,
     },
 }
 
@@ -188,7 +191,10 @@ pub fn main() -> ExitCode {
 }
 
 fn perform(cli: Cli) -> Result<ExitCode, Failure> {
-    if let Command::MediaWorker { check, quiet } = cli.command {
+    if let Command::MediaWorker { check, quiet, live } = cli.command {
+        if live {
+            return Ok(segue_media_worker::live());
+        }
         // The worker reads no configuration: its jobs say everything.
         return if check {
             missing_elements()

@@ -247,6 +247,23 @@ const FIRST: &[Key] = &[
         get: |c| json!(format!("{}-{}", c.media_ports.start(), c.media_ports.end())),
     },
     Key {
+        name: "media.transcode_max",
+        meaning: "how many calls may have their sound transcoded at once, each by a process; or \"auto\": eight for each core",
+        live: None,
+        set: |c, raw| auto(raw).map(|v| c.media_transcode_max = v),
+        get: |c| c.media_transcode_max.map_or(json!("auto"), |max| json!(max)),
+    },
+    Key {
+        name: "media.transcode_cpu",
+        meaning: "how much of all cores those processes may take before no more is started, in percent",
+        live: None,
+        set: |c, raw| {
+            raw.number(1..=100)
+                .map(|v| c.media_transcode_cpu = u32::try_from(v).unwrap_or(100))
+        },
+        get: |c| json!(c.media_transcode_cpu),
+    },
+    Key {
         name: "record.min_ms",
         meaning: "the length in milliseconds under which a recording is dropped",
         live: Some(|c, new| c.record_min_ms = new.record_min_ms),
@@ -530,4 +547,13 @@ fn advertised(raw: &Raw) -> Result<String, String> {
         }
         _ => Err("a host or host:port is needed, e.g. \"sip.example.com\"".to_owned()),
     }
+}
+
+/// A number, or what the machine allows.
+fn auto(raw: &Raw) -> Result<Option<u32>, String> {
+    if matches!(raw, Raw::Text(text) if text.trim() == "auto") {
+        return Ok(None);
+    }
+    let number = raw.number(0..=10_000).map_err(|why| format!("{why}, or \"auto\""))?;
+    Ok(u32::try_from(number).ok())
 }

@@ -84,6 +84,10 @@ pub struct Config {
     pub media_advertise: Vec<IpAddr>,
     /// Ports for RTP and RTCP.
     pub media_ports: RangeInclusive<u16>,
+    /// How many calls may be transcoded at once; `None`: by the machine's cores.
+    pub media_transcode_max: Option<u32>,
+    /// How much of all cores that may take, percent.
+    pub media_transcode_cpu: u32,
     /// Recordings shorter than this are dropped, milliseconds.
     pub record_min_ms: u64,
     /// The longest recording, milliseconds.
@@ -163,6 +167,8 @@ impl Default for Config {
             media_address: vec![localhost],
             media_advertise: Vec::new(),
             media_ports: 20_000..=29_999,
+            media_transcode_max: None,
+            media_transcode_cpu: 50,
             record_min_ms: 1_000,
             record_max_ms: 180_000,
             record_silence_ms: 10_000,

@@ -126,6 +126,11 @@ fn what_cannot_be_is_refused_with_its_line() {
             "these are 9 ports, and one call needs 10",
         ),
         ("media.ports = \"80-90\"", "below 1024"),
+        (
+            "media.transcode_max = \"some\"",
+            "from 0 to 10000 is needed, or \"auto\"",
+        ),
+        ("media.transcode_cpu = 0", "from 1 to 100"),
         ("media.address = \"localhost\"", "an IP address is needed"),
         (
             "media_store = \"s3\"",

@@ -1,6 +1,7 @@
 //! What the parts count themselves, read when somebody asks.
 
 mod notices;
+mod transcoding;
 mod trunks;
 
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -12,7 +13,7 @@ use prometheus_client::{
     registry::Unit,
 };
 use segue_b2bua::Gauges;
-use segue_jobs::{Depositor, RecordFileStats, WorkerPool, notices::NoticeStats};
+use segue_jobs::{Depositor, RecordFileStats, Transcoders, WorkerPool, notices::NoticeStats};
 use segue_media::Media;
 use segue_sip::{METHODS, transport::HepStats};
 use segue_store::{COMMIT_US, Store};
@@ -30,6 +31,8 @@ pub struct Parts {
     pub depositor: Arc<Depositor>,
     /// Worker processes.
     pub pool: WorkerPool,
+    /// Processes that transcode.
+    pub transcoders: Transcoders,
     /// The files of call records.
     pub record_files: RecordFileStats,
     /// How notices fared.
@@ -56,6 +59,7 @@ impl Collector for Parts {
         self.sip(&mut told)?;
         trunks::encode(&mut told, &self.gauges)?;
         self.media(&mut told)?;
+        transcoding::encode(&mut told, &self.transcoders, &self.media.stats())?;
         self.jobs(&mut told)?;
         notices::encode(&mut told, &self.notices, &self.store)?;
         self.store(&mut told)

@@ -95,6 +95,18 @@ impl Reference {
                 assert_eq!(self.recorder, Recorder::Running);
                 self.recorder = Recorder::Stopping;
             }
+            MediaAction::Transcode => {
+                assert!(
+                    !self.bridged || self.transcoder_was_lost,
+                    "asked for with nobody to be called"
+                );
+                assert!(!self.transcoding && !self.transcoder_owed, "one at a time");
+                self.transcoder_owed = true;
+            }
+            MediaAction::EndTranscode => {
+                assert!(self.transcoding || self.transcoder_owed, "ended what is not there");
+                (self.transcoding, self.transcoder_owed) = (false, false);
+            }
             MediaAction::CloseLeg { leg } => {
                 assert!(
                     *leg != A && (self.ports.contains(leg) || self.opening.contains(leg)),

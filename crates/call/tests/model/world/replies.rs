@@ -30,6 +30,18 @@ impl World {
             self.reference.place_replied(&reply);
             return self.input(Input::Store(reply));
         }
+        // It is said before what is asked for later.
+        if std::mem::take(&mut self.reference.transcoder_owed) && !self.reference.closed {
+            self.reference.transcoding = !self.chance(4);
+            return self.input(Input::Media(match self.reference.transcoding {
+                true => MediaEvent::Transcoding,
+                false => MediaEvent::NoTranscoder { why: "no room".into() },
+            }));
+        }
+        if self.reference.transcoding && !self.reference.closed && self.chance(12) {
+            (self.reference.transcoding, self.reference.transcoder_was_lost) = (false, true);
+            return self.input(Input::Media(MediaEvent::TranscoderLost));
+        }
         if let Some(leg) = self.reference.opening.pop() {
             if self.chance(30) {
                 return self.input(Input::Media(MediaEvent::OpenFailed {

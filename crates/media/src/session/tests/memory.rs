@@ -17,6 +17,7 @@ use crate::{
     session::{BATCH_MAX, Sink},
     spool::RecordKind,
     stats::Count,
+    transcode::Given,
 };
 
 /// What left, by leg and kind.
@@ -40,6 +41,9 @@ pub struct Memory {
     pub last_spooled: Vec<u8>,
     /// Packets that were not authentic.
     pub unauthentic: u64,
+    /// What the process that transcodes was told, and whether there is none.
+    pub given: Vec<Vec<u8>>,
+    pub given_to_nobody: bool,
 }
 
 impl Memory {
@@ -90,6 +94,14 @@ impl Sink for Memory {
     }
 
     fn paced(&mut self, _: Duration) {}
+
+    fn transcode(&mut self, message: &[u8]) -> Given {
+        self.given.push(message.to_vec());
+        match self.given_to_nobody {
+            true => Given::Gone,
+            false => Given::Taken,
+        }
+    }
 
     fn count(&mut self, what: Count, by: u64) {
         if what == Count::Unauthentic {
