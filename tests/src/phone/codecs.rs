@@ -18,6 +18,8 @@ pub enum AudioCodec {
     G722,
     /// Opus by libopus.
     Opus,
+    /// Opus, and PCMU after it.
+    OpusPcmu,
 }
 
 /// A codec for pictures.
@@ -61,12 +63,24 @@ impl Codecs {
         video: Some(VideoCodec::Vp8),
     };
 
+    /// Opus and no camera.
+    pub const OPUS_ONLY: Codecs = Codecs {
+        audio: AudioCodec::Opus,
+        video: None,
+    };
+    /// Opus, PCMU after it, and no camera.
+    pub const OPUS_PCMU: Codecs = Codecs {
+        audio: AudioCodec::OpusPcmu,
+        video: None,
+    };
+
     /// The account's parameters.
     pub(super) fn parameters(self) -> String {
         let audio = match self.audio {
             AudioCodec::Pcmu => "pcmu",
             AudioCodec::G722 => "g722",
             AudioCodec::Opus => "opus",
+            AudioCodec::OpusPcmu => "opus/48000/2,pcmu",
         };
         let video = match self.video {
             Some(VideoCodec::Vp8) => "vp8",
@@ -78,7 +92,7 @@ impl Codecs {
     /// Samples a second of its microphone. The phone makes 48 kHz of 8 kHz well, but its 16 kHz lose what lies near 2 kHz.
     pub(super) fn microphone_rate(self) -> u32 {
         match self.audio {
-            AudioCodec::Pcmu | AudioCodec::Opus => 8000,
+            AudioCodec::Pcmu | AudioCodec::Opus | AudioCodec::OpusPcmu => 8000,
             AudioCodec::G722 => 16_000,
         }
     }
@@ -89,6 +103,7 @@ impl Codecs {
             AudioCodec::Pcmu => vec!["g711"],
             AudioCodec::G722 => vec!["g722"],
             AudioCodec::Opus => vec!["opus"],
+            AudioCodec::OpusPcmu => vec!["opus", "g711"],
         };
         modules.extend(["aufile", "aubridge", "sndfile"]);
         match self.video {

@@ -159,7 +159,7 @@ impl Performer {
     }
 
     /// Gives a command to the packet path; why it was refused, if it was.
-    fn command(&self, key: CallKey, command: Command) -> Option<String> {
+    pub(super) fn command(&self, key: CallKey, command: Command) -> Option<String> {
         let error = self.media.command(key.0, command).err()?;
         tracing::error!(call = key.0, %error, "the packet path refused a command");
         Some(error.to_string())
