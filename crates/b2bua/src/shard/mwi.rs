@@ -222,7 +222,7 @@ impl Shard {
         let own: Uri = notice.account.parse().ok()?;
         let (route, is_back) = match Reach::of(binding) {
             Some(Reach::Path(route)) => (route, false),
-            Some(Reach::Source(_)) => (Vec::new(), true),
+            Some(Reach::Source { .. }) => (Vec::new(), true),
             None => (Vec::new(), false),
         };
         let outside = Outside {
