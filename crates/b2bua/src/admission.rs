@@ -88,6 +88,16 @@ impl Admission {
         self.realms.get(self.place_of(profile)?)?.clone()
     }
 
+    /// The profile of this name, where it serves the listening socket that a request came to.
+    pub(crate) fn named(&self, name: &str, peer: &Peer) -> Option<Arc<Profile>> {
+        let local = peer.local.to_string();
+        let serves = |profile: &Profile| profile.listen.is_empty() || profile.listen.contains(&local);
+        let mut profiles = self.profiles.iter();
+        profiles
+            .find(|profile| profile.name == name && serves(profile))
+            .cloned()
+    }
+
     fn secrets_of(&self, profile: &Arc<Profile>) -> Option<&Secrets> {
         self.secrets.get(self.place_of(profile)?)
     }

@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub emergency: Option<Emergency>,
     /// Where A's INVITE came from and arrived.
     pub peer: Peer,
+    /// The trunk that it came by.
+    pub by_trunk: Option<Arc<str>>,
     /// What A's INVITE says for others than us.
     pub carried: Carried,
     /// A takes parts of a body beside a description.

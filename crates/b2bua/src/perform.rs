@@ -28,6 +28,7 @@ use crate::{
     tallies::Tallies,
 };
 
+mod leaving;
 mod media;
 mod names;
 mod told;
@@ -174,6 +175,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         watch,
         tallies: Tallies::default(),
         keeping,
+        leaves_until: None,
     };
     let stats = performer.run(transports, inbox_end, &gauges, orders, &mut learnt).await;
     drop(learnt);
@@ -203,6 +205,8 @@ struct Performer {
     watch: Arc<dyn Watch>,
     tallies: Tallies,
     keeping: Keeping,
+    /// How long providers are waited for, to whom it was said that we leave.
+    leaves_until: Option<Instant>,
 }
 
 impl Performer {
@@ -223,7 +227,7 @@ impl Performer {
             gauges.set_trunks(now(), &mut self.shard);
             match course {
                 Course::Serving => {}
-                Course::Draining { .. } | Course::Ending { .. } if self.shard.call_count() == 0 => break,
+                Course::Draining { .. } | Course::Ending { .. } if self.has_ended() => break,
                 Course::Ending { until } if Instant::now() >= until => break,
                 Course::Draining { until } if Instant::now() >= until => {
                     tracing::warn!(
@@ -235,7 +239,12 @@ impl Performer {
                 }
                 Course::Draining { .. } | Course::Ending { .. } => {}
             }
-            let due = [self.shard.poll_timeout(), course.until(), self.tallies.due()];
+            let due = [
+                self.shard.poll_timeout(),
+                course.until(),
+                self.tallies.due(),
+                self.leaving_due(),
+            ];
             let due = due.into_iter().flatten().min();
             // It shows itself to those who ask whether it lives.
             let idle = Instant::now() + SHOWS_ITSELF_EVERY;
@@ -286,6 +295,7 @@ impl Performer {
             }
             (Order::Drain(longest), Course::Serving) => {
                 self.shard.close();
+                self.leave_providers();
                 Course::Draining {
                     until: Instant::now() + longest,
                 }
@@ -296,6 +306,7 @@ impl Performer {
 
     fn hang_up_all(&mut self) -> Course {
         self.shard.hang_up_all(now());
+        self.leave_providers();
         Course::Ending {
             until: Instant::now() + HANG_UP,
         }

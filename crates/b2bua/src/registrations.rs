@@ -85,6 +85,17 @@ impl Directory {
         known.map(|known| (known.caps, known.zone.clone())).unwrap_or_default()
     }
 
+    /// The number by which a subscriber is known outside: `user` is their name, or a number of theirs, which it stays.
+    pub(crate) fn number_of(&self, user: &str, number: Option<&str>) -> Option<String> {
+        let own = self.subscribers.get(user).map(|known| &known.numbers);
+        if let Some(own) = own {
+            return own.first().cloned();
+        }
+        let is_one = |known: &Known| known.numbers.iter().any(|own| Some(own.as_str()) == number);
+        let number = number.filter(|_| self.subscribers.values().any(is_one))?;
+        Some(number.to_owned())
+    }
+
     /// Who has a password in a realm; each may call as itself and by its numbers.
     pub(crate) fn users(&self, realm: &str) -> impl Iterator<Item = (&String, User)> {
         self.subscribers.iter().filter_map(move |(name, known)| {

@@ -25,6 +25,7 @@ mod hearing;
 mod interval;
 mod legs;
 mod mwi;
+mod lines;
 mod options;
 mod overload;
 mod proof;
@@ -133,7 +134,7 @@ impl Shard {
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
         self.proven = None;
         if message.is_request() && !self.endpoint.belongs(&message) {
-            match self.admission.profile_for(&peer) {
+            match self.profile_of(&peer, &message) {
                 Ok(profile) if self.registers(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.subscribes(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
@@ -148,7 +149,7 @@ impl Shard {
             }
         }
         let is_invite = message.method() == Some(&Method::Invite);
-        let profile = is_invite.then(|| self.admission.profile_for(&peer).ok()).flatten();
+        let profile = is_invite.then(|| self.profile_of(&peer, &message).ok()).flatten();
         let nat = profile.as_ref().is_some_and(|profile| profile.nat);
         let urgent = profile.is_some_and(|profile| emergency::of(&message, &profile).is_some());
         self.endpoint.handle_message_of(now.mono, peer, message, urgent, nat);
@@ -348,7 +349,7 @@ impl Shard {
 
     /// A new call.
     fn begin(&mut self, now: Now, session: SessionId, invite: &Message, peer: Peer) {
-        let Ok(profile) = self.admission.profile_for(&peer) else {
+        let Ok(profile) = self.profile_of(&peer, invite) else {
             return;
         };
         let emergency = emergency::of(invite, &profile);
@@ -370,6 +371,7 @@ impl Shard {
             self.refuse(Refusal::of(now.wall, &peer, invite, Some(400)));
             return;
         };
+        let by_trunk = self.came_by(&peer, invite, &mut incoming);
         let named = self.endpoint.peer_uuid(session);
         let caller = named.unwrap_or_else(|| self.uuid());
         self.endpoint.name_peer(session, caller);
@@ -429,6 +431,7 @@ impl Shard {
             profile,
             emergency,
             peer,
+            by_trunk,
             places: Places::default(),
             reaches: BTreeMap::new(),
             leasing: BTreeMap::new(),

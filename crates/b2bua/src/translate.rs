@@ -123,7 +123,8 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
         | Event::Refused { .. }
         | Event::Paused { .. }
         | Event::Pong { .. }
-        | Event::Replied { .. } => return None,
+        | Event::Replied { .. }
+        | Event::RegisterAnswered { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
         // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
         Event::Prack { session, sdp }

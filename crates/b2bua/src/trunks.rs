@@ -3,18 +3,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use segue_policy::Trunk;
-use segue_sip::{Account, Candidate, Change, Condition, PingId, Pinging, Place, Probe, Seen, SessionId};
+use segue_sip::{
+    Account, Candidate, Change, Condition, PingId, Pinging, Place, Probe, RegistrationId, Seen, SessionId,
+};
 use segue_sip_wire::Uri;
 
+mod line;
+mod sources;
 mod status;
 
-pub use status::{ServerStatus, TrunkStatus};
+pub use status::{LineStatus, ServerStatus, TrunkStatus};
+
+pub(crate) use line::{Asking, Line, Stands};
 
 /// How often the domain of a trunk's servers is looked up; the resolver keeps answers for as long as they hold.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
@@ -56,6 +63,11 @@ pub(crate) enum Wish {
     Ping(NodeId, Uri),
     Forget(PingId),
     LookUp(Place, u64),
+    Register(Box<Asking>),
+    /// Nothing more comes of this registration.
+    Close(RegistrationId),
+    /// A line stands otherwise than before.
+    Stands(Stands),
     /// A server's condition has changed.
     Told(Told),
 }
@@ -108,6 +120,13 @@ pub(crate) struct Trunks {
     /// The legs that are out by a trunk.
     legs: BTreeMap<SessionId, Arc<str>>,
     pings: BTreeMap<PingId, NodeId>,
+    /// Registrations that are to be taken back, of trunks that are gone or have changed.
+    leaving: Vec<Line>,
+    next_line: u64,
+    /// Nothing registers any more.
+    has_left: bool,
+    /// Which trunks have a server at an address.
+    sources: BTreeMap<IpAddr, Vec<(SocketAddr, Arc<str>)>>,
     wait: Duration,
     /// The earliest moment at which one of them has something to do; `None`: nothing has, or `due` was never asked.
     next: Option<Instant>,
@@ -121,10 +140,14 @@ pub(crate) struct Trunks {
 
 struct Running {
     setup: TrunkSetup,
+    /// Where it stands among the others as they are configured.
+    place: usize,
     servers: Vec<Server>,
     calls: u32,
     carried: u64,
     full: u64,
+    /// Its registration, if it registers.
+    line: Option<Line>,
 }
 
 struct Server {
@@ -135,6 +158,8 @@ struct Server {
     /// Where its host is a name, and when that is looked up next; `None`: at once.
     place: Option<(Place, Option<Instant>)>,
     nodes: BTreeMap<Candidate, Node>,
+    /// The addresses as name servers order them.
+    located: Vec<Candidate>,
 }
 
 struct Node {
@@ -157,6 +182,10 @@ impl Trunks {
             all: BTreeMap::new(),
             legs: BTreeMap::new(),
             pings: BTreeMap::new(),
+            leaving: Vec::new(),
+            next_line: 0,
+            has_left: false,
+            sources: BTreeMap::new(),
             wait: t1.saturating_mul(WAIT_T1),
             next: None,
             seen: None,
@@ -171,9 +200,10 @@ impl Trunks {
     /// Other trunks. Servers that stay keep what is known of them, if they are asked as before.
     pub(crate) fn set(&mut self, setups: &[TrunkSetup]) {
         let mut before = std::mem::take(&mut self.all);
-        for setup in setups {
+        for (place, setup) in setups.iter().enumerate() {
             let name: Arc<str> = Arc::from(setup.trunk.name.as_str());
-            let old = before.remove(&name);
+            let mut old = before.remove(&name);
+            let line = self.line_of(old.as_mut().and_then(|old| old.line.take()), setup);
             let (calls, carried, full) = old.as_ref().map_or((0, 0, 0), |old| (old.calls, old.carried, old.full));
             let pings_alike = old.as_ref().is_some_and(|old| {
                 let of = |trunk: &Trunk| (trunk.ping_ms, trunk.ping_up, trunk.ping_down);
@@ -198,20 +228,30 @@ impl Trunks {
                     place: Place::of(&uri).map(|place| (place, None)),
                     uri,
                     nodes,
+                    located: Vec::new(),
                 });
             }
             let running = Running {
                 setup: setup.clone(),
+                place,
                 servers,
                 calls,
                 carried,
                 full,
+                line,
             };
             self.all.insert(name, running);
         }
+        // Those of trunks that are gone.
+        for mut line in before.into_values().filter_map(|old| old.line) {
+            if self.seen.is_some_and(|now| line.enrolment.leave(now)) {
+                self.leaving.push(line);
+            }
+        }
         let pings = self.nodes().filter_map(|(id, node)| Some((node.ping?.0, id)));
         self.pings = pings.collect();
-        self.idle = self.all.is_empty();
+        self.index();
+        self.idle = self.all.is_empty() && self.leaving.is_empty();
         self.next = self.seen;
         self.changed = true;
     }
@@ -254,6 +294,7 @@ impl Trunks {
             return Vec::new();
         }
         let mut wishes = Vec::new();
+        let mut found = false;
         let (wait, rng) = (self.wait, &mut self.rng);
         let mut next: Option<Instant> = None;
         let mut sooner = |at: Option<Instant>| next = [next, at].into_iter().flatten().min();
@@ -271,6 +312,7 @@ impl Trunks {
                     None if server.nodes.is_empty() => {
                         let node = named(&server.uri).map(|candidate| (candidate, Node::new(now, pinging, rng)));
                         server.nodes.extend(node);
+                        found = true;
                     }
                     None => {}
                 }
@@ -285,7 +327,11 @@ impl Trunks {
                 }
             }
         }
-        self.next = next;
+        if found {
+            self.index();
+        }
+        let line = self.tend_lines(now, &mut wishes);
+        self.next = [next, line].into_iter().flatten().min();
         self.forget(&wishes);
         wishes
     }
@@ -378,6 +424,7 @@ impl Trunks {
                     wishes.extend(node.ping.filter(|_| !stays).map(|(ping, _)| Wish::Forget(ping)));
                     stays
                 });
+                server.located = found.to_vec();
                 for candidate in found {
                     server
                         .nodes
@@ -386,6 +433,7 @@ impl Trunks {
                 }
             }
         }
+        self.index();
         self.forget(&wishes);
         self.next = Some(now);
         self.changed = true;
@@ -397,26 +445,13 @@ impl Trunks {
         let Some((name, running)) = self.all.get_key_value(name) else {
             return Vec::new();
         };
-        let mut left: Vec<&Server> = running.servers.iter().collect();
-        left.sort_by_key(|server| (rank(server.condition()), server.order, server.weight == 0));
-        let mut drawn = Vec::with_capacity(left.len());
-        while let Some(first) = left.first() {
-            let class = |server: &Server| (rank(server.condition()), server.order, server.weight == 0);
-            let of = class(first);
-            let weights: Vec<u64> = left
-                .iter()
-                .take_while(|server| class(server) == of)
-                .map(|server| server.weight.into())
-                .collect();
-            let server = left.remove(draw(&mut self.rng, &weights));
-            drawn.push(Hop {
-                uri: server.uri.clone(),
-                is_route: server.is_route,
-                trunk: Some(Arc::clone(name)),
-                condition: server.condition(),
-            });
-        }
-        drawn
+        let hop = |server: &Server| Hop {
+            uri: server.uri.clone(),
+            is_route: server.is_route,
+            trunk: Some(Arc::clone(name)),
+            condition: server.condition(),
+        };
+        in_order(&running.servers, &mut self.rng).into_iter().map(hop).collect()
     }
 
     /// Why one more call may not go out by a trunk; `None`: it may.
@@ -435,7 +470,11 @@ impl Trunks {
     }
 
     pub(crate) fn account(&self, name: &str) -> Option<Arc<Account>> {
-        self.all.get(name)?.setup.account.clone()
+        let running = self.all.get(name)?;
+        match &running.line {
+            Some(line) => line.account(),
+            None => running.setup.account.clone(),
+        }
     }
 
     /// When a trunk that gets no call now may take one: until its first server is asked again.
@@ -477,6 +516,21 @@ pub(crate) fn rank(condition: Condition) -> u8 {
         Condition::Suspended => 1,
         Condition::Down => 2,
     }
+}
+
+/// Servers as they are to be tried: those that answer first, then by order, and by lot within one.
+fn in_order<'a>(servers: &'a [Server], rng: &mut StdRng) -> Vec<&'a Server> {
+    let class = |server: &Server| (rank(server.condition()), server.order, server.weight == 0);
+    let mut left: Vec<&Server> = servers.iter().collect();
+    left.sort_by_key(|server| class(server));
+    let mut drawn = Vec::with_capacity(left.len());
+    while let Some(first) = left.first() {
+        let of = class(first);
+        let alike = left.iter().take_while(|server| class(server) == of);
+        let weights: Vec<u64> = alike.map(|server| server.weight.into()).collect();
+        drawn.push(left.remove(draw(rng, &weights)));
+    }
+    drawn
 }
 
 /// Which of these, by their weights (RFC 2782); the first where they have none.

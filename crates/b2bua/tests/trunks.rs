@@ -7,8 +7,12 @@
     reason = "tests"
 )]
 
+#[path = "trunks/lines.rs"]
+mod lines;
 #[path = "trunks/node.rs"]
 mod node;
+#[path = "trunks/outside.rs"]
+mod outside;
 mod shard;
 
 use node::{Node, PINGED, header, trunk};

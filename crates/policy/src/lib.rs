@@ -30,7 +30,7 @@ pub use message_waiting::MessageWaiting;
 pub use notify::{About, Attach, Channel, Notify, NotifyError, check_mail, check_webhook};
 pub use numbers::{Normalised, NumberRule, NumberRuleError, is_e164};
 pub use onward::{
-    Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,
+    ANY_TRUNK, Callee, Destination, DestinationError, NextHop, NextHopError, NextHops, NextHopsError, UnknownCallee,
 };
 pub use pin::{Pin, PinError, pin_lock_ms};
 pub use plan::{AS_CALLED, DEFAULT_RING_MS, HoldOn, Plan, REGISTERED, Ring, TargetBy};
@@ -51,4 +51,6 @@ pub use subscriber::{
     user_of_alias,
 };
 pub use transcode::Transcode;
-pub use trunk::{KEYS as TRUNK_KEYS, TRUNKS_MAX, Trunk, TrunkError, TrunkServer};
+pub use trunk::{
+    CalleeFrom, CallerIdentity, KEYS as TRUNK_KEYS, NumberFormat, Outward, TRUNKS_MAX, Trunk, TrunkError, TrunkServer,
+};

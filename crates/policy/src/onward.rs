@@ -21,6 +21,9 @@ pub enum UnknownCallee {
 /// What a next hop begins with that is a trunk: its name follows.
 const TRUNK: &str = "trunk:";
 
+/// The trunks that take the number, whichever those are: those whose `allow` names most of it first.
+pub const ANY_TRUNK: &str = "*";
+
 /// The most next hops of one profile key.
 const HOPS_MAX: usize = 8;
 
@@ -40,7 +43,7 @@ impl NextHop {
         &self.0
     }
 
-    /// The trunk that it is.
+    /// The trunk that it is, or [`ANY_TRUNK`].
     pub fn trunk(&self) -> Option<&str> {
         self.0.strip_prefix(TRUNK)
     }
@@ -62,7 +65,8 @@ impl FromStr for NextHop {
     fn from_str(text: &str) -> Result<NextHop, NextHopError> {
         let wrong = || NextHopError(text.to_owned());
         // A name begins with a letter: `trunk:5060` is a host of that name.
-        if text.strip_prefix(TRUNK).is_some_and(crate::trunk::is_name) {
+        let is_trunk = |name: &str| name == ANY_TRUNK || crate::trunk::is_name(name);
+        if text.strip_prefix(TRUNK).is_some_and(is_trunk) {
             return Ok(NextHop(text.to_owned()));
         }
         let lower = text.to_ascii_lowercase();
@@ -256,6 +260,16 @@ impl Destination {
                 }
             }),
             Destination::Place(place) => place.admits(callee.host),
+        }
+    }
+
+    /// How much of a number this entry names, characters; `None`: it is not for that number.
+    pub fn fits(&self, number: &str) -> Option<usize> {
+        match self {
+            Destination::Anything => Some(0),
+            Destination::Number { digits, more: true } => number.starts_with(digits).then_some(digits.len()),
+            Destination::Number { digits, more: false } => (number == digits).then_some(digits.len()),
+            Destination::Place(_) => None,
         }
     }
 

@@ -4,7 +4,11 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Algorithm, DigestOver, NextHop};
+use crate::{Algorithm, Destination, DigestOver, NextHop, is_e164, onward};
+
+mod outward;
+
+pub use outward::{CalleeFrom, CallerIdentity, NumberFormat, Outward};
 
 /// Most trunks of a server.
 pub const TRUNKS_MAX: usize = 256;
@@ -29,6 +33,40 @@ pub struct Trunk {
     pub ping_down: u32,
     /// Calls that go out by it at once; 0: any number. Emergency calls are not stopped by it.
     pub calls_max: u32,
+    /// Whether we register with it.
+    pub register: bool,
+    /// The registrar; none: the first server.
+    #[serde(with = "onward::maybe")]
+    pub registrar: Option<NextHop>,
+    /// The user of our address-of-record there; empty: `digest_user`.
+    pub user: String,
+    /// The domain of our address-of-record and of whom we call by it; none: the registrar's.
+    #[serde(with = "onward::maybe")]
+    pub domain: Option<NextHop>,
+    /// The user of our Contact; empty: one that nobody guesses.
+    pub contact_user: String,
+    /// How long a registration is to last, seconds.
+    pub expires_s: u32,
+    /// The profile of calls from its servers; empty: as `sources` say.
+    pub profile: String,
+    /// Where calls from it say whom they are for.
+    pub callee: CalleeFrom,
+    /// Where calls by it say who calls.
+    pub identity: CallerIdentity,
+    /// The number of callers without one of their own, in E.164; empty: the account's user.
+    pub main_number: String,
+    /// Numbers that it takes; empty: all, where a profile names it.
+    pub allow: Vec<Destination>,
+    /// Numbers that it does not take.
+    pub deny: Vec<Destination>,
+    /// What is dialled for a line.
+    pub strip: String,
+    /// How it wants numbers.
+    pub number_format: NumberFormat,
+    /// What it wants before each.
+    pub add: String,
+    /// Whether it takes emergency calls.
+    pub emergency: bool,
     /// Who we are where its servers ask for credentials; empty: as the profile of its addresses says.
     pub digest_user: String,
     /// The realm that these credentials are for: they go to no other.
@@ -51,6 +89,22 @@ impl Default for Trunk {
             ping_up: 2,
             ping_down: 3,
             calls_max: 0,
+            register: false,
+            registrar: None,
+            user: String::new(),
+            domain: None,
+            contact_user: String::new(),
+            expires_s: 3_600,
+            profile: String::new(),
+            callee: CalleeFrom::Auto,
+            identity: CallerIdentity::Auto,
+            main_number: String::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            strip: String::new(),
+            number_format: NumberFormat::AsDialled,
+            add: String::new(),
+            emergency: false,
             digest_user: String::new(),
             digest_realm: String::new(),
             digest_secret: String::new(),
@@ -127,6 +181,55 @@ pub const KEYS: &[(&str, &str)] = &[
         "pings in a row from 1 to 100 without an answer after which a server is down",
     ),
     ("calls_max", "a number of calls that go out by it at once; 0: no limit"),
+    ("register", "true or false: whether Segue registers with it (REGISTER)"),
+    (
+        "registrar",
+        "the SIP URI that REGISTER names, e.g. \"sip:provider.example\"; empty: that of the first server",
+    ),
+    (
+        "user",
+        "the user of our address there, e.g. \"+4930123450\"; empty: digest_user",
+    ),
+    (
+        "domain",
+        "a host: the domain of our address and of whom we call by it; empty: the registrar's",
+    ),
+    (
+        "contact_user",
+        "the user of our Contact, 1 to 64 letters, digits, + - _ .; empty: one that nobody guesses",
+    ),
+    ("expires_s", "seconds from 60 to 86400 that a registration is to last"),
+    (
+        "profile",
+        "the name of the profile that holds for calls from its servers; empty: as `sources` say",
+    ),
+    (
+        "callee",
+        "where calls from it say whom they are for: \"auto\", \"request-uri\", \"to\" or \"p-called-party-id\"",
+    ),
+    (
+        "identity",
+        "where calls by it say who calls: \"auto\", \"untouched\", \"from\", \"preferred\" or \"account\"",
+    ),
+    (
+        "main_number",
+        "a number in E.164, e.g. \"+4930123450\", shown for callers without one of their own",
+    ),
+    (
+        "allow",
+        "a list of numbers that it takes, e.g. [\"+49*\", \"*\"]; empty: all, if a profile names it",
+    ),
+    ("deny", "a list of numbers that it does not take, e.g. [\"+49900*\"]"),
+    (
+        "strip",
+        "digits that are dialled for a line and are not of the number, e.g. \"9\"",
+    ),
+    (
+        "number_format",
+        "how it wants numbers: \"as_dialled\", \"e164\", \"plain\", \"national\" or \"international\"",
+    ),
+    ("add", "digits that it wants before each number"),
+    ("emergency", "true or false: whether it takes emergency calls"),
     ("digest_user", "the user name that its servers know us by; empty: none"),
     ("digest_realm", "the realm that their challenges name"),
     (
@@ -157,6 +260,19 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 impl Trunk {
+    /// With what follows from what was said: the registrar is its server where no other is named.
+    #[must_use]
+    pub fn completed(mut self) -> Trunk {
+        if let (true, Some(registrar)) = (self.servers.is_empty(), &self.registrar) {
+            self.servers.push(TrunkServer {
+                uri: registrar.clone(),
+                order: 0,
+                weight: 0,
+            });
+        }
+        self
+    }
+
     /// Whether its values make sense, each and together.
     pub fn check(&self) -> Result<(), TrunkError> {
         let wrong = |key, why: String| Err(TrunkError { key, why });
@@ -194,12 +310,44 @@ impl Trunk {
                 "is empty, so no challenge could be answered".into(),
             );
         }
+        for (key, hop) in [("registrar", &self.registrar), ("domain", &self.domain)] {
+            if let Some(hop) = hop.as_ref().filter(|hop| hop.trunk().is_some()) {
+                return wrong(key, format!("= {:?}", hop.uri()));
+            }
+        }
+        if self.register && self.account_user().is_empty() {
+            return wrong("user", "and digest_user are empty: whom shall it register?".into());
+        }
+        if !(60..=86_400).contains(&self.expires_s) {
+            return wrong("expires_s", format!("= {}", self.expires_s));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+-_.".contains(c);
+        if self.contact_user.len() > 64 || !self.contact_user.chars().all(plain) {
+            return wrong("contact_user", format!("= {:?}", self.contact_user));
+        }
+        if !self.main_number.is_empty() && !is_e164(&self.main_number) {
+            return wrong("main_number", format!("= {:?}", self.main_number));
+        }
+        let is_digits =
+            |text: &str| text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit() || b"+*#".contains(&b));
+        for (key, text) in [("strip", &self.strip), ("add", &self.add)] {
+            if !is_digits(text) {
+                return wrong(key, format!("= {text:?}"));
+            }
+        }
+        for (key, entries) in [("allow", &self.allow), ("deny", &self.deny)] {
+            if let Some(place) = entries.iter().find(|entry| matches!(entry, Destination::Place(_))) {
+                return wrong(key, format!("has {:?}, which is no number", place.to_string()));
+            }
+        }
         let account = [
             ("digest_realm", &self.digest_realm),
             ("digest_secret", &self.digest_secret),
         ];
         for (key, value) in account {
-            if value.is_empty() != self.digest_user.is_empty() {
+            // The first challenge to a REGISTER names the realm where nothing else does.
+            let may_lack = key == "digest_realm" && self.register;
+            if value.is_empty() != self.digest_user.is_empty() && !(may_lack && value.is_empty()) {
                 return wrong(key, "and digest_user belong together: one of them is missing".into());
             }
         }
@@ -248,6 +396,20 @@ mod tests {
             ("name = \"a\"\nservers = [\"b\"]\nping_up = 0", "ping_up"),
             ("name = \"a\"\nservers = [\"b\"]\nping_down = 101", "ping_down"),
             ("name = \"a\"\nservers = [\"b\"]\ndigest_user = \"u\"", "digest_realm"),
+            ("name = \"a\"\nservers = [\"b\"]\nregister = true", "user"),
+            (
+                "name = \"a\"\nservers = [\"b\"]\nregister = true\ndigest_user = \"u\"",
+                "digest_secret",
+            ),
+            ("name = \"a\"\nservers = [\"b\"]\nregistrar = \"trunk:b\"", "registrar"),
+            ("name = \"a\"\nservers = [\"b\"]\nexpires_s = 59", "expires_s"),
+            (
+                "name = \"a\"\nservers = [\"b\"]\ncontact_user = \"a b\"",
+                "contact_user",
+            ),
+            ("name = \"a\"\nservers = [\"b\"]\nmain_number = \"030\"", "main_number"),
+            ("name = \"a\"\nservers = [\"b\"]\nallow = [\"b.example\"]", "allow"),
+            ("name = \"a\"\nservers = [\"b\"]\nstrip = \"x\"", "strip"),
             (
                 "name = \"a\"\nservers = [\"b\"]\ndigest_algorithms = []",
                 "digest_algorithms",

@@ -131,6 +131,32 @@ pub enum Happening {
         /// Why.
         why: String,
     },
+    /// A trunk's provider knows where we are.
+    #[serde(rename = "trunk.registered")]
+    TrunkRegistered {
+        /// The trunk's name.
+        trunk: String,
+        /// The server's address.
+        server: String,
+        /// Our address there.
+        identity: String,
+        /// What it said.
+        why: String,
+    },
+    /// It does not: no calls come from it.
+    #[serde(rename = "trunk.unregistered")]
+    TrunkUnregistered {
+        /// The trunk's name.
+        trunk: String,
+        /// `failing`, it is asked again soon; `refused`, it will not have us; `left`, we have taken it back.
+        state: String,
+        /// What it was before.
+        was: String,
+        /// Our address there.
+        identity: String,
+        /// Why.
+        why: String,
+    },
     /// A phone has registered at a place that was not registered before.
     #[serde(rename = "registration.added")]
     RegistrationAdded(RegistrationFacts),
@@ -236,6 +262,8 @@ impl Happening {
             Happening::MessageRestored(_) => "message.restored",
             Happening::TrunkUp { .. } => "trunk.up",
             Happening::TrunkDown { .. } => "trunk.down",
+            Happening::TrunkRegistered { .. } => "trunk.registered",
+            Happening::TrunkUnregistered { .. } => "trunk.unregistered",
             Happening::RegistrationAdded(_) => "registration.added",
             Happening::RegistrationRemoved { .. } => "registration.removed",
             Happening::NoticeSent(_) => "notice.sent",

@@ -1,6 +1,6 @@
 //! Trunks as `/trunks` and `segue trunk list` tell them.
 
-use segue_b2bua::{ServerStatus, TrunkStatus};
+use segue_b2bua::{LineStatus, ServerStatus, TrunkStatus};
 use segue_records::UnixMs;
 use serde_json::{Value, json};
 
@@ -17,7 +17,25 @@ fn trunk(trunk: &TrunkStatus) -> Value {
         "calls_since_start": trunk.carried,
         "calls_found_it_full": trunk.full,
         "ping_ms": trunk.ping_ms,
+        "registration": trunk.registration.as_ref().map(registration),
         "servers": trunk.servers.iter().map(server).collect::<Value>(),
+    })
+}
+
+fn registration(line: &LineStatus) -> Value {
+    json!({
+        "state": line.standing.as_str(),
+        "since": line.since.rfc3339(),
+        "identity": line.identity,
+        "contact": line.contact,
+        "server": line.server,
+        "until": line.until.map(UnixMs::rfc3339),
+        "next_at": line.next_at.map(UnixMs::rfc3339),
+        "last_answer": line.last,
+        "last_at": line.last_at.map(UnixMs::rfc3339),
+        "associated": line.associated,
+        "sent": line.sent,
+        "failures": line.failed,
     })
 }
 

@@ -114,3 +114,22 @@ fn without_a_server_the_list_is_exit_5() {
     assert_eq!(said["code"], "no_server");
     assert!(!segue.data().exists(), "who only asks leaves nothing behind");
 }
+
+#[test]
+fn who_gives_phones_or_lines_no_way_to_help_is_warned() {
+    let warned = |profile: &str, trunk: &str| {
+        let said = with(profile, trunk).json(&["config", "check"]);
+        said["warnings"].to_string()
+    };
+    let none = "knows no emergency numbers";
+    assert!(warned("registrar = true", "").contains(none));
+    let out = "unknown_callee = \"forward\"\nnext_hop = \"trunk:main\"\ndestinations = [\"*\"]";
+    assert!(warned(out, TRUNK).contains(none));
+    assert!(!warned("", "").contains("emergency"));
+    let knows = format!("emergency_numbers = [\"112\"]\n{out}");
+    assert!(!warned(&knows, TRUNK).contains("emergency"), "it is named");
+    let any = knows.replace("trunk:main", "trunk:*");
+    assert!(warned(&any, TRUNK).contains("no trunk takes emergency calls"));
+    let takes = format!("{TRUNK}\nemergency = true");
+    assert!(!warned(&any, &takes).contains("emergency"));
+}

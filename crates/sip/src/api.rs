@@ -99,6 +99,10 @@ pub struct RequestId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(pub u64);
 
+/// A registration of ours with somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistrationId(pub u64);
+
 /// Settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Debug, Clone)]
 pub struct EndpointConfig {
@@ -400,6 +404,13 @@ pub enum Event {
         status: Option<u16>,
         /// Its Retry-After.
         retry_after: Option<Duration>,
+    },
+    /// What became of a REGISTER of ours.
+    RegisterAnswered {
+        /// Of which registration.
+        registration: RegistrationId,
+        /// The final response; `None`: none came, or it could not be sent.
+        response: Option<Arc<Message>>,
     },
     /// UAC: a 2xx crossed our CANCEL (ACK and BYE sent).
     CrossedCancel {

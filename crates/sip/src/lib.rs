@@ -10,6 +10,7 @@ mod dialog;
 mod digest;
 mod draft;
 mod endpoint;
+mod enrolment;
 mod locate;
 mod probe;
 mod secure;
@@ -21,10 +22,11 @@ pub mod transport;
 pub use along::Along;
 pub use api::{
     Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, PingId, Progress, Protocol,
-    Refreshes, RequestId, SessionId, SessionInterval, Transmit, WatchId,
+    Refreshes, RegistrationId, RequestId, SessionId, SessionInterval, Transmit, WatchId,
 };
 pub use digest::{Account, Guard, Hashes, Proof, Realm, Secret, User};
-pub use endpoint::{Endpoint, Outside, names_callee, summary};
+pub use endpoint::{Endpoint, Outside, Register, names_callee, summary};
+pub use enrolment::{Enrolment, Standing, Verdict};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};
 pub use stats::{METHODS, Stats};

@@ -83,7 +83,8 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Refused { .. }
         | Event::Paused { .. }
         | Event::Pong { .. }
-        | Event::Replied { .. } => return None,
+        | Event::Replied { .. }
+        | Event::RegisterAnswered { .. } => return None,
     })
 }
 

@@ -62,9 +62,13 @@ impl Trials {
 impl Shard {
     /// Somebody asks what an INVITE would get. Its source is admitted, and has proven itself where it must.
     pub(super) fn try_call(&mut self, now: Now, peer: Peer, request: &Arc<Message>) {
-        let Ok(profile) = self.admission.profile_for(&peer) else {
+        let Ok(profile) = self.profile_of(&peer, request) else {
             return;
         };
+        // A provider asks whether we live where we have registered.
+        if self.is_our_contact(request) {
+            return self.tell_options(peer, request, 200);
+        }
         let fingerprint = self.endpoint.fingerprint(request);
         if self.trials.knows(fingerprint) {
             return;
@@ -83,6 +87,7 @@ impl Shard {
         let Some(mut incoming) = translate::incoming(now, request, &peer, Arc::clone(&profile)) else {
             return self.tell_options(peer, request, 400);
         };
+        self.came_by(&peer, request, &mut incoming);
         self.own.tell(&mut incoming);
         incoming.emergency = emergency::called(request, &profile);
         // What its INVITE will say of that nobody knows yet.

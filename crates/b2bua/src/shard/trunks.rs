@@ -1,7 +1,7 @@
 //! The ways of a leg whose next server the profile names: by the servers of trunks and by others, one after the other until one
 //! takes the call. And what keeps the trunks' conditions true.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use segue_call::{LegEvent, LegId, Now, Said};
 use segue_policy::NextHop;
@@ -11,8 +11,11 @@ use segue_sip_wire::{Scheme, Uri};
 
 use super::{CallKey, Shard, ShardOutput};
 use crate::{
-    entry::ladder,
-    trunks::{Hop, Told, TrunkStatus, Wish, rank},
+    entry::{Entry, ladder},
+    outside::{self, Caller},
+    registrations::Directory,
+    translate,
+    trunks::{Hop, Line, Told, TrunkStatus, Wish, rank},
 };
 
 /// The ways of one leg.
@@ -28,6 +31,8 @@ pub(crate) struct Ways {
     told: Vec<String>,
     /// The trunks that had no room are all that there was.
     only_full: bool,
+    /// That no trunk takes what is called is all that there was.
+    only_denied: bool,
     /// Until when none of those that were tried takes a call, as far as each says so.
     again_in: Option<Option<Duration>>,
 }
@@ -43,11 +48,29 @@ fn trunk_of(uri: &Uri) -> Option<&str> {
     }
 }
 
+/// Who calls, for the provider of a trunk: a subscriber by its own number.
+fn caller(entry: &Entry, directory: &Directory, outgoing: &Outgoing) -> Caller {
+    let user = outgoing.from.user().map(|user| user.into_owned()).unwrap_or_default();
+    let number = entry.profile.normalise(&user).number;
+    let nobody = outgoing.from.host().map(ToString::to_string);
+    let nobody = nobody.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"));
+    Caller {
+        number: directory.number_of(&user, number.as_deref()),
+        is_private: entry.carried.withheld || nobody,
+        says_privacy: entry.carried.withheld,
+    }
+}
+
+/// Whether a leg calls whom the call itself is for.
+fn is_same_callee(entry: &Entry, outgoing: &Outgoing) -> bool {
+    translate::called(&outgoing.target) == entry.present.1
+}
+
 impl Ways {
     /// No call goes by a way that failed so for this long; `None`: nothing says how long.
     fn failed(&mut self, told: String, again_in: Option<Duration>) {
         self.told.push(told);
-        self.only_full = false;
+        (self.only_full, self.only_denied) = (false, false);
         self.again_in = Some(match self.again_in {
             None => again_in,
             Some(before) => before.zip(again_in).map(|(a, b)| a.min(b)),
@@ -63,6 +86,8 @@ impl Shard {
             return self.go(now, key, leg, outgoing);
         }
         self.tend_trunks(now);
+        let Some(entry) = self.calls.get(&key) else { return };
+        let (profile, is_urgent) = (Arc::clone(&entry.profile), entry.emergency.is_some());
         let mut left: Vec<Hop> = Vec::new();
         let first = match (outgoing.hop.take(), outgoing.route.pop()) {
             (Some(hop), _) => Some((hop, false)),
@@ -82,11 +107,17 @@ impl Shard {
                 });
                 continue;
             };
-            let servers = self.trunks.servers(name);
-            if servers.is_empty() {
-                told.push(format!("there is no trunk {name}"));
+            let trunks = self.trunks.named(name, &profile, &outgoing.target, is_urgent);
+            if trunks.is_empty() {
+                told.push("no trunk takes what is called".to_owned());
             }
-            left.extend(servers);
+            for name in trunks {
+                let servers = self.trunks.servers(&name);
+                match servers.is_empty() {
+                    true => told.push(format!("there is no trunk {name}")),
+                    false => left.extend(servers),
+                }
+            }
         }
         // Who does not answer is asked when all others have failed: but asked, as a ping may be wrong.
         left.sort_by_key(|hop| rank(hop.condition));
@@ -95,6 +126,7 @@ impl Shard {
             left: left.into(),
             now: None,
             only_full: told.is_empty(),
+            only_denied: told.iter().all(|told| told.starts_with("no trunk takes")),
             told,
             again_in: None,
         };
@@ -110,15 +142,34 @@ impl Shard {
         let Some(entry) = self.calls.get_mut(&key) else {
             return false;
         };
+        let Some(base) = entry.ways.get(&leg).map(|ways| &ways.base) else {
+            return false;
+        };
+        let caller = caller(entry, &self.directory, base);
+        // Whom it is for was asked of that provider already; who forwards calls may send them back by it.
+        let came_back = entry.by_trunk.clone().filter(|_| is_same_callee(entry, base));
         let Some(ways) = entry.ways.get_mut(&leg) else {
             return false;
         };
         let hop = loop {
             let Some(hop) = ways.left.pop_front() else { return false };
+            let trunk = hop.trunk.as_ref().filter(|_| entry.emergency.is_none());
+            let goes_back = trunk.filter(|name| came_back.as_ref() == Some(*name));
+            let goes_back = goes_back.map(|name| format!("the call has come by the trunk {name}"));
+            let setup = trunk.and_then(|name| self.trunks.setup(name));
+            let denied = setup.and_then(|setup| outside::is_denied(&setup.trunk, &entry.profile, &ways.base.target));
+            if let Some(denied) = goes_back.or(denied) {
+                ways.only_full = false;
+                if !ways.told.contains(&denied) {
+                    ways.told.push(denied);
+                }
+                continue;
+            }
             let bounded = hop.trunk.as_ref().filter(|_| entry.emergency.is_none());
             let Some((trunk, full)) = bounded.and_then(|trunk| Some((trunk, self.trunks.is_full(trunk)?))) else {
                 break hop;
             };
+            ways.only_denied = false;
             if !ways.told.contains(&full) {
                 self.trunks.turned_away(trunk);
                 ways.told.push(full);
@@ -128,6 +179,20 @@ impl Shard {
         match hop.is_route {
             true => outgoing.route = vec![hop.uri.clone()],
             false => outgoing.hop = Some(hop.uri.clone()),
+        }
+        if let Some((name, setup)) = hop
+            .trunk
+            .as_ref()
+            .and_then(|name| Some((name, self.trunks.setup(name)?)))
+        {
+            let is_urgent = entry.emergency.is_some();
+            outside::dress(&setup.trunk, &entry.profile, &caller, is_urgent, &mut outgoing);
+            let route = self.trunks.line(name).map(Line::service_route).unwrap_or_default();
+            if !route.is_empty() {
+                // The trunk's own server stays the next one, wherever its provider's route leads after it.
+                outgoing.hop = Some(hop.uri.clone());
+                outgoing.route.extend_from_slice(route);
+            }
         }
         // One that does not answer pings is not waited for as long as another would be.
         outgoing.has_other_way = !ways.left.is_empty() || hop.condition == Condition::Down;
@@ -160,7 +225,7 @@ impl Shard {
         let Some(ways) = ways else { return };
         let reason = ("Reason".to_owned(), NO_CHANNEL.to_owned());
         let failed = LegEvent::Failed {
-            status: 503,
+            status: if ways.only_denied { 403 } else { 503 },
             phrase: ways.told.join(", "),
             local: true,
             said: Said {
@@ -194,6 +259,10 @@ impl Shard {
                         self.endpoint.pause(now.mono, server, wait);
                     }
                 }
+                None
+            }
+            Event::RegisterAnswered { registration, response } => {
+                self.register_answered(now, registration, response.as_deref());
                 None
             }
             Event::Terminated { session } => {
@@ -279,9 +348,10 @@ impl Shard {
         self.fulfil(now, wishes);
     }
 
-    fn fulfil(&mut self, now: Now, wishes: Vec<Wish>) {
+    pub(super) fn fulfil(&mut self, now: Now, wishes: Vec<Wish>) {
         let mut told = Vec::new();
-        for wish in wishes {
+        let mut wishes = VecDeque::from(wishes);
+        while let Some(wish) = wishes.pop_front() {
             match wish {
                 Wish::Ping(id, uri) => {
                     let ping = self.endpoint.ping(now.mono, id.at, &uri);
@@ -290,6 +360,9 @@ impl Shard {
                 Wish::Forget(ping) => self.endpoint.forget_ping(ping),
                 Wish::LookUp(place, seed) => self.outputs.push_back(ShardOutput::Locate { place, seed }),
                 Wish::Told(change) => told.push(change),
+                Wish::Register(asking) => wishes.extend(self.say_register(now, *asking)),
+                Wish::Close(registration) => self.endpoint.close_registration(registration),
+                Wish::Stands(stands) => self.tell_line(now, stands),
             }
         }
         self.tell_trunks(now, told);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use segue_call::Now;
 use segue_records::UnixMs;
-use segue_sip::{Condition, Seen};
+use segue_sip::{Condition, Seen, Standing};
 
 use super::Trunks;
 
@@ -25,6 +25,37 @@ pub struct TrunkStatus {
     pub ping_ms: u64,
     /// Its servers, one entry an address.
     pub servers: Vec<ServerStatus>,
+    /// Our registration with it, where it registers.
+    pub registration: Option<LineStatus>,
+}
+
+/// Our registration with a trunk as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineStatus {
+    /// Registered, failing and the like.
+    pub standing: Standing,
+    /// Since when.
+    pub since: UnixMs,
+    /// Our address there.
+    pub identity: String,
+    /// Where the provider knows us.
+    pub contact: Option<String>,
+    /// The server that was asked last.
+    pub server: Option<String>,
+    /// Until when it knows us.
+    pub until: Option<UnixMs>,
+    /// When it is asked next.
+    pub next_at: Option<UnixMs>,
+    /// What it said last.
+    pub last: Option<String>,
+    /// When.
+    pub last_at: Option<UnixMs>,
+    /// Other addresses of ours there, as it says (P-Associated-URI).
+    pub associated: Vec<String>,
+    /// REGISTER requests sent.
+    pub sent: u64,
+    /// Of these without a 2xx.
+    pub failed: u64,
 }
 
 /// A server of a trunk as it is now.
@@ -56,6 +87,10 @@ impl Trunks {
         let wall = |at: std::time::Instant| {
             let ago = now.mono.saturating_duration_since(at).as_millis();
             UnixMs(now.wall.0.saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)))
+        };
+        let ahead = |at: std::time::Instant| {
+            let left = at.saturating_duration_since(now.mono).as_millis();
+            UnixMs(now.wall.0.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)))
         };
         let trunks = self.all.iter().map(|(name, running)| {
             let mut servers = Vec::new();
@@ -104,6 +139,22 @@ impl Trunks {
                 full: running.full,
                 ping_ms: running.setup.trunk.ping_ms,
                 servers,
+                registration: running.line.as_ref().map(|line| LineStatus {
+                    standing: line.enrolment.standing(),
+                    since: wall(line.enrolment.since()),
+                    identity: line.identity().to_string(),
+                    contact: line.contact().map(ToString::to_string),
+                    server: line
+                        .server()
+                        .map(|at| format!("{}/{}", at.remote, at.protocol.as_str())),
+                    until: line.enrolment.until().map(ahead),
+                    next_at: line.enrolment.next().map(ahead),
+                    last: line.last.as_ref().map(|(said, _)| said.clone()),
+                    last_at: line.last.as_ref().map(|(_, at)| wall(*at)),
+                    associated: line.associated().to_vec(),
+                    sent: line.sent,
+                    failed: line.failed,
+                }),
             }
         });
         trunks.collect()

@@ -43,6 +43,11 @@ pub struct Node {
     /// Names that were looked up.
     pub located: Vec<String>,
     place: Option<Place>,
+    /// REGISTERs that no answer was given to, each once.
+    pub registers: Vec<(SocketAddr, Message)>,
+    registered: Vec<String>,
+    /// Who was sought among the subscribers.
+    pub sought: Vec<String>,
 }
 
 pub fn trunk(name: &str, servers: &[&str]) -> Trunk {
@@ -94,7 +99,7 @@ impl Node {
     }
 
     #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
-    fn made(trunks: Vec<TrunkSetup>, change: impl FnOnce(&mut Profile)) -> Node {
+    pub fn made(trunks: Vec<TrunkSetup>, change: impl FnOnce(&mut Profile)) -> Node {
         let mut profile = Profile {
             name: "carrier".into(),
             sources: vec!["10.1.0.0/16".parse().unwrap()],
@@ -105,7 +110,13 @@ impl Node {
             ..Profile::default()
         };
         change(&mut profile);
-        let admission = Admission::new(vec![Arc::new(profile.clone())]).with_trunks(trunks);
+        // Whose servers are providers, where a trunk names it.
+        let provider = Profile {
+            name: "provider".into(),
+            country_code: profile.country_code.clone(),
+            ..Profile::default()
+        };
+        let admission = Admission::new(vec![Arc::new(profile.clone()), Arc::new(provider)]).with_trunks(trunks);
         let mut node = Node {
             shard: Shard::new(config(&[X], admission)),
             now: Now {
@@ -123,6 +134,9 @@ impl Node {
             told: Vec::new(),
             located: Vec::new(),
             place: None,
+            registers: Vec::new(),
+            registered: Vec::new(),
+            sought: Vec::new(),
         };
         node.shard.handle_timeout(node.now);
         node.perform();
@@ -130,7 +144,11 @@ impl Node {
     }
 
     pub fn reload(&mut self, trunks: &[Trunk]) {
-        let admission = Admission::new(vec![Arc::new(self.profile.clone())]).with_trunks(setups(trunks, None));
+        self.reload_with(setups(trunks, None));
+    }
+
+    pub fn reload_with(&mut self, trunks: Vec<TrunkSetup>) {
+        let admission = Admission::new(vec![Arc::new(self.profile.clone())]).with_trunks(trunks);
         let made = config(&[X], admission);
         self.shard.reload(made.call, made.admission, made.limits);
         self.shard.handle_timeout(self.now);
@@ -181,7 +199,8 @@ impl Node {
                     self.shard
                         .handle_media(self.now, key, MediaEvent::Opened { leg, ports });
                 }
-                ShardOutput::Store(key, StoreAction::Lookup { .. }, _) => {
+                ShardOutput::Store(key, StoreAction::Lookup { user, .. }, profile) => {
+                    self.sought.push(format!("{user} by {}", profile.name));
                     self.shard.handle_store(self.now, key, StoreReply::NotFound);
                 }
                 ShardOutput::Event(event) => match event.what {
@@ -201,6 +220,12 @@ impl Node {
                     } => self
                         .told
                         .push(format!("trunk.down {trunk} {server} {state} after {was}: {why}")),
+                    Happening::TrunkRegistered { trunk, server, .. } => {
+                        self.told.push(format!("trunk.registered {trunk} {server}"));
+                    }
+                    Happening::TrunkUnregistered { trunk, state, why, .. } => {
+                        self.told.push(format!("trunk.unregistered {trunk} {state}: {why}"));
+                    }
                     _ => {}
                 },
                 ShardOutput::Locate { place, .. } => {
@@ -237,12 +262,19 @@ impl Node {
                     self.invites.push((to, message));
                 }
             }
+            Some(Method::Register) => {
+                let branch = message.top_via().unwrap().branch().unwrap().to_owned();
+                if !self.registered.contains(&branch) {
+                    self.registered.push(branch);
+                    self.registers.push((to, message));
+                }
+            }
             Some(Method::Bye) => self.respond(to, &message, 200, ""),
             _ => {}
         }
     }
 
-    fn respond(&mut self, server: SocketAddr, request: &Message, status: u16, more: &str) {
+    pub fn respond(&mut self, server: SocketAddr, request: &Message, status: u16, more: &str) {
         let to = match header(request, "To") {
             to if to.contains(";tag=") => to.to_owned(),
             to => format!("{to};tag=b"),
@@ -269,7 +301,7 @@ impl Node {
         self.hears(&server.to_string(), &text);
     }
 
-    fn hears(&mut self, from: &str, text: &str) {
+    pub fn hears(&mut self, from: &str, text: &str) {
         let message = Message::parse_datagram(text.as_bytes()).unwrap();
         self.shard.handle_message(self.now, peer(X, from), message);
         self.perform();
@@ -281,8 +313,13 @@ impl Node {
     }
 
     pub fn calls_to(&mut self, number: u32, uri: &str) {
+        self.calls_saying(number, uri, "");
+    }
+
+    /// The same with more headers.
+    pub fn calls_saying(&mut self, number: u32, uri: &str, said: &str) {
         let more = format!(
-            "Contact: <sip:ann@{ANN}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+            "{said}Contact: <sip:ann@{ANN}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
             SDP.len()
         );
         self.fresh.clear();
@@ -343,6 +380,14 @@ impl Node {
 
     pub fn record(&self) -> &CallRecord {
         self.records.last().expect("a call has ended")
+    }
+
+    pub fn at(&self) -> Now {
+        self.now
+    }
+
+    pub fn outputs(&mut self) {
+        self.perform();
     }
 
     pub fn status(&mut self, name: &str) -> TrunkStatus {

@@ -1,6 +1,7 @@
 //! What a server is started with, read and checked as a whole: by `segue config check`, at the start and on SIGHUP alike.
 
 pub mod certificate;
+mod help;
 mod profiles;
 mod sockets;
 mod trunks;
@@ -11,6 +12,7 @@ use std::{fmt, sync::Arc};
 
 use segue_b2bua::Admission;
 use segue_jobs::notices::Settings;
+use segue_policy::Trunk;
 use segue_sip::transport::Tls;
 
 use crate::{
@@ -76,6 +78,8 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
     let trunks = secrets::of_trunks(&config.trunks)?;
     warnings.extend(trunks::check(config, &profiles)?);
+    let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).collect();
+    warnings.extend(help::check(&profiles, &all));
     let tls = match config.sip_tls.is_empty() {
         true => None,
         false => Some(config.sip_tls_paths.load(&|key| config.place(&[key]))?),

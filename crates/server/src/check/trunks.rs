@@ -1,6 +1,6 @@
 //! Trunks: those that profiles name are there, and none leads back here.
 
-use segue_policy::NextHops;
+use segue_policy::{ANY_TRUNK, NextHops};
 use segue_sip_wire::Uri;
 
 use super::{Warning, profiles::is_here};
@@ -20,6 +20,18 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
             }
         }
     }
+    for table in &config.trunks {
+        let name = &table.trunk.profile;
+        if !name.is_empty() && !profiles.iter().any(|file| file.profile.name == *name) {
+            let known = profiles.iter().map(|file| file.profile.name.as_str());
+            let fix = match nearest(name, known) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => "name the profile that is to hold for calls from it".to_owned(),
+            };
+            let message = format!("{}: trunk.profile: there is no profile {name:?}", table.at("profile"));
+            return Err(Failure::refused("bad_configuration", message, fix));
+        }
+    }
     let known = || config.trunks.iter().map(|table| table.trunk.name.as_str());
     let mut warnings = Vec::new();
     for file in profiles {
@@ -30,7 +42,8 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
         ];
         for (key, hops) in keys {
             let mut named = hops.iter().flat_map(NextHops::trunks);
-            let Some(missing) = named.find(|name| !known().any(|known| known == *name)) else {
+            let is_missing = |name: &&str| *name != ANY_TRUNK && !known().any(|known| known == *name);
+            let Some(missing) = named.find(is_missing) else {
                 continue;
             };
             let fix = match nearest(missing, known()) {
@@ -45,7 +58,7 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
         profiles.iter().any(|file| {
             let hops = [&file.profile.next_hop, &file.profile.emergency_next_hop];
             let mut named = hops.into_iter().flatten().flat_map(NextHops::trunks);
-            named.any(|named| named == name)
+            named.any(|named| named == name || named == ANY_TRUNK)
         })
     };
     for table in config.trunks.iter().filter(|table| !used(&table.trunk.name)) {

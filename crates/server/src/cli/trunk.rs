@@ -19,7 +19,16 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         return context.out.object(&trunks, String::new);
     }
     let rows = trunks.as_array().into_iter().flatten().flat_map(rows).collect();
-    let columns = ["TRUNK", "SERVER", "STATE", "SINCE", "CALLS", "LAST ANSWER", "RTT"];
+    let columns = [
+        "TRUNK",
+        "SERVER",
+        "STATE",
+        "SINCE",
+        "CALLS",
+        "LAST ANSWER",
+        "RTT",
+        "REGISTRATION",
+    ];
     context
         .out
         .rows(rows, &columns, "no trunks; docs/trunks.md says how to make one")
@@ -32,6 +41,7 @@ fn rows(trunk: &Value) -> Vec<Row> {
         (calls, 0) => calls.to_string(),
         (calls, max) => format!("{calls} of {max}"),
     };
+    let registration = registration(trunk);
     let servers = trunk.get("servers").and_then(Value::as_array).into_iter().flatten();
     let row = |server: &Value| {
         let text = |key: &str| server.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
@@ -50,8 +60,21 @@ fn rows(trunk: &Value) -> Vec<Row> {
                 calls.clone(),
                 text("last_answer"),
                 rtt.map_or("-".to_owned(), |ms| format!("{ms} ms")),
+                registration.clone(),
             ],
         }
     };
     servers.map(row).collect()
+}
+
+/// `registered until TIME as WHOM`, or why not.
+fn registration(trunk: &Value) -> String {
+    let Some(line) = trunk.get("registration").filter(|line| !line.is_null()) else {
+        return "-".to_owned();
+    };
+    let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or("-");
+    match text("state") {
+        "registered" => format!("registered until {} as {}", text("until"), text("identity")),
+        state => format!("{state}: {}, again at {}", text("last_answer"), text("next_at")),
+    }
 }

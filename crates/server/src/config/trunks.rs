@@ -98,7 +98,7 @@ fn one(item: &Spanned<DeValue<'_>>, table: &DeTable<'_>, file: File<'_>) -> Resu
         path: file.path.to_owned(),
         table: file.position(item.span().start),
         values: values.collect(),
-        trunk,
+        trunk: trunk.completed(),
     };
     read.trunk.check().map_err(|e| {
         let why = format!("{}: trunk.{e}", read.at(e.key));

@@ -140,6 +140,8 @@ impl Metrics {
             | Happening::RequestRefused { .. }
             | Happening::TrunkUp { .. }
             | Happening::TrunkDown { .. }
+            | Happening::TrunkRegistered { .. }
+            | Happening::TrunkUnregistered { .. }
             | Happening::RegistrationAdded(_)
             | Happening::RegistrationRemoved { .. }
             | Happening::NoticeSent(_)

@@ -13,7 +13,7 @@ use crate::{
 /// Credentials for one realm. They never go to another.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The realm that they are for.
+    /// The realm that they are for; empty: the first one that asks for them.
     pub realm: String,
     /// Who we are there.
     pub username: String,
@@ -74,6 +74,17 @@ struct Held {
     proxy: Option<Answered>,
 }
 
+impl Held {
+    /// The realm that the credentials are for; `None`: it is not known yet.
+    fn realm(&self) -> Option<&str> {
+        if !self.account.realm.is_empty() {
+            return Some(&self.account.realm);
+        }
+        let answered = self.user.as_ref().or(self.proxy.as_ref());
+        answered.map(|answered| answered.challenge.realm.as_str())
+    }
+}
+
 /// A challenge in use: "subsequent requests … SHOULD [carry] the credentials" with a higher count (RFC 3261 §22.2, RFC 7616
 /// §3.6).
 struct Answered {
@@ -98,10 +109,11 @@ impl Accounts {
 
     /// The first challenge that we can answer, and may.
     pub(crate) fn choose(&self, session: SessionId, kind: Kind, refusal: &Message, by: Protocol) -> Option<Challenge> {
-        let account = &self.0.get(&session)?.account;
+        let held = self.0.get(&session)?;
+        let (account, realm) = (&held.account, held.realm());
         let challenges = refusal.challenges(kind.challenge());
         let ours = challenges.into_iter().find(|challenge| {
-            challenge.realm == account.realm
+            realm.is_none_or(|realm| challenge.realm == realm)
                 && account.algorithms.contains(&challenge.algorithm)
                 && (challenge.qop.is_empty() || quality(challenge).is_some())
         });
@@ -112,6 +124,11 @@ impl Accounts {
             return None;
         }
         ours
+    }
+
+    /// The realm of this session's credentials, once that is known.
+    pub(crate) fn realm(&self, session: SessionId) -> Option<&str> {
+        self.0.get(&session)?.realm()
     }
 
     /// Uses a challenge from now on.

@@ -118,6 +118,7 @@ impl Endpoint {
         if let Some(client) = self.core.transactions.client(again) {
             client.tried = challenged.tried;
         }
+        self.core.register_goes_on(id, again);
         if let Some(session) = session {
             session.tried_again(id, again);
         }

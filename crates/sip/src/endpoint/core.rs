@@ -15,6 +15,7 @@ use super::{
     failover::Failing,
     identity::Identities,
     ladder::{Ladder, summary},
+    register::Registration,
 };
 use crate::{
     api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
@@ -99,6 +100,9 @@ pub(crate) struct Core {
     pub pings: BTreeSet<TransactionId>,
     /// Requests of no session.
     pub outside: BTreeSet<TransactionId>,
+    /// Our registrations with others, and the requests that say them.
+    pub registrations: BTreeMap<SessionId, Registration>,
+    pub registering: BTreeMap<TransactionId, SessionId>,
     pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -127,6 +131,8 @@ impl Core {
             failing: Failing::default(),
             pings: BTreeSet::new(),
             outside: BTreeSet::new(),
+            registrations: BTreeMap::new(),
+            registering: BTreeMap::new(),
             stats: Stats::default(),
             scratch: Actions::new(),
         }
@@ -229,11 +235,16 @@ impl Core {
 
     /// `<sip:…>` for our Contact.
     pub(crate) fn contact(&self, peer: Peer) -> String {
+        self.contact_of("segue", peer)
+    }
+
+    /// The same with another user.
+    pub(crate) fn contact_of(&self, user: &str, peer: Peer) -> String {
         let advertise = self.advertise(peer);
         match peer.protocol {
-            Protocol::Udp => format!("<sip:segue@{advertise}>"),
-            Protocol::Tcp => format!("<sip:segue@{advertise};transport=tcp>"),
-            Protocol::Tls => format!("<sip:segue@{advertise};transport=tls>"),
+            Protocol::Udp => format!("<sip:{user}@{advertise}>"),
+            Protocol::Tcp => format!("<sip:{user}@{advertise};transport=tcp>"),
+            Protocol::Tls => format!("<sip:{user}@{advertise};transport=tls>"),
         }
     }
 

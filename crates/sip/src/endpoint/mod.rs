@@ -24,6 +24,7 @@ mod outside;
 mod ping;
 mod prack;
 mod receive;
+mod register;
 mod reoffer;
 mod respond;
 mod session;
@@ -39,7 +40,7 @@ use self::{
     session::{Farewell, Session},
     watch::Watches,
 };
-pub use self::{ladder::summary, outside::Outside, respond::names_callee};
+pub use self::{ladder::summary, outside::Outside, register::Register, respond::names_callee};
 use crate::along::Along;
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 use crate::stats::Stats;

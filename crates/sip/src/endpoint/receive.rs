@@ -146,7 +146,7 @@ impl Endpoint {
             Some(Outcome::Unreachable) => 503,
             Some(Outcome::Passed) | None => return,
         };
-        if self.core.ponged(id, None) || self.core.replied(id, None) {
+        if self.core.ponged(id, None) || self.core.replied(id, None) || self.core.register_answered(id, None) {
             return;
         }
         let Some(session) = owner.and_then(|owner| self.sessions.get_mut(&owner)) else {
@@ -209,7 +209,7 @@ impl Endpoint {
             return;
         }
         if outcome == Some(Outcome::Passed)
-            && (self.core.ponged(id, Some(&response)) || self.core.replied(id, Some(&response)))
+            && (self.core.ponged(id, Some(&response)) || self.core.replied(id, Some(&response)) || self.core.register_answered(id, Some(&response)))
         {
             return;
         }

@@ -46,6 +46,23 @@ fn check(table: &TrunkTable, seen: &[Value]) -> Check {
     let states: Vec<(String, String)> = states.map(state).collect();
     let told: Vec<String> = states.iter().map(|(place, state)| format!("{place} {state}")).collect();
     let found = format!("{name}: {}", told.join(", "));
+    if let Some(line) = running.get("registration").filter(|line| !line.is_null()) {
+        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or("-");
+        let found = format!(
+            "{found}; {} as {}: {}",
+            text("state"),
+            text("identity"),
+            text("last_answer")
+        );
+        match text("state") {
+            "registered" => {}
+            "registering" => return Check::warn(NAME, found, "ask again in a moment"),
+            _ => {
+                let fix = "no calls come from it: see user, digest_user and digest_secret of the trunk and whether its provider takes them";
+                return Check::wrong(NAME, found, fix);
+            }
+        }
+    }
     let bad = states
         .iter()
         .filter(|(_, state)| state == "down" || state == "suspended")

@@ -53,6 +53,31 @@ pub(super) fn encode(told: &mut Told<'_>, gauges: &Gauges) -> fmt::Result {
         "Calls that found a trunk with as many as it may have",
         &by_trunk(&|trunk| trunk.full),
     )?;
+    let lines = trunks.iter().filter_map(|trunk| {
+        let line = trunk.registration.as_ref()?;
+        Some((vec![of(trunk)], line))
+    });
+    let lines: Vec<_> = lines.collect();
+    let by_line = |value: &dyn Fn(&segue_b2bua::LineStatus) -> u64| -> Vec<_> {
+        let one =
+            |(labels, line): &(Vec<(&'static str, String)>, &segue_b2bua::LineStatus)| (labels.clone(), value(line));
+        lines.iter().map(one).collect()
+    };
+    told.gauges(
+        "trunk_registered",
+        "Whether a trunk's provider knows where we are, 0 or 1; of trunks that register",
+        &by_line(&|line| (line.standing.as_str() == "registered").into()),
+    )?;
+    told.counters(
+        "trunk_registers",
+        "REGISTER requests sent to the provider of a trunk",
+        &by_line(&|line| line.sent),
+    )?;
+    told.counters(
+        "trunk_register_failures",
+        "Of these, those without a 2xx, but for challenges that were answered",
+        &by_line(&|line| line.failed),
+    )?;
     told.counters(
         "trunk_pings",
         "OPTIONS sent to the servers of a trunk",
