@@ -7,12 +7,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use segue_policy::Trunk;
 use segue_records::{RegistrationRecord, UnixMs};
 use segue_registrar::mwi::Summary;
-use segue_store::{Removal, Spent, Store, StoreError};
+use segue_store::{KeptTrunk, KeptTrunks, Removal, Spent, Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::{
+    TrunkSetup,
     counting::Counting,
     registrations::{Directory, Unseal},
 };
@@ -33,6 +35,10 @@ pub(crate) enum Learnt {
     Removal(Removal),
     /// How many messages a subscriber has.
     Waiting(String, Summary),
+    /// Trunks that commands have added have changed.
+    Trunks(Vec<TrunkSetup>),
+    /// A trunk is to be asked anew.
+    AskTrunk(String),
 }
 
 /// What is there at the start.
@@ -41,6 +47,7 @@ pub(crate) struct Kept {
     pub directory: Directory,
     pub registrations: Vec<RegistrationRecord>,
     pub spent: Vec<Spent>,
+    pub trunks: Vec<TrunkSetup>,
 }
 
 /// What is still to be written, by subscriber.
@@ -65,7 +72,10 @@ impl Keeping {
         store.take_removals()?;
         let listed = store.directory()?;
         let version = listed.version;
+        let trunks = store.trunks()?;
+        let versions = (version, trunks.version);
         let kept = Kept {
+            trunks: setups(trunks, &*keys),
             directory: Directory::of(listed, &*keys),
             registrations: store.registrations(None, wall())?,
             spent: store.spent()?,
@@ -76,7 +86,7 @@ impl Keeping {
         let counting = Counting::start(store.clone(), notes.clone())?;
         let thread = thread::Builder::new()
             .name("registrations".to_owned())
-            .spawn(move || keep(&store, &*keys, &shared, &notes, version))
+            .spawn(move || keep(&store, &*keys, &shared, &notes, versions))
             .map_err(|e| StoreError::Io(e.to_string()))?;
         let keeping = Keeping {
             pending,
@@ -121,7 +131,7 @@ fn keep(
     keys: &dyn Unseal,
     shared: &(Mutex<Pending>, Condvar),
     notes: &mpsc::Sender<Learnt>,
-    mut version: i64,
+    mut versions: (i64, i64),
 ) {
     let mut wait = EVERY;
     loop {
@@ -155,7 +165,7 @@ fn keep(
         if is_last {
             return;
         }
-        match learn(store, keys, &mut version) {
+        match learn(store, keys, &mut versions) {
             Ok(learnt) => {
                 for note in learnt {
                     // Nobody listens any more: the last writing follows.
@@ -180,7 +190,7 @@ fn put_back(shared: &(Mutex<Pending>, Condvar), changed: BTreeMap<String, Vec<Re
     }
 }
 
-fn learn(store: &Store, keys: &dyn Unseal, version: &mut i64) -> Result<Vec<Learnt>, StoreError> {
+fn learn(store: &Store, keys: &dyn Unseal, (version, trunks): &mut (i64, i64)) -> Result<Vec<Learnt>, StoreError> {
     let mut learnt = Vec::new();
     if store.directory_version()? != *version {
         let listed = store.directory()?;
@@ -188,8 +198,47 @@ fn learn(store: &Store, keys: &dyn Unseal, version: &mut i64) -> Result<Vec<Lear
         learnt.push(Learnt::Directory(Directory::of(listed, keys)));
     }
     learnt.extend(store.take_removals()?.into_iter().map(Learnt::Removal));
+    if store.trunks_version()? != *trunks {
+        let kept = store.trunks()?;
+        *trunks = kept.version;
+        learnt.push(Learnt::Trunks(setups(kept, keys)));
+    }
+    learnt.extend(store.take_asked_trunks()?.into_iter().map(Learnt::AskTrunk));
     Ok(learnt)
 }
+
+/// Trunks as they were added; one that cannot be read, or whose password cannot be opened, is left out.
+fn setups(kept: KeptTrunks, keys: &dyn Unseal) -> Vec<TrunkSetup> {
+    let one = |kept: KeptTrunk| {
+        let name = kept.name;
+        let trunk: Trunk = match serde_json::from_str(&kept.settings) {
+            Ok(trunk) => trunk,
+            Err(why) => {
+                tracing::error!(trunk = name, %why, "a trunk cannot be read: remove it by 'segue trunk remove' and add it anew");
+                return None;
+            }
+        };
+        let open = |sealed: &Vec<u8>| keys.unseal(&trunk_key(&name), TRUNK_REALM, sealed);
+        let password = kept.sealed.as_ref().map(open);
+        if let Some(None) = password {
+            tracing::error!(
+                trunk = name,
+                "the password of a trunk cannot be opened: set it again by 'segue trunk set NAME --password-file'"
+            );
+            return None;
+        }
+        Some(TrunkSetup::new(trunk, password.flatten()))
+    };
+    kept.trunks.into_iter().filter_map(one).collect()
+}
+
+/// For whom a trunk's password is sealed …
+pub fn trunk_key(name: &str) -> String {
+    format!("trunk {name}")
+}
+
+/// … and for what.
+pub const TRUNK_REALM: &str = "trunk";
 
 fn wall() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -42,6 +42,7 @@ pub use clips::ClipCache;
 pub use gauges::Gauges;
 pub use headers::{Fate, HEADERS, HeaderRule};
 pub use inbox::{Inbox, InboxEnd};
+pub use keeping::{TRUNK_REALM, trunk_key};
 pub use overload::{Caps, Limits, TurnedAway};
 pub use perform::{Deposits, Node, Order, Transcoding, Watch, perform};
 pub use prompts::{PromptSet, Prompts, Row};

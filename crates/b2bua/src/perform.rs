@@ -12,7 +12,7 @@ use segue_media::Media;
 use segue_policy::Profile;
 use segue_records::{CallRecord, Event, UnixMs};
 use segue_sip::transport::{Received, Resolver, Transports};
-use segue_store::{Removal, Reserve, Store, StoreError};
+use segue_store::{Reserve, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     tallies::Tallies,
 };
 
+mod learnt;
 mod leaving;
 mod media;
 mod names;
@@ -157,6 +158,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
     shard.handle_directory(kept.directory);
     shard.restore_registrations(now(), kept.registrations);
     shard.restore_spent(kept.spent);
+    shard.handle_trunks(now(), kept.trunks);
     let mut performer = Performer {
         shard,
         media,
@@ -255,13 +257,7 @@ impl Performer {
                     self.received(received);
                 }
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
-                Some(learnt) = learnt.recv() => match learnt {
-                    Learnt::Directory(directory) => self.shard.handle_directory(directory),
-                    Learnt::Removal(Removal { user, contact }) => {
-                        self.shard.handle_removal(now(), &user, contact.as_deref());
-                    }
-                    Learnt::Waiting(user, summary) => self.shard.handle_waiting(now(), &user, summary),
-                },
+                Some(learnt) = learnt.recv() => self.learnt(learnt),
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {

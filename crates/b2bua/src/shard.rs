@@ -38,7 +38,7 @@ pub(crate) use trunks::Ways;
 pub use words::{CallKey, ShardConfig, ShardOutput, ShardStats};
 
 use crate::{
-    Admission, Refusal,
+    Admission, Refusal, TrunkSetup,
     challenge::Asked,
     emergency,
     entry::{Entry, Leg},
@@ -85,6 +85,8 @@ pub struct Shard {
     asked: Asked,
     trials: options::Trials,
     trunks: Trunks,
+    /// Those that commands have added.
+    kept_trunks: Vec<TrunkSetup>,
     stats: ShardStats,
 }
 
@@ -126,6 +128,7 @@ impl Shard {
             asked: Asked::default(),
             trials: options::Trials::default(),
             trunks,
+            kept_trunks: Vec::new(),
             stats: ShardStats::default(),
         }
     }
@@ -217,9 +220,8 @@ impl Shard {
     /// New settings, for calls that begin from now on; the others keep theirs.
     pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
         self.call_config = call;
-        self.trunks.set(admission.trunks());
-        self.endpoint.set_down(self.trunks.down());
         self.admission = admission;
+        self.set_trunks();
         self.admission.know(&self.directory);
         self.overload.set(limits);
     }

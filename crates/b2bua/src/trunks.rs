@@ -9,11 +9,11 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use segue_policy::Trunk;
+use segue_policy::{Algorithm, DigestOver, Trunk};
 use segue_sip::{
     Account, Candidate, Change, Condition, PingId, Pinging, Place, Probe, RegistrationId, Seen, SessionId,
 };
-use segue_sip_wire::Uri;
+use segue_sip_wire::{DigestAlgorithm, Uri};
 
 mod line;
 mod sources;
@@ -35,6 +35,27 @@ pub struct TrunkSetup {
     pub trunk: Trunk,
     /// Our credentials for its servers; `None`: those of the profile of their addresses.
     pub account: Option<Arc<Account>>,
+}
+
+impl TrunkSetup {
+    /// With the password of its account.
+    pub fn new(trunk: Trunk, password: Option<String>) -> TrunkSetup {
+        let of = |algorithm: &Algorithm| match algorithm {
+            Algorithm::Md5 => DigestAlgorithm::Md5,
+            Algorithm::Sha256 => DigestAlgorithm::Sha256,
+            Algorithm::Sha512_256 => DigestAlgorithm::Sha512_256,
+        };
+        let account = password.filter(|_| !trunk.digest_user.is_empty()).map(|secret| {
+            Arc::new(Account {
+                realm: trunk.digest_realm.clone(),
+                username: trunk.digest_user.clone(),
+                secret,
+                algorithms: trunk.digest_algorithms.iter().map(of).collect(),
+                tls_only: trunk.digest_over == DigestOver::Tls,
+            })
+        });
+        TrunkSetup { trunk, account }
+    }
 }
 
 /// One way of a call to its next server.

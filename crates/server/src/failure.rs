@@ -45,6 +45,14 @@ impl Failure {
         }
     }
 
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>, fix: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::NotFound,
+            ..Failure::refused("not_found", message, fix)
+        }
+    }
+
     /// A wrong command line.
     pub fn usage(message: impl Into<String>, fix: impl Into<String>) -> Failure {
         Failure {

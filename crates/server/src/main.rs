@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod failure;
 mod http;
+mod kept_trunks;
 mod logging;
 mod metrics;
 mod notices;

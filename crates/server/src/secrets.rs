@@ -90,17 +90,11 @@ fn users(text: &str) -> Result<BTreeMap<String, User>, String> {
 pub fn of_trunks(tables: &[TrunkTable]) -> Result<Vec<TrunkSetup>, Failure> {
     let setup = |table: &TrunkTable| {
         let trunk = table.trunk.clone();
-        let account = match trunk.digest_user.is_empty() {
+        let secret = match trunk.digest_user.is_empty() {
             true => None,
-            false => Some(Arc::new(Account {
-                realm: trunk.digest_realm.clone(),
-                username: trunk.digest_user.clone(),
-                secret: password(&trunk.digest_secret, &|key| table.at(key), table.base())?,
-                algorithms: algorithms(&trunk.digest_algorithms),
-                tls_only: trunk.digest_over == DigestOver::Tls,
-            })),
+            false => Some(password(&trunk.digest_secret, &|key| table.at(key), table.base())?),
         };
-        Ok(TrunkSetup { trunk, account })
+        Ok(TrunkSetup::new(trunk, secret))
     };
     tables.iter().map(setup).collect()
 }

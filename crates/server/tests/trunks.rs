@@ -133,3 +133,97 @@ fn who_gives_phones_or_lines_no_way_to_help_is_warned() {
     let takes = format!("{TRUNK}\nemergency = true");
     assert!(!warned(&any, &takes).contains("emergency"));
 }
+
+#[test]
+fn a_trunk_is_added_changed_and_removed_by_commands_and_its_password_is_nowhere_in_the_open() {
+    let segue = with("next_hop = \"trunk:provider\"", "");
+    let password = segue.dir().join("password");
+    std::fs::write(&password, "open-sesame\n").unwrap();
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let add = [
+        "trunk",
+        "add",
+        "provider",
+        "--registrar",
+        "sip:provider.example",
+        "--user",
+        "office",
+    ];
+    let (said, _) = segue.fails(1, &[&add[..], &["--allow", "+49x"]].concat());
+    assert!(said["message"].as_str().unwrap().starts_with("--allow: "), "{said}");
+    let (said, _) = segue.fails(1, &add);
+    assert!(
+        said["message"].as_str().unwrap().starts_with("--password-file: "),
+        "{said}"
+    );
+    let file = ["--password-file", password.to_str().unwrap()];
+    let added = segue.json(
+        &[
+            &add[..],
+            &file,
+            &["--allow", "+49*", "--allow", "+43*", "--profile", "office"],
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        (&added["register"], &added["servers"][0]["uri"]),
+        (&true.into(), &"sip:provider.example".into())
+    );
+    assert_eq!(added["allow"], serde_json::json!(["+49*", "+43*"]));
+    assert_eq!(segue.json(&["config", "check"])["ok"], true, "profiles may name it");
+    let (said, _) = segue.fails(1, &[&add[..], &file].concat());
+    assert!(said["fix"].as_str().unwrap().contains("trunk set"), "{said}");
+    let set = segue.json(&[
+        "trunk",
+        "set",
+        "provider",
+        "--main-number",
+        "+4930765",
+        "--allow",
+        "none",
+        "--expires",
+        "10m",
+    ]);
+    assert_eq!(
+        (
+            &set["main_number"],
+            &set["allow"],
+            &set["expires_s"],
+            &set["digest_user"]
+        ),
+        (
+            &"+4930765".into(),
+            &serde_json::json!([]),
+            &600.into(),
+            &"office".into()
+        )
+    );
+    let held = std::fs::read(segue.data().join("segue.db")).unwrap();
+    assert!(!held.windows(11).any(|bytes| bytes == b"open-sesame"));
+    // One name is one trunk.
+    std::fs::write(segue.dir().join("segue.toml"), TRUNK.replace("main", "provider")).unwrap();
+    let (said, _) = segue.fails(1, &["config", "check"]);
+    assert!(
+        said["message"]
+            .as_str()
+            .unwrap()
+            .contains("was added by a command as well"),
+        "{said}"
+    );
+    segue.fails(1, &["trunk", "set", "provider", "--emergency", "on"]);
+    assert_eq!(segue.json(&["trunk", "remove", "provider"])["removed"], true);
+    segue.fails(3, &["trunk", "remove", "provider"]);
+    assert_eq!(segue.json(&["config", "check"])["ok"], true);
+    let (said, _) = segue.fails(3, &["trunk", "set", "provider", "--emergency", "on"]);
+    assert!(said["fix"].as_str().unwrap().contains("segue.toml:3:"), "{said}");
+    let (said, _) = segue.fails(1, &["trunk", "add", "own", "--address", "127.0.0.1:5060"]);
+    assert!(
+        said["message"].as_str().unwrap().contains("this server itself"),
+        "{said}"
+    );
+    let (said, _) = segue.fails(
+        1,
+        &["trunk", "add", "x", "--address", "192.0.2.1", "--profile", "ofice"],
+    );
+    assert!(said["message"].as_str().unwrap().contains("no profile"), "{said}");
+}

@@ -206,6 +206,13 @@ impl Probe {
         }
     }
 
+    /// It is to be asked at once, if it is ever.
+    pub fn again(&mut self, now: Instant) {
+        if self.asked.is_none() && !self.pinging.every.is_zero() {
+            self.due = Some(now);
+        }
+    }
+
     /// When a server that gets no calls may be asked again, or is.
     #[must_use]
     pub fn again_in(&self, now: Instant) -> Option<Duration> {

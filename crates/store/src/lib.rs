@@ -30,6 +30,7 @@ mod schema;
 mod stats;
 mod subscribers;
 mod waiting;
+mod trunks;
 mod writer;
 
 use std::{
@@ -57,6 +58,7 @@ pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome
 pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};
 pub use subscribers::{Found, NewSubscriber};
+pub use trunks::{KeptTrunk, KeptTrunks};
 
 pub use blobs::MediaStore;
 use blobs::{Blobs, Stager};

@@ -23,6 +23,7 @@ pub(crate) const STEPS: &[&str] = &[
     NOTICES,
     MENU,
     ACCOUNTS,
+    TRUNKS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -450,4 +451,21 @@ CREATE TRIGGER directory_subscriber_changed AFTER UPDATE OF caps, zone ON subscr
 WHEN OLD.caps IS NOT NEW.caps OR OLD.zone IS NOT NEW.zone BEGIN
     UPDATE directory SET version = version + 1;
 END;
+";
+
+/// 16: trunks that commands add.
+const TRUNKS: &str = "
+CREATE TABLE trunk (
+    name     TEXT PRIMARY KEY,
+    settings TEXT NOT NULL,
+    sealed   BLOB
+) STRICT, WITHOUT ROWID;
+CREATE TABLE trunk_asked (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE trunks (
+    id      INTEGER PRIMARY KEY CHECK (id = 0),
+    version INTEGER NOT NULL
+) STRICT;
+INSERT INTO trunks (id, version) VALUES (0, 1);
+CREATE TRIGGER trunk_added AFTER INSERT ON trunk BEGIN UPDATE trunks SET version = version + 1; END;
+CREATE TRIGGER trunk_gone AFTER DELETE ON trunk BEGIN UPDATE trunks SET version = version + 1; END;
 ";

@@ -29,6 +29,9 @@
 //! | `registration` | a contact of a subscriber | all of one are written together; `by_source` 1: it is called at `source` |
 //! | `removal` | registrations that a command wants gone | `contact` NULL: all; until the server has read it |
 //! | `directory` | counts changes of `subscriber` (who there is, `caps`, `zone`), `number` and `secret` | by triggers; one row |
+//! | `trunk` | a trunk that a command has added | `settings` is the JSON of `segue_policy::Trunk`; `sealed`: its password |
+//! | `trunk_asked` | a trunk that is to be asked anew | until the server has read it |
+//! | `trunks` | counts changes of `trunk` | by triggers; one row |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
 //! | `lease` | somebody reads a blob | until when; then it counts no more. |

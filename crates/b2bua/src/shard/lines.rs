@@ -10,7 +10,7 @@ use segue_sip_wire::Message;
 
 use super::{Shard, ShardOutput};
 use crate::{
-    outside,
+    TrunkSetup, outside,
     trunks::{Asking, Stands, Wish},
 };
 
@@ -89,6 +89,36 @@ impl Shard {
     /// Whether such a registration is still to be taken back.
     pub fn is_leaving(&self) -> bool {
         self.trunks.is_leaving()
+    }
+
+    /// The trunks that commands have added, all of them.
+    pub fn handle_trunks(&mut self, now: Now, kept: Vec<TrunkSetup>) {
+        self.kept_trunks = kept;
+        self.set_trunks();
+        self.tend_trunks(now);
+    }
+
+    /// Those of the configuration, which count where both name one, and those of commands.
+    pub(super) fn set_trunks(&mut self) {
+        let mut all = self.admission.trunks().to_vec();
+        for kept in &self.kept_trunks {
+            if all.iter().any(|known| known.trunk.name == kept.trunk.name) {
+                tracing::error!(
+                    trunk = kept.trunk.name,
+                    "a trunk stands in segue.toml and was added by 'segue trunk add': that of segue.toml counts"
+                );
+                continue;
+            }
+            all.push(kept.clone());
+        }
+        self.trunks.set(&all);
+        self.endpoint.set_down(self.trunks.down());
+    }
+
+    /// Somebody wants to know at once how a trunk is: its servers are pinged, and it registers anew.
+    pub fn ask_trunk(&mut self, now: Now, trunk: &str) {
+        self.trunks.ping_now(now.mono, trunk);
+        self.register_now(now, trunk);
     }
 
     /// Registers with the provider of a trunk at once. False: there is none of this name that registers.

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Instant,
 };
 
 use segue_policy::{ANY_TRUNK, Profile};
@@ -43,6 +44,19 @@ impl Trunks {
             user.is_some_and(|user| line.is_some_and(|line| line.is_contact_user(user)))
         };
         all().find(is_called).or_else(|| all().next())
+    }
+
+    /// The servers of a trunk are asked at once, as far as they are ever.
+    pub(crate) fn ping_now(&mut self, now: Instant, name: &str) {
+        let servers = self.all.get_mut(name).map(|running| running.servers.iter_mut());
+        for node in servers
+            .into_iter()
+            .flatten()
+            .flat_map(|server| server.nodes.values_mut())
+        {
+            node.probe.again(now);
+        }
+        self.next = Some(now);
     }
 
     /// A trunk as it is configured.

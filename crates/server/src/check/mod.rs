@@ -18,7 +18,7 @@ use segue_sip::transport::Tls;
 use crate::{
     config::{Config, ProfileFile, load_files},
     failure::Failure,
-    notices, secrets,
+    kept_trunks, notices, secrets,
 };
 
 /// What was read.
@@ -34,6 +34,11 @@ pub struct Checked {
     pub notices: Settings,
     /// What works, and hardly as it is meant.
     pub warnings: Vec<Warning>,
+}
+
+/// Whether a trunk may be added by a command to what is configured.
+pub fn added_trunk(config: &Config, trunk: &Trunk) -> Result<(), Failure> {
+    trunks::added(config, &load_files(config)?, trunk)
 }
 
 /// Something that works, and hardly as it is meant.
@@ -77,8 +82,10 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     warnings.extend(profiles::check(config, &profiles)?);
     let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
     let trunks = secrets::of_trunks(&config.trunks)?;
-    warnings.extend(trunks::check(config, &profiles)?);
-    let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).collect();
+    let added = kept_trunks::of(config)?;
+    let added: Vec<&Trunk> = added.iter().map(|added| &added.trunk).collect();
+    warnings.extend(trunks::check(config, &profiles, &added)?);
+    let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).chain(added).collect();
     warnings.extend(help::check(&profiles, &all));
     let tls = match config.sip_tls.is_empty() {
         true => None,

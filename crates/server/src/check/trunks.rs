@@ -1,6 +1,6 @@
 //! Trunks: those that profiles name are there, and none leads back here.
 
-use segue_policy::{ANY_TRUNK, NextHops};
+use segue_policy::{ANY_TRUNK, NextHops, Trunk};
 use segue_sip_wire::Uri;
 
 use super::{Warning, profiles::is_here};
@@ -9,7 +9,40 @@ use crate::{
     failure::Failure,
 };
 
-pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<Warning>, Failure> {
+/// One that a command adds, or has added: no other has its name, its profile is there, and it does not lead back here.
+pub(super) fn added(config: &Config, profiles: &[ProfileFile], trunk: &Trunk) -> Result<(), Failure> {
+    let name = &trunk.name;
+    if let Some(table) = config.trunks.iter().find(|table| table.trunk.name == *name) {
+        let message = format!(
+            "{}: the trunk {name:?} was added by a command as well",
+            table.at("name")
+        );
+        let fix = format!("give it another name, take it out there, or 'segue trunk remove {name}'");
+        return Err(Failure::refused("bad_configuration", message, fix));
+    }
+    if !trunk.profile.is_empty() && !profiles.iter().any(|file| file.profile.name == trunk.profile) {
+        let message = format!("trunk {name}: there is no profile {:?}", trunk.profile);
+        let fix = "name the profile that is to hold for calls from it; 'segue config check' reads them";
+        return Err(Failure::refused("bad_trunk", message, fix));
+    }
+    let mut servers = trunk
+        .servers
+        .iter()
+        .filter_map(|server| server.uri.uri().parse::<Uri>().ok());
+    match servers.find(|uri| is_here(config, uri)) {
+        Some(uri) => {
+            let message = format!("trunk {name}: {uri} is this server itself");
+            Err(Failure::refused("bad_trunk", message, "name the provider's servers"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `also`: those that commands have added.
+pub(super) fn check(config: &Config, profiles: &[ProfileFile], also: &[&Trunk]) -> Result<Vec<Warning>, Failure> {
+    for trunk in also {
+        added(config, profiles, trunk)?;
+    }
     for table in &config.trunks {
         for server in &table.trunk.servers {
             let uri = server.uri.uri().parse::<Uri>().ok();
@@ -32,7 +65,10 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
             return Err(Failure::refused("bad_configuration", message, fix));
         }
     }
-    let known = || config.trunks.iter().map(|table| table.trunk.name.as_str());
+    let known = || {
+        let configured = config.trunks.iter().map(|table| table.trunk.name.as_str());
+        configured.chain(also.iter().map(|trunk| trunk.name.as_str()))
+    };
     let mut warnings = Vec::new();
     for file in profiles {
         let profile = &file.profile;
@@ -48,7 +84,9 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
             };
             let fix = match nearest(missing, known()) {
                 Some(meant) => format!("did you mean \"trunk:{meant}\"?"),
-                None => format!("add [[trunk]] with name = {missing:?} to segue.toml, or name another server"),
+                None => format!(
+                    "add [[trunk]] with name = {missing:?} to segue.toml, or 'segue trunk add {missing}', or name another server"
+                ),
             };
             let message = format!("{}: {key}: there is no trunk {missing:?}", file.at(key));
             return Err(Failure::refused("bad_profile", message, fix));

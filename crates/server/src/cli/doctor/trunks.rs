@@ -1,26 +1,27 @@
 //! Trunks: as they are configured, and as the running server sees them.
 
+use segue_policy::Trunk;
 use serde_json::Value;
 
 use super::Check;
-use crate::{
-    cli::beside,
-    config::{Config, TrunkTable},
-};
+use crate::{cli::beside, config::Config, kept_trunks};
 
 const NAME: &str = "trunks";
 
 pub(super) fn checks(config: &Config) -> Vec<Check> {
-    if config.trunks.is_empty() {
+    // One that cannot be read has a row elsewhere.
+    let added = kept_trunks::of(config).unwrap_or_default();
+    let added = added.iter().map(|added| &added.trunk);
+    let all: Vec<&Trunk> = config.trunks.iter().map(|table| &table.trunk).chain(added).collect();
+    if all.is_empty() {
         return vec![Check::ok(NAME, "none")];
     }
     let seen = beside::json_of(config, "/trunks").unwrap_or_default();
     let seen = seen.as_array().map_or(&[][..], Vec::as_slice);
-    config.trunks.iter().map(|table| check(table, seen)).collect()
+    all.into_iter().map(|trunk| check(trunk, seen)).collect()
 }
 
-fn check(table: &TrunkTable, seen: &[Value]) -> Check {
-    let trunk = &table.trunk;
+fn check(trunk: &Trunk, seen: &[Value]) -> Check {
     let name = &trunk.name;
     let servers: Vec<&str> = trunk.servers.iter().map(|server| server.uri.uri()).collect();
     let servers = servers.join(", ");
