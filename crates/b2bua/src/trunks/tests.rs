@@ -125,7 +125,7 @@ fn pings_that_nobody_answers_are_forgotten() {
                 }
                 Wish::Forget(_) => forgotten += 1,
                 Wish::Told(_) => {}
-                Wish::LookUp(..) => panic!("{wish:?}"),
+                Wish::LookUp(..) | Wish::Register(_) | Wish::Close(_) | Wish::Stands(_) => panic!("{wish:?}"),
             }
         }
         now = trunks.poll_timeout().unwrap_or(now);
@@ -169,7 +169,7 @@ fn whatever_has_happened_it_is_known_when_there_is_something_to_do() {
                     trunks.located(now, &place, &[found]);
                     next(&trunks, "a look-up");
                 }
-                Wish::Forget(_) | Wish::Told(_) => {}
+                Wish::Forget(_) | Wish::Told(_) | Wish::Register(_) | Wish::Close(_) | Wish::Stands(_) => {}
             }
         }
         now = now.max(trunks.poll_timeout().unwrap());
