@@ -23,7 +23,7 @@ fn know_ann(node: &mut Node) {
     let ann = Listed {
         user: "ann".to_owned(),
         numbers: vec!["+4930765100".to_owned()],
-        secrets: Vec::new(),
+        ..Listed::default()
     };
     let kept = segue_store::Directory {
         version: 1,
