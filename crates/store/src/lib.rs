@@ -29,8 +29,8 @@ mod rules;
 mod schema;
 mod stats;
 mod subscribers;
-mod waiting;
 mod trunks;
+mod waiting;
 mod writer;
 
 use std::{

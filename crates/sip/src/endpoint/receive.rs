@@ -209,7 +209,9 @@ impl Endpoint {
             return;
         }
         if outcome == Some(Outcome::Passed)
-            && (self.core.ponged(id, Some(&response)) || self.core.replied(id, Some(&response)) || self.core.register_answered(id, Some(&response)))
+            && (self.core.ponged(id, Some(&response))
+                || self.core.replied(id, Some(&response))
+                || self.core.register_answered(id, Some(&response)))
         {
             return;
         }
