@@ -9,7 +9,7 @@ use segue_call::StoreReply;
 use segue_sip::{Candidate, Place};
 use tokio::sync::mpsc;
 
-use crate::{CallKey, look_up::Answer};
+use crate::{CallKey, look_up::Answer, mailboxes::Served};
 
 /// What reaches the shard from other threads.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) enum Note {
     Resolved(CallKey, Place, Vec<Candidate>),
     Located(Place, Vec<Candidate>),
     Store(CallKey, StoreReply),
+    Served(CallKey, Box<Served>),
 }
 
 /// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.

@@ -20,6 +20,7 @@ fn number(source: Source) -> u32 {
         Source::Callee => 3,
         Source::Notice => 4,
         Source::Prompt => FIRST_TURN,
+        Source::Message => 5,
     }
 }
 
@@ -37,6 +38,7 @@ fn source(number: u32) -> Option<Source> {
         Source::Beep,
         Source::Callee,
         Source::Notice,
+        Source::Message,
     ]
     .into_iter()
     .find(|s| self::number(*s) == number)
@@ -139,6 +141,28 @@ pub(crate) fn say_command(
         audio: sounds?,
         video: shown.transpose()?,
     })
+}
+
+/// The same from somewhere within: from the last key frame before that, and the sound from there.
+pub(crate) fn play_from_command(
+    source: Source,
+    clip: &ClipUse,
+    from_ms: u64,
+    playing: Option<&BTreeMap<i64, Renditions>>,
+) -> Result<Command, String> {
+    let mut command = play_command(source, clip, false, playing)?;
+    let Command::Play { audio, video, .. } = &mut command else {
+        return Ok(command);
+    };
+    let from_us = u32::try_from(from_ms.saturating_mul(1_000)).unwrap_or(u32::MAX);
+    let from_us = video
+        .as_ref()
+        .and_then(|video| video.key_frame_before(from_us))
+        .unwrap_or(from_us);
+    for cache in [audio, video] {
+        *cache = cache.as_ref().and_then(|cache| cache.since(from_us));
+    }
+    Ok(command)
 }
 
 /// `Poster` from a cache that was loaded at the look-up.

@@ -10,13 +10,13 @@ use std::{
 use segue_call::{CallConfig, Now, Operator, StoreAction, StoreReply};
 use segue_media::Media;
 use segue_policy::Profile;
-use segue_records::{CallRecord, Event, UnixMs};
+use segue_records::UnixMs;
 use segue_sip::transport::{Received, Resolver, Transports};
 use segue_store::{Reserve, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    Admission, CallKey, ClipCache, Limits, Prompts, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Limits, Mailboxes, Prompts, Shard, ShardOutput, ShardStats,
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
@@ -30,12 +30,17 @@ use crate::{
 
 mod learnt;
 mod leaving;
+mod mailboxes;
 mod media;
 mod names;
+mod outside;
 mod told;
 mod transcoding;
 
 pub use transcoding::Transcoding;
+
+use mailboxes::Desk;
+pub use outside::{Deposits, Watch};
 
 /// How long calls that are hung up may take to end in order.
 const HANG_UP: Duration = Duration::from_secs(10);
@@ -78,26 +83,6 @@ impl Course {
 /// How often the shard shows that it lives.
 const SHOWS_ITSELF_EVERY: Duration = Duration::from_secs(1);
 
-/// Makes synced recordings messages, elsewhere; `jobs` does.
-pub trait Deposits: Send + Sync {
-    /// Finalise and commit; `done` is called once, from any thread.
-    fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>);
-    /// Drop a recording that is too short.
-    fn discard(&self, message_id: &str);
-}
-
-/// Follows what happens. Called on the signalling thread: it must return at once and never wait.
-pub trait Watch: Send + Sync {
-    /// Something happened.
-    fn event(&self, event: Event);
-    /// A request was dropped (no status) or refused, also one that became a call. Called for each of a flood.
-    fn refused(&self, status: Option<u16>);
-    /// A call has ended.
-    fn ended(&self, record: &CallRecord);
-    /// A record could not be kept in the store.
-    fn unkept(&self);
-}
-
 /// Everything one signalling thread works with.
 pub struct Node {
     /// The calls.
@@ -130,6 +115,8 @@ pub struct Node {
     pub watch: Arc<dyn Watch>,
     /// Opens subscribers' passwords.
     pub keys: Arc<dyn Unseal>,
+    /// Serves subscribers who call themselves.
+    pub mailboxes: Arc<dyn Mailboxes>,
 }
 
 /// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
@@ -153,6 +140,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         gauges,
         watch,
         keys,
+        mailboxes,
     } = node;
     let (keeping, kept, mut learnt) = Keeping::start(store.clone(), keys)?;
     shard.handle_directory(kept.directory);
@@ -178,6 +166,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         tallies: Tallies::default(),
         keeping,
         leaves_until: None,
+        desk: Desk::new(mailboxes),
     };
     let stats = performer.run(transports, inbox_end, &gauges, orders, &mut learnt).await;
     drop(learnt);
@@ -209,6 +198,7 @@ struct Performer {
     keeping: Keeping,
     /// How long providers are waited for, to whom it was said that we leave.
     leaves_until: Option<Instant>,
+    desk: Desk,
 }
 
 impl Performer {
@@ -359,6 +349,7 @@ impl Performer {
             }
             Note::Resolved(key, place, servers) => self.shard.handle_resolved(now(), key, place, servers),
             Note::Located(place, servers) => self.shard.handle_located(now(), &place, &servers),
+            Note::Served(key, served) => self.served(key, *served),
             Note::Store(key, reply) => self.shard.handle_store(now(), key, reply),
         }
     }
@@ -400,6 +391,7 @@ impl Performer {
                 ShardOutput::Ended(key, record) => {
                     self.playing.remove(&key);
                     self.transcoders.remove(&key);
+                    self.leave_desk(key);
                     tracing::info!(
                         sip_call_id = record.sip_call_id,
                         from = record.from,
@@ -461,6 +453,7 @@ impl Performer {
                 };
                 self.deposits.deposit(&id, Box::new(done));
             }
+            StoreAction::Mailbox(action) => self.mailbox(key, *action, profile),
             StoreAction::Discard { message_id } => self.deposits.discard(&message_id),
         }
     }

@@ -96,6 +96,13 @@ impl Directory {
         Some(number.to_owned())
     }
 
+    /// Whose number this is, in E.164.
+    pub(crate) fn owner_of(&self, number: &str) -> Option<&str> {
+        let owns = |known: &Known| known.numbers.iter().any(|own| own == number);
+        let owner = self.subscribers.iter().find(|(_, known)| owns(known));
+        owner.map(|(name, _)| name.as_str())
+    }
+
     /// Who has a password in a realm; each may call as itself and by its numbers.
     pub(crate) fn users(&self, realm: &str) -> impl Iterator<Item = (&String, User)> {
         self.subscribers.iter().filter_map(move |(name, known)| {

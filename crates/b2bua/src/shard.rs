@@ -30,6 +30,7 @@ mod options;
 mod overload;
 mod proof;
 mod registering;
+mod serving;
 mod trunks;
 mod ways;
 mod words;
@@ -382,6 +383,7 @@ impl Shard {
         let here = self.present.find(caller, &user).and_then(|key| self.calls.get(&key));
         incoming.is_loop = here.is_some_and(|entry| entry.call.has_caller());
         self.own.tell(&mut incoming);
+        incoming.further.proven = self.proven_as(self.proven.clone(), &peer, &incoming);
         if let Some(account) = self.admission.account(&profile) {
             self.endpoint.set_account(session, account);
         }

@@ -66,6 +66,8 @@ fn further(now: Now, invite: &Message, profile: &Profile) -> Further {
         shown,
         icid: headers::icid(invite, trusted),
         sent_on: headers::sent_on(invite, &headers::Received::of(invite, trusted), &profile.mailbox_users),
+        // The shard knows.
+        proven: None,
         invite_by: fresh_ms.and_then(|ms| now.mono.checked_add(Duration::from_millis(ms))),
         // The shard has it.
         secret: None,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
-use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_call::{Lookup, MailboxAction, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_policy::{Plan, Profile, Subscriber};
 use segue_records::{Happening, RegistrationRecord, UnixMs};
 use segue_sip::{FlowId, Hashes, Local, Peer, Protocol, Realm};
@@ -62,6 +62,8 @@ struct Seen {
     behind_nat: Vec<String>,
     /// How often it was asked for room for a message.
     places_asked: usize,
+    /// What subscribers who serve themselves asked.
+    served: Vec<MailboxAction>,
 }
 
 struct Office {
@@ -170,6 +172,7 @@ impl Office {
                         .handle_store(self.now, key, StoreReply::Found(Box::new(lookup)));
                 }
                 ShardOutput::Store(_, StoreAction::Reserve { .. }, _) => seen.places_asked += 1,
+                ShardOutput::Store(_, StoreAction::Mailbox(action), _) => seen.served.push(*action),
                 ShardOutput::Refused(refusal) => seen.refused.push(*refusal),
                 ShardOutput::Registrations(user, all) => seen.kept.push((user, all)),
                 ShardOutput::Event(event) => seen.told.push(event.what),
@@ -484,4 +487,50 @@ fn a_path_is_the_way_to_who_registered_through_it() {
     assert_eq!(invites(&called), [pair("10.1.0.9:5065", "sip:bob@192.168.7.7")]);
     let (_, invite) = called.sent.iter().find(|(_, message)| message.is_request()).unwrap();
     assert_eq!(invite.header("Route"), Some("<sip:10.1.0.9:5065;lr>"));
+}
+
+/// Who dials do not disturb from there, as who its From says: who it has proven to be, if it has.
+fn dials_dnd(office: &mut Office, source: &str, from: &str, call: u32) -> Option<String> {
+    let text = format!(
+        "INVITE sip:*78@10.0.0.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.1:5060;branch=z9hG4bKdnd{call};rport\r\nMax-Forwards: 70\r\n\
+         From: <sip:{from}@office.example>;tag=a{call}\r\nTo: <sip:*78@10.0.0.254>\r\nCall-ID: dnd{call}\r\nCSeq: 1 INVITE\r\n\
+         Contact: <sip:{from}@10.1.0.1>\r\n{OFFER}"
+    );
+    let seen = office.send_from(peer(X, source), &text);
+    assert!(
+        seen.answers.iter().any(|answer| answer.status() == Some(200)),
+        "answered at once"
+    );
+    // The first that is asked is how to speak to whom.
+    match seen.served.as_slice() {
+        [MailboxAction::Voice { user }] => user.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_calls_a_service_from_where_it_has_registered_has_proven_who_it_is() {
+    let mut profile = Office::profile();
+    profile.registrar = true;
+    profile.service_codes = vec!["*78 -> dnd-on".to_owned().try_into().unwrap()];
+    let mut office = Office::with(profile);
+    let (here, elsewhere) = ("10.1.0.1:5060", "10.1.0.2:5060");
+    assert_eq!(dials_dnd(&mut office, here, "bob", 1), None, "not registered yet");
+    office.bob("Contact: <sip:bob@10.1.0.1:5060>\r\n");
+    assert_eq!(dials_dnd(&mut office, here, "bob", 2).as_deref(), Some("bob"));
+    assert_eq!(
+        dials_dnd(&mut office, here, "+4930123", 3).as_deref(),
+        Some("bob"),
+        "by its number"
+    );
+    assert_eq!(dials_dnd(&mut office, here, "eve", 4), None, "as somebody else");
+    assert_eq!(dials_dnd(&mut office, elsewhere, "bob", 5), None, "from elsewhere");
+    assert_eq!(
+        dials_dnd(&mut office, "10.1.0.1:5061", "bob", 6),
+        None,
+        "behind the same NAT"
+    );
+    office.later(7_300);
+    office.shard.handle_timeout(office.now);
+    assert_eq!(dials_dnd(&mut office, here, "bob", 7), None, "expired");
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use segue_policy::Service;
 use segue_records::{CallRecord, LegRecord, MediaKind, PhaseName, SwitchRecord};
 use segue_sdp::Kind;
 use segue_sip_wire::Uri;
@@ -65,6 +66,8 @@ pub(crate) struct Cx {
     pub why_given_up: Option<String>,
     /// How targets that go onward get there, if they do.
     pub way: Option<Way>,
+    /// A has called one of our services, and nobody else.
+    pub serves: Option<Service>,
     first_clip_packet: Option<Instant>,
     /// When the early phase has lasted long enough.
     early_until: Option<Instant>,
@@ -110,6 +113,7 @@ impl Cx {
             clip_trouble: None,
             why_given_up: None,
             way: None,
+            serves: None,
             first_clip_packet: None,
             // Who calls for help waits as long as it takes.
             early_until: later(now.mono, config.early_max_ms).filter(|_| invite.emergency.is_none()),
@@ -154,7 +158,10 @@ impl Cx {
         if matches!(action, MediaAction::Open { .. }) {
             self.ports = Anchor::Open;
         }
-        if matches!(action, MediaAction::Play { .. } | MediaAction::Say { .. }) {
+        if matches!(
+            action,
+            MediaAction::Play { .. } | MediaAction::PlayFrom { .. } | MediaAction::Say { .. }
+        ) {
             (self.plays, self.hearing) = (true, None);
         }
         self.out.push_back(Output::Media(action));

@@ -1,6 +1,7 @@
 //! What goes into a call and what comes out. Everything outside the call core is told or asked in these words.
 
 mod further;
+mod mailbox;
 mod media;
 mod store;
 
@@ -16,6 +17,7 @@ use segue_sdp::Direction;
 use segue_sip_wire::Uri;
 
 pub use further::{Further, KeySecret, Said, SentOn, Shown, Trail};
+pub use mailbox::{Listed, MailboxAction, MailboxReply, NotReady, Opened};
 pub use media::{ClipUse, MediaAction, MediaEvent, Ports, Source, Towards};
 pub use store::{Lookup, StoreAction, StoreReply};
 

@@ -12,6 +12,7 @@
 //! LookingUp -> Holding -> Ringing -> Bridged -------------------> Ending
 //!                 |          '-----> Greeting -> Recording -> Saving -^
 //!                 '-----------------^      '---> Full -------------^
+//!           '----------------------------------> Serving ----------^
 //! ```
 
 mod apart;
@@ -45,17 +46,17 @@ mod renditions;
 mod reserving;
 mod ringing;
 mod saving;
-#[allow(dead_code, reason = "the phases that speak are about to come")]
 mod saying;
 mod securing;
+mod serving;
 mod settling;
 mod upgrading;
 mod whom;
 
 pub use call::Call;
 pub use io::{
-    CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Lookup,
-    MediaAction, MediaEvent, Now, Operator, Output, Ports, RefuseInfo, Said, SentOn, Shown, Source, StoreAction,
-    StoreReply, Towards, Trail, Way,
+    CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Listed,
+    Lookup, MailboxAction, MailboxReply, MediaAction, MediaEvent, NotReady, Now, Opened, Operator, Output, Ports,
+    RefuseInfo, Said, SentOn, Shown, Source, StoreAction, StoreReply, Towards, Trail, Way,
 };
 pub use onward::number;

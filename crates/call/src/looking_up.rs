@@ -19,6 +19,7 @@ use crate::{
     renditions::fitting,
     reserving::{Next, Reserving},
     ringing,
+    serving::Serving,
 };
 
 /// Who is called?
@@ -84,6 +85,10 @@ impl LookingUp {
         if helps {
             return looking.plain(cx);
         }
+        cx.serves = cx.service();
+        if cx.serves.is_some() {
+            return looking.plain(cx);
+        }
         match cx.whom() {
             Some(lookup) => {
                 cx.store(lookup);
@@ -130,7 +135,8 @@ impl LookingUp {
         if let Some(ended) = deciding::first(&mut lookup, cx) {
             return ended;
         }
-        if cx.invite.further.sent_on.is_none()
+        if cx.serves.is_none()
+            && cx.invite.further.sent_on.is_none()
             && lookup.plan.decided.first == First::Ring
             && let Some(ended) = LookingUp::does_not_get_there(&mut lookup, cx)
         {
@@ -204,7 +210,9 @@ impl LookingUp {
                     .map(|(_, clip)| clip)
                     .or(lookup.greeting.as_ref())
                     .or(lookup.beep.as_ref());
-                let preferred = |format: &_| first.is_some_and(|clip| fitting(clip, format).is_some());
+                // What is said and played to who serves itself is there in any format.
+                let serves = cx.serves.is_some();
+                let preferred = |format: &_| serves || first.is_some_and(|clip| fitting(clip, format).is_some());
                 let Some(offer) = self.offer.take() else {
                     if cx.offer_to_caller(&lookup, ports) {
                         let step = Step::Agreeing { lookup };
@@ -224,7 +232,7 @@ impl LookingUp {
                             let step = Step::Reserving(reserving);
                             Phase::LookingUp(LookingUp { step, ..self })
                         }
-                        Next::End(ended) => ended,
+                        Next::End(ended) => *ended,
                     },
                     Err(error) => {
                         cx.refuse_a(error.status(), None, Some(error.warning().to_string()));
@@ -289,6 +297,9 @@ impl LookingUp {
 
     /// Who is called is known, and so is what A is sent.
     fn go_on(mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+        if let Some(service) = cx.serves {
+            return Serving::begin(service, lookup, cx);
+        }
         if let Some(sent_on) = &cx.invite.further.sent_on {
             let missed = Missed::sent_on(sent_on.cause);
             // Nobody rings: no rule forwards the caller either.

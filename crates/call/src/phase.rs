@@ -6,7 +6,7 @@ use segue_records::PhaseName;
 
 use crate::{
     bridged::Bridged, cx::Cx, ending::Ending, full::Full, greeting::Greeting, holding::Holding, legs::Seen,
-    looking_up::LookingUp, recording::Recording, ringing::Ringing, saving::Saving,
+    looking_up::LookingUp, recording::Recording, ringing::Ringing, saving::Saving, serving::Serving,
 };
 
 /// Where a call is.
@@ -20,6 +20,7 @@ pub(crate) enum Phase {
     Full(Full),
     Recording(Recording),
     Saving(Saving),
+    Serving(Box<Serving>),
     Ending(Ending),
 }
 
@@ -35,6 +36,7 @@ impl Phase {
             Phase::Full(phase) => phase.on(seen, cx),
             Phase::Recording(phase) => phase.on(seen, cx),
             Phase::Saving(phase) => phase.on(seen, cx),
+            Phase::Serving(phase) => phase.on(seen, cx),
             Phase::Ending(phase) => Phase::Ending(phase),
         }
     }
@@ -48,6 +50,7 @@ impl Phase {
             Phase::Full(phase) => phase.deadline(),
             Phase::Recording(phase) => Some(phase.until),
             Phase::Saving(phase) => phase.deadline(),
+            Phase::Serving(phase) => phase.deadline(),
             Phase::Bridged(phase) => phase.deadline(),
             Phase::LookingUp(phase) => phase.deadline(),
             Phase::Ending(_) => None,
@@ -66,6 +69,7 @@ impl Phase {
             Phase::Greeting(_) | Phase::Full(_) => PhaseName::Greeting,
             Phase::Recording(_) => PhaseName::Recording,
             Phase::Saving(_) => PhaseName::Saving,
+            Phase::Serving(_) => PhaseName::Serving,
             Phase::Ending(_) => PhaseName::Ending,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use segue_mailbox::{Kind, RecordingManifest, StopCause, StreamInfo};
+use segue_mailbox::{Kind, Purpose, RecordingManifest, StopCause, StreamInfo};
 use segue_records::CallResult;
 use segue_sdp::Agreed;
 
@@ -40,22 +40,10 @@ impl Recording {
             return Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why);
         };
         let (message_id, room) = cx.take_place();
-        let streams = streams(&answer);
-        let video = streams.iter().any(|s| s.stream == VIDEO);
-        let manifest = RecordingManifest {
-            message_id: message_id.clone(),
-            mailbox: lookup.plan.mailbox,
-            call_id: cx.record.id.clone(),
-            sip_call_id: cx.record.sip_call_id.clone(),
-            from: cx.record.from.clone(),
-            from_name: cx.shown_name().cloned(),
-            started_at_ms: cx.now.wall.0,
-            kind: if video { Kind::Video } else { Kind::Audio },
-            shortest_ms: cx.config.record_min_ms,
-            streams,
-        };
+        let mailbox = lookup.plan.mailbox;
+        let manifest = manifest(message_id.clone(), mailbox, Purpose::Message, &answer, cx);
         // People who sign are silent.
-        let silence_ms = (!video).then_some(cx.config.record_silence_ms);
+        let silence_ms = (manifest.kind == Kind::Audio).then_some(cx.config.record_silence_ms);
         cx.media(MediaAction::Record {
             manifest,
             longest_ms: room.longest_ms,
@@ -100,6 +88,31 @@ impl Recording {
         cx.media(MediaAction::StopRecording { cause });
         cx.end_a(480, reason::RECORDED);
         Saving::begin(self.missed, self.message_id, cause, cx)
+    }
+}
+
+/// What a recording of what A sends carries with it.
+pub(crate) fn manifest(
+    message_id: String,
+    mailbox: String,
+    purpose: Purpose,
+    answer: &Agreed,
+    cx: &Cx,
+) -> RecordingManifest {
+    let streams = streams(answer);
+    let video = streams.iter().any(|s| s.stream == VIDEO);
+    RecordingManifest {
+        message_id,
+        mailbox,
+        purpose,
+        call_id: cx.record.id.clone(),
+        sip_call_id: cx.record.sip_call_id.clone(),
+        from: cx.record.from.clone(),
+        from_name: cx.shown_name().cloned(),
+        started_at_ms: cx.now.wall.0,
+        kind: if video { Kind::Video } else { Kind::Audio },
+        shortest_ms: cx.config.record_min_ms,
+        streams,
     }
 }
 

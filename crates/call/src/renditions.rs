@@ -32,6 +32,22 @@ pub(crate) fn clip_use(clip: &ClipInfo, answered: &Agreed) -> Option<ClipUse> {
     })
 }
 
+/// What A's streams are to be sent, of all that can be made.
+pub(crate) fn wanted(answered: &Agreed) -> (Option<RenditionProfile>, Option<RenditionProfile>) {
+    let all = RenditionProfile::ALL.map(|profile| RenditionInfo {
+        profile,
+        bytes: 0,
+        profile_level_id: None,
+    });
+    let everything = ClipInfo {
+        id: 0,
+        name: String::new(),
+        duration_ms: 0,
+        renditions: all.to_vec(),
+    };
+    clip_use(&everything, answered).map_or((None, None), |found| (found.audio, found.video))
+}
+
 /// The best rendition of a clip for a format: the greatest picture first, FU-A before single NAL units.
 pub(crate) fn fitting(clip: &ClipInfo, format: &Format) -> Option<RenditionProfile> {
     let order: &[RenditionProfile] = match format.codec {

@@ -27,7 +27,7 @@ pub(crate) struct Reserving {
 pub(crate) enum Next {
     GoOn(Box<Lookup>),
     Wait(Reserving),
-    End(Phase),
+    End(Box<Phase>),
 }
 
 impl Reserving {
@@ -50,11 +50,11 @@ impl Reserving {
                     ..RefuseInfo::default()
                 });
                 let why = "The caller's preconditions cannot be met without 100rel";
-                Next::End(Ending::begin(cx, CallResult::Rejected, Some(421), why))
+                Next::End(Box::new(Ending::begin(cx, CallResult::Rejected, Some(421), why)))
             }
             Reserved::Never => {
                 let why = "The caller's preconditions are none that could be met here";
-                Next::End(Reserving::failed(why, cx))
+                Next::End(Box::new(Reserving::failed(why, cx)))
             }
         }
     }

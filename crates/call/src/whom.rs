@@ -1,6 +1,6 @@
 //! Whom a call is to, in the words that the store is asked with.
 
-use segue_policy::Calling;
+use segue_policy::{Calling, Service};
 use segue_sip_wire::{Scheme, Uri};
 
 use crate::{
@@ -9,6 +9,16 @@ use crate::{
 };
 
 impl Cx {
+    /// The service that A has called, if that is what it dialled.
+    pub fn service(&self) -> Option<Service> {
+        let dials = self.invite.emergency.is_none() && self.invite.further.sent_on.is_none();
+        let uri = &self.invite.request_uri;
+        if !dials || !self.is_ours(uri) {
+            return None;
+        }
+        self.invite.profile.service(&dialled(uri)?)
+    }
+
     /// The question to the store; `None`: nobody is named. A mailbox that the caller was sent to counts only where the call is to us.
     pub fn whom(&mut self) -> Option<StoreAction> {
         let is_ours = self.is_ours(&self.invite.request_uri);

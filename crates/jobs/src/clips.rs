@@ -128,15 +128,16 @@ fn make(
     progress: &mut dyn FnMut(u8),
 ) -> Result<ClipInfo, ClipError> {
     let folder = work::folder(store.data_dir(), work::PREPARE)?;
-    Ok(store.put_clip(prepared(pool, name, folder.path(), job, progress)?)?)
+    Ok(store.put_clip(prepared(pool, name, folder.path(), job, LIMIT, progress)?)?)
 }
 
 /// What a worker makes of such a job, in this empty folder.
-fn prepared(
+pub(crate) fn prepared(
     pool: &WorkerPool,
     name: &str,
     folder: &Path,
     job: impl FnOnce(String) -> Job,
+    limit: Duration,
     progress: &mut dyn FnMut(u8),
 ) -> Result<NewClip, ClipError> {
     let out_dir = folder.to_string_lossy().into_owned();
@@ -144,7 +145,7 @@ fn prepared(
         duration_ms,
         renditions,
         poster,
-    } = run(pool, &job(out_dir), progress)?
+    } = run(pool, &job(out_dir), limit, progress)?
     else {
         return Err(something_else());
     };
@@ -161,14 +162,19 @@ fn prepared(
     })
 }
 
-fn run(pool: &WorkerPool, job: &Job, progress: &mut dyn FnMut(u8)) -> Result<Outcome, ClipError> {
-    pool.run(job, LIMIT, progress).map_err(|error| match error {
+pub(crate) fn run(
+    pool: &WorkerPool,
+    job: &Job,
+    limit: Duration,
+    progress: &mut dyn FnMut(u8),
+) -> Result<Outcome, ClipError> {
+    pool.run(job, limit, progress).map_err(|error| match error {
         WorkerError::Refused(why) => ClipError::Refused(why),
         error => ClipError::Worker(error),
     })
 }
 
-fn something_else() -> ClipError {
+pub(crate) fn something_else() -> ClipError {
     ClipError::Worker(WorkerError::Failed(
         "the media worker answered something else".to_owned(),
     ))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use segue_mailbox::{Keeping, Kind, MediaState, Message};
+use segue_mailbox::{Keeping, Kind, MediaState, Message, Purpose};
 use segue_media::worker::{Job, Outcome};
 use segue_store::{Deposit, Deposited, MediaSource, Store, StoreError};
 
@@ -157,6 +157,11 @@ pub(crate) fn deposit(cx: &Context, id: &str) -> Result<DepositOutcome, DepositE
             id: id.to_owned(),
         });
     };
+    if recording.manifest.purpose == Purpose::Greeting {
+        tracing::info!(recording = id, "a greeting whose recording was broken off is dropped");
+        remove(&path);
+        return Ok(DepositOutcome::Dropped);
+    }
     if let Ok(message) = cx.store.message(id) {
         // Committed before a crash that kept the spool.
         remove(&path);
@@ -305,7 +310,7 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, Sto
     ask()
 }
 
-fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(path = %path.display(), %error, "a spool stays; the next start removes it");

@@ -13,7 +13,7 @@ pub use clip::{
     check_clip_name,
 };
 pub use message::{Keeping, Kind, MediaState, Message, State};
-pub use recording::{RecordingEnd, RecordingManifest, StopCause, StreamInfo};
+pub use recording::{Purpose, RecordingEnd, RecordingManifest, StopCause, StreamInfo};
 pub use retention::{
     Act, Ask, ClockGuard, Deletion, Due, Grant, Held, Kept, Limit, OwnRules, Retention, Rule, Scope, TRASH_MS,
     WARNING_MS, admit, conversation, sweep,

@@ -14,6 +14,9 @@ pub struct RecordingManifest {
     pub message_id: String,
     /// The subscriber who will own it.
     pub mailbox: String,
+    /// What becomes of it.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// Our call's id.
     pub call_id: String,
     /// Call-ID of the caller's leg.
@@ -30,6 +33,17 @@ pub struct RecordingManifest {
     pub shortest_ms: u64,
     /// The streams of the spool, by the spool record's `stream` byte.
     pub streams: Vec<StreamInfo>,
+}
+
+/// What becomes of a recording.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A message.
+    #[default]
+    Message,
+    /// A greeting of its owner, made by who recorded it; one that a crash leaves is dropped.
+    Greeting,
 }
 
 /// One RTP stream of a recording.

@@ -8,7 +8,7 @@ use segue_media::cache::{CacheBuilder, END_OF_FRAME, KEY_FRAME, START_OF_FRAME};
 use segue_media::worker::Rendition;
 
 use crate::decode::SAMPLES_A_MS;
-use crate::encode::{FRAME_MS, Picture};
+use crate::encode::{FRAME_MS, Picture, Wanted};
 use crate::error::JobError;
 use crate::g711::Law;
 use crate::voices::{self, Voices};
@@ -25,7 +25,12 @@ const VIDEO_HZ: u32 = 90_000;
 const SINGLE_UNIT_MAX: usize = 1300;
 
 /// Writes every rendition of the sound of a loop of `loop_ms` (a multiple of 20), given at 48 kHz: sound is cut or filled with silence.
-pub(crate) fn audio(samples: &[i16], loop_ms: u64, out_dir: &Path) -> Result<Vec<Rendition>, JobError> {
+pub(crate) fn audio(
+    samples: &[i16],
+    loop_ms: u64,
+    wanted: &Wanted,
+    out_dir: &Path,
+) -> Result<Vec<Rendition>, JobError> {
     let length = usize::try_from(loop_ms.saturating_mul(SAMPLES_A_MS)).unwrap_or(usize::MAX);
     let mut samples = samples.get(..length).unwrap_or(samples).to_vec();
     samples.resize(length, 0);
@@ -35,7 +40,7 @@ pub(crate) fn audio(samples: &[i16], loop_ms: u64, out_dir: &Path) -> Result<Vec
         g722,
         opus,
         amr,
-    } = voices::encode(&samples, packets)?;
+    } = voices::encode(&samples, packets, wanted)?;
     let g711 = |law: Law| {
         let narrow = narrow.chunks(NARROW_SAMPLES);
         narrow.map(move |packet| packet.iter().map(|sample| law.encode(*sample)).collect::<Vec<u8>>())
@@ -64,6 +69,9 @@ pub(crate) fn audio(samples: &[i16], loop_ms: u64, out_dir: &Path) -> Result<Vec
             made.push(sound(profile, clock_rate, loop_ms, payloads.into_iter(), out_dir)?);
         }
     }
+    let wanted =
+        |made: &Rendition| RenditionProfile::from_name(&made.profile).is_some_and(|profile| wanted.has(profile));
+    made.retain(wanted);
     Ok(made)
 }
 

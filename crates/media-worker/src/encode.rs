@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use segue_mailbox::RenditionProfile;
 
 use crate::error::JobError;
 use crate::h264::{self, PAYLOAD_MAX};
@@ -60,6 +61,44 @@ const STREAMS: [(Coding, Size); 4] = [
     (Coding::Vp8, SMALL),
 ];
 
+/// Which renditions a job is for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted(Option<Vec<RenditionProfile>>);
+
+impl Wanted {
+    /// These alone, by their names; those that are none are left out.
+    pub fn these(names: &[String]) -> Wanted {
+        Wanted(Some(
+            names
+                .iter()
+                .filter_map(|name| RenditionProfile::from_name(name))
+                .collect(),
+        ))
+    }
+
+    pub fn has(&self, profile: RenditionProfile) -> bool {
+        self.0.as_ref().is_none_or(|these| these.contains(&profile))
+    }
+
+    /// Pictures of any kind.
+    pub fn has_video(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|these| these.iter().any(|profile| profile.is_video()))
+    }
+
+    /// Of this place in [`STREAMS`].
+    fn has_stream(&self, index: usize) -> bool {
+        let of_stream: &[RenditionProfile] = match index {
+            0 => &[RenditionProfile::H264W640Mode1, RenditionProfile::H264W640Mode0],
+            1 => &[RenditionProfile::H264W320Mode1, RenditionProfile::H264W320Mode0],
+            2 => &[RenditionProfile::Vp8W640],
+            _ => &[RenditionProfile::Vp8W320],
+        };
+        of_stream.iter().any(|profile| self.has(*profile))
+    }
+}
+
 /// One encoded frame.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Picture {
@@ -73,7 +112,8 @@ pub(crate) struct Picture {
 pub(crate) struct Encoder {
     pipeline: Running,
     source: AppSrc,
-    outputs: Vec<Arc<Mutex<Vec<Picture>>>>,
+    /// By the place of their stream in [`STREAMS`].
+    outputs: Vec<(usize, Arc<Mutex<Vec<Picture>>>)>,
     pushed: u64,
     last: Option<gst::Buffer>,
 }
@@ -82,6 +122,11 @@ impl Encoder {
     /// An encoder for every stream of a clip. Some encoders look further ahead than the queues before others hold: no sink waits for
     /// the others to begin.
     pub fn start() -> Result<Encoder, JobError> {
+        Encoder::start_for(&Wanted::default())
+    }
+
+    /// The same for the streams that renditions are wanted of.
+    pub fn start_for(wanted: &Wanted) -> Result<Encoder, JobError> {
         let h264 = first_of(&["x264enc", "openh264enc"])?;
         let scaled = |size: Size| {
             let Size { width, height, .. } = size;
@@ -100,8 +145,13 @@ impl Encoder {
                 size.width
             )
         };
-        let scales = [LARGE, SMALL].map(scaled).concat();
-        let branches: String = STREAMS.iter().enumerate().map(branch).collect();
+        let streams = STREAMS.iter().enumerate();
+        let streams: Vec<(usize, &(Coding, Size))> = streams.filter(|(index, _)| wanted.has_stream(*index)).collect();
+        let sizes = [LARGE, SMALL]
+            .into_iter()
+            .filter(|size| streams.iter().any(|(_, (_, of))| of == size));
+        let scales: String = sizes.map(scaled).collect();
+        let branches: String = streams.iter().copied().map(branch).collect();
         let pipeline = Running::parse(&format!("appsrc name=in ! tee name=t{scales}{branches}"))?;
         let source: AppSrc = pipeline.element("in")?;
         source.set_caps(Some(&raw_caps()));
@@ -109,14 +159,14 @@ impl Encoder {
         source.set_block(true);
         source.set_max_bytes(4 * u64::from(WIDTH * HEIGHT * 3 / 2));
         let mut outputs = Vec::new();
-        for (index, (coding, _)) in STREAMS.iter().enumerate() {
+        for (index, (coding, _)) in streams {
             let pictures = Arc::new(Mutex::new(Vec::new()));
             collect(
                 &pipeline.element(&format!("out{index}"))?,
                 *coding,
                 Arc::clone(&pictures),
             );
-            outputs.push(pictures);
+            outputs.push((index, pictures));
         }
         pipeline.play()?;
         Ok(Encoder {
@@ -155,12 +205,14 @@ impl Encoder {
         Ok(())
     }
 
-    /// Ends, and gives the pictures of H.264 640x360 and 320x180, then of VP8 in the same sizes; one a frame.
+    /// Ends, and gives the pictures of H.264 640x360 and 320x180, then of VP8 in the same sizes; one a frame, none of a stream that is
+    /// not wanted.
     pub fn finish(self) -> Result<[Vec<Picture>; 4], JobError> {
         self.source.end_of_stream()?;
         self.pipeline.wait()?;
         let mut done: [Vec<Picture>; 4] = Default::default();
-        for (place, pictures) in done.iter_mut().zip(&self.outputs) {
+        for (index, pictures) in &self.outputs {
+            let Some(place) = done.get_mut(*index) else { continue };
             let pictures = std::mem::take(&mut *pictures.lock().unwrap_or_else(PoisonError::into_inner));
             if u64::try_from(pictures.len()).ok() != Some(self.pushed) {
                 return Err(JobError::failed(format!(

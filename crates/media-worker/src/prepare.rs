@@ -7,7 +7,7 @@ use segue_mailbox::RenditionProfile;
 use segue_media::worker::Outcome;
 
 use crate::decode::{self, Decoded, SAMPLES_A_MS};
-use crate::encode::{Encoder, FRAME_MS, raw_caps};
+use crate::encode::{Encoder, FRAME_MS, Wanted, raw_caps};
 use crate::error::JobError;
 use crate::serve::Steps;
 use crate::{caches, card, loudness, poster};
@@ -29,15 +29,29 @@ pub(crate) struct Source {
 
 /// Prepares a clip from any file that GStreamer reads.
 pub(crate) fn clip(input: &Path, out_dir: &Path, longest_ms: u64, steps: &mut Steps) -> Result<Outcome, JobError> {
+    clip_in(input, out_dir, longest_ms, Wanted::default(), steps)
+}
+
+/// The same in some renditions alone, and with no poster.
+pub(crate) fn clip_in(
+    input: &Path,
+    out_dir: &Path,
+    longest_ms: u64,
+    wanted: Wanted,
+    steps: &mut Steps,
+) -> Result<Outcome, JobError> {
     if !input.is_file() {
         return Err(JobError::refused(format!("{} is not a file", input.display())));
     }
     let mut encoder: Option<Encoder> = None;
     let mut still = None;
     let Decoded { audio, frames } = decode::decode(input, longest_ms, &mut |frame| {
+        if !wanted.has_video() {
+            return Ok(());
+        }
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
-            None => encoder.insert(Encoder::start()?),
+            None => encoder.insert(Encoder::start_for(&wanted)?),
         };
         steps.at(encoder.pushed(), frame.expected);
         if encoder.pushed() <= POSTER_FRAME {
@@ -56,25 +70,31 @@ pub(crate) fn clip(input: &Path, out_dir: &Path, longest_ms: u64, steps: &mut St
     }
     // A caller with video sees a card rather than nothing. It is no poster: that would say the clip has a picture.
     let video = match encoder {
-        Some(encoder) => encoder,
+        Some(encoder) => Some(encoder),
+        None if !wanted.has_video() => None,
         None => {
-            let mut encoder = Encoder::start()?;
+            let mut encoder = Encoder::start_for(&wanted)?;
             encoder.push(&gst::Buffer::from_mut_slice(card::sound()))?;
-            encoder
+            Some(encoder)
         }
     };
-    assemble(
+    assemble_in(
         Source {
-            video: Some(video),
+            video,
             audio,
             poster: still,
         },
+        &wanted,
         out_dir,
     )
 }
 
 /// Brings sound and picture to one length and writes everything.
 pub(crate) fn assemble(source: Source, out_dir: &Path) -> Result<Outcome, JobError> {
+    assemble_in(source, &Wanted::default(), out_dir)
+}
+
+fn assemble_in(source: Source, wanted: &Wanted, out_dir: &Path) -> Result<Outcome, JobError> {
     let Source { video, audio, poster } = source;
     let video_ms = video
         .as_ref()
@@ -90,7 +110,7 @@ pub(crate) fn assemble(source: Source, out_dir: &Path) -> Result<Outcome, JobErr
     };
     let mut renditions = Vec::new();
     if let Some(samples) = &audio {
-        renditions.extend(caches::audio(samples, duration_ms, out_dir)?);
+        renditions.extend(caches::audio(samples, duration_ms, wanted, out_dir)?);
     }
     let mut poster_file = None;
     if let Some(mut encoder) = video {
@@ -98,20 +118,20 @@ pub(crate) fn assemble(source: Source, out_dir: &Path) -> Result<Outcome, JobErr
         let [large, small, vp8_large, vp8_small] = encoder.finish()?;
         let large_modes = (RenditionProfile::H264W640Mode1, RenditionProfile::H264W640Mode0);
         let small_modes = (RenditionProfile::H264W320Mode1, RenditionProfile::H264W320Mode0);
-        renditions.extend(caches::h264(&large, large_modes, duration_ms, out_dir)?);
-        renditions.extend(caches::h264(&small, small_modes, duration_ms, out_dir)?);
-        renditions.push(caches::vp8(
-            &vp8_large,
-            RenditionProfile::Vp8W640,
-            duration_ms,
-            out_dir,
-        )?);
-        renditions.push(caches::vp8(
-            &vp8_small,
-            RenditionProfile::Vp8W320,
-            duration_ms,
-            out_dir,
-        )?);
+        for (pictures, modes) in [(&large, large_modes), (&small, small_modes)] {
+            if !pictures.is_empty() {
+                renditions.extend(caches::h264(pictures, modes, duration_ms, out_dir)?);
+            }
+        }
+        let vp8 = [
+            (&vp8_large, RenditionProfile::Vp8W640),
+            (&vp8_small, RenditionProfile::Vp8W320),
+        ];
+        for (pictures, profile) in vp8 {
+            if !pictures.is_empty() {
+                renditions.push(caches::vp8(pictures, profile, duration_ms, out_dir)?);
+            }
+        }
         poster_file = poster
             .map(|frame| poster::from_frame(&frame, &raw_caps(), out_dir))
             .transpose()?;

@@ -8,7 +8,7 @@ use segue_mailbox::RenditionProfile;
 use segue_media::worker::{Outcome, Span};
 
 use crate::decode::{self, SAMPLES_A_MS};
-use crate::encode::{Encoder, FRAME_MS, Picture};
+use crate::encode::{Encoder, FRAME_MS, Picture, Wanted};
 use crate::error::JobError;
 use crate::letters::glyph;
 use crate::serve::Steps;
@@ -51,7 +51,7 @@ pub(crate) fn prepare(
     }
     let samples = loudness::normalised(all)?;
     let length_ms = u64::try_from(samples.len()).unwrap_or(0) / SAMPLES_A_MS;
-    let mut renditions = caches::audio(&samples, length_ms, out_dir)?;
+    let mut renditions = caches::audio(&samples, length_ms, &Wanted::default(), out_dir)?;
     let mut stills = Vec::new();
     if !pictures.is_empty() {
         let mut encoder = Encoder::start()?;

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use gstreamer as gst;
 use segue_media::worker::{Job, Outcome, Reply, Request};
 
+use crate::encode::Wanted;
 use crate::error::JobError;
 use crate::{beep, finalise, limits, notice, pipeline, prepare, prompts};
 
@@ -68,6 +69,18 @@ fn run(job: Job, progress: &mut dyn FnMut(u8)) -> Outcome {
             Path::new(&input),
             Path::new(&out_dir),
             longest_ms,
+            &mut Steps::new(progress),
+        ),
+        Job::PrepareMessage {
+            input,
+            out_dir,
+            longest_ms,
+            renditions,
+        } => prepare::clip_in(
+            Path::new(&input),
+            Path::new(&out_dir),
+            longest_ms,
+            Wanted::these(&renditions),
             &mut Steps::new(progress),
         ),
         Job::PrepareNotice { out_dir } => notice::prepare(Path::new(&out_dir), &mut Steps::new(progress)),

@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gstreamer as gst;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use segue_mailbox::RenditionProfile;
 use segue_media::amr::Band;
 
 use crate::amr;
+use crate::encode::Wanted;
 use crate::error::JobError;
 use crate::pipeline::Running;
 
@@ -36,9 +38,14 @@ pub(crate) struct Amr {
     pub frames: Vec<Vec<u8>>,
 }
 
-/// Encodes 48 kHz mono sound into `packets` packets of 20 ms of each form.
-pub(crate) fn encode(samples: &[i16], packets: usize) -> Result<Voices, JobError> {
-    let modes = amr::modes();
+/// Encodes 48 kHz mono sound into `packets` packets of 20 ms of each form that is wanted. G.711, G.722 and Opus cost little, and are
+/// always made.
+pub(crate) fn encode(samples: &[i16], packets: usize, wanted: &Wanted) -> Result<Voices, JobError> {
+    let is_wanted = |mode: &amr::Mode| {
+        let mut forms = RenditionProfile::of_amr(mode.band == Band::Wide);
+        forms.any(|(profile, form)| form.mode == mode.mode && wanted.has(profile))
+    };
+    let modes: Vec<amr::Mode> = amr::modes().into_iter().filter(is_wanted).collect();
     // Sound of its own for each: the encoder of AMR clears bits of what it is given, in place.
     let branch = |mode: &amr::Mode| {
         format!(

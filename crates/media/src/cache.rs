@@ -175,6 +175,21 @@ impl Cache {
         .checked()
     }
 
+    /// When the last key frame at or before a moment begins, microseconds from the start; `None` without pictures.
+    pub fn key_frame_before(&self, at_us: u32) -> Option<u32> {
+        let key_frames = self.entries.iter().filter(|entry| entry.starts_key_frame());
+        key_frames
+            .map(|entry| entry.time_us)
+            .take_while(|time_us| *time_us <= at_us)
+            .last()
+    }
+
+    /// The rest from a moment on, as [`Cache::part`]; `None`: nothing is left.
+    pub fn since(&self, at_us: u32) -> Option<Cache> {
+        let left_us = self.loop_us.checked_sub(at_us)?;
+        self.part(at_us, left_us).ok()
+    }
+
     fn checked(self) -> Result<Cache, CacheError> {
         if self.clock_rate == 0 || self.loop_us == 0 || self.loop_rtp == 0 {
             return Err(CacheError::Damaged("a clock or loop of zero"));
@@ -337,6 +352,37 @@ mod tests {
             builder.finish(8_000, 80_000, 640),
             Err(CacheError::Damaged("entries out of order"))
         );
+    }
+
+    #[test]
+    fn the_rest_of_a_cache_begins_at_a_key_frame_with_its_clocks_at_zero() {
+        let mut builder = CacheBuilder::new();
+        for n in 0..50_u32 {
+            let flags = if n % 25 == 0 {
+                KEY_FRAME | END_OF_FRAME
+            } else {
+                END_OF_FRAME
+            };
+            builder.push(n * 40_000, n * 3_600, &[n as u8], flags).unwrap();
+        }
+        let cache = builder.finish(90_000, 2_000_000, 180_000).unwrap();
+        assert_eq!(cache.key_frame_before(999_999), Some(0));
+        assert_eq!(cache.key_frame_before(1_500_000), Some(1_000_000));
+        let rest = cache.since(1_000_000).unwrap();
+        assert_eq!(
+            (rest.entries.len(), rest.loop_us, rest.loop_rtp),
+            (25, 1_000_000, 90_000)
+        );
+        let (first, second) = (rest.entries[0], rest.entries[1]);
+        assert_eq!(
+            (first.time_us, first.rtp_time, rest.payload_of(&first)),
+            (0, 0, &[25][..])
+        );
+        assert_eq!((second.time_us, second.rtp_time), (40_000, 3_600));
+        assert_eq!(cache.since(0), Some(cache.clone()));
+        for past in [1_990_000, 2_000_000, u32::MAX] {
+            assert_eq!(cache.since(past), None);
+        }
     }
 
     #[test]

@@ -26,6 +26,17 @@ pub enum Job {
         /// Longest clip, milliseconds; a longer one is refused.
         longest_ms: u64,
     },
+    /// The same in some renditions alone, for one who waits: a stored message.
+    PrepareMessage {
+        /// The file.
+        input: String,
+        /// An existing empty folder.
+        out_dir: String,
+        /// Longest message, milliseconds; a longer one is refused.
+        longest_ms: u64,
+        /// The names of rendition profiles; those that cannot be made are left out.
+        renditions: Vec<String>,
+    },
     /// Make the built-in beep (a card that says recording, a short tone) as packet caches.
     PrepareBeep {
         /// An existing empty folder.

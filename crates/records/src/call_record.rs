@@ -114,6 +114,8 @@ pub enum CallResult {
     TooShort,
     /// The mailbox had no room for a message, and the caller was told so.
     MailboxFull,
+    /// A subscriber, or who said to be one, called their mailbox or another service.
+    Mailbox,
     /// A hung up before B was invited.
     AbandonedWhileHeld,
     /// A hung up after B was invited, before an answer.
@@ -133,6 +135,7 @@ impl CallResult {
             CallResult::Greeted => "greeted",
             CallResult::TooShort => "too_short",
             CallResult::MailboxFull => "mailbox_full",
+            CallResult::Mailbox => "mailbox",
             CallResult::AbandonedWhileHeld => "abandoned_while_held",
             CallResult::Abandoned => "abandoned",
             CallResult::Rejected => "rejected",
@@ -159,6 +162,8 @@ pub enum PhaseName {
     Recording,
     /// The recording is being made a message.
     Saving,
+    /// A subscriber serves itself: mailbox, greetings, do not disturb.
+    Serving,
     /// The legs are being ended.
     Ending,
 }

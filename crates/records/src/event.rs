@@ -175,6 +175,16 @@ pub enum Happening {
     /// A subscriber could not be told, and it is not tried again: a dead letter.
     #[serde(rename = "notice.dead")]
     NoticeDead(NoticeOutcome),
+    /// A subscriber's PIN was wrong too often: it is not taken for a while.
+    #[serde(rename = "subscriber.locked")]
+    SubscriberLocked {
+        /// Whose.
+        user: String,
+        /// Until when.
+        until: UnixMs,
+        /// Where the last wrong one came from.
+        source: String,
+    },
     /// The configuration was read again.
     #[serde(rename = "server.reloaded")]
     ServerReloaded {
@@ -268,6 +278,7 @@ impl Happening {
             Happening::RegistrationRemoved { .. } => "registration.removed",
             Happening::NoticeSent(_) => "notice.sent",
             Happening::NoticeDead(_) => "notice.dead",
+            Happening::SubscriberLocked { .. } => "subscriber.locked",
             Happening::ServerReloaded { .. } => "server.reloaded",
             Happening::ServerReady { .. } => "server.ready",
             Happening::ServerStopping => "server.stopping",

@@ -10,6 +10,7 @@ mod failure;
 mod http;
 mod kept_trunks;
 mod logging;
+mod mailboxes;
 mod metrics;
 mod notices;
 mod passwords;

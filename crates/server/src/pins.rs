@@ -24,7 +24,6 @@ pub fn keep(sealer: &Sealer, user: &str, pin: &Pin) -> Option<Vec<u8>> {
     sealer.seal_text(user, PURPOSE, hash.to_string())
 }
 
-#[allow(dead_code, reason = "calls from phones of others follow")]
 /// Whether this is the PIN that was kept. Where none was it takes as long, and is never right.
 pub fn matches(sealer: &Sealer, user: &str, kept: Option<&[u8]>, pin: &Pin) -> bool {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

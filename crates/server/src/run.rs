@@ -13,7 +13,7 @@ use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, per
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
-    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, RETENTION_EVERY, RecordFileStats, RecordFiles,
+    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles,
     RecordPlan, Transcoders, WorkerCommand, WorkerPool,
 };
 use segue_media::{Media, MediaConfig, transcode::TranscodeLink};
@@ -33,6 +33,7 @@ use crate::{
     failure::Failure,
     http::{self, Http},
     logging::Log,
+    mailboxes::Mailboxes,
     passwords::Sealer,
     prompts,
     reload::{Given, Reloaded, call_config, reload},
@@ -157,6 +158,10 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let record_files = RecordFiles::start(&store, config.records.files(), &record_stats)
         .map_err(|e| system("the thread of the call records cannot start", &e))?;
     let deposits = Arc::new(Deposits(Arc::clone(&depositor)));
+    let mailboxes = Arc::new(Mailboxes {
+        phone: Phone::new(store.clone(), pool.clone(), spool_dir.clone()),
+        keys: Arc::clone(&keys),
+    });
 
     let seed = match config.test_seed {
         Some(seed) => seed,
@@ -254,6 +259,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         gauges,
         watch: Arc::new(watcher.clone()),
         keys,
+        mailboxes,
     };
     perform(node, orders_end).await?;
     drop(notifier);

@@ -406,6 +406,7 @@ fn the_page_of_records_names_every_field_and_its_examples_are_the_programs() {
         CallResult::Greeted,
         CallResult::TooShort,
         CallResult::MailboxFull,
+        CallResult::Mailbox,
         CallResult::AbandonedWhileHeld,
         CallResult::Abandoned,
         CallResult::Rejected,

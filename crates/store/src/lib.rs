@@ -19,6 +19,7 @@ mod messages;
 mod migrations;
 mod names;
 mod notices;
+mod own_clips;
 mod pins;
 mod readers;
 mod record_files;

@@ -24,6 +24,7 @@ pub(crate) const STEPS: &[&str] = &[
     MENU,
     ACCOUNTS,
     TRUNKS,
+    OWN_CLIPS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -468,4 +469,14 @@ CREATE TABLE trunks (
 INSERT INTO trunks (id, version) VALUES (0, 1);
 CREATE TRIGGER trunk_added AFTER INSERT ON trunk BEGIN UPDATE trunks SET version = version + 1; END;
 CREATE TRIGGER trunk_gone AFTER DELETE ON trunk BEGIN UPDATE trunks SET version = version + 1; END;
+";
+
+/// 17: clips that subscribers have recorded by phone.
+const OWN_CLIPS: &str = "
+CREATE TABLE own_clip (
+    clip        TEXT PRIMARY KEY,
+    subscriber  TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX own_clip_subscriber ON own_clip (subscriber, recorded_at);
 ";

@@ -13,6 +13,7 @@
 //! | `retention` | a mailbox's own rules | absent row or NULL: the default; -1: no limit |
 //! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |
 //! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |
+//! | `own_clip` | a clip that a subscriber has recorded by phone | by the clip's name |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
 //! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |

@@ -8,7 +8,9 @@ use segue_media::{Command, LegKey};
 use super::{Performer, now};
 use crate::{
     CallKey,
-    packet_path::{behind_nat_command, play_command, poster_command, record_command, rules_command, say_command},
+    packet_path::{
+        behind_nat_command, play_command, play_from_command, poster_command, record_command, rules_command, say_command,
+    },
 };
 
 impl Performer {
@@ -41,6 +43,14 @@ impl Performer {
             }
             MediaAction::Play { source, clip, looping } => {
                 match play_command(source, &clip, looping, self.playing.get(&key)) {
+                    Ok(command) => self
+                        .command(key, command)
+                        .map(|why| MediaEvent::PlayFailed { source, why }),
+                    Err(why) => Some(MediaEvent::PlayFailed { source, why }),
+                }
+            }
+            MediaAction::PlayFrom { source, clip, from_ms } => {
+                match play_from_command(source, &clip, from_ms, self.playing.get(&key)) {
                     Ok(command) => self
                         .command(key, command)
                         .map(|why| MediaEvent::PlayFailed { source, why }),

@@ -56,6 +56,7 @@ pub fn playing_time(source: Source) -> Time {
         Source::Greeting => 3 * S,
         Source::Beep => 400 * MS,
         Source::Notice => 4 * S,
+        Source::Message => 20 * S,
         Source::Prompt | Source::Callee => Time::MAX,
     }
 }
@@ -200,6 +201,13 @@ impl MediaModel {
                 Vec::new()
             }
             MediaAction::Poster { .. } | MediaAction::BehindNat { .. } => Vec::new(),
+            MediaAction::PlayFrom { source, .. } => {
+                anchor.turn += 1;
+                vec![(
+                    now + dice.between(MS, 40 * MS),
+                    Fires::First(anchor.turn, *source, false),
+                )]
+            }
             MediaAction::Hear { leg } => {
                 for end in [LegId::A, *leg] {
                     assert!(

@@ -17,6 +17,8 @@ pub struct Further {
     pub invite_by: Option<Instant>,
     /// Another server has tried the callee and sends the caller on to the mailbox: nobody is held, nobody rings.
     pub sent_on: Option<SentOn>,
+    /// The subscriber that the caller has proven to be.
+    pub proven: Option<String>,
     /// What keys of SRTP are made of; `None`: there is no SRTP.
     pub secret: Option<KeySecret>,
 }

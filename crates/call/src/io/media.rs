@@ -36,6 +36,8 @@ pub enum Source {
     Prompt,
     /// The callee.
     Callee,
+    /// A message, to its owner.
+    Message,
 }
 
 impl Source {
@@ -48,6 +50,7 @@ impl Source {
             Source::Notice => "notice",
             Source::Prompt => "prompt",
             Source::Callee => "callee",
+            Source::Message => "message",
         }
     }
 }
@@ -136,6 +139,15 @@ pub enum MediaAction {
     },
     /// Say and play nothing more: silence, and the picture stays. Nothing is told of what is broken off.
     Hush,
+    /// As `Play` without looping, from somewhere within: from the last key frame before that, if there are pictures.
+    PlayFrom {
+        /// What it is to A.
+        source: Source,
+        /// Which clip.
+        clip: ClipUse,
+        /// From its start, milliseconds.
+        from_ms: u64,
+    },
     /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
     Poster {
         /// Which clip's first picture.

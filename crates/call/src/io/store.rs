@@ -3,6 +3,8 @@
 use segue_mailbox::{Ask, ClipInfo, Rule};
 use segue_policy::{Calling, Plan};
 
+use super::{MailboxAction, MailboxReply};
+
 /// What the store shall do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoreAction {
@@ -38,6 +40,8 @@ pub enum StoreAction {
         /// Its id.
         message_id: String,
     },
+    /// For a subscriber who serves itself.
+    Mailbox(Box<MailboxAction>),
     /// Drop the synced recording (too short). No reply.
     Discard {
         /// Its id.
@@ -92,6 +96,8 @@ pub enum StoreReply {
         /// And take this much, bytes; `None`: no rule counts them.
         longest_bytes: Option<u64>,
     },
+    /// To a subscriber who serves itself.
+    Mailbox(Box<MailboxReply>),
     /// There is no place.
     MailboxFull {
         /// The rule that has no room.

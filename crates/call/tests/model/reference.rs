@@ -373,6 +373,7 @@ impl Reference {
         match output {
             Output::Leg(leg, action) => self.leg_said(*leg, action),
             Output::Media(action) => self.media_said(action),
+            Output::Store(StoreAction::Mailbox(_)) => panic!("nobody calls a service here"),
             Output::Store(StoreAction::Lookup { .. }) => {
                 self.lookups += 1;
                 assert_eq!(self.lookups, 1, "one lookup");

@@ -38,6 +38,7 @@ mod several_targets;
 mod srtp;
 mod stage;
 mod star_prolongs_the_hold;
+mod subscribers_serve_themselves;
 mod the_callees_rules;
 mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;

@@ -12,14 +12,16 @@ use segue_call::{
     Call, CallConfig, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Lookup, MediaAction, MediaEvent,
     Now, Operator, Output, Ports, Said, Source, StoreReply,
 };
-use segue_mailbox::{ClipInfo, RecordingManifest, RenditionInfo, RenditionProfile};
+use segue_mailbox::RecordingManifest;
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
 
 mod agent;
+mod desk;
 mod store;
 
 pub use agent::Agent;
+pub use desk::{Desk, clip};
 pub use store::PlaceReply;
 
 pub const A: LegId = LegId(0);
@@ -77,33 +79,8 @@ pub struct Setup {
     pub emergency: Option<segue_policy::Emergency>,
     /// Why there is no process that transcodes.
     pub no_transcoder: Option<&'static str>,
-}
-
-pub fn clip(id: i64, name: &str, duration_ms: u64) -> ClipInfo {
-    let video = |profile, level| RenditionInfo {
-        profile,
-        bytes: 1,
-        profile_level_id: Some([0x42, 0xc0, level]),
-    };
-    let audio = |profile| RenditionInfo {
-        profile,
-        bytes: 1,
-        profile_level_id: None,
-    };
-    let renditions = vec![
-        audio(RenditionProfile::Pcmu),
-        audio(RenditionProfile::Pcma),
-        video(RenditionProfile::H264W640Mode1, 30),
-        video(RenditionProfile::H264W640Mode0, 30),
-        video(RenditionProfile::H264W320Mode1, 12),
-        video(RenditionProfile::H264W320Mode0, 12),
-    ];
-    ClipInfo {
-        id,
-        name: name.into(),
-        duration_ms,
-        renditions,
-    }
+    /// Who answers subscribers that serve themselves.
+    pub desk: Desk,
 }
 
 impl Default for Setup {
@@ -165,6 +142,7 @@ impl Default for Setup {
             route: &[],
             emergency: None,
             no_transcoder: None,
+            desk: Desk::default(),
         }
     }
 }
@@ -430,6 +408,10 @@ impl Stage {
                     }),
                 );
             }
+            MediaAction::PlayFrom { .. } => self.react_to_play_from(action),
+            MediaAction::Play { source, clip, .. } if self.desk_clip(clip.clip).is_some() => {
+                self.react_to_desk_clip(*source, clip.clip);
+            }
             MediaAction::Play { source, clip, looping } => {
                 self.after(PACKET_MS, Input::Media(MediaEvent::FirstPacket { source: *source }));
                 let StoreReply::Found(lookup) = &self.setup.lookup else {
@@ -521,6 +503,9 @@ impl Stage {
                     format!("key {key} {duration_ms} to {}", name(*leg))
                 }
                 MediaAction::Record { .. } => "record".into(),
+                MediaAction::PlayFrom { source, clip, from_ms } => {
+                    format!("play {} {} from {from_ms}", source.as_str(), clip.clip)
+                }
                 MediaAction::StopRecording { cause } => format!("stop {cause:?}").to_lowercase(),
                 MediaAction::Transcode => "transcode".into(),
                 MediaAction::EndTranscode => "end transcode".into(),

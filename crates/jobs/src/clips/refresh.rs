@@ -11,7 +11,7 @@ use segue_media::{
 };
 use segue_store::{NewRendition, Store, StoreError};
 
-use super::{ClipError, LONGEST_MS, WorkerError, WorkerPool, prepared, run, something_else};
+use super::{ClipError, LIMIT, LONGEST_MS, WorkerError, WorkerPool, prepared, run, something_else};
 use crate::work;
 
 /// Sound to begin with, the best first, with its name and clock as SDP has them.
@@ -62,7 +62,7 @@ pub fn refresh(
             // Codecs leave a little sound behind the end.
             longest_ms: LONGEST_MS.saturating_add(1_000),
         };
-        prepared(pool, name, out.path(), job, progress)?
+        prepared(pool, name, out.path(), job, LIMIT, progress)?
     };
     let wanted = made
         .renditions
@@ -104,6 +104,7 @@ fn file_again(pool: &WorkerPool, store: &Store, clip: &ClipInfo, folder: &Path) 
     packets.sort_by_key(|(arrival_ns, ..)| *arrival_ns);
     let manifest = RecordingManifest {
         message_id: String::new(),
+        purpose: segue_mailbox::Purpose::Message,
         mailbox: String::new(),
         call_id: String::new(),
         sip_call_id: String::new(),
@@ -129,7 +130,7 @@ fn file_again(pool: &WorkerPool, store: &Store, clip: &ClipInfo, folder: &Path) 
         spool: spool.to_string_lossy().into_owned(),
         out_dir: out.to_string_lossy().into_owned(),
     };
-    match run(pool, &job, &mut |_| {})? {
+    match run(pool, &job, LIMIT, &mut |_| {})? {
         Outcome::Recording { file, .. } => Ok(format!("again/{file}")),
         _ => Err(something_else()),
     }

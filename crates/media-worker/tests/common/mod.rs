@@ -257,6 +257,7 @@ pub fn manifest(kind: Kind, fmtp: Option<&str>) -> RecordingManifest {
         streams.push(info(1, 97, "H264", 90_000, fmtp));
     }
     RecordingManifest {
+        purpose: segue_mailbox::Purpose::Message,
         message_id: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
         mailbox: "bob".to_owned(),
         call_id: "c1".to_owned(),

@@ -88,8 +88,30 @@ impl Local {
         u16::try_from(i32::from(hour) * 60 + i32::from(minute)).unwrap_or_default()
     }
 
+    /// 1 to 12.
+    pub fn month(self) -> u8 {
+        u8::try_from(self.0.month()).unwrap_or_default()
+    }
+
+    /// 1 to 31.
+    pub fn day_of_month(self) -> u8 {
+        u8::try_from(self.0.day()).unwrap_or_default()
+    }
+
+    /// 0 to 23, and 0 to 59.
+    pub fn time(self) -> (u8, u8) {
+        let number = |part: i8| u8::try_from(part).unwrap_or_default();
+        (number(self.0.hour()), number(self.0.minute()))
+    }
+
+    /// Days by the calendar from an earlier one to this.
+    pub fn days_since(self, earlier: Local) -> u32 {
+        let days = self.0.date().since(earlier.0.date()).map(|span| span.get_days());
+        days.ok().and_then(|days| u32::try_from(days).ok()).unwrap_or_default()
+    }
+
     /// 0: Monday.
-    fn weekday(self) -> u8 {
+    pub fn weekday(self) -> u8 {
         u8::try_from(self.0.weekday().to_monday_zero_offset()).unwrap_or_default()
     }
 }

@@ -146,6 +146,7 @@ impl Metrics {
             | Happening::RegistrationRemoved { .. }
             | Happening::NoticeSent(_)
             | Happening::NoticeDead(_)
+            | Happening::SubscriberLocked { .. }
             | Happening::ServerReloaded { .. }
             | Happening::ServerReady { .. }
             | Happening::ServerStopping => {}

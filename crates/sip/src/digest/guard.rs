@@ -1,6 +1,6 @@
 //! Credentials of others: who wants to call proves who it is (RFC 3261 §22.1, RFC 7616 §5, RFC 8760 §2.3).
 
-mod backing_off;
+pub(crate) mod backing_off;
 mod counts;
 
 use std::{

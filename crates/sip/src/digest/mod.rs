@@ -14,7 +14,7 @@ use segue_sip_wire::DigestAlgorithm;
 
 pub use client::Account;
 pub(crate) use client::{Accounts, Kind};
-pub use guard::{Guard, Proof, Realm, User};
+pub use guard::{Guard, Proof, Realm, User, backing_off::BackingOff};
 pub use secret::{Hashes, Secret};
 
 /// What a response is made of, besides the secret.

@@ -269,6 +269,7 @@ impl<'a> View<'a> {
                 );
                 marks.insert(format!("mailbox full {status}"));
             }
+            CallResult::Mailbox => return Err("nobody calls a service in this house".to_owned()),
             CallResult::Greeted | CallResult::Message | CallResult::TooShort | CallResult::Failed => {}
         }
         Ok(())

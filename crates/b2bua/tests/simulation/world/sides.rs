@@ -109,6 +109,7 @@ impl World {
                 };
                 self.later(at, Pending::Store(key, reply));
             }
+            StoreAction::Mailbox(_) => panic!("nobody calls a service in this house"),
             StoreAction::Discard { message_id } => self.ledger.goes(&message_id, Kept::Synced, Kept::Discarded),
         }
     }

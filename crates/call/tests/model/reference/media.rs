@@ -40,6 +40,7 @@ impl Reference {
             }
             MediaAction::Hush => self.playing = None,
             MediaAction::BehindNat { .. } => panic!("a call does not know how its callee is reached"),
+            MediaAction::PlayFrom { .. } => panic!("nobody calls a service here"),
             MediaAction::Poster { clip } => {
                 assert!(clip.audio.is_none() && clip.video.is_some() && !self.bridged);
             }

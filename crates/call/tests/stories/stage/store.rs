@@ -61,6 +61,7 @@ impl Stage {
                 );
             }
             StoreAction::Discard { .. } => {}
+            StoreAction::Mailbox(action) => self.react_of_desk(action),
         }
     }
 
@@ -83,6 +84,7 @@ impl Stage {
             StoreAction::Release { .. } => "release",
             StoreAction::Deposit { .. } => "deposit",
             StoreAction::Discard { .. } => "discard",
+            StoreAction::Mailbox(_) => "mailbox",
         });
         words.collect()
     }

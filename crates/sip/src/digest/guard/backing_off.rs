@@ -22,7 +22,7 @@ const NAME_MAX: usize = 64;
 
 /// Failures of each source, and of each of its users: a stranger must not lock others out.
 #[derive(Debug, Default)]
-pub(super) struct BackingOff(BTreeMap<(IpAddr, Option<String>), Failures>);
+pub struct BackingOff(BTreeMap<(IpAddr, Option<String>), Failures>);
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
@@ -44,7 +44,7 @@ impl Failures {
 
 impl BackingOff {
     /// How long this source must wait before credentials of this user are looked at.
-    pub(super) fn wait(&self, now: Instant, source: IpAddr, user: &str) -> Option<Duration> {
+    pub fn wait(&self, now: Instant, source: IpAddr, user: &str) -> Option<Duration> {
         let of = |key: &(IpAddr, Option<String>), free: u32| {
             let failures = self.0.get(key)?;
             let count = if key.1.is_some() {
@@ -60,7 +60,8 @@ impl BackingOff {
         of(&(source, Some(cut(user))), FREE.0).max(of(&(source, None), FREE.1))
     }
 
-    pub(super) fn failed(&mut self, now: Instant, source: IpAddr, user: &str) {
+    /// Credentials of this user were wrong.
+    pub fn failed(&mut self, now: Instant, source: IpAddr, user: &str) {
         for key in [(source, Some(cut(user))), (source, None)] {
             if !self.0.contains_key(&key) && self.0.len() >= KEPT_MAX {
                 self.0
@@ -83,7 +84,7 @@ impl BackingOff {
     }
 
     /// The user's own failures are forgiven; those of the source for others are not.
-    pub(super) fn proven(&mut self, source: IpAddr, user: &str) {
+    pub fn proven(&mut self, source: IpAddr, user: &str) {
         self.0.remove(&(source, Some(cut(user))));
     }
 }
