@@ -32,6 +32,7 @@ struct Known {
     hashes: BTreeMap<String, Hashes>,
     caps: AccountCaps,
     zone: Zone,
+    members: Vec<String>,
 }
 
 impl Directory {
@@ -60,12 +61,18 @@ impl Directory {
                 hashes,
                 caps: listed.caps,
                 zone: listed.zone,
+                members: listed.members,
             };
             (user.clone(), known)
         };
         Directory {
             subscribers: kept.subscribers.into_iter().map(known).collect(),
         }
+    }
+
+    /// Who is in a group.
+    pub(crate) fn members(&self, group: &str) -> &[String] {
+        self.subscribers.get(group).map_or(&[], |known| &known.members)
     }
 
     /// Whether somebody is a subscriber.

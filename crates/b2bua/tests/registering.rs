@@ -194,9 +194,13 @@ impl Office {
 
     /// Somebody calls bob: what was said then, and where to.
     fn is_called(&mut self) -> Seen {
+        self.calls("bob")
+    }
+
+    fn calls(&mut self, user: &str) -> Seen {
         let text = format!(
-            "INVITE sip:bob@10.0.0.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.7.0.1:5060;branch=z9hG4bKcall;rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:ann@10.7.0.1>;tag=a\r\nTo: <sip:bob@10.0.0.254>\r\nCall-ID: call\r\nCSeq: 1 INVITE\r\n\
+            "INVITE sip:{user}@10.0.0.254 SIP/2.0\r\nVia: SIP/2.0/UDP 10.7.0.1:5060;branch=z9hG4bKcall;rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:ann@10.7.0.1>;tag=a\r\nTo: <sip:{user}@10.0.0.254>\r\nCall-ID: call\r\nCSeq: 1 INVITE\r\n\
              Contact: <sip:ann@10.7.0.1>\r\n{OFFER}"
         );
         self.send_from(peer(X, "10.7.0.1:5060"), &text)
@@ -425,6 +429,32 @@ fn a_call_goes_to_all_contacts_the_preferred_first() {
     office.shard.handle_timeout(office.now);
     let then = invites(&office.seen());
     assert!(then.contains(&pair("10.1.0.2:5060", "sip:bob@10.1.0.2")), "{then:?}");
+}
+
+#[test]
+fn a_group_rings_where_its_members_are() {
+    let mut office = Office::new();
+    office.bob("Contact: <sip:bob@10.1.0.2>\r\n");
+    let eve = office.registers("eve", "evil", "eve", "Contact: <sip:eve@10.1.0.3>\r\n");
+    assert_eq!(eve.answers[0].status(), Some(200));
+    let listed = |user: &str, members: &[&str]| Listed {
+        user: user.to_owned(),
+        members: members.iter().map(|member| (*member).to_owned()).collect(),
+        ..Listed::default()
+    };
+    let kept = segue_store::Directory {
+        version: 2,
+        subscribers: vec![listed("bob", &[]), listed("eve", &[]), listed("sales", &["bob", "eve"])],
+    };
+    office.shard.handle_directory(Directory::of(kept, &Open));
+    let called = office.calls("sales");
+    assert_eq!(
+        invites(&called),
+        [
+            pair("10.1.0.2:5060", "sip:bob@10.1.0.2"),
+            pair("10.1.0.3:5060", "sip:eve@10.1.0.3")
+        ]
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use segue_mailbox::{MediaState, Message};
 use crate::{
     Store, StoreError,
     blobs::{Blobs, Staged},
+    groups,
     messages::{kind_name, media_state_name},
     notices,
     retention::{enforce, tell_of_room},
@@ -96,10 +97,12 @@ impl Store {
                 return Ok(known);
             }
             staged.link(tx, &with.blobs)?;
-            insert(tx, &message, &media_type, &staged)?;
-            notices::of_message(tx, &message, staged.bytes(), now_ms)?;
-            enforce(tx, &with, &message.mailbox, now_ms, None)?;
-            tell_of_room(tx, &with, &message, now_ms)?;
+            for message in groups::rows(tx, message)? {
+                insert(tx, &message, &media_type, &staged)?;
+                notices::of_message(tx, &message, staged.bytes(), now_ms)?;
+                enforce(tx, &with, &message.mailbox, now_ms, None)?;
+                tell_of_room(tx, &with, &message, now_ms)?;
+            }
             Ok(Deposited::New)
         });
         if outcome.is_err() {
@@ -125,9 +128,9 @@ impl Store {
         let (id, media_type) = (id.to_owned(), media_type.to_owned());
         let outcome = self.write(move |tx| {
             let blobs = &with.blobs;
-            let (old, old_poster, state, mailbox): (i64, Option<i64>, String, String) = tx
-                .prepare_cached("SELECT media, poster, media_state, mailbox FROM message WHERE id = ?")?
-                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            let (old, old_poster, state): (i64, Option<i64>, String) = tx
+                .prepare_cached("SELECT media, poster, media_state FROM message WHERE id = ?")?
+                .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?
                 .ok_or_else(|| StoreError::not_found("message", &id))?;
             if state != media_state_name(MediaState::Raw) {
@@ -135,9 +138,14 @@ impl Store {
                 return Ok(false);
             }
             staged.link(tx, blobs)?;
+            // Each member of a group has it in a mailbox of its own.
+            let mailboxes: Vec<String> = tx
+                .prepare_cached("SELECT mailbox FROM message WHERE media = ? ORDER BY id")?
+                .query_map([old], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
             tx.prepare_cached(
                 "UPDATE message SET media = ?, media_type = ?, poster = ?, bytes = ?, duration_ms = ?, media_state = ?
-                 WHERE id = ?",
+                 WHERE media = ?",
             )?
             .execute(params![
                 staged.media.id.0,
@@ -146,13 +154,15 @@ impl Store {
                 staged.bytes(),
                 duration_ms,
                 media_state_name(MediaState::Ready),
-                id
+                old
             ])?;
             for old in [Some(old), old_poster].into_iter().flatten() {
                 blobs.drop_bytes(tx, crate::blobs::BlobId(old))?;
             }
             // It may need more room than its raw recording did.
-            enforce(tx, &with, &mailbox, crate::now_ms(), None)?;
+            for mailbox in mailboxes {
+                enforce(tx, &with, &mailbox, crate::now_ms(), None)?;
+            }
             Ok(true)
         });
         if outcome.is_err() {

@@ -8,6 +8,7 @@ use segue_mailbox::{Keeping, Kind, MediaState, Message};
 use crate::{
     Store, StoreError,
     blobs::{BlobId, Blobs, read_all},
+    groups,
 };
 
 /// The columns of a [`Message`], in the order [`message`] reads them.
@@ -127,7 +128,7 @@ pub(crate) fn free(tx: &Connection, blobs: &Blobs, id: &str) -> Result<bool, Sto
     };
     tx.prepare_cached("DELETE FROM message WHERE id = ?")?.execute([id])?;
     for blob in [Some(media), poster].into_iter().flatten() {
-        blobs.drop_bytes(tx, BlobId(blob))?;
+        groups::drop_bytes(tx, blobs, BlobId(blob))?;
     }
     tx.prepare_cached("INSERT OR REPLACE INTO gone (id, at) VALUES (?, ?)")?
         .execute(params![id, crate::now_ms()])?;
@@ -141,7 +142,11 @@ pub(crate) fn one(db: &Connection, condition: &str, value: &str) -> Result<Optio
         .optional()?)
 }
 
-fn many(db: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Vec<Message>, StoreError> {
+pub(crate) fn many(
+    db: &Connection,
+    condition: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<Message>, StoreError> {
     Ok(db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM message WHERE {condition}"))?
         .query_map(values, message)?

@@ -25,6 +25,7 @@ pub(crate) const STEPS: &[&str] = &[
     ACCOUNTS,
     TRUNKS,
     OWN_CLIPS,
+    GROUPS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -479,4 +480,18 @@ CREATE TABLE own_clip (
     recorded_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX own_clip_subscriber ON own_clip (subscriber, recorded_at);
+";
+
+/// 18: groups, whose messages are for several. Rows of one message share its media.
+const GROUPS: &str = "
+CREATE TABLE member (
+    team       TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    subscriber TEXT NOT NULL REFERENCES subscriber (user) ON DELETE CASCADE,
+    PRIMARY KEY (team, subscriber)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_subscriber ON member (subscriber);
+CREATE INDEX message_media ON message (media);
+CREATE INDEX message_poster ON message (poster) WHERE poster IS NOT NULL;
+CREATE TRIGGER directory_member_added AFTER INSERT ON member BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_member_gone AFTER DELETE ON member BEGIN UPDATE directory SET version = version + 1; END;
 ";

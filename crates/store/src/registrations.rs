@@ -31,6 +31,8 @@ pub struct Listed {
     pub caps: AccountCaps,
     /// By which clock.
     pub zone: Zone,
+    /// Who is in it, where it is a group.
+    pub members: Vec<String>,
 }
 
 /// How long an account has called on a day.
@@ -121,6 +123,14 @@ impl Store {
                     numbers.push((at, row.get(1)?));
                 }
             }
+            let mut members: Vec<(usize, String)> = Vec::new();
+            let mut statement = db.prepare_cached("SELECT team, subscriber FROM member ORDER BY subscriber")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let Some(at) = find(&row.get::<_, String>(0)?) {
+                    members.push((at, row.get(1)?));
+                }
+            }
             let mut secrets: Vec<(usize, (String, Vec<u8>))> = Vec::new();
             let mut statement = db.prepare_cached("SELECT subscriber, realm, sealed FROM secret ORDER BY realm")?;
             let mut rows = statement.query([])?;
@@ -132,6 +142,11 @@ impl Store {
             for (at, number) in numbers {
                 if let Some(listed) = subscribers.get_mut(at) {
                     listed.numbers.push(number);
+                }
+            }
+            for (at, member) in members {
+                if let Some(listed) = subscribers.get_mut(at) {
+                    listed.members.push(member);
                 }
             }
             for (at, secret) in secrets {

@@ -15,7 +15,8 @@
 //! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |
 //! | `own_clip` | a clip that a subscriber has recorded by phone | by the clip's name |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
-//! | `message` | one stored message | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
+//! | `message` | one stored message, of a group one for each member | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
+//! | `member` | who is in a group | `team` is the group, a subscriber; a message for it is a row of `message` for each member, with the same `media` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
 //! | `notice` | something to tell whose `mailbox` it is | written by the transaction of what happened; `facts` is the JSON of `segue_records::NoticeFacts` |
 //! | `delivery` | a notice's way to one recipient by one channel | `key` is never the same for two; `attempts` counts those begun; `since` is when it was queued, or tried anew by a command |

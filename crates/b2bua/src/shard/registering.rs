@@ -132,7 +132,10 @@ impl Shard {
             return reply;
         };
         if lookup.plan.asks_for_contacts() {
-            let contacts = self.registrar.contacts(&lookup.plan.mailbox, now.mono);
+            // A group is where its members are.
+            let group = &lookup.plan.mailbox;
+            let all = std::iter::once(group).chain(self.directory.members(group));
+            let contacts: Vec<_> = all.flat_map(|user| self.registrar.contacts(user, now.mono)).collect();
             let reaches = contacts
                 .iter()
                 .filter_map(|binding| Some((binding.contact.to_string(), Reach::of(binding)?)));

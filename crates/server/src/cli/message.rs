@@ -31,6 +31,11 @@ pub enum Command {
         #[arg(long)]
         trash: bool,
     },
+    /// Show all of one message, and how it stands with others who have it
+    Show {
+        /// The message
+        id: String,
+    },
     /// Write a message's media to a file; it does not count as heard
     Export {
         /// The message
@@ -108,6 +113,20 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                     false => format!("no messages for {user}"),
                 },
             )
+        }
+        Command::Show { id } => {
+            let message = store.message(&id)?;
+            let others = store.shared_with(&id)?;
+            let mut value = json_row(&message);
+            let shared: Vec<Value> = others.iter().map(json_row).collect();
+            if let Value::Object(fields) = &mut value {
+                fields.insert("others".to_owned(), shared.into());
+            }
+            context.out.object(&value, || {
+                let line = |message: &Message| format!("{}: {}", message.mailbox, standing(message));
+                let lines: Vec<String> = std::iter::once(&message).chain(&others).map(line).collect();
+                format!("{} from {}\n{}", message.id, message.from, lines.join("\n"))
+            })
         }
         Command::Export { id, file, force } => {
             let file = named(&store, &id, file, force)?;
@@ -396,6 +415,17 @@ fn state(message: &Message) -> &'static str {
         State::Heard => "heard",
         State::Unheard => "unheard",
     }
+}
+
+/// How a message stands with whom it is for.
+fn standing(message: &Message) -> String {
+    let pinned = if message.keeping.pinned { ", pinned" } else { "" };
+    let trash = if message.keeping.deleted_at_ms.is_some() {
+        ", in the trash"
+    } else {
+        ""
+    };
+    format!("{}{pinned}{trash}", state(message))
 }
 
 /// Wall clock, Unix milliseconds.

@@ -9,6 +9,7 @@ mod config;
 mod contact;
 mod doctor;
 mod events;
+mod group;
 mod import;
 mod message;
 mod names;
@@ -93,6 +94,9 @@ enum Command {
     /// Contacts: whom a subscriber knows, in groups
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Groups: subscribers whose messages are for several others
+    #[command(subcommand)]
+    Group(group::Command),
     /// Rules: what a subscriber's callers meet, by who calls, when and why
     #[command(subcommand)]
     Rule(rule::Command),
@@ -223,6 +227,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Clip(command) => clip::perform(command, &context),
         Command::Subscriber(command) => subscriber::perform(command, &context),
         Command::Contact(command) => contact::perform(command, &context),
+        Command::Group(command) => group::perform(command, &context),
         Command::Rule(command) => rule::perform(command, &context),
         Command::Registration(command) => registration::perform(command, &context),
         Command::Number(command) => number::perform(command, &context),

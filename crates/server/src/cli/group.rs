@@ -1,0 +1,101 @@
+//! `segue group add|list|member`: subscribers whose messages are for several others.
+
+use clap::Subcommand as ClapSubcommand;
+use segue_policy::Subscriber;
+use serde_json::json;
+
+use super::{Context, output::Row, value::User};
+use crate::failure::Failure;
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Command {
+    /// Add a group: a subscriber, who is set, shown and removed as others are
+    Add {
+        /// User part of its SIP address
+        name: User,
+        /// A subscriber who gets its messages; again for each further one
+        #[arg(long, value_name = "USER")]
+        member: Vec<User>,
+    },
+    /// List groups and their members
+    List,
+    /// Who is in a group
+    #[command(subcommand)]
+    Member(Member),
+}
+
+#[derive(Debug, ClapSubcommand)]
+pub enum Member {
+    /// Let a subscriber get a group's messages from now on
+    Add {
+        /// The group
+        group: User,
+        /// The subscriber
+        user: User,
+    },
+    /// Let a subscriber get no more of them; those that they have stay theirs
+    Remove {
+        /// The group
+        group: User,
+        /// The subscriber
+        user: User,
+    },
+}
+
+pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
+    let store = context.store()?;
+    match command {
+        Command::Add {
+            name: User(name),
+            member,
+        } => {
+            store.add_subscriber(Subscriber {
+                user: name.clone(),
+                ..Subscriber::default()
+            })?;
+            for User(member) in &member {
+                if let Err(error) = store.add_member(&name, member) {
+                    // All of it, or nothing.
+                    store.remove_subscriber(&name)?;
+                    return Err(error.into());
+                }
+            }
+            let members: Vec<&str> = member.iter().map(|User(member)| member.as_str()).collect();
+            let said = json!({"group": name, "members": members});
+            context.out.object(&said, || match members.as_slice() {
+                [] => format!("added {name}; let it have members with 'segue group member add {name} USER'"),
+                members => format!("added {name} for {}", members.join(", ")),
+            })
+        }
+        Command::List => {
+            let row = |group: segue_store::Group| Row {
+                value: json!({"group": group.name, "members": group.members}),
+                cells: vec![group.name, group.members.join(", ")],
+            };
+            let rows = store.groups()?.into_iter().map(row).collect();
+            let nothing = "no group has members; add one with 'segue group add sales --member ann --member bob'";
+            context.out.rows(rows, &["GROUP", "MEMBERS"], nothing)
+        }
+        Command::Member(Member::Add {
+            group: User(group),
+            user: User(user),
+        }) => {
+            let added = store.add_member(&group, &user)?;
+            let said = json!({"group": group, "user": user, "added": added});
+            context.out.object(&said, || match added {
+                true => format!("{user} gets the messages for {group} from now on"),
+                false => format!("{user} gets the messages for {group} already"),
+            })
+        }
+        Command::Member(Member::Remove {
+            group: User(group),
+            user: User(user),
+        }) => {
+            store.remove_member(&group, &user)?;
+            let said = json!({"group": group, "user": user, "removed": true});
+            context
+                .out
+                .object(&said, || format!("{user} gets no more messages for {group}"))
+        }
+    }
+}

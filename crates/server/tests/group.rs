@@ -1,0 +1,36 @@
+//! `segue group`: one message for several.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use fixture::{Segue, deposit};
+use serde_json::json;
+
+#[test]
+fn a_group_has_members_and_its_message_says_how_it_stands_with_each() {
+    let segue = Segue::new();
+    for user in ["ann", "bob"] {
+        segue.ok(&["subscriber", "add", user]);
+    }
+    let added = segue.json(&["group", "add", "sales", "--member", "ann"]);
+    assert_eq!(added, json!({"group": "sales", "members": ["ann"]}));
+    segue.ok(&["group", "member", "add", "sales", "bob"]);
+    let listed = segue.json(&["group", "list"]);
+    assert_eq!(listed, json!([{"group": "sales", "members": ["ann", "bob"]}]));
+    segue.store().deposit(deposit("01M", "sales", b"media")).unwrap();
+    segue.ok(&["message", "heard", "01M"]);
+    segue.ok(&["message", "pin", "01M-2"]);
+    let text = segue.ok(&["message", "show", "01M"]);
+    assert!(text.contains("ann: heard\nbob: unheard, pinned"), "{text}");
+    let shown = segue.json(&["message", "show", "01M-2"]);
+    assert_eq!(
+        (&shown["mailbox"], &shown["others"][0]["mailbox"]),
+        (&json!("bob"), &json!("ann"))
+    );
+    segue.ok(&["group", "member", "remove", "sales", "ann"]);
+    assert_eq!(
+        segue.json(&["message", "list", "ann"])[0]["id"],
+        "01M",
+        "what she has stays hers"
+    );
+}
