@@ -9,7 +9,7 @@ use segue_call::StoreReply;
 use segue_sip::{Candidate, Place};
 use tokio::sync::mpsc;
 
-use crate::{CallKey, look_up::Answer, mailboxes::Served};
+use crate::{CallKey, look_up::Answer, mailboxes::Served, perform::Shown};
 
 /// What reaches the shard from other threads.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) enum Note {
     Located(Place, Vec<Candidate>),
     Store(CallKey, StoreReply),
     Served(CallKey, Box<Served>),
+    Shown(CallKey, Box<Shown>),
 }
 
 /// The bounded way into a shard. When it is full, that call is ended; no event is dropped silently.

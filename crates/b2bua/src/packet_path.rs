@@ -19,6 +19,7 @@ fn number(source: Source) -> u32 {
         Source::Beep => 2,
         Source::Callee => 3,
         Source::Notice => 4,
+        Source::Take => 6,
         Source::Prompt => FIRST_TURN,
         Source::Message => 5,
     }
@@ -39,6 +40,7 @@ fn source(number: u32) -> Option<Source> {
         Source::Callee,
         Source::Notice,
         Source::Message,
+        Source::Take,
     ]
     .into_iter()
     .find(|s| self::number(*s) == number)
@@ -197,8 +199,7 @@ pub(crate) fn behind_nat_command(leg: LegId, source: IpAddr) -> Command {
 pub(crate) fn record_command(
     spool_dir: &Path,
     manifest: &RecordingManifest,
-    longest_ms: u64,
-    longest_bytes: Option<u64>,
+    (longest_ms, longest_bytes): (u64, Option<u64>),
     silence_ms: Option<u64>,
 ) -> Result<Command, String> {
     let manifest_json = serde_json::to_vec(manifest).map_err(|e| e.to_string())?;
@@ -209,5 +210,6 @@ pub(crate) fn record_command(
         longest_ms,
         longest_bytes,
         silence_ms,
+        pictures: manifest.kind == segue_mailbox::Kind::Video,
     })
 }

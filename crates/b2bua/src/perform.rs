@@ -34,13 +34,15 @@ mod mailboxes;
 mod media;
 mod names;
 mod outside;
+mod preview;
 mod told;
 mod transcoding;
 
 pub use transcoding::Transcoding;
 
 use mailboxes::Desk;
-pub use outside::{Deposits, Watch};
+pub use outside::{Deposits, Take, Watch};
+pub(crate) use preview::Shown;
 
 /// How long calls that are hung up may take to end in order.
 const HANG_UP: Duration = Duration::from_secs(10);
@@ -347,6 +349,7 @@ impl Performer {
                 }
                 self.shard.handle_store(now(), key, reply);
             }
+            Note::Shown(key, take) => self.shown(key, *take),
             Note::Resolved(key, place, servers) => self.shard.handle_resolved(now(), key, place, servers),
             Note::Located(place, servers) => self.shard.handle_located(now(), &place, &servers),
             Note::Served(key, served) => self.served(key, *served),
@@ -361,7 +364,7 @@ impl Performer {
         };
         tracing::warn!(message_id = id, "a recording outlived its call; it is deposited");
         // The depositor tells what becomes of it.
-        self.deposits.deposit(id, Box::new(|_| {}));
+        self.deposits.deposit(id, false, Box::new(|_| {}));
     }
 
     /// A call whose event found no room has lost its order: it is ended.
@@ -441,7 +444,9 @@ impl Performer {
                 });
             }
             StoreAction::Release { mailbox, message_id } => self.release(mailbox, message_id),
-            StoreAction::Deposit { message_id } => {
+            StoreAction::Hold { message_id } => self.deposits.hold(&message_id),
+            StoreAction::Preview { message_id } => self.preview(key, &message_id),
+            StoreAction::Deposit { message_id, urgent } => {
                 let inbox = self.inbox.clone();
                 let id = message_id.clone();
                 let done = move |outcome: Result<(), String>| {
@@ -451,7 +456,7 @@ impl Performer {
                     };
                     inbox.put(key, Note::Store(key, reply));
                 };
-                self.deposits.deposit(&id, Box::new(done));
+                self.deposits.deposit(&id, urgent, Box::new(done));
             }
             StoreAction::Mailbox(action) => self.mailbox(key, *action, profile),
             StoreAction::Discard { message_id } => self.deposits.discard(&message_id),

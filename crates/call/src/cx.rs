@@ -49,7 +49,6 @@ pub(crate) struct Cx {
     /// Something of ours is, or was, played to A.
     pub plays: bool,
     /// How often something was said to A.
-    #[allow(dead_code, reason = "the phases that speak are about to come")]
     pub said: u32,
     /// Where A's message will be.
     pub place: Place,

@@ -1,5 +1,5 @@
-//! B did not take the call: the greeting plays, then the beep. A is answered before the greeting or before the beep, as the profile
-//! wants it, so that a caller who hangs up during an early greeting is not charged.
+//! B did not take the call: the greeting plays, then the menu, if there is one, then the beep. A is answered before the greeting or
+//! after it, as the profile wants it, so that a caller who hangs up during an early greeting is not charged.
 
 use std::time::Instant;
 
@@ -7,11 +7,14 @@ use segue_policy::AnswerAt;
 use segue_records::CallResult;
 
 use crate::{
+    beeping::Beeping,
     caller::MediaMay,
+    choosing::Choosing,
     cx::Cx,
     ending::Ending,
     full::Full,
     io::{ClipUse, LegId, Lookup, MediaAction, MediaEvent, Source},
+    leaving::Leaving,
     legs::{CallerGone, Leg, Seen},
     missed::Missed,
     phase::Phase,
@@ -47,9 +50,6 @@ enum Step {
         until: Instant,
     },
     Greeting {
-        until: Instant,
-    },
-    Beeping {
         until: Instant,
     },
 }
@@ -206,16 +206,6 @@ impl Greeting {
                 },
             ) => Greeting::beep(missed, lookup, cx),
             (Step::Greeting { until }, Seen::Due) if cx.is_due(until) => Greeting::beep(missed, lookup, cx),
-            (
-                Step::Beeping { .. },
-                Seen::Media(
-                    MediaEvent::Played { source: Source::Beep }
-                    | MediaEvent::PlayFailed {
-                        source: Source::Beep, ..
-                    },
-                ),
-            ) => Recording::begin(missed, lookup, cx),
-            (Step::Beeping { until }, Seen::Due) if cx.is_due(until) => Recording::begin(missed, lookup, cx),
             (step, Seen::Due) if cx.early_is_over() => match step {
                 Step::Pracking { .. } => Ending::never_pracked(cx),
                 step => {
@@ -224,19 +214,11 @@ impl Greeting {
                 }
             },
             (_, Seen::CallerGone(CallerGone::Cancelled | CallerGone::HungUp { .. })) => {
-                let why = format!("{}; the caller hung up before leaving a message", missed.sentence);
-                Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why)
+                Ending::before_a_message(&missed, cx)
             }
             (_, Seen::CallerGone(broken)) => Ending::caller_broke(cx, &broken),
             (_, Seen::HangUp) if cx.legs.a == Leg::Inviting => Ending::by_operator(cx),
-            (_, Seen::HangUp) => {
-                cx.end_a(480, reason::OPERATOR);
-                let why = format!(
-                    "{}; the operator ended the call before a message was left",
-                    missed.sentence
-                );
-                Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why)
-            }
+            (_, Seen::HangUp) => Ending::by_operator_before_a_message(&missed, cx),
             (step, _) => Phase::Greeting(Greeting { missed, lookup, step }),
         }
     }
@@ -244,7 +226,7 @@ impl Greeting {
     pub fn deadline(&self) -> Option<Instant> {
         match self.step {
             Step::Pracking { .. } | Step::AnswerPracking | Step::Agreeing => None,
-            Step::Asking { until, .. } | Step::Greeting { until } | Step::Beeping { until } => Some(until),
+            Step::Asking { until, .. } | Step::Greeting { until } => Some(until),
         }
     }
 
@@ -275,28 +257,16 @@ impl Greeting {
             return Greeting::over(&missed, CallResult::Greeted, "the greeting is over", cx);
         }
         cx.answer_a();
+        let leaving = Leaving::new(missed, lookup, cx);
         if !cx.a.sends() {
-            return Recording::begin(missed, lookup, cx);
+            return Recording::begin(leaving, cx);
         }
         if !cx.has_asked_for_place() {
-            return Greeting::ask(missed, lookup, Next::Beep, cx);
+            return Greeting::ask(leaving.missed, leaving.lookup, Next::Beep, cx);
         }
-        let beep = lookup.beep.as_ref().zip(cx.a.answer());
-        match beep.and_then(|(clip, answer)| Some((clip.duration_ms, clip_use(clip, answer)?))) {
-            None => Recording::begin(missed, lookup, cx),
-            Some((duration_ms, beep)) => {
-                cx.media(MediaAction::Play {
-                    source: Source::Beep,
-                    clip: beep,
-                    looping: false,
-                });
-                let until = cx.in_ms(duration_ms.saturating_add(PLAYED_LATE_MS_MAX));
-                Phase::Greeting(Greeting {
-                    missed,
-                    lookup,
-                    step: Step::Beeping { until },
-                })
-            }
+        match leaving.voice() {
+            Some(voice) => Choosing::begin(leaving, voice, cx),
+            None => Beeping::begin(leaving, cx),
         }
     }
 }

@@ -9,17 +9,19 @@
 //! An input goes through `legs.rs` first, whatever the phase, then to the phase, which is consumed and gives the next one:
 //!
 //! ```text
-//! LookingUp -> Holding -> Ringing -> Bridged -------------------> Ending
-//!                 |          '-----> Greeting -> Recording -> Saving -^
-//!                 '-----------------^      '---> Full -------------^
-//!           '----------------------------------> Serving ----------^
+//! LookingUp -> Holding -> Ringing -> Bridged ----------------------------------------------------------> Ending
+//!                 |          '-----> Greeting -> Choosing -> Beeping -> Recording -> Reviewing -> Saving -^
+//!                 '-----------------^      '---> Full --------------------------------------------------^
+//!           '------------------------------------> Serving ----------------------------------------------^
 //! ```
 
 mod apart;
+mod beeping;
 mod branches;
 mod bridged;
 mod call;
 mod caller;
+mod choosing;
 mod cx;
 mod deciding;
 mod early;
@@ -31,6 +33,7 @@ mod holding;
 mod ids;
 mod io;
 mod keys;
+mod leaving;
 mod legs;
 mod looking_up;
 mod missed;
@@ -44,6 +47,7 @@ mod reason;
 mod recording;
 mod renditions;
 mod reserving;
+mod reviewing;
 mod ringing;
 mod saving;
 mod saying;

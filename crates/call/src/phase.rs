@@ -5,8 +5,9 @@ use std::time::Instant;
 use segue_records::PhaseName;
 
 use crate::{
-    bridged::Bridged, cx::Cx, ending::Ending, full::Full, greeting::Greeting, holding::Holding, legs::Seen,
-    looking_up::LookingUp, recording::Recording, ringing::Ringing, saving::Saving, serving::Serving,
+    beeping::Beeping, bridged::Bridged, choosing::Choosing, cx::Cx, ending::Ending, full::Full, greeting::Greeting,
+    holding::Holding, legs::Seen, looking_up::LookingUp, recording::Recording, reviewing::Reviewing, ringing::Ringing,
+    saving::Saving, serving::Serving,
 };
 
 /// Where a call is.
@@ -18,7 +19,10 @@ pub(crate) enum Phase {
     Bridged(Bridged),
     Greeting(Greeting),
     Full(Full),
+    Choosing(Choosing),
+    Beeping(Beeping),
     Recording(Recording),
+    Reviewing(Reviewing),
     Saving(Saving),
     Serving(Box<Serving>),
     Ending(Ending),
@@ -34,7 +38,10 @@ impl Phase {
             Phase::Bridged(phase) => phase.on(seen, cx),
             Phase::Greeting(phase) => phase.on(seen, cx),
             Phase::Full(phase) => phase.on(seen, cx),
+            Phase::Choosing(phase) => phase.on(seen, cx),
+            Phase::Beeping(phase) => phase.on(seen, cx),
             Phase::Recording(phase) => phase.on(seen, cx),
+            Phase::Reviewing(phase) => phase.on(seen, cx),
             Phase::Saving(phase) => phase.on(seen, cx),
             Phase::Serving(phase) => phase.on(seen, cx),
             Phase::Ending(phase) => Phase::Ending(phase),
@@ -48,7 +55,10 @@ impl Phase {
             Phase::Ringing(phase) => phase.deadline(),
             Phase::Greeting(phase) => phase.deadline(),
             Phase::Full(phase) => phase.deadline(),
+            Phase::Choosing(phase) => phase.deadline(),
+            Phase::Beeping(phase) => Some(phase.until),
             Phase::Recording(phase) => Some(phase.until),
+            Phase::Reviewing(phase) => phase.deadline(),
             Phase::Saving(phase) => phase.deadline(),
             Phase::Serving(phase) => phase.deadline(),
             Phase::Bridged(phase) => phase.deadline(),
@@ -67,7 +77,10 @@ impl Phase {
             Phase::Bridged(_) => PhaseName::Bridged,
             // The notice stands where the greeting would.
             Phase::Greeting(_) | Phase::Full(_) => PhaseName::Greeting,
+            Phase::Choosing(_) => PhaseName::Choosing,
+            Phase::Beeping(phase) => phase.name(),
             Phase::Recording(_) => PhaseName::Recording,
+            Phase::Reviewing(_) => PhaseName::Reviewing,
             Phase::Saving(_) => PhaseName::Saving,
             Phase::Serving(_) => PhaseName::Serving,
             Phase::Ending(_) => PhaseName::Ending,

@@ -129,8 +129,9 @@ impl Cx {
         }
     }
 
-    /// The id of the message that is recorded now, and how much of it there may be.
-    pub fn take_place(&mut self) -> (String, Room) {
+    /// The id of the message that is recorded now, and how much of it there may be. What is recorded again (`takes` before) has an id of
+    /// its own, and the place of the first.
+    pub fn take_place(&mut self, takes: u8) -> (String, Room) {
         let room = match self.place.state {
             State::Held(room) => Room {
                 longest_ms: room.longest_ms.min(self.config.record_max_ms),
@@ -141,7 +142,8 @@ impl Cx {
                 longest_bytes: None,
             },
         };
-        let asked = self.place.ids.as_ref().map(|ids| ids.message_id.clone());
+        let ids = self.place.ids.as_ref().filter(|_| takes == 0);
+        let asked = ids.map(|ids| ids.message_id.clone());
         (asked.unwrap_or_else(|| self.ids.ulid(self.now.wall)), room)
     }
 
@@ -151,6 +153,16 @@ impl Cx {
             State::Asked | State::Unwanted => State::Unwanted,
             State::NotAsked | State::Held(_) | State::Settled => State::Settled,
         };
+    }
+
+    /// The place is this message's now. One that was recorded again is stored under another id than the place has, which is given back.
+    pub fn leave_place_to(&mut self, message_id: &str) {
+        let is_its_own = self.place.ids.as_ref().is_none_or(|ids| ids.message_id == message_id);
+        if is_its_own {
+            self.leave_place();
+        } else {
+            self.give_back_place();
+        }
     }
 
     /// No message comes.

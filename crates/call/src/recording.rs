@@ -9,11 +9,12 @@ use segue_sdp::Agreed;
 use crate::{
     cx::Cx,
     ending::Ending,
-    io::{LegId, Lookup, MediaAction, MediaEvent},
+    io::{LegId, MediaAction, MediaEvent},
+    leaving::{Leaving, Take},
     legs::{CallerGone, Seen},
-    missed::Missed,
     phase::Phase,
     reason,
+    reviewing::Reviewing,
     saving::Saving,
 };
 
@@ -23,15 +24,20 @@ const LONGEST_LATE_MS_MAX: u64 = 5_000;
 /// The recorder runs.
 #[derive(Debug)]
 pub(crate) struct Recording {
-    missed: Missed,
+    leaving: Leaving,
     message_id: String,
+    has_video: bool,
     pub until: Instant,
 }
 
 impl Recording {
     /// A has been answered and has heard the beep.
-    pub fn begin(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+    pub fn begin(mut leaving: Leaving, cx: &mut Cx) -> Phase {
         let Some(answer) = cx.a.answer().filter(|_| cx.a.sends()).cloned() else {
+            if leaving.earlier.is_some() {
+                return Saving::as_it_was(leaving, cx);
+            }
+            let missed = leaving.missed;
             cx.end_a(480, reason::NORMAL);
             let why = format!(
                 "{}; the caller heard the greeting and could leave no message",
@@ -39,9 +45,15 @@ impl Recording {
             );
             return Ending::begin(cx, CallResult::Greeted, Some(missed.cause), why);
         };
-        let (message_id, room) = cx.take_place();
-        let mailbox = lookup.plan.mailbox;
-        let manifest = manifest(message_id.clone(), mailbox, Purpose::Message, &answer, cx);
+        let (message_id, room) = cx.take_place(leaving.takes);
+        leaving.takes = leaving.takes.saturating_add(1);
+        let mailbox = leaving.lookup.plan.mailbox.clone();
+        let mut manifest = manifest(message_id.clone(), mailbox, Purpose::Message, &answer, cx);
+        if leaving.voice_only && manifest.streams.iter().any(|s| s.stream == AUDIO) {
+            manifest.streams.retain(|s| s.stream == AUDIO);
+            manifest.kind = Kind::Audio;
+        }
+        let video = manifest.kind == Kind::Video;
         // People who sign are silent.
         let silence_ms = (manifest.kind == Kind::Audio).then_some(cx.config.record_silence_ms);
         cx.media(MediaAction::Record {
@@ -53,8 +65,9 @@ impl Recording {
         cx.recording = true;
         let until = cx.in_ms(room.longest_ms.saturating_add(LONGEST_LATE_MS_MAX));
         Phase::Recording(Recording {
-            missed,
+            leaving,
             message_id,
+            has_video: video,
             until,
         })
     }
@@ -69,15 +82,26 @@ impl Recording {
                 leg: LegId::A,
                 key: '#',
                 ..
-            } => self.stop(StopCause::Key, cx),
+            } => match self.leaving.voice() {
+                None => self.stop(StopCause::Key, cx),
+                Some(voice) => {
+                    cx.recording = false;
+                    let (leaving, take) = self.ended(StopCause::Key);
+                    Reviewing::begin(leaving, voice, take, cx)
+                }
+            },
             Seen::Media(MediaEvent::RecordingStopped { cause }) => self.stop(cause, cx),
             Seen::Media(MediaEvent::RtpGone { leg: LegId::A }) => self.stop(StopCause::RtpGone, cx),
             Seen::Due if cx.is_due(self.until) => self.stop(StopCause::Longest, cx),
             Seen::Media(MediaEvent::RecordFailed { why }) => {
                 cx.recording = false;
+                if self.leaving.earlier.is_some() {
+                    return Saving::as_it_was(self.leaving, cx);
+                }
                 cx.end_a(480, reason::NORMAL);
-                let why = format!("{}; the message could not be recorded: {why}", self.missed.sentence);
-                Ending::begin(cx, CallResult::Failed, Some(self.missed.cause), why)
+                let missed = self.leaving.missed;
+                let why = format!("{}; the message could not be recorded: {why}", missed.sentence);
+                Ending::begin(cx, CallResult::Failed, Some(missed.cause), why)
             }
             _ => Phase::Recording(self),
         }
@@ -87,7 +111,18 @@ impl Recording {
         cx.recording = false;
         cx.media(MediaAction::StopRecording { cause });
         cx.end_a(480, reason::RECORDED);
-        Saving::begin(self.missed, self.message_id, cause, cx)
+        let (leaving, take) = self.ended(cause);
+        Saving::begin(leaving, take, cx)
+    }
+
+    fn ended(self, cause: StopCause) -> (Leaving, Take) {
+        let take = Take {
+            message_id: self.message_id,
+            cause,
+            has_video: self.has_video,
+            duration_ms: 0,
+        };
+        (self.leaving, take)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Saying {
 }
 
 impl Cx {
-    /// Say this to A, with a picture, or the one that is there. Whatever was being said or played is over.
+    /// Say this to A, with a picture, or the one that is there. Whatever was being said or played is over: nothing to say is silence.
     pub fn say(&mut self, voice: &Voice, prompts: Vec<Prompt>, picture: Option<Picture>) -> Saying {
         self.said = self.said.saturating_add(1);
         let turn = self.said;
@@ -50,11 +50,6 @@ impl Cx {
             turn,
             until: self.in_ms(SAID_MS_MAX),
         }
-    }
-
-    /// Say and play nothing more.
-    pub fn hush(&mut self) {
-        self.media(MediaAction::Hush);
     }
 }
 

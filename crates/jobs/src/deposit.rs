@@ -1,10 +1,10 @@
 //! A spool becomes a message. The spool's file goes only after the message's transaction has committed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segue_mailbox::{Keeping, Kind, MediaState, Message, Purpose};
 use segue_media::worker::{Job, Outcome};
@@ -16,6 +16,8 @@ use crate::work;
 
 /// Type of a raw spool as a message's media.
 const RAW_TYPE: &str = "application/x-segue-spool";
+/// A recording that a caller looks at is left alone this long; no call looks longer.
+const HELD_MAX: Duration = Duration::from_secs(1_800);
 /// Longest time a worker takes to finalise; the longest message takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 /// A store that is busy is asked again after these pauses.
@@ -85,6 +87,8 @@ pub(crate) struct Context {
     pub spool_dir: PathBuf,
     /// Recordings that are to be tried again.
     pub later: Arc<Mutex<Later>>,
+    /// Recordings whose callers may still record them again, and until when they are left alone.
+    pub held: Arc<Mutex<BTreeMap<String, Instant>>>,
     /// Held by whoever takes up what was left: one at a time.
     pub salvaging: Arc<Mutex<()>>,
 }
@@ -115,6 +119,24 @@ impl Context {
         }
     }
 
+    /// A caller looks at this recording and will say what becomes of it.
+    pub fn hold(&self, id: &str) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        held.retain(|_, until| *until > now);
+        held.insert(id.to_owned(), now + HELD_MAX);
+    }
+
+    /// It has been said.
+    pub fn let_go(&self, id: &str) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    pub fn is_held(&self, id: &str) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(id).is_some_and(|until| *until > Instant::now())
+    }
+
     pub fn take_later(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.later().wanted)
     }
@@ -129,8 +151,8 @@ impl Context {
 }
 
 /// The media of a message.
-struct Media {
-    source: MediaSource,
+pub(crate) struct Media {
+    pub source: MediaSource,
     media_type: String,
     poster: Option<Vec<u8>>,
     state: MediaState,
@@ -139,7 +161,7 @@ struct Media {
 }
 
 /// Finalises and stores the recording of `id`. Doing it again changes nothing.
-pub(crate) fn deposit(cx: &Context, id: &str) -> Result<DepositOutcome, DepositError> {
+pub(crate) fn deposit(cx: &Context, id: &str, urgent: bool) -> Result<DepositOutcome, DepositError> {
     let path = recording::path(&cx.spool_dir, id);
     let recording = match Recording::read(&path) {
         Ok(recording) => recording,
@@ -183,7 +205,7 @@ pub(crate) fn deposit(cx: &Context, id: &str) -> Result<DepositOutcome, DepositE
             raw(&path, &recording)
         }
     };
-    let deposited = patiently(|| cx.store.deposit(row(&recording, &media)))?;
+    let deposited = patiently(|| cx.store.deposit(row(&recording, &media, urgent)))?;
     remove(&path);
     match deposited {
         Deposited::Gone => Ok(DepositOutcome::Gone),
@@ -236,7 +258,8 @@ fn without_spool(cx: &Context, path: &Path, id: &str, error: io::Error) -> Resul
     }
 }
 
-fn finalise(pool: &WorkerPool, spool: &Path, folder: &Path) -> Result<Media, WorkerError> {
+/// Has a worker make a file of a spool, in this folder.
+pub(crate) fn finalise(pool: &WorkerPool, spool: &Path, folder: &Path) -> Result<Media, WorkerError> {
     let job = Job::Finalise {
         spool: spool.to_string_lossy().into_owned(),
         out_dir: folder.to_string_lossy().into_owned(),
@@ -274,7 +297,7 @@ fn raw(spool: &Path, recording: &Recording) -> Media {
     }
 }
 
-fn row(recording: &Recording, media: &Media) -> Deposit {
+fn row(recording: &Recording, media: &Media, urgent: bool) -> Deposit {
     let manifest = recording.manifest.clone();
     Deposit {
         message: Message {
@@ -291,6 +314,7 @@ fn row(recording: &Recording, media: &Media) -> Deposit {
             media_state: media.state,
             bytes: 0,
             interrupted: recording.end.is_none(),
+            urgent,
             keeping: Keeping::default(),
         },
         media: media.source.clone(),

@@ -14,6 +14,7 @@ use segue_store::Store;
 
 use crate::deposit::{self, Context, DepositError, DepositOutcome};
 use crate::pool::WorkerPool;
+use crate::preview::{self, Preview};
 use crate::recording::{self, Recording};
 use crate::stats::{DepositCounters, DepositStats};
 use crate::work;
@@ -30,9 +31,13 @@ const RAW_MAX: u32 = 1000;
 /// Gets the outcome, on a thread of the depositor.
 type Done = Box<dyn FnOnce(Result<DepositOutcome, DepositError>) + Send>;
 
+/// Gets a recording as a clip, likewise.
+type Shown = Box<dyn FnOnce(Result<Preview, String>) + Send>;
+
 enum Order {
-    Deposit(String, Done),
+    Deposit { id: String, urgent: bool, done: Done },
     Discard(String),
+    Preview(String, Shown),
 }
 
 /// Takes recordings that ended, one after the other, as many at a time as the pool has workers.
@@ -63,6 +68,7 @@ impl Depositor {
             pool,
             spool_dir,
             later: Arc::default(),
+            held: Arc::default(),
             salvaging: Arc::default(),
         };
         let mut threads = Vec::new();
@@ -100,10 +106,24 @@ impl Depositor {
         })
     }
 
+    /// The caller of this synced recording looks at it: until it is deposited or discarded it is left alone.
+    pub fn hold(&self, message_id: &str) {
+        self.cx.hold(message_id);
+    }
+
+    /// Makes the synced recording of this id a clip, for its caller alone. `shown` is called once, from another thread. Never blocks.
+    pub fn preview(&self, message_id: &str, shown: Shown) {
+        self.order(Order::Preview(message_id.to_owned(), shown));
+    }
+
     /// Makes the synced recording of this id a message. `done` is called once, from another thread; `Ok(Stored)` is the acknowledgement.
     /// Never blocks.
-    pub fn deposit(&self, message_id: &str, done: Done) {
-        self.order(Order::Deposit(message_id.to_owned(), done));
+    pub fn deposit(&self, message_id: &str, urgent: bool, done: Done) {
+        self.order(Order::Deposit {
+            id: message_id.to_owned(),
+            urgent,
+            done,
+        });
     }
 
     /// Drops the synced recording of this id. Never blocks.
@@ -162,13 +182,18 @@ impl Depositor {
             return;
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if let Order::Deposit(id, done) = order {
-            tracing::error!(
-                message_id = id,
-                "too many recordings wait; this one is tried again later"
-            );
-            self.cx.try_later(&id);
-            done(Err(DepositError::Overload));
+        match order {
+            Order::Deposit { id, done, .. } => {
+                tracing::error!(
+                    message_id = id,
+                    "too many recordings wait; this one is tried again later"
+                );
+                self.cx.let_go(&id);
+                self.cx.try_later(&id);
+                done(Err(DepositError::Overload));
+            }
+            Order::Preview(_, shown) => shown(Err("too many recordings wait".to_owned())),
+            Order::Discard(_) => {}
         }
     }
 }
@@ -178,9 +203,14 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize, 
         // One thread waits in recv with the lock; the others wait for the lock.
         let order = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match order {
-            Ok(Order::Deposit(id, done)) => {
+            Ok(Order::Preview(id, shown)) => {
+                let made = catch_unwind(AssertUnwindSafe(|| preview::prepare(cx, &id)));
+                shown(made.unwrap_or_else(|_| Err("a fault of ours".to_owned())));
+            }
+            Ok(Order::Deposit { id, urgent, done }) => {
+                cx.let_go(&id);
                 // Its call waits for `done`, whatever happens.
-                let outcome = catch_unwind(AssertUnwindSafe(|| deposit::deposit(cx, &id)));
+                let outcome = catch_unwind(AssertUnwindSafe(|| deposit::deposit(cx, &id, urgent)));
                 let outcome = outcome.unwrap_or(Err(DepositError::Fault));
                 let counter = match &outcome {
                     Ok(DepositOutcome::Stored(message)) if message.media_state == MediaState::Raw => &counters.raw,
@@ -208,6 +238,7 @@ fn perform(cx: &Context, queue: &Mutex<Receiver<Order>>, waiting: &AtomicUsize, 
             }
             Ok(Order::Discard(id)) => {
                 counters.dropped.fetch_add(1, Ordering::Relaxed);
+                cx.let_go(&id);
                 deposit::discard(cx, &id);
             }
             Err(_) => return,
@@ -223,7 +254,7 @@ fn find_left(cx: &Context, after: Duration) {
         Vec::new()
     });
     for id in ids {
-        if recording::is_left(&recording::path(&cx.spool_dir, &id), after) {
+        if !cx.is_held(&id) && recording::is_left(&recording::path(&cx.spool_dir, &id), after) {
             cx.try_later(&id);
         }
     }
@@ -248,7 +279,7 @@ fn salvage(cx: &Context, id: &str) {
             tracing::info!(message_id = id, "a short recording that was left is dropped");
             deposit::discard(cx, id);
         }
-        Ok(Some(_)) => match deposit::deposit(cx, id) {
+        Ok(Some(_)) => match deposit::deposit(cx, id, false) {
             Ok(outcome) => tracing::info!(message_id = id, ?outcome, "a recording that was left is salvaged"),
             Err(error) => {
                 tracing::error!(message_id = id, %error, "a recording that was left cannot be salvaged yet");

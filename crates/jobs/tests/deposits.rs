@@ -98,7 +98,7 @@ fn write(path: &Path, id: &str, sent: Vec<Sent>, end: Option<&RecordingEnd>) -> 
 
 fn deposit(depositor: &Depositor, id: &str) -> Result<DepositOutcome, DepositError> {
     let (done, outcome) = mpsc::channel();
-    depositor.deposit(id, Box::new(move |deposited| done.send(deposited).unwrap()));
+    depositor.deposit(id, false, Box::new(move |deposited| done.send(deposited).unwrap()));
     outcome.recv_timeout(PATIENCE).unwrap()
 }
 
@@ -305,9 +305,31 @@ fn what_waits_at_shutdown_is_finished_and_leftovers_are_swept() {
     let ids = ["01F", "01G", "01H"];
     for id in ids {
         write(&house.spool(id), id, sent(), Some(&end()));
-        depositor.deposit(id, Box::new(|_| {}));
+        depositor.deposit(id, false, Box::new(|_| {}));
     }
     depositor.shutdown();
     assert_eq!(house.store.messages("bob").unwrap().len(), 3);
     assert_eq!(std::fs::read_dir(house.folder.path().join("work")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_its_caller_looks_at_is_left_alone_and_shown_as_a_clip() {
+    let house = House::new();
+    write(&house.spool(ID), ID, sent(), Some(&end()));
+    let depositor = house.depositor(good());
+    depositor.hold(ID);
+    depositor.try_again(Duration::ZERO);
+    assert!(house.store.messages("bob").unwrap().is_empty(), "nobody has sent it");
+    let (shown, clip) = mpsc::channel();
+    depositor.preview(ID, Box::new(move |made| shown.send(made).unwrap()));
+    let clip = clip.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert!(
+        clip.duration_ms > 0 && clip.renditions.iter().any(|(info, _)| info.profile.is_video()),
+        "{clip:?}"
+    );
+    assert!(house.spool(ID).exists(), "it can still be sent");
+    let (done, outcome) = mpsc::channel();
+    depositor.deposit(ID, true, Box::new(move |deposited| done.send(deposited).unwrap()));
+    assert!(stored(outcome.recv_timeout(PATIENCE).unwrap()).urgent);
+    assert!(house.store.messages("bob").unwrap()[0].urgent);
 }

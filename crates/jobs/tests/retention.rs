@@ -39,6 +39,7 @@ fn mailbox() -> (tempfile::TempDir, Store) {
         media_state: MediaState::Ready,
         bytes: 0,
         interrupted: false,
+        urgent: false,
         keeping: Keeping::default(),
     };
     let deposit = Deposit {

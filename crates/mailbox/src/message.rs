@@ -61,6 +61,8 @@ pub struct Message {
     pub bytes: u64,
     /// The recording was cut by a crash and salvaged.
     pub interrupted: bool,
+    /// The caller marked it urgent.
+    pub urgent: bool,
     /// How the rules stand to it.
     pub keeping: Keeping,
 }

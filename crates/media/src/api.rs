@@ -131,8 +131,6 @@ pub enum Command {
         /// The picture: its first key frame. `None`: the last one stays.
         video: Option<Cache>,
     },
-    /// Play and say nothing more: silence, and the picture stays. Nothing is told of what is broken off.
-    Hush,
     /// The picture that A sees while bridged to a callee that shows none, where no clip has left one.
     Poster {
         /// Its first key frame stays.
@@ -167,6 +165,8 @@ pub enum Command {
         longest_bytes: Option<u64>,
         /// `RecordingStopped` after this much silence, milliseconds; `None`: never (video).
         silence_ms: Option<u64>,
+        /// A's pictures are recorded, too.
+        pictures: bool,
     },
     /// End the recording; `Recorded` or `RecordFailed` follows.
     StopRecording {

@@ -248,6 +248,7 @@ impl Call {
             longest_ms: 60_000,
             longest_bytes: None,
             silence_ms: (first >> 4 & 1 == 1).then_some(2_000),
+            pictures: true,
         });
         call
     }

@@ -158,8 +158,12 @@ pub enum PhaseName {
     Bridged,
     /// The personal greeting plays.
     Greeting,
+    /// A chooses what to leave.
+    Choosing,
     /// The recorder runs.
     Recording,
+    /// A decides what becomes of what it recorded.
+    Reviewing,
     /// The recording is being made a message.
     Saving,
     /// A subscriber serves itself: mailbox, greetings, do not disturb.

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
+use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Row, Shard, ShardConfig, Take, perform};
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
-    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles,
+    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, Phone, Preview, RETENTION_EVERY, RecordFileStats, RecordFiles,
     RecordPlan, Transcoders, WorkerCommand, WorkerPool,
 };
 use segue_media::{Media, MediaConfig, transcode::TranscodeLink};
@@ -279,9 +279,26 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
 struct Deposits(Arc<Depositor>);
 
 impl segue_b2bua::Deposits for Deposits {
-    fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
+    fn hold(&self, message_id: &str) {
+        self.0.hold(message_id);
+    }
+
+    fn preview(&self, message_id: &str, shown: Box<dyn FnOnce(Result<Take, String>) + Send>) {
+        let given = |made: Preview| Take {
+            duration_ms: made.duration_ms,
+            rows: made
+                .renditions
+                .into_iter()
+                .map(|(info, cache)| Row { info, cache })
+                .collect(),
+        };
+        self.0.preview(message_id, Box::new(move |made| shown(made.map(given))));
+    }
+
+    fn deposit(&self, message_id: &str, urgent: bool, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
         self.0.deposit(
             message_id,
+            urgent,
             Box::new(move |outcome| {
                 done(match outcome {
                     Ok(DepositOutcome::Stored(_)) => Ok(()),

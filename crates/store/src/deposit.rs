@@ -246,8 +246,8 @@ fn known(db: &Connection, id: &str) -> Result<Option<Deposited>, StoreError> {
 fn insert(tx: &Connection, message: &Message, media_type: &str, staged: &StagedMedia) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO message (id, mailbox, call_id, sip_call_id, caller, caller_name, received_at, heard_at,
-                              duration_ms, kind, media_state, bytes, interrupted, media, media_type, poster)
-         VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              duration_ms, kind, media_state, bytes, interrupted, media, media_type, poster, urgent)
+         VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         message.id,
@@ -265,6 +265,7 @@ fn insert(tx: &Connection, message: &Message, media_type: &str, staged: &StagedM
         staged.media.id.0,
         media_type,
         staged.poster.map(|p| p.id.0),
+        message.urgent,
     ])?;
     Ok(())
 }

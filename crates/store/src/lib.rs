@@ -362,6 +362,7 @@ mod tests {
                 media_state: MediaState::Ready,
                 bytes: 0,
                 interrupted: false,
+                urgent: false,
                 keeping: segue_mailbox::Keeping::default(),
             },
             media: MediaSource::Bytes(media),

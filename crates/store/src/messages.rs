@@ -13,7 +13,7 @@ use crate::{
 
 /// The columns of a [`Message`], in the order [`message`] reads them.
 const COLUMNS: &str = "id, mailbox, call_id, sip_call_id, caller, caller_name, received_at, heard_at, duration_ms, \
-                       kind, media_state, bytes, interrupted, pinned, warned_at, deleted_at, deleted_by";
+                       kind, media_state, bytes, interrupted, pinned, warned_at, deleted_at, deleted_by, urgent";
 
 /// What was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,6 +178,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         },
         bytes: row.get(11)?,
         interrupted: row.get(12)?,
+        urgent: row.get(17)?,
         keeping: Keeping {
             pinned: row.get(13)?,
             warned_at_ms: row.get(14)?,

@@ -76,17 +76,13 @@ impl Performer {
                 };
                 refused.map(|why| MediaEvent::SayFailed { turn, why })
             }
-            MediaAction::Hush => {
-                self.command(key, Command::Hush);
-                return;
-            }
             MediaAction::Record {
                 manifest,
                 longest_ms,
                 longest_bytes,
                 silence_ms,
             } => {
-                let recorded = record_command(&self.spool_dir, &manifest, longest_ms, longest_bytes, silence_ms);
+                let recorded = record_command(&self.spool_dir, &manifest, (longest_ms, longest_bytes), silence_ms);
                 match recorded {
                     Ok(command) => self.command(key, command).map(|why| MediaEvent::RecordFailed { why }),
                     Err(why) => Some(MediaEvent::RecordFailed { why }),

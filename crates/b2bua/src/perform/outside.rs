@@ -2,12 +2,27 @@
 
 use segue_records::{CallRecord, Event};
 
+use crate::Row;
+
 /// Makes synced recordings messages, elsewhere; `jobs` does.
 pub trait Deposits: Send + Sync {
     /// Finalise and commit; `done` is called once, from any thread.
-    fn deposit(&self, message_id: &str, done: Box<dyn FnOnce(Result<(), String>) + Send>);
+    fn deposit(&self, message_id: &str, urgent: bool, done: Box<dyn FnOnce(Result<(), String>) + Send>);
+    /// Leave a recording alone until it is deposited or discarded: its caller looks at it.
+    fn hold(&self, message_id: &str);
+    /// Make a clip of a recording, for its caller alone; `shown` is called once, from any thread.
+    fn preview(&self, message_id: &str, shown: Box<dyn FnOnce(Result<Take, String>) + Send>);
     /// Drop a recording that is too short.
     fn discard(&self, message_id: &str);
+}
+
+/// A recording as a clip.
+#[derive(Debug)]
+pub struct Take {
+    /// Playing time, milliseconds.
+    pub duration_ms: u64,
+    /// In each rendition.
+    pub rows: Vec<Row>,
 }
 
 /// Follows what happens. Called on the signalling thread: it must return at once and never wait.

@@ -57,6 +57,7 @@ pub fn playing_time(source: Source) -> Time {
         Source::Beep => 400 * MS,
         Source::Notice => 4 * S,
         Source::Message => 20 * S,
+        Source::Take => 6 * S,
         Source::Prompt | Source::Callee => Time::MAX,
     }
 }
@@ -195,10 +196,6 @@ impl MediaModel {
                 anchor.turn += 1;
                 let over = now + S * prompts.len() as Time + dice.between(0, 20 * MS);
                 vec![(over, Fires::Turn(anchor.turn, MediaEvent::Said { turn: *turn }))]
-            }
-            MediaAction::Hush => {
-                anchor.turn += 1;
-                Vec::new()
             }
             MediaAction::Poster { .. } | MediaAction::BehindNat { .. } => Vec::new(),
             MediaAction::PlayFrom { source, .. } => {

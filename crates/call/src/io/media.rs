@@ -32,6 +32,8 @@ pub enum Source {
     Beep,
     /// That the mailbox is full.
     Notice,
+    /// What A has just recorded.
+    Take,
     /// What is said to A.
     Prompt,
     /// The callee.
@@ -48,6 +50,7 @@ impl Source {
             Source::Greeting => "greeting",
             Source::Beep => "beep",
             Source::Notice => "notice",
+            Source::Take => "take",
             Source::Prompt => "prompt",
             Source::Callee => "callee",
             Source::Message => "message",
@@ -137,8 +140,6 @@ pub enum MediaAction {
         /// What to send on A's video stream.
         video: Option<RenditionProfile>,
     },
-    /// Say and play nothing more: silence, and the picture stays. Nothing is told of what is broken off.
-    Hush,
     /// As `Play` without looping, from somewhere within: from the last key frame before that, if there are pictures.
     PlayFrom {
         /// What it is to A.

@@ -35,10 +35,22 @@ pub enum StoreAction {
         /// The id that the message would have had.
         message_id: String,
     },
+    /// Leave the synced recording alone until it is deposited or discarded: A looks at it. No reply.
+    Hold {
+        /// Its id.
+        message_id: String,
+    },
+    /// Make the synced recording a clip for A alone: `Previewed` or `PreviewFailed` follows.
+    Preview {
+        /// Its id.
+        message_id: String,
+    },
     /// Make the synced recording a message: `Deposited` or `DepositFailed` follows.
     Deposit {
         /// Its id.
         message_id: String,
+        /// A has marked it urgent.
+        urgent: bool,
     },
     /// For a subscriber who serves itself.
     Mailbox(Box<MailboxAction>),
@@ -105,6 +117,20 @@ pub enum StoreReply {
     },
     /// The store could not say whether there is a place; there is none to give back.
     ReserveFailed {
+        /// Why.
+        why: String,
+    },
+    /// A's recording can be played to A.
+    Previewed {
+        /// Its id.
+        message_id: String,
+        /// What to play.
+        clip: ClipInfo,
+    },
+    /// A's recording cannot be played to A; it is what it was.
+    PreviewFailed {
+        /// Its id.
+        message_id: String,
         /// Why.
         why: String,
     },

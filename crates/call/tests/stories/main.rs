@@ -43,6 +43,7 @@ mod the_callees_rules;
 mod the_caller_gives_up;
 mod the_early_phase_has_a_cap;
 mod the_longest_call;
+mod the_menu;
 mod the_operator_hangs_up;
 mod transcoded;
 mod volte;

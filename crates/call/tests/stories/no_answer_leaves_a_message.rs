@@ -44,7 +44,7 @@ fn answered_before_the_greeting() {
     );
     let id = record.message_id.clone().unwrap();
     assert_eq!(s.store_did(), ["lookup", "reserve", "deposit"]);
-    assert!(matches!(&s.stored()[2..], [StoreAction::Deposit { message_id }] if *message_id == id));
+    assert!(matches!(&s.stored()[2..], [StoreAction::Deposit { message_id, urgent: false }] if *message_id == id));
     assert_eq!((record.result, record.cause), (CallResult::Message, Some(408)));
     assert_eq!(record.phase_reached, PhaseName::Saving);
     assert_eq!(

@@ -22,7 +22,7 @@ mod store;
 
 pub use agent::Agent;
 pub use desk::{Desk, clip};
-pub use store::PlaceReply;
+pub use store::{PlaceReply, Preview};
 
 pub const A: LegId = LegId(0);
 pub const B: LegId = LegId(1);
@@ -63,6 +63,7 @@ pub struct Setup {
     /// The packet path never says how the recording ended.
     pub never_syncs: bool,
     pub deposit_fails: bool,
+    pub preview: Preview,
     /// What the store says when asked for a place; by default there is one without limits.
     pub place: PlaceReply,
     /// And how long it takes for that; 0: it is said at once, `None`: never.
@@ -128,6 +129,7 @@ impl Default for Setup {
             record_fails: false,
             never_syncs: false,
             deposit_fails: false,
+            preview: Preview::Takes(1_500),
             place: PlaceReply::Reserved {
                 longest_ms: u64::MAX,
                 longest_bytes: None,
@@ -418,13 +420,13 @@ impl Stage {
                     panic!("played without a lookup")
                 };
                 let known = [&lookup.clip, &lookup.greeting, &lookup.beep, &lookup.full];
+                let take = store::TAKE_MS;
                 let duration = known
                     .into_iter()
                     .flatten()
                     .chain(&lookup.named)
                     .find(|c| c.id == clip.clip)
-                    .unwrap()
-                    .duration_ms;
+                    .map_or(take, |c| c.duration_ms);
                 if !looping {
                     self.after(duration, Input::Media(MediaEvent::Played { source: *source }));
                 }
@@ -460,7 +462,6 @@ impl Stage {
             MediaAction::Rules { .. }
             | MediaAction::EndTranscode
             | MediaAction::Configure { .. }
-            | MediaAction::Hush
             | MediaAction::Poster { .. }
             | MediaAction::BehindNat { .. }
             | MediaAction::Bridge { .. }
@@ -494,7 +495,6 @@ impl Stage {
                     let picture = picture.map(|picture| format!(" under {}", picture.id()));
                     format!("say {}{}", ids.join(" "), picture.unwrap_or_default())
                 }
-                MediaAction::Hush => "hush".into(),
                 MediaAction::Poster { .. } => "poster".into(),
                 MediaAction::BehindNat { .. } => "behind nat".into(),
                 MediaAction::Bridge { leg } => format!("bridge {}", name(*leg)),

@@ -147,7 +147,6 @@ impl Session {
                     self.show.handle_timeout(now, a, sink);
                 }
             }
-            Command::Hush => self.show.hush(now),
             Command::Poster { video } => self.show.set_poster(&video),
             Command::Bridge { leg } => self.bridge(now, leg),
             Command::TellKey { leg, key, length } => {
@@ -163,11 +162,13 @@ impl Session {
                 longest_ms,
                 longest_bytes,
                 silence_ms,
+                pictures,
             } => {
                 let limits = Limits {
                     longest_ms,
                     longest_bytes,
                     silence_ms,
+                    pictures,
                 };
                 self.record(now, path, manifest_json, limits, sink);
             }

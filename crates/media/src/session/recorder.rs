@@ -31,6 +31,8 @@ pub(super) struct Limits {
     pub longest_ms: u64,
     pub longest_bytes: Option<u64>,
     pub silence_ms: Option<u64>,
+    /// Its pictures go to the spool, too.
+    pub pictures: bool,
 }
 
 /// One recording.
@@ -47,6 +49,8 @@ pub struct Recorder {
     bytes: u64,
     /// And what may go there.
     bytes_max: u64,
+    /// What A shows is recorded, too.
+    pictures: bool,
     /// A key frame has begun. What comes before is recorded too: the rest of a key frame may overtake its beginning.
     video_began: bool,
     /// Asks A for key frames.
@@ -68,7 +72,7 @@ impl Recorder {
         placed: Placed,
         sink: &mut dyn Sink,
     ) {
-        if self.stopped {
+        if self.stopped || self.leaves_out(kind) {
             return;
         }
         match kind {
@@ -95,9 +99,13 @@ impl Recorder {
         self.spool(now, RecordKind::Rtp, kind, packet.bytes, sink);
     }
 
+    fn leaves_out(&self, kind: Kind) -> bool {
+        kind == Kind::Video && !self.pictures
+    }
+
     /// Adds a datagram as it came.
     pub fn spool(&mut self, now: Instant, kind: RecordKind, of: Kind, bytes: &[u8], sink: &mut dyn Sink) {
-        if self.stopped {
+        if self.stopped || self.leaves_out(of) {
             return;
         }
         let stream = match of {
@@ -206,7 +214,7 @@ impl Session {
         if let Some(a) = find(&mut self.legs, LegKey::A) {
             a.watch_from(now);
             codecs = [&a.audio, &a.video].map(|stream| stream.config.as_ref().map(|config| config.format.codec));
-            if a.video.receives() {
+            if limits.pictures && a.video.receives() {
                 asker.start(now);
             }
         }
@@ -219,6 +227,7 @@ impl Session {
             stopped: false,
             bytes: 0,
             bytes_max: limits.longest_bytes.map_or(BYTES_MAX, |bytes| bytes.min(BYTES_MAX)),
+            pictures: limits.pictures,
             video_began: false,
             asker,
             codecs,

@@ -128,19 +128,6 @@ impl Show {
         }
     }
 
-    /// Silence; the picture stays.
-    pub fn hush(&mut self, now: Instant) {
-        if self.play.take().is_none() {
-            return;
-        }
-        self.audio.switch = None;
-        self.audio.rest.clear();
-        if matches!(self.audio.state, State::Playing(_)) {
-            self.audio.state = State::Silence { next: now };
-        }
-        self.video.stay(now);
-    }
-
     /// The callee takes over: its audio at once, its video with its first key frame.
     pub fn bridge(&mut self, now: Instant, callee_has_video: bool) {
         self.play = None;

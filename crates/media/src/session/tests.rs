@@ -298,6 +298,7 @@ fn a_peer_without_feedback_is_asked_through_signalling_once_a_second() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     scene.pass(2_500);
     let wanted = Event::KeyFrameWanted { leg: A };
@@ -357,6 +358,7 @@ fn no_datagram_stops_a_session() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: Some(30_000),
+        pictures: true,
     });
     for _ in 0..20_000 {
         let mut bytes = vec![0; rng.random_range(0..64)];

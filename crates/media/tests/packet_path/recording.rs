@@ -20,6 +20,7 @@ fn record(path: &Path, longest_ms: u64, silence_ms: Option<u64>) -> Command {
         longest_ms,
         longest_bytes: None,
         silence_ms,
+        pictures: true,
     }
 }
 

@@ -352,6 +352,9 @@ fn row(message: &Message) -> Row {
     if message.interrupted {
         notes.push("interrupted");
     }
+    if message.urgent {
+        notes.push("urgent");
+    }
     if message.keeping.pinned {
         notes.push("pinned");
     }
@@ -403,6 +406,7 @@ pub fn json_row(message: &Message) -> Value {
         "media_state": message.media_state,
         "bytes": message.bytes,
         "interrupted": message.interrupted,
+        "urgent": message.urgent,
         "pinned": message.keeping.pinned,
         "warned_at": message.keeping.warned_at_ms.map(|at| UnixMs(at).rfc3339()),
         "deleted_at": message.keeping.deleted_at_ms.map(|at| UnixMs(at).rfc3339()),

@@ -86,12 +86,14 @@ impl Metrics {
             "ringing",
             "bridged",
             "greeting",
+            "choosing",
             "recording",
+            "reviewing",
             "saving",
         ] {
             let _ = self.phases.get_or_create(&[("phase", phase.to_owned())]);
         }
-        for to in ["clip", "callee", "greeting", "beep", "notice", "prompt"] {
+        for to in ["clip", "callee", "greeting", "beep", "notice", "take", "prompt"] {
             for kind in ["audio", "video"] {
                 let labels = [("to", to.to_owned()), ("kind", kind.to_owned())];
                 let _ = self.gaps.get_or_create(&labels);

@@ -96,7 +96,7 @@ impl World {
                 self.later(self.now + script.place_takes, Pending::Store(key, reply));
             }
             StoreAction::Release { message_id, .. } => self.places.released(&message_id),
-            StoreAction::Deposit { message_id } => {
+            StoreAction::Deposit { message_id, .. } => {
                 self.ledger.goes(&message_id, Kept::Synced, Kept::Depositing);
                 let at = self.now + script.deposit_takes;
                 let reply = if script.deposit_fails {

@@ -38,7 +38,6 @@ impl Reference {
                 self.playing = None;
                 self.first_packet_owed = false;
             }
-            MediaAction::Hush => self.playing = None,
             MediaAction::BehindNat { .. } => panic!("a call does not know how its callee is reached"),
             MediaAction::PlayFrom { .. } => panic!("nobody calls a service here"),
             MediaAction::Poster { clip } => {

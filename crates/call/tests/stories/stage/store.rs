@@ -16,6 +16,17 @@ pub enum PlaceReply {
     Fails,
 }
 
+/// How a recording becomes a clip for its caller.
+#[derive(Clone, Copy)]
+pub enum Preview {
+    /// It takes this long, milliseconds.
+    Takes(u64),
+    Fails,
+}
+
+/// How long such a clip plays.
+pub const TAKE_MS: u64 = 3_000;
+
 impl Stage {
     /// What the store does by its contract.
     pub(super) fn react_of_store(&mut self, action: &StoreAction) {
@@ -52,7 +63,26 @@ impl Stage {
                     }),
                 );
             }
-            StoreAction::Deposit { message_id } => {
+            StoreAction::Hold { .. } => {}
+            StoreAction::Preview { message_id } => {
+                let message_id = message_id.clone();
+                let reply = match self.setup.preview {
+                    Preview::Takes(_) => StoreReply::Previewed {
+                        message_id,
+                        clip: super::clip(-1, "take", TAKE_MS),
+                    },
+                    Preview::Fails => StoreReply::PreviewFailed {
+                        message_id,
+                        why: "no worker".into(),
+                    },
+                };
+                let after_ms = match self.setup.preview {
+                    Preview::Takes(ms) => ms,
+                    Preview::Fails => 500,
+                };
+                self.after(after_ms, Input::Store(reply));
+            }
+            StoreAction::Deposit { message_id, .. } => {
                 self.after(
                     100,
                     Input::Store(StoreReply::Deposited {
@@ -82,6 +112,9 @@ impl Stage {
             StoreAction::Lookup { .. } => "lookup",
             StoreAction::Reserve { .. } => "reserve",
             StoreAction::Release { .. } => "release",
+            StoreAction::Hold { .. } => "hold",
+            StoreAction::Preview { .. } => "preview",
+            StoreAction::Deposit { urgent: true, .. } => "deposit urgent",
             StoreAction::Deposit { .. } => "deposit",
             StoreAction::Discard { .. } => "discard",
             StoreAction::Mailbox(_) => "mailbox",

@@ -176,6 +176,7 @@ fn a_voice_message_ends_when_only_comfort_noise_comes() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: Some(2_000),
+        pictures: true,
     });
     let stopped = Event::RecordingStopped {
         cause: RecordingStop::Silence,

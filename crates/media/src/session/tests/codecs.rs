@@ -155,6 +155,7 @@ fn silence_in_opus_and_g722_ends_a_voice_message() {
             longest_ms: 60_000,
             longest_bytes: None,
             silence_ms: Some(2_000),
+            pictures: true,
         });
         let stopped = Event::RecordingStopped {
             cause: RecordingStop::Silence,

@@ -11,6 +11,7 @@ fn a_lost_packet_of_a_recording_asks_for_a_key_frame() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     scene.rtp(A, Kind::Video, &[0x65]);
     scene.pass(1_000);
@@ -38,6 +39,7 @@ fn the_rest_of_a_key_frame_that_overtakes_its_beginning_is_recorded() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     // FU-A of an IDR picture: its end, then its beginning, then a picture that refers to it.
     scene.sequence += 1;
@@ -60,6 +62,7 @@ fn nothing_is_recorded_beyond_the_longest() {
         longest_ms: 500,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     scene.rtp(A, Kind::Audio, &[0; 160]);
     scene.pass(600);
@@ -82,6 +85,7 @@ fn a_recording_takes_no_more_room_than_there_is() {
         longest_ms: 60_000,
         longest_bytes: Some(10_000),
         silence_ms: None,
+        pictures: true,
     });
     let mut picture = vec![0; 1_200];
     picture[0] = 0x65;
@@ -105,6 +109,7 @@ fn a_flood_ends_its_recording_before_it_fills_the_disk() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     let mut large = vec![0; 60_000];
     large[0] = 0x65;
@@ -130,6 +135,7 @@ fn a_session_closed_while_recording_ends_the_recording() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     scene.say(Command::Close);
     assert_eq!(scene.memory.closed, Some(0));
@@ -152,6 +158,7 @@ fn a_recording_begins_with_what_is_known_of_the_callers_clocks() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     assert_eq!(scene.memory.spooled, 1);
 }
@@ -165,6 +172,7 @@ fn another_codec_is_told_in_the_spool_and_the_same_is_not() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     scene.rtp(A, Kind::Audio, &[0; 160]);
     let mut agreed = stream(Kind::Audio);

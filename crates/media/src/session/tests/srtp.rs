@@ -262,6 +262,7 @@ fn a_recording_is_of_what_was_said_not_of_what_was_sent() {
         longest_ms: 60_000,
         longest_bytes: None,
         silence_ms: None,
+        pictures: true,
     });
     a.says(&mut scene, 0, b"a message");
     assert_eq!(scene.memory.spooled, 1);
