@@ -17,6 +17,15 @@ use serde_json::Value;
 
 use crate::{sipp::Over, wait::until};
 
+/// Settings of a server whose callers are spoken to: what `make samples` has made, prepared once for all servers.
+pub fn prompts() -> String {
+    let (made, prepared) = (
+        repository().join("media/out/prompts"),
+        repository().join("target/prompts"),
+    );
+    format!("\n[prompts]\ndir = {made:?}\nprepared = {prepared:?}\n")
+}
+
 /// The server; dropped, it is killed.
 #[derive(Debug)]
 pub struct Segue {
@@ -76,15 +85,6 @@ impl Segue {
              [http]\nlisten = {http:?}\n{tables}",
             data = self.data(),
         );
-        // What one server has prepared serves all.
-        let config = match config.contains("[prompts]") {
-            true => config,
-            false => format!(
-                "{config}\n[prompts]\ndir = {:?}\nprepared = {:?}\n",
-                repository().join("media/out/prompts"),
-                repository().join("target/prompts"),
-            ),
-        };
         // Sockets that the settings name stand alone.
         let config = match self.settings.contains("\nudp = ") {
             true => config.replacen(&format!("udp = [{udp:?}]\ntcp = [{tcp:?}]\n"), "", 1),

@@ -45,6 +45,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
     "heard_at",
     "id",
     "interrupted",
+    "urgent",
     "kind",
     "mailbox",
     "media_state",

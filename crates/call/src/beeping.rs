@@ -60,8 +60,8 @@ impl Beeping {
                 },
             ) => Recording::begin(self.leaving, cx),
             Seen::Due if cx.is_due(self.until) => Recording::begin(self.leaving, cx),
-            // What was recorded before is sent.
-            Seen::CallerGone(_) | Seen::HangUp if self.leaving.earlier.is_some() => Saving::as_it_was(self.leaving, cx),
+            // What was recorded before is sent, if it can be.
+            Seen::CallerGone(_) | Seen::HangUp if self.leaving.takes > 0 => Saving::as_it_was(self.leaving, cx),
             Seen::CallerGone(CallerGone::Cancelled | CallerGone::HungUp { .. }) => {
                 Ending::before_a_message(&self.leaving.missed, cx)
             }

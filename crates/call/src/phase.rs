@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     Choosing(Choosing),
     Beeping(Beeping),
     Recording(Recording),
-    Reviewing(Reviewing),
+    Reviewing(Box<Reviewing>),
     Saving(Saving),
     Serving(Box<Serving>),
     Ending(Ending),

@@ -34,7 +34,7 @@ impl Recording {
     /// A has been answered and has heard the beep.
     pub fn begin(mut leaving: Leaving, cx: &mut Cx) -> Phase {
         let Some(answer) = cx.a.answer().filter(|_| cx.a.sends()).cloned() else {
-            if leaving.earlier.is_some() {
+            if leaving.takes > 0 {
                 return Saving::as_it_was(leaving, cx);
             }
             let missed = leaving.missed;

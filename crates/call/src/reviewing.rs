@@ -66,14 +66,14 @@ impl Reviewing {
     pub fn begin(leaving: Leaving, voice: Voice, take: Take, cx: &mut Cx) -> Phase {
         cx.media(MediaAction::StopRecording { cause: StopCause::Key });
         let until = cx.in_ms(SYNC_MS_MAX);
-        Phase::Reviewing(Reviewing {
+        Phase::Reviewing(Box::new(Reviewing {
             leaving,
             voice,
             take,
             clip: None,
             asked: false,
             step: Step::Syncing { until },
-        })
+        }))
     }
 
     pub fn on(self, seen: Seen, cx: &mut Cx) -> Phase {
@@ -104,7 +104,7 @@ impl Reviewing {
                 cx.end_a(480, reason::RECORDED);
                 Saving::not_synced(self.leaving, self.take, cx)
             }
-            _ => Phase::Reviewing(self),
+            _ => Phase::Reviewing(Box::new(self)),
         }
     }
 
@@ -148,16 +148,21 @@ impl Reviewing {
     }
 
     fn synced(mut self, seen: Seen, cx: &mut Cx) -> Phase {
-        if let Seen::Due = seen
-            && cx.is_due(self.leaving.until)
+        let is_over = matches!(seen, Seen::Due) && cx.is_due(self.leaving.until);
+        // There may be nothing yet that was long enough to keep.
+        if let Step::Again(_) = self.step
+            && (is_over || matches!(seen, Seen::CallerGone(_) | Seen::HangUp))
         {
+            return Saving::as_it_was(self.leaving, cx);
+        }
+        if is_over {
             return self.send(cx);
         }
         match (self.step, &seen) {
             (Step::Saying(saying), seen) if saying.is_over(seen, cx) => {
                 let until = cx.in_ms(INPUT_MS);
                 let step = Step::Waiting { until };
-                return Phase::Reviewing(Reviewing { step, ..self });
+                return Phase::Reviewing(Box::new(Reviewing { step, ..self }));
             }
             (Step::Again(saying), seen) if saying.is_over(seen, cx) => return self.beep(cx),
             (Step::Waiting { until }, Seen::Due) if cx.is_due(until) => return self.send(cx),
@@ -181,14 +186,14 @@ impl Reviewing {
                 self.clip = Some(clip);
                 match self.step {
                     Step::Preparing { .. } => self.watch(cx),
-                    _ => Phase::Reviewing(self),
+                    _ => Phase::Reviewing(Box::new(self)),
                 }
             }
             Seen::Store(StoreReply::PreviewFailed { message_id, .. }) if message_id == self.take.message_id => {
                 self.asked = false;
                 match self.step {
                     Step::Preparing { .. } => self.menu(Some(Word::CannotPlay), cx),
-                    _ => Phase::Reviewing(self),
+                    _ => Phase::Reviewing(Box::new(self)),
                 }
             }
             Seen::Key { leg: LegId::A, key, .. } => self.pressed(key, cx),
@@ -197,7 +202,7 @@ impl Reviewing {
                 cx.end_a(480, reason::RECORDED);
                 Saving::deposit(self.leaving, self.take, None, cx)
             }
-            _ => Phase::Reviewing(self),
+            _ => Phase::Reviewing(Box::new(self)),
         }
     }
 
@@ -232,7 +237,7 @@ impl Reviewing {
         };
         let prompts: Vec<Prompt> = first.into_iter().chain([word]).map(Prompt::from).collect();
         let step = Step::Saying(cx.say(&self.voice, prompts, Some(picture)));
-        Phase::Reviewing(Reviewing { step, ..self })
+        Phase::Reviewing(Box::new(Reviewing { step, ..self }))
     }
 
     /// Show A what it has recorded, as soon as that can be shown.
@@ -246,7 +251,7 @@ impl Reviewing {
             cx.say(&self.voice, vec![Word::OneMoment.into()], Some(Picture::OneMoment));
             let until = cx.in_ms(PREPARE_MS_MAX);
             let step = Step::Preparing { until };
-            return Phase::Reviewing(Reviewing { step, ..self });
+            return Phase::Reviewing(Box::new(Reviewing { step, ..self }));
         };
         let Some(shown) = cx.a.answer().and_then(|answer| clip_use(clip, answer)) else {
             return self.menu(Some(Word::CannotPlay), cx);
@@ -258,7 +263,7 @@ impl Reviewing {
             looping: false,
         });
         let step = Step::Watching { until };
-        Phase::Reviewing(Reviewing { step, ..self })
+        Phase::Reviewing(Box::new(Reviewing { step, ..self }))
     }
 
     /// The beep follows what is said.
@@ -268,7 +273,7 @@ impl Reviewing {
             word => vec![word.into(), Word::RecordAgain.into()],
         };
         let step = Step::Again(cx.say(&self.voice, said, None));
-        Phase::Reviewing(Reviewing { step, ..self })
+        Phase::Reviewing(Box::new(Reviewing { step, ..self }))
     }
 
     fn beep(self, cx: &mut Cx) -> Phase {

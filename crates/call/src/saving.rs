@@ -79,6 +79,14 @@ impl Saving {
         cx.end_a(480, reason::RECORDED);
         match leaving.earlier.take() {
             Some(earlier) => Saving::deposit(leaving, earlier, None, cx),
+            None if leaving.takes > 0 => {
+                let missed = leaving.missed;
+                let why = format!(
+                    "{}; the caller left nothing that is long enough to keep",
+                    missed.sentence
+                );
+                Ending::begin(cx, CallResult::TooShort, Some(missed.cause), why)
+            }
             None => Ending::before_a_message(&leaving.missed, cx),
         }
     }

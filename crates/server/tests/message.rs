@@ -37,7 +37,7 @@ fn a_row_says_everything_in_the_fixed_words() {
         json!([{
             "id": "01M0", "mailbox": "bob", "call_id": "01CALL", "sip_call_id": "01M0@a", "from": "sip:a@127.0.0.1",
             "from_name": null, "received_at": "2024-02-29T23:59:59.007Z", "heard_at": null, "duration_ms": 4250,
-            "kind": "video", "state": "unheard", "media_state": "ready", "bytes": 7, "interrupted": true,
+            "kind": "video", "state": "unheard", "media_state": "ready", "bytes": 7, "interrupted": true, "urgent": false,
             "pinned": false, "warned_at": null, "deleted_at": null, "deleted_by": null,
         }])
     );

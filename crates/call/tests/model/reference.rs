@@ -2,7 +2,7 @@
 
 mod media;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use segue_call::{LegAction, LegEvent, LegId, Output, Source, StoreAction, StoreReply};
 use segue_records::CallRecord;
@@ -29,7 +29,6 @@ pub enum Recorder {
     Off,
     Running,
     Stopping,
-    Synced,
 }
 
 /// The place for A's message, as the store knows it.
@@ -70,6 +69,14 @@ pub struct Reference {
     pub looking_up: bool,
     pub depositing: bool,
     pub deposited: bool,
+    /// What is recorded now, or was last.
+    pub take: String,
+    /// Recordings that are synced: each becomes a message or is dropped, and not both.
+    pub kept: BTreeSet<String>,
+    /// A recording that is to be a clip for A.
+    pub previewing: Option<String>,
+    /// What is being said.
+    pub saying: Option<u32>,
     pub place: Place,
     /// When the store was asked for a place, and what it is for.
     reserved_for: Option<(String, String)>,
@@ -129,6 +136,10 @@ impl Reference {
             looking_up: false,
             depositing: false,
             deposited: false,
+            take: String::new(),
+            kept: BTreeSet::new(),
+            previewing: None,
+            saying: None,
             place: Place::NotAsked,
             reserved_for: None,
             owed: Vec::new(),
@@ -392,24 +403,25 @@ impl Reference {
                 assert_eq!(self.reserved_for, Some((mailbox.clone(), message_id.clone())));
                 self.place = Place::Released;
             }
-            Output::Store(StoreAction::Deposit { .. } | StoreAction::Discard { .. }) => {
-                let (id, deposits) = match output {
-                    Output::Store(StoreAction::Deposit { message_id }) => (message_id, true),
-                    Output::Store(StoreAction::Discard { message_id }) => (message_id, false),
-                    _ => unreachable!(),
-                };
-                let asked = self.reserved_for.as_ref().map(|(_, id)| id);
-                assert_eq!(asked, Some(id), "the place is that of the message");
-                if deposits && matches!(self.place, Place::Held { .. }) {
+            Output::Store(StoreAction::Hold { message_id }) => {
+                assert!(self.kept.contains(message_id), "nothing to leave alone");
+            }
+            Output::Store(StoreAction::Preview { message_id }) => {
+                assert!(self.kept.contains(message_id), "only what is synced can be shown");
+                self.previewing = Some(message_id.clone());
+            }
+            Output::Store(StoreAction::Discard { message_id }) => {
+                assert!(self.kept.remove(message_id), "only what is synced is dropped");
+            }
+            Output::Store(StoreAction::Deposit { message_id, .. }) => {
+                assert!(self.kept.remove(message_id), "only what is synced is a message");
+                assert!(!self.depositing && !self.deposited, "one message a call");
+                let is_its_own = self.reserved_for.as_ref().is_some_and(|(_, id)| id == message_id);
+                if matches!(self.place, Place::Held { .. }) {
+                    assert!(is_its_own, "a place is held for another recording");
                     self.place = Place::Deposited;
                 }
-                assert_eq!(
-                    self.recorder,
-                    Recorder::Synced,
-                    "only what is synced is kept or dropped"
-                );
-                self.recorder = Recorder::Off;
-                self.depositing = matches!(output, Output::Store(StoreAction::Deposit { .. }));
+                self.depositing = true;
             }
             Output::Ended(record) => {
                 assert_eq!(self.a, Leg::Gone, "A's leg is gone");
@@ -423,6 +435,7 @@ impl Reference {
                     "media is closed"
                 );
                 assert!(!self.depositing, "saving is done");
+                assert!(self.kept.is_empty(), "a recording is lost: {:?}", self.kept);
                 // What was never synced may become a message yet.
                 let may_come = self.recorder == Recorder::Stopping;
                 assert!(

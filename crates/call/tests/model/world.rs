@@ -103,6 +103,28 @@ fn decided(seed: u64) -> Decided {
     }
 }
 
+/// A clip, in what callers here take.
+fn clip(id: i64, duration_ms: u64) -> ClipInfo {
+    let of = |profile| RenditionInfo {
+        profile,
+        bytes: 1,
+        profile_level_id: None,
+    };
+    let renditions = [
+        RenditionProfile::Pcmu,
+        RenditionProfile::Opus,
+        RenditionProfile::H264W640Mode1,
+        RenditionProfile::Vp8W640,
+    ];
+    let renditions = renditions.into_iter().map(of).collect();
+    ClipInfo {
+        id,
+        name: "clip".into(),
+        duration_ms,
+        renditions,
+    }
+}
+
 impl World {
     #[allow(clippy::disallowed_methods)] // An `Instant` has no other beginning; nothing depends on it.
     pub fn new(seed: u64) -> World {
@@ -117,26 +139,6 @@ impl World {
                 false => format!("{AUDIO}{VIDEO}"),
             })),
             _ => Some(sdp(AUDIO)),
-        };
-        let clip = |id, duration_ms| {
-            let of = |profile| RenditionInfo {
-                profile,
-                bytes: 1,
-                profile_level_id: None,
-            };
-            let renditions = [
-                RenditionProfile::Pcmu,
-                RenditionProfile::Opus,
-                RenditionProfile::H264W640Mode1,
-                RenditionProfile::Vp8W640,
-            ];
-            let renditions = renditions.into_iter().map(of).collect();
-            ClipInfo {
-                id,
-                name: "clip".into(),
-                duration_ms,
-                renditions,
-            }
         };
         let hold_ms = if chance(4) { 0 } else { 6_000 };
         let no_answer_ms = if chance(5) { 400_000 } else { 20_000 };
@@ -165,6 +167,7 @@ impl World {
             } else {
                 AnswerAt::AfterGreeting
             },
+            menu: !chance(4),
             ..Plan::default()
         };
         let plan = Plan {
@@ -177,7 +180,7 @@ impl World {
             greeting: (!chance(3)).then(|| clip(2, 4_000)),
             beep: (!chance(4)).then(|| clip(3, 500)),
             full: (!chance(4)).then(|| clip(4, 3_000)),
-            prompts: None,
+            prompts: chance(2).then(|| clip(0, 0)),
             named: vec![clip(5, 2_000)],
         };
         let lookup = if chance(30) {

@@ -396,6 +396,21 @@ fn a_first_recording_that_is_too_short_is_recorded_again() {
 }
 
 #[test]
+fn who_hangs_up_on_that_has_left_nothing() {
+    for after_ms in [100, 2 * SAYING_MS + 500] {
+        let mut s = asked(Setup::default());
+        s.press('1');
+        s.run_ms(1_100 + 200);
+        s.press('#');
+        s.run_ms(after_ms);
+        s.a().hangs_up();
+        let record = s.finish();
+        assert_eq!((record.result, record.message_id), (CallResult::TooShort, None));
+        assert_eq!(s.store_did(), ["lookup", "reserve", "discard", "release"]);
+    }
+}
+
+#[test]
 fn nine_marks_it_urgent_and_takes_that_back() {
     let mut s = reviewing(Setup::default());
     s.press('9');

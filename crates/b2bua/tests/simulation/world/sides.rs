@@ -110,6 +110,12 @@ impl World {
                 self.later(at, Pending::Store(key, reply));
             }
             StoreAction::Mailbox(_) => panic!("nobody calls a service in this house"),
+            StoreAction::Hold { .. } => {}
+            StoreAction::Preview { message_id } => {
+                let why = "no worker is free".into();
+                let reply = StoreReply::PreviewFailed { message_id, why };
+                self.later(self.now + script.deposit_takes, Pending::Store(key, reply));
+            }
             StoreAction::Discard { message_id } => self.ledger.goes(&message_id, Kept::Synced, Kept::Discarded),
         }
     }

@@ -28,10 +28,12 @@ impl Reference {
                 assert!(!self.lacks_resources, "media before A's resources are there");
                 assert!(!self.plain, "nothing is played in such a call");
                 assert!(!self.answer_is_unpracked(), "media before the PRACK");
+                self.saying = None;
                 self.playing = Some((*source, *looping));
                 self.first_packet_owed = true;
             }
-            MediaAction::Say { .. } => {
+            MediaAction::Say { turn, .. } => {
+                self.saying = Some(*turn);
                 assert!(self.configured.contains(&A) && !self.bridged);
                 assert!(!self.plain, "nothing is said in such a call");
                 assert!(!self.answer_is_unpracked(), "media before the PRACK");
@@ -69,6 +71,7 @@ impl Reference {
             }
             MediaAction::TellKey { leg, .. } => assert!(self.bridged && self.ports.contains(leg)),
             MediaAction::Record {
+                manifest,
                 longest_ms,
                 longest_bytes,
                 ..
@@ -89,6 +92,8 @@ impl Reference {
                 assert_eq!(self.recorder, Recorder::Off);
                 assert!(matches!(self.a, Leg::Answered | Leg::Up), "recorded without an answer");
                 self.recorder = Recorder::Running;
+                assert_ne!(self.take, manifest.message_id, "an id for each recording");
+                self.take.clone_from(&manifest.message_id);
                 self.playing = None;
             }
             MediaAction::StopRecording { .. } => {

@@ -16,7 +16,7 @@ impl World {
         let event = match self.below(9) {
             0 | 1 => MediaEvent::Dtmf {
                 leg: A,
-                key: ['#', '*', '7'][self.below(3)],
+                key: ['#', '#', '*', '*', '7', '1', '2', '3', '9'][self.below(9)],
             },
             2 => MediaEvent::Dtmf {
                 leg: self.a_branch(),

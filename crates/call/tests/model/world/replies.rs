@@ -65,9 +65,38 @@ impl World {
                     why: "disk full".into(),
                 }));
             }
-            self.reference.recorder = Recorder::Synced;
+            self.reference.recorder = Recorder::Off;
+            let take = self.reference.take.clone();
+            self.reference.kept.insert(take);
             let duration_ms = [400, 1_000, 12_345][self.below(3)];
             return self.input(Input::Media(MediaEvent::Recorded { duration_ms }));
+        }
+        if self.chance(2)
+            && let Some(message_id) = self.reference.previewing.take()
+        {
+            let reply = match self.chance(4) {
+                true => StoreReply::PreviewFailed {
+                    message_id,
+                    why: "no worker".into(),
+                },
+                false => StoreReply::Previewed {
+                    message_id,
+                    clip: super::clip(-1, 2_000),
+                },
+            };
+            return self.input(Input::Store(reply));
+        }
+        if self.chance(2)
+            && let Some(turn) = self.reference.saying.take().filter(|_| !self.reference.closed)
+        {
+            let event = match self.chance(8) {
+                true => MediaEvent::SayFailed {
+                    turn,
+                    why: "no prompt".into(),
+                },
+                false => MediaEvent::Said { turn },
+            };
+            return self.input(Input::Media(event));
         }
         if self.reference.depositing {
             self.reference.depositing = false;
