@@ -34,7 +34,7 @@ const CALLEE: u32 = 1000;
 const BEEP: u32 = 1400;
 
 /// The fields of a row of `message list`, sorted.
-const MESSAGE_FIELDS: [&str; 18] = [
+const MESSAGE_FIELDS: [&str; 19] = [
     "bytes",
     "call_id",
     "deleted_at",
@@ -45,7 +45,6 @@ const MESSAGE_FIELDS: [&str; 18] = [
     "heard_at",
     "id",
     "interrupted",
-    "urgent",
     "kind",
     "mailbox",
     "media_state",
@@ -53,6 +52,7 @@ const MESSAGE_FIELDS: [&str; 18] = [
     "received_at",
     "sip_call_id",
     "state",
+    "urgent",
     "warned_at",
 ];
 

@@ -60,6 +60,7 @@ impl Office {
             media_state: MediaState::Ready,
             bytes: 0,
             interrupted: false,
+            urgent: false,
             keeping: Keeping::default(),
         };
         let deposit = Deposit {
