@@ -6,6 +6,7 @@
 mod check;
 mod cli;
 mod config;
+mod deposits;
 mod failure;
 mod http;
 mod kept_trunks;

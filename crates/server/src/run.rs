@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Row, Shard, ShardConfig, Take, perform};
+use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
 use segue_jobs::{
-    Budget, Clocks, DepositOutcome, Depositor, Keeper, KeptCalls, Phone, Preview, RETENTION_EVERY, RecordFileStats, RecordFiles,
-    RecordPlan, Transcoders, WorkerCommand, WorkerPool,
+    Budget, Clocks, Depositor, Keeper, KeptCalls, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
+    Transcoders, WorkerCommand, WorkerPool,
 };
 use segue_media::{Media, MediaConfig, transcode::TranscodeLink};
 use segue_records::Happening;
@@ -30,6 +30,7 @@ use crate::{
     check::{Checked, Warning, check},
     cli::now_ms,
     config::Config,
+    deposits::Deposits,
     failure::Failure,
     http::{self, Http},
     logging::Log,
@@ -273,46 +274,6 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let _ = fs::remove_file(bound);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Carries recordings from calls to the depositor: the signalling side knows no jobs.
-struct Deposits(Arc<Depositor>);
-
-impl segue_b2bua::Deposits for Deposits {
-    fn hold(&self, message_id: &str) {
-        self.0.hold(message_id);
-    }
-
-    fn preview(&self, message_id: &str, shown: Box<dyn FnOnce(Result<Take, String>) + Send>) {
-        let given = |made: Preview| Take {
-            duration_ms: made.duration_ms,
-            rows: made
-                .renditions
-                .into_iter()
-                .map(|(info, cache)| Row { info, cache })
-                .collect(),
-        };
-        self.0.preview(message_id, Box::new(move |made| shown(made.map(given))));
-    }
-
-    fn deposit(&self, message_id: &str, urgent: bool, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
-        self.0.deposit(
-            message_id,
-            urgent,
-            Box::new(move |outcome| {
-                done(match outcome {
-                    Ok(DepositOutcome::Stored(_)) => Ok(()),
-                    Ok(DepositOutcome::Gone) => Err("the message has been deleted already".to_owned()),
-                    Ok(DepositOutcome::Dropped) => Err("nothing that could be kept was recorded".to_owned()),
-                    Err(error) => Err(error.to_string()),
-                })
-            }),
-        );
-    }
-
-    fn discard(&self, message_id: &str) {
-        self.0.discard(message_id);
-    }
 }
 
 /// Starts processes that transcode for calls: the signalling side knows no jobs.
