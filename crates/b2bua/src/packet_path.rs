@@ -128,6 +128,14 @@ pub(crate) fn say_command(
     (prompts, picture): (&[Prompt], Option<Picture>),
     (audio, video): (Option<RenditionProfile>, Option<RenditionProfile>),
 ) -> Result<Command, String> {
+    if prompts.is_empty() && picture.is_none() {
+        // Silence, for which nothing need be prepared.
+        return Ok(Command::Say {
+            source: FIRST_TURN.saturating_add(turn),
+            audio: Vec::new(),
+            video: None,
+        });
+    }
     let set = set.ok_or("there are no prompts")?;
     let sound = |prompt: &Prompt| {
         let missing = || format!("there is no prompt {}", prompt.id());

@@ -53,6 +53,21 @@ impl Cx {
     }
 }
 
+impl Cx {
+    /// Say and play nothing more; the picture stays.
+    pub fn hush(&mut self) {
+        self.said = self.said.saturating_add(1);
+        self.media(MediaAction::Say {
+            turn: self.said,
+            language: Language::default(),
+            prompts: Vec::new(),
+            picture: None,
+            audio: None,
+            video: None,
+        });
+    }
+}
+
 impl Saying {
     /// Whether this tells that it is over, however that came.
     pub fn is_over(self, seen: &Seen, cx: &Cx) -> bool {

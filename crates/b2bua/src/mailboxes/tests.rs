@@ -164,6 +164,7 @@ fn deposit(desk: &Desk, id: &str, media_state: MediaState) {
         media_state,
         bytes: 0,
         interrupted: false,
+        urgent: false,
         keeping: segue_mailbox::Keeping::default(),
     };
     let deposit = Deposit {
