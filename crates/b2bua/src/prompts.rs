@@ -161,7 +161,7 @@ mod tests {
         let why = |prompts: &[Prompt], picture| say_command(1, Some(&set), (prompts, picture), PCMU).unwrap_err();
         assert_eq!(why(&[Prompt::Number(8)], None), "there is no prompt n8");
         assert_eq!(
-            say_command(1, None, (&[], None), PCMU).unwrap_err(),
+            say_command(1, None, (&[Prompt::Number(7)], None), PCMU).unwrap_err(),
             "there are no prompts"
         );
         let out = PromptSet::new(

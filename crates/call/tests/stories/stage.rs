@@ -490,6 +490,9 @@ impl Stage {
                 MediaAction::Play { source, looping, .. } => {
                     format!("play {source:?}{}", if *looping { " looping" } else { "" }).to_lowercase()
                 }
+                MediaAction::Say {
+                    prompts, picture: None, ..
+                } if prompts.is_empty() => "hush".into(),
                 MediaAction::Say { prompts, picture, .. } => {
                     let ids: Vec<String> = prompts.iter().map(|prompt| prompt.id()).collect();
                     let picture = picture.map(|picture| format!(" under {}", picture.id()));
