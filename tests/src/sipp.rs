@@ -86,6 +86,11 @@ impl Sipp {
         Sipp::listening(folder, scenario, over, pause_ms, &args)
     }
 
+    /// A callee who waits for this many calls, one after the other.
+    pub fn callee_of(folder: &Path, scenario: &str, over: Over, calls: usize) -> Sipp {
+        Sipp::listening(folder, scenario, over, 0, &["-m", &calls.to_string()])
+    }
+
     /// The callee `redirect`, who sends its caller on to this host and port.
     pub fn redirecting(folder: &Path, over: Over, to: &str) -> Sipp {
         Sipp::listening(folder, "redirect", over, 0, &["-s", to])

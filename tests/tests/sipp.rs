@@ -225,7 +225,7 @@ const STORIES: &[Story] = &[
     story(
         "no_codec_in_common",
         ("hang_up_at_greeting", 0),
-        Plays("no_codec", 0),
+        PlaysTwice("no_codec"),
         HELD,
         Some(("greeted", Some(488))),
     ),

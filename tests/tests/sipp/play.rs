@@ -11,7 +11,9 @@ use serde_json::Value;
 
 use crate::{
     ANSWERED_AFTER, ANSWERED_BEFORE,
-    Callee::{self, Forwards, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable},
+    Callee::{
+        self, Forwards, Itself, NeverCalled, NoSubscriber, Plays, PlaysTwice, Redirects, Several, Silent, Unreachable,
+    },
     HELD, HELD_LONG, ON_GREETING, PROLONGED, Story, Ways,
 };
 
@@ -43,7 +45,7 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
     let mut forward = None;
     match &story.callee {
         NoSubscriber => {}
-        Plays(..) | NeverCalled => listening.extend(listen(folder, &story.callee, to)),
+        Plays(..) | PlaysTwice(_) | NeverCalled => listening.extend(listen(folder, &story.callee, to)),
         Several(all) => {
             let folders = (1..).map(|n: usize| folder.join(n.to_string()));
             listening.extend(
@@ -114,6 +116,7 @@ pub fn play(segue: &Segue, folder: &Path, name: &str, story: &Story, (over, to):
 fn listen(folder: &Path, callee: &Callee, over: Over) -> Option<(Sipp, bool)> {
     match callee {
         Plays(scenario, pause_ms) => Some((Sipp::callee(folder, scenario, over, *pause_ms), true)),
+        PlaysTwice(scenario) => Some((Sipp::callee_of(folder, scenario, over, 2), true)),
         NeverCalled => Some((Sipp::callee(folder, "answer", over, 0), false)),
         _ => None,
     }

@@ -6,6 +6,8 @@ pub enum Callee {
     NoSubscriber,
     /// SIPp plays this scenario with this pause.
     Plays(&'static str, u64),
+    /// SIPp plays this scenario twice: who refuses the codec is offered others.
+    PlaysTwice(&'static str),
     /// The target's port is closed.
     Unreachable,
     /// The target takes datagrams and says nothing (over TCP: takes connections).
@@ -21,7 +23,9 @@ pub enum Callee {
     /// The target is this server and this subscriber again.
     Itself,
 }
-pub use Callee::{Forwards, Itself, NeverCalled, NoSubscriber, Plays, Redirects, Several, Silent, Unreachable};
+pub use Callee::{
+    Forwards, Itself, NeverCalled, NoSubscriber, Plays, PlaysTwice, Redirects, Several, Silent, Unreachable,
+};
 
 impl Callee {
     /// How many legs Segue has towards it.
@@ -29,6 +33,7 @@ impl Callee {
         match self {
             NoSubscriber | NeverCalled | Itself => 0,
             Plays(..) | Unreachable | Silent => 1,
+            PlaysTwice(_) => 2,
             Several(all) => all.iter().map(Callee::legs).sum(),
             Redirects(_, next) => 1 + next.legs(),
             Forwards(first, next) => first.legs() + next.legs(),
