@@ -75,6 +75,8 @@ pub(crate) struct Entry {
     pub account: Option<String>,
     /// The place that is held for its message (mailbox, message id), until there is a recording: that outlives a fault of ours.
     pub place: Option<(String, String)>,
+    /// The subscriber whose call it is.
+    pub mailbox: Option<String>,
     /// The phase that was told last, and since when it lasts.
     pub phase: (PhaseName, Instant),
     /// It was told that the hold is prolonged.

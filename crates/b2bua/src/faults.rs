@@ -155,6 +155,8 @@ impl Desk {
                 | ShardOutput::Refused(_)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Registrations(..)
+                | ShardOutput::Missed(..)
+                | ShardOutput::Texted(..)
                 | ShardOutput::Spent(_)
                 | ShardOutput::CountMessages(_)
                 | ShardOutput::Event(_) => {}

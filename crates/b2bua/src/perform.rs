@@ -16,7 +16,7 @@ use segue_store::{Reserve, Store, StoreError};
 use tokio::{sync::mpsc, task::JoinSet, time::sleep_until};
 
 use crate::{
-    Admission, CallKey, ClipCache, Limits, Mailboxes, Prompts, Shard, ShardOutput, ShardStats,
+    Admission, CallKey, ClipCache, Limits, Mailboxes, Prompts, Shard, ShardOutput, ShardStats, TextKey,
     clips::Renditions,
     gauges::Gauges,
     inbox::{Inbox, InboxEnd, Note},
@@ -35,6 +35,7 @@ mod media;
 mod names;
 mod outside;
 mod preview;
+mod texts;
 mod told;
 mod transcoding;
 
@@ -43,6 +44,7 @@ pub use transcoding::Transcoding;
 use mailboxes::Desk;
 pub use outside::{Deposits, Take, Watch};
 pub(crate) use preview::Shown;
+pub use texts::{TextDone, TextSender, TextsEnd};
 
 /// How long calls that are hung up may take to end in order.
 const HANG_UP: Duration = Duration::from_secs(10);
@@ -119,6 +121,8 @@ pub struct Node {
     pub keys: Arc<dyn Unseal>,
     /// Serves subscribers who call themselves.
     pub mailboxes: Arc<dyn Mailboxes>,
+    /// Texts to be sent.
+    pub texts: TextsEnd,
 }
 
 /// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
@@ -143,6 +147,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         watch,
         keys,
         mailboxes,
+        mut texts,
     } = node;
     let (keeping, kept, mut learnt) = Keeping::start(store.clone(), keys)?;
     shard.handle_directory(kept.directory);
@@ -169,8 +174,10 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         keeping,
         leaves_until: None,
         desk: Desk::new(mailboxes),
+        texting: BTreeMap::new(),
     };
-    let stats = performer.run(transports, inbox_end, &gauges, orders, &mut learnt).await;
+    let from = (&mut learnt, &mut texts);
+    let stats = performer.run(transports, inbox_end, &gauges, orders, from).await;
     drop(learnt);
     performer.keeping.finish();
     Ok(stats)
@@ -201,6 +208,8 @@ struct Performer {
     /// How long providers are waited for, to whom it was said that we leave.
     leaves_until: Option<Instant>,
     desk: Desk,
+    /// Who waits for what becomes of texts.
+    texting: BTreeMap<TextKey, TextDone>,
 }
 
 impl Performer {
@@ -210,7 +219,7 @@ impl Performer {
         mut inbox_end: InboxEnd,
         gauges: &Gauges,
         mut orders: mpsc::Receiver<Order>,
-        learnt: &mut mpsc::Receiver<Learnt>,
+        (learnt, texts): (&mut mpsc::Receiver<Learnt>, &mut TextsEnd),
     ) -> ShardStats {
         let mut course = Course::Serving;
         self.timed_out();
@@ -250,6 +259,7 @@ impl Performer {
                 }
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
                 Some(learnt) = learnt.recv() => self.learnt(learnt),
+                Some((text, done)) = texts.next() => self.text(text, done),
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {
@@ -389,6 +399,8 @@ impl Performer {
                 ShardOutput::RefusedUntold(status) => self.refused_untold(status),
                 ShardOutput::Event(event) => self.watch.event(*event),
                 ShardOutput::Registrations(user, all) => self.keeping.save(user, all),
+                ShardOutput::Texted(key, outcome) => self.texted(key, outcome),
+                ShardOutput::Missed(facts, by_default) => self.missed(*facts, by_default),
                 ShardOutput::Spent(spent) => self.keeping.spend(spent),
                 ShardOutput::CountMessages(user) => self.keeping.count(user),
                 ShardOutput::Ended(key, record) => {

@@ -25,16 +25,19 @@ mod hearing;
 mod interval;
 mod legs;
 mod lines;
+mod missed;
 mod mwi;
 mod options;
 mod overload;
 mod proof;
 mod registering;
 mod serving;
+mod texts;
 mod trunks;
 mod ways;
 mod words;
 
+pub use texts::{Text, TextKey, TextOutcome};
 pub(crate) use trunks::Ways;
 pub use words::{CallKey, ShardConfig, ShardOutput, ShardStats};
 
@@ -88,6 +91,7 @@ pub struct Shard {
     trunks: Trunks,
     /// Those that commands have added.
     kept_trunks: Vec<TrunkSetup>,
+    texts: texts::Texts,
     stats: ShardStats,
 }
 
@@ -130,6 +134,7 @@ impl Shard {
             trials: options::Trials::default(),
             trunks,
             kept_trunks: Vec::new(),
+            texts: texts::Texts::default(),
             stats: ShardStats::default(),
         }
     }
@@ -196,6 +201,7 @@ impl Shard {
         let Some(reply) = self.tried(now, key, reply) else {
             return self.pump(now);
         };
+        self.know_mailbox(key, &reply);
         self.ask_for_targets(key, &reply);
         if let StoreReply::Reserved {
             mailbox, message_id, ..
@@ -321,7 +327,7 @@ impl Shard {
                 self.begin(now, session, &invite, peer);
                 continue;
             }
-            if self.is_of_no_call(now, &event) {
+            if self.is_of_a_text(now, &event) || self.is_of_no_call(now, &event) {
                 continue;
             }
             let said = self.hear(now, &event);
@@ -452,6 +458,7 @@ impl Shard {
             seat,
             account,
             place: None,
+            mailbox: None,
             phase,
             prolonged: false,
         };

@@ -126,7 +126,8 @@ pub(crate) fn event(event: Event, said: Said) -> Option<(SessionId, LegEvent)> {
         | Event::Paused { .. }
         | Event::Pong { .. }
         | Event::Replied { .. }
-        | Event::RegisterAnswered { .. } => return None,
+        | Event::RegisterAnswered { .. }
+        | Event::Paged { .. } => return None,
         Event::Prack { session, sdp: None } => (session, LegEvent::Prack),
         // The answer to our offer comes in the PRACK or ACK of the response that it stood in.
         Event::Prack { session, sdp }

@@ -490,6 +490,13 @@ impl Trunks {
         }
     }
 
+    /// Who we are at this server, where it is a trunk's.
+    pub(crate) fn account_at(&self, server: Candidate) -> Option<Arc<Account>> {
+        let found = self.nodes().find(|(id, _)| id.at == server);
+        found.and_then(|(id, _)| self.account(&id.trunk))
+    }
+
+    /// Who we are at the servers of a trunk.
     pub(crate) fn account(&self, name: &str) -> Option<Arc<Account>> {
         let running = self.all.get(name)?;
         match &running.line {

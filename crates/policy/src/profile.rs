@@ -118,6 +118,8 @@ pub struct Profile {
     pub mailbox_users: Vec<String>,
     /// What subscribers dial for their mailbox and the like; empty: nothing.
     pub service_codes: Vec<ServiceCode>,
+    /// Subscribers who say nothing of it are told of calls that they missed.
+    pub missed_notices: bool,
     /// Domains whose users are ours, beside our own addresses and names; empty: all.
     pub domains: Vec<RedirectTarget>,
     /// What becomes of calls to those who are no subscribers.
@@ -200,6 +202,7 @@ impl Default for Profile {
             history: History::HistoryInfo,
             mailbox_users: Vec::new(),
             service_codes: Vec::new(),
+            missed_notices: true,
             domains: Vec::new(),
             unknown_callee: UnknownCallee::Reject,
             next_hop: None,
@@ -303,6 +306,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "service_codes",
         "a list of at most 32 codes or numbers, e.g. [\"*97 -> mailbox\", \"*98 -> greetings\", \"*78 -> dnd-on\", \"*79 -> dnd-off\"]",
     ),
+    ("missed_notices", "true or false"),
     (
         "domains",
         "a list of host names, domains and networks, e.g. [\"example.com\", \"*.example.com\"]; empty: all",

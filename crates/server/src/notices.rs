@@ -1,14 +1,65 @@
 //! How subscribers are told, made of what the configuration says.
 
-use std::{net::IpAddr, path::Path, sync::Arc};
+use std::{io, net::IpAddr, path::Path, sync::Arc};
 
-use segue_jobs::notices::{Hook, MailServer, MailTls, Mailer, Secrets, Settings};
+use segue_b2bua::{Text, TextOutcome, TextSender};
+use segue_jobs::notices::{
+    Deliver, Delivered, Hook, MailServer, MailTls, Mailer, NoticeSettings, NoticeStats, Notifier, NotifierThread,
+    Secrets, Settings, SipMessage,
+};
+use segue_store::Store;
 
 use crate::{
     config::{Config, MailProtection, tls},
     failure::Failure,
     secrets,
+    watch::Watcher,
 };
+
+/// Starts the thread that tells subscribers, and says what becomes of it.
+///
+/// # Errors
+/// When the thread cannot be made.
+pub fn start(
+    store: &Store,
+    settings: &NoticeSettings,
+    texts: TextSender,
+    stats: &NoticeStats,
+    watcher: &Watcher,
+) -> io::Result<NotifierThread> {
+    let deliver = Arc::new(SipNotices(texts));
+    let watcher = watcher.clone();
+    let told = Box::new(move |what| watcher.server(what));
+    Notifier::new(store.clone(), settings.clone(), Some(deliver), stats, told).start()
+}
+
+/// Sends notices by SIP: the jobs know none of it.
+struct SipNotices(TextSender);
+
+impl Deliver for SipNotices {
+    fn deliver(&self, message: SipMessage, done: Box<dyn FnOnce(Delivered) + Send>) {
+        let to = match message.to.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(uri)) => Some(uri),
+            Some(Err(error)) => return done(Delivered::Never(format!("{error}"))),
+        };
+        let text = Text {
+            user: message.user,
+            to,
+            text: message.text.into(),
+            language: message.language.name(),
+            expires_s: u32::try_from(message.expires.as_secs()).unwrap_or(u32::MAX),
+        };
+        let done = Box::new(move |outcome| {
+            done(match outcome {
+                TextOutcome::Taken(said) => Delivered::Taken(said),
+                TextOutcome::NotNow(why, after) => Delivered::NotNow(why, after),
+                TextOutcome::Never(why) => Delivered::Never(why),
+            });
+        });
+        self.0.send(text, done);
+    }
+}
 
 /// Reads what the configuration names: passwords, secrets, roots. Blocking.
 ///

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, perform};
+use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, TextSender, perform};
 use segue_call::KeySecret;
-use segue_jobs::notices::{NoticeSettings, NoticeStats, Notifier};
+use segue_jobs::notices::{NoticeSettings, NoticeStats};
 use segue_jobs::{
     Budget, Clocks, Depositor, Keeper, KeptCalls, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
     Transcoders, WorkerCommand, WorkerPool,
@@ -35,6 +35,7 @@ use crate::{
     http::{self, Http},
     logging::Log,
     mailboxes::Mailboxes,
+    notices,
     passwords::Sealer,
     prompts,
     reload::{Given, Reloaded, call_config, reload},
@@ -182,13 +183,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let last_change = store.last_change()?;
     let watcher = Watcher::new(last_change);
     let changes = Changes::follow(&store, last_change, watcher.clone())?;
-    let (notices, notice_stats) = (NoticeSettings::new(notices), NoticeStats::default());
-    let told = {
-        let watcher = watcher.clone();
-        Box::new(move |what| watcher.server(what))
-    };
-    let notifier = Notifier::new(store.clone(), notices.clone(), None, &notice_stats, told)
-        .start()
+    let (notice_settings, notice_stats) = (NoticeSettings::new(notices), NoticeStats::default());
+    let (texts, texts_end) = TextSender::new();
+    let notifier = notices::start(&store, &notice_settings, texts, &notice_stats, &watcher)
         .map_err(|e| system("the thread of the notices cannot start", &e))?;
     let gauges = Arc::new(Gauges::default());
     let ready = Ready {
@@ -236,7 +233,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
             store: store.clone(),
             record_files: record_files.plan(),
             calls: kept_calls,
-            notices,
+            notices: notice_settings,
         },
     ));
     tracing::info!(sip.udp = ?ready.sip.udp, sip.tcp = ?ready.sip.tcp, sip.tls = ?ready.sip.tls, http = %ready.http.listen, "ready");
@@ -261,6 +258,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         watch: Arc::new(watcher.clone()),
         keys,
         mailboxes,
+        texts: texts_end,
     };
     perform(node, orders_end).await?;
     drop(notifier);

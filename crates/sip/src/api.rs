@@ -98,6 +98,9 @@ pub struct RequestId(pub u64);
 /// The dialog of a subscription, in which we notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(pub u64);
+/// A text on its way to one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageId(pub u64);
 
 /// A registration of ours with somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -411,6 +414,15 @@ pub enum Event {
         registration: RegistrationId,
         /// The final response; `None`: none came, or it could not be sent.
         response: Option<Arc<Message>>,
+    },
+    /// What became of a text.
+    Paged {
+        /// Which.
+        page: PageId,
+        /// The final response; `None`: none came, or it could not be sent.
+        status: Option<u16>,
+        /// Its Retry-After.
+        retry_after: Option<Duration>,
     },
     /// UAC: a 2xx crossed our CANCEL (ACK and BYE sent).
     CrossedCancel {

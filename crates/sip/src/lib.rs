@@ -21,11 +21,11 @@ pub mod transport;
 
 pub use along::Along;
 pub use api::{
-    Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, Peer, PingId, Progress, Protocol,
-    Refreshes, RegistrationId, RequestId, SessionId, SessionInterval, Transmit, WatchId,
+    Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, PageId, Peer, PingId, Progress,
+    Protocol, Refreshes, RegistrationId, RequestId, SessionId, SessionInterval, Transmit, WatchId,
 };
 pub use digest::{Account, BackingOff, Guard, Hashes, Proof, Realm, Secret, User};
-pub use endpoint::{Endpoint, Outside, Register, names_callee, summary};
+pub use endpoint::{Endpoint, Outside, Page, Register, names_callee, summary};
 pub use enrolment::{Enrolment, Standing, Verdict};
 pub use locate::{CANDIDATES_MAX, Candidate, Known, Place, Question, Record, Speaks, Step, locate};
 pub use probe::{Answer, Change, Condition, Pinging, Probe, Seen};

@@ -84,7 +84,8 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Paused { .. }
         | Event::Pong { .. }
         | Event::Replied { .. }
-        | Event::RegisterAnswered { .. } => return None,
+        | Event::RegisterAnswered { .. }
+        | Event::Paged { .. } => return None,
     })
 }
 

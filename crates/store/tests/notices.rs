@@ -8,7 +8,7 @@ use std::path::Path;
 use fixture::{count, deposit, open, open_server, subscriber};
 use segue_mailbox::{Limit, OwnRules};
 use segue_policy::{About, Channel, Notify};
-use segue_records::NoticeEvent;
+use segue_records::{CallResult, NoticeEvent, NoticeFacts, UnixMs};
 use segue_store::{DeliveryState, Due, Store, StoreError, WhichDeliveries};
 
 const NOW: i64 = 1_800_000_000_000;
@@ -268,4 +268,38 @@ fn the_warning_before_a_message_goes_is_a_notice_and_each_has_its_choice() {
     store.mark_unheard("01A", NOW + 4 * DAY_MS).unwrap();
     store.run_retention(None, NOW + 4 * DAY_MS + 60_000).unwrap();
     assert_eq!(all(&store).len(), 3);
+}
+
+#[test]
+fn a_missed_call_is_told_to_who_wants_it_and_a_flood_of_them_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with(dir.path(), "bob", &[Channel::Mail]);
+    let missed = |call: &str, by_default: bool| {
+        let mut facts = NoticeFacts::new(NoticeEvent::CallMissed, "bob", UnixMs(NOW));
+        facts.call_id = Some(call.to_owned());
+        facts.from = Some("sip:anonymous@anonymous.invalid".to_owned());
+        facts.result = Some(CallResult::Abandoned);
+        store
+            .tell_of_missed_later(facts, by_default, |kept| kept.unwrap())
+            .unwrap();
+        store.flush().unwrap();
+    };
+    missed("01A", false);
+    assert!(all(&store).is_empty(), "the profile says no, and bob nothing");
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM notice"), 0);
+    missed("01A", true);
+    let found = store.deliveries(&WhichDeliveries::default(), 100, NOW).unwrap();
+    assert_eq!(found[0].key, "call-missed_mail_01A_bob");
+    let facts = found[0].facts.as_ref().unwrap();
+    assert_eq!((&facts.from, facts.result), (&None, Some(CallResult::Abandoned)));
+    store
+        .change_subscriber("bob", |bob| bob.notify.on = Some(vec![About::Missed]))
+        .unwrap();
+    for n in 0..300 {
+        let mut facts = NoticeFacts::new(NoticeEvent::CallMissed, "bob", UnixMs(NOW));
+        facts.call_id = Some(format!("02{n}"));
+        store.tell_of_missed_later(facts, false, |kept| kept.unwrap()).unwrap();
+    }
+    store.flush().unwrap();
+    assert_eq!(count(dir.path(), "SELECT count(*) FROM delivery"), 200);
 }

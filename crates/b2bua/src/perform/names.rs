@@ -23,7 +23,7 @@ impl Performer {
         let (inbox, resolver) = (self.inbox.clone(), self.resolver.clone());
         self.tasks.spawn(async move {
             let servers = resolver.locate(&place, seed).await.unwrap_or_else(|why| {
-                tracing::warn!(%why, "a trunk's servers are not found: see `servers` of the trunk, or sip.nameservers");
+                tracing::warn!(%why, "servers of a trunk, or of a text, are not found: see `servers` of the trunk, or sip.nameservers");
                 Vec::new()
             });
             inbox.located(place, servers);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_records::{CallRecord, Event, Happening};
+use segue_records::{CallRecord, Event, Happening, NoticeFacts};
 
 use super::{Performer, now};
 use crate::{Refusal, refusals::Kept};
@@ -33,6 +33,19 @@ impl Performer {
         if let Err(error) = kept {
             tracing::error!(sip_call_id = record.sip_call_id, %error, "the call record could not be kept");
             self.watch.unkept();
+        }
+    }
+
+    /// Queues what a subscriber is to be told of a call that was missed.
+    pub(super) fn missed(&self, facts: NoticeFacts, by_default: bool) {
+        let told = |error| tracing::error!(%error, "nobody can be told of a missed call");
+        let kept = self.store.tell_of_missed_later(facts, by_default, move |outcome| {
+            if let Err(error) = outcome {
+                told(error);
+            }
+        });
+        if let Err(error) = kept {
+            told(error);
         }
     }
 

@@ -39,7 +39,10 @@ impl Shard {
             self.sessions.remove(&leg.session);
         }
         let peer = entry.peer;
+        let whose = entry.mailbox.take().filter(|_| entry.emergency.is_none());
+        let profile = std::sync::Arc::clone(&entry.profile);
         entry.fill_in(&mut record);
+        self.tell_of_missed(whose, &record, &profile);
         if record.result == CallResult::Rejected {
             let admit = translate::line_that_admits(&record);
             record.admit = Some(admit.clone());

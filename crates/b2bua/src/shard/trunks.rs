@@ -370,6 +370,7 @@ impl Shard {
 
     /// Where the servers of a trunk's domain are.
     pub fn handle_located(&mut self, now: Now, place: &Place, servers: &[Candidate]) {
+        self.texts_located(now, place, servers);
         let wishes = self.trunks.located(now.mono, place, servers);
         self.fulfil(now, wishes);
         self.tend_trunks(now);

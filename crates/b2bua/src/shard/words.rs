@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use segue_call::{CallConfig, KeySecret, MediaAction, StoreAction};
 use segue_policy::Profile;
-use segue_records::{CallRecord, Event as Told, RegistrationRecord};
+use segue_records::{CallRecord, Event as Told, NoticeFacts, RegistrationRecord};
 use segue_sip::{EndpointConfig, Place, Transmit};
 use segue_store::Spent;
 
+use super::{TextKey, TextOutcome};
 use crate::{
     Admission, Refusal,
     overload::{Limits, TurnedAway},
@@ -69,6 +70,10 @@ pub enum ShardOutput {
     },
     /// A call has ended.
     Ended(CallKey, Box<CallRecord>),
+    /// A subscriber missed a call. True: who says nothing of it is told of it.
+    Missed(Box<NoticeFacts>, bool),
+    /// What became of a text.
+    Texted(TextKey, TextOutcome),
     /// A request was dropped or refused for who sent it or whom it asked for.
     Refused(Box<Refusal>),
     /// One of a flood was refused with this status; there are too many to tell each.

@@ -333,6 +333,8 @@ impl World {
                 ShardOutput::Registrations(..)
                 | ShardOutput::Spent(_)
                 | ShardOutput::CountMessages(_)
+                | ShardOutput::Missed(..)
+                | ShardOutput::Texted(..)
                 | ShardOutput::RefusedUntold(_)
                 | ShardOutput::Event(_) => {}
                 ShardOutput::Ended(_, record) => {

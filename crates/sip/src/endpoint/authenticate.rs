@@ -119,6 +119,7 @@ impl Endpoint {
             client.tried = challenged.tried;
         }
         self.core.register_goes_on(id, again);
+        self.core.page_again(id, again);
         if let Some(session) = session {
             session.tried_again(id, again);
         }

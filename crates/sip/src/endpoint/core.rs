@@ -18,7 +18,7 @@ use super::{
     register::Registration,
 };
 use crate::{
-    api::{EndpointConfig, Event, Local, Peer, Protocol, SessionId, Transmit},
+    api::{EndpointConfig, Event, Local, PageId, Peer, Protocol, SessionId, Transmit},
     digest::Accounts,
     stats::Stats,
     timers::Timers,
@@ -103,6 +103,8 @@ pub(crate) struct Core {
     /// Our registrations with others, and the requests that say them.
     pub registrations: BTreeMap<SessionId, Registration>,
     pub registering: BTreeMap<TransactionId, SessionId>,
+    /// Texts on their way, and who holds the account of each.
+    pub pages: BTreeMap<TransactionId, (PageId, Option<SessionId>)>,
     pub stats: Stats,
     /// Emptied after each use.
     pub scratch: Actions,
@@ -133,6 +135,7 @@ impl Core {
             outside: BTreeSet::new(),
             registrations: BTreeMap::new(),
             registering: BTreeMap::new(),
+            pages: BTreeMap::new(),
             stats: Stats::default(),
             scratch: Actions::new(),
         }

@@ -21,6 +21,7 @@ mod invite;
 mod ladder;
 mod offer;
 mod outside;
+mod page;
 mod ping;
 mod prack;
 mod receive;
@@ -40,7 +41,7 @@ use self::{
     session::{Farewell, Session},
     watch::Watches,
 };
-pub use self::{ladder::summary, outside::Outside, register::Register, respond::names_callee};
+pub use self::{ladder::summary, outside::Outside, page::Page, register::Register, respond::names_callee};
 use crate::along::Along;
 use crate::api::{CommandError, EndpointConfig, Event, LadderEntry, Progress, SessionId, Transmit};
 use crate::stats::Stats;

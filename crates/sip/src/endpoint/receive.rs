@@ -146,7 +146,11 @@ impl Endpoint {
             Some(Outcome::Unreachable) => 503,
             Some(Outcome::Passed) | None => return,
         };
-        if self.core.ponged(id, None) || self.core.replied(id, None) || self.core.register_answered(id, None) {
+        if self.core.ponged(id, None)
+            || self.core.replied(id, None)
+            || self.core.register_answered(id, None)
+            || self.core.paged(id, None)
+        {
             return;
         }
         let Some(session) = owner.and_then(|owner| self.sessions.get_mut(&owner)) else {
@@ -211,7 +215,8 @@ impl Endpoint {
         if outcome == Some(Outcome::Passed)
             && (self.core.ponged(id, Some(&response))
                 || self.core.replied(id, Some(&response))
-                || self.core.register_answered(id, Some(&response)))
+                || self.core.register_answered(id, Some(&response))
+                || self.core.paged(id, Some(&response)))
         {
             return;
         }

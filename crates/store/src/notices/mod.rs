@@ -18,7 +18,7 @@ pub use listed::{Delivery, DeliveryState, NoticeCounts, WhichDeliveries};
 pub use queue::{Attempt, Due};
 
 use crate::{
-    StoreError,
+    Store, StoreError,
     messages::{self, kind_name},
 };
 
@@ -49,6 +49,30 @@ pub(crate) fn of_expiry(tx: &Connection, id: &str, now_ms: i64) -> Result<(), St
     facts.expires_at = Some(UnixMs(now_ms.saturating_add(warning_ms)));
     // A message that was heard and is unheard again is warned of again.
     add(tx, &facts, &format!("{id}-{now_ms}"), now_ms, false)
+}
+
+impl Store {
+    /// Tells of a missed call without waiting: whoever wants to be told of it is. `by_default`: so are those who say nothing of it. `done` runs on
+    /// the store's thread after the commit. Error: [`StoreError::QueueFull`], then `done` does not run.
+    pub fn tell_of_missed_later(
+        &self,
+        facts: NoticeFacts,
+        by_default: bool,
+        done: impl FnOnce(Result<(), StoreError>) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let now_ms = crate::now_ms();
+        self.inner
+            .writer
+            .submit(move |tx| of_missed(tx, facts, by_default, now_ms), done)
+    }
+}
+
+/// A call was missed.
+fn of_missed(tx: &Connection, mut facts: NoticeFacts, by_default: bool, now_ms: i64) -> Result<(), StoreError> {
+    let from = facts.from.take().unwrap_or_default();
+    (facts.from, facts.from_name) = shown(&from, facts.from_name.take().as_deref());
+    let subject = facts.call_id.clone().unwrap_or_else(|| now_ms.to_string());
+    add(tx, &facts, &subject, now_ms, by_default)
 }
 
 /// Whether anybody is told when a mailbox is nearly full.
