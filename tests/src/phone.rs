@@ -236,7 +236,13 @@ impl Phone {
 
     /// What it was told last of waiting messages, since `since`.
     pub fn waiting(&self, since: Instant) -> Option<String> {
-        self.control.last_param("MWI_NOTIFY", since)
+        // What came before the control connection stands in the log alone.
+        let from_log = || {
+            let log = fs::read_to_string(self.folder.join("log")).ok()?;
+            let (_, shown) = log.rsplit_once("----- MWI for ")?;
+            Some(shown.split("\n\n").next().unwrap_or(shown).to_owned())
+        };
+        self.control.last_param("MWI_NOTIFY", since).or_else(from_log)
     }
 
     /// Its URI for who speaks TLS: that port is the next.

@@ -156,7 +156,16 @@ impl Shard {
         let user = user.as_deref();
         let name = self.trunks.known_by(user);
         let name = name.or_else(|| self.trunks.at(peer.remote, user));
-        let name = Arc::clone(name.or_else(|| self.trunks.near(peer.remote.ip(), user))?);
+        // By the machine alone only who says so: what else sends calls from there may be anybody's.
+        let says_so = |name: &&Arc<str>| {
+            let has_profile = self
+                .trunks
+                .setup(name)
+                .is_some_and(|setup| !setup.trunk.profile.is_empty());
+            has_profile || self.trunks.line(name).is_some()
+        };
+        let near = || self.trunks.near(peer.remote.ip(), user).filter(says_so);
+        let name = Arc::clone(name.or_else(near)?);
         // Phones may be where a trunk's server is: it is a call of the trunk's where its profile holds.
         let trunk = &self.trunks.setup(&name)?.trunk;
         let is_contact =
