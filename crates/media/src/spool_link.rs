@@ -17,8 +17,11 @@ use crate::{
 const BLOCK_LEN: usize = 64 * 1024;
 /// Blocks of one media thread: 4 MiB, some seconds of a hundred recordings.
 const BLOCKS_MAX: usize = 64;
-/// A packet waits no longer than this for its block to leave.
+/// A packet waits no longer than this for its block to leave, while the spool thread keeps up.
 const FLUSH_EVERY: Duration = Duration::from_millis(20);
+/// Once this many blocks are out, it does not keep up (a disk may take seconds to sync): a block leaves when it is full, so that
+/// the others last for as long as their bytes do, and not for as many flushes.
+const BEHIND: usize = 8;
 /// Bytes in front of a record in a block: the number of its recording.
 pub const ID_LEN: usize = 8;
 
@@ -50,6 +53,8 @@ pub struct SpoolLink {
     jobs: SyncSender<Job>,
     back: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
+    /// Those that came back.
+    free: Vec<Vec<u8>>,
     made: usize,
     block: Vec<u8>,
     /// When the block must leave.
@@ -65,6 +70,7 @@ impl SpoolLink {
             jobs,
             back,
             empty,
+            free: Vec::with_capacity(BLOCKS_MAX),
             made: 0,
             block: Vec::new(),
             flush_at: None,
@@ -141,7 +147,9 @@ impl SpoolLink {
     /// Sends what is waiting; what finds no room waits on.
     pub fn flush(&mut self, now: Instant) {
         self.flush_at = None;
-        self.send_block();
+        if !self.closes.is_empty() || !self.is_behind() {
+            self.send_block();
+        }
         while self.block.is_empty()
             && let Some(close) = self.closes.pop_front()
         {
@@ -170,13 +178,20 @@ impl SpoolLink {
     }
 
     fn take_block(&mut self) -> bool {
-        if let Ok(block) = self.empty.try_recv() {
+        self.free.extend(self.empty.try_iter());
+        if let Some(block) = self.free.pop() {
             self.block = block;
         } else if self.made < BLOCKS_MAX {
             self.made += 1;
             self.block = Vec::with_capacity(BLOCK_LEN);
         }
         self.block.capacity() > 0
+    }
+
+    fn is_behind(&mut self) -> bool {
+        self.free.extend(self.empty.try_iter());
+        // The one in hand is not out.
+        self.made.saturating_sub(self.free.len()) > BEHIND
     }
 
     fn send_block(&mut self) {
@@ -220,6 +235,32 @@ mod tests {
             back.try_send(bytes).unwrap();
         }
         assert!(push(&mut link, &packet));
+    }
+
+    /// A disk that syncs for ten seconds: blocks are counted in bytes, not in flushes.
+    #[test]
+    fn ten_seconds_without_the_spool_thread_cost_no_packet() {
+        let (jobs, waiting) = sync_channel(BLOCKS_MAX);
+        let mut link = SpoolLink::new(jobs);
+        let began = Instant::now();
+        let packets = 500_u16;
+        for n in 0..packets {
+            let now = began + FLUSH_EVERY * u32::from(n);
+            assert!(link.push(now, 1, RecordKind::Rtp, 0, 0, &n.to_be_bytes()), "{n}");
+            if link.flush_at().is_some_and(|at| at <= now) {
+                link.flush(now);
+            }
+        }
+        link.close(began, 1, 0, Vec::new());
+        let mut kept = 0;
+        loop {
+            match waiting.try_recv() {
+                Ok(Job::Block { bytes, .. }) => kept += bytes.len() / (ID_LEN + spool::HEAD_LEN + 2),
+                Ok(Job::Close { .. }) => break,
+                other => panic!("{other:?} before the end"),
+            }
+        }
+        assert_eq!(kept, usize::from(packets));
     }
 
     #[test]
