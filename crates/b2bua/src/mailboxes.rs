@@ -154,7 +154,7 @@ fn listed(message: &Message) -> Listed {
         received_at_ms: message.received_at_ms,
         duration_ms: message.duration_ms,
         heard: message.heard_at_ms.is_some(),
-        urgent: false,
+        urgent: message.urgent,
         video: message.kind == Kind::Video,
         raw: message.media_state == MediaState::Raw,
     }

@@ -149,8 +149,8 @@ fn a_source_that_guesses_waits_whomever_it_tries() {
     assert_eq!(desk.store.pin("bob").unwrap().unwrap().wrong, 0);
 }
 
-fn deposit(desk: &Desk, id: &str, media_state: MediaState) {
-    let message = Message {
+fn message(id: &str, media_state: MediaState) -> Message {
+    Message {
         id: id.into(),
         mailbox: "bob".into(),
         call_id: String::new(),
@@ -166,7 +166,14 @@ fn deposit(desk: &Desk, id: &str, media_state: MediaState) {
         interrupted: false,
         urgent: false,
         keeping: segue_mailbox::Keeping::default(),
-    };
+    }
+}
+
+fn deposit(desk: &Desk, id: &str, media_state: MediaState) {
+    store(desk, message(id, media_state));
+}
+
+fn store(desk: &Desk, message: Message) {
     let deposit = Deposit {
         message,
         media: MediaSource::Bytes(vec![1; 10]),
@@ -216,7 +223,11 @@ fn a_mailbox_opens_with_its_messages_and_a_kept_one_is_brought_back_from_the_rul
     let desk = Desk::new();
     deposit(&desk, "01A", MediaState::Ready);
     desk.store.delete_message("01A", 5).unwrap();
-    deposit(&desk, "01B", MediaState::Raw);
+    let urgent = Message {
+        urgent: true,
+        ..message("01B", MediaState::Raw)
+    };
+    store(&desk, urgent);
     let opened = open(&desk.store, &ClipCache::new(1 << 20), "bob").unwrap();
     let MailboxReply::Opened(opened) = opened.reply else {
         panic!("not opened")
@@ -224,9 +235,9 @@ fn a_mailbox_opens_with_its_messages_and_a_kept_one_is_brought_back_from_the_rul
     let listed: Vec<_> = opened
         .messages
         .iter()
-        .map(|m| (m.id.as_str(), m.raw, m.heard))
+        .map(|m| (m.id.as_str(), m.raw, m.heard, m.urgent))
         .collect();
-    assert_eq!(listed, [("01B", true, false)]);
+    assert_eq!(listed, [("01B", true, false, true)]);
     keep(&desk.store, "01A", 6).unwrap();
     keep(&desk.store, "01B", 6).unwrap();
     let all = desk.store.messages("bob").unwrap();
