@@ -6,17 +6,15 @@ mod credentials;
 mod shard;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use credentials::authorization;
-use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
+use credentials::{authorization, directory, listed, secrets};
+use segue_b2bua::{Admission, Refusal, Shard, ShardOutput};
 use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_policy::{AccountCaps, Auth, Plan, Profile, Subscriber};
 use segue_records::UnixMs;
-use segue_sip::{Hashes, Realm};
 use segue_sip_wire::{DigestAlgorithm, Message};
 use segue_store::{Listed, Spent};
 use shard::{config, peer};
@@ -28,14 +26,6 @@ const OFFER: &str = "Content-Type: application/sdp\r\nContent-Length: 97\r\n\r\n
 /// What the callee answers with.
 const ANSWER: &str = "Content-Type: application/sdp\r\nContent-Length: 97\r\n\r\nv=0\r\no=- 1 1 IN IP4 10.8.0.1\r\ns=-\r\n\
     c=IN IP4 10.8.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\na=sendrecv\r\n";
-
-struct Open;
-
-impl Unseal for Open {
-    fn unseal(&self, _user: &str, _realm: &str, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(sealed.to_vec()).ok()
-    }
-}
 
 struct Office {
     shard: Shard,
@@ -57,31 +47,15 @@ impl Office {
             ..Profile::default()
         };
         set(&mut profile);
-        let realm = Realm {
-            name: "office".to_owned(),
-            algorithms: vec![DigestAlgorithm::Sha256],
-            users: BTreeMap::new(),
-        };
-        let secrets = Secrets {
-            realm: Some(Arc::new(realm)),
-            ..Secrets::default()
-        };
+        let secrets = secrets(&[DigestAlgorithm::Sha256]);
         let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
         let mut shard = Shard::new(config(&[X], admission));
-        let listed = |user: &str, caps| Listed {
-            user: user.to_owned(),
-            secrets: vec![(
-                "office".to_owned(),
-                Hashes::new(user, "office", "sesame").to_text().into_bytes(),
-            )],
+        let capped = |user: &str, caps| Listed {
             caps,
-            ..Listed::default()
+            ..listed(user, "sesame")
         };
-        let kept = segue_store::Directory {
-            version: 1,
-            subscribers: vec![listed("bob", bob), listed("eve", AccountCaps::default())],
-        };
-        shard.handle_directory(Directory::of(kept, &Open));
+        let all = vec![capped("bob", bob), capped("eve", AccountCaps::default())];
+        shard.handle_directory(directory(all));
         let now = Now {
             mono: Instant::now(),
             // 2026-11-28 12:00 UTC.

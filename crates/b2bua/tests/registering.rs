@@ -6,48 +6,29 @@ mod credentials;
 mod shard;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use segue_b2bua::{Admission, Directory, Refusal, Secrets, Shard, ShardOutput, Unseal};
+use segue_b2bua::{Admission, Directory, Refusal, Shard, ShardOutput};
 use segue_call::{Lookup, MailboxAction, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
 use segue_policy::{Plan, Profile, Subscriber};
 use segue_records::{Happening, RegistrationRecord, UnixMs};
-use segue_sip::{FlowId, Hashes, Local, Peer, Protocol, Realm};
+use segue_sip::{FlowId, Local, Peer, Protocol};
 use segue_sip_wire::{DigestAlgorithm, Message};
 use segue_store::Listed;
 
-use credentials::authorization;
+use credentials::{authorization, directory, listed, secrets};
 use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 
-/// What was sealed, as it is.
-struct Open;
-
-impl Unseal for Open {
-    fn unseal(&self, _user: &str, _realm: &str, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(sealed.to_vec()).ok()
-    }
-}
-
-fn directory(users: &[(&str, &str, &[&str])]) -> Directory {
-    let listed = |(user, password, numbers): &(&str, &str, &[&str])| Listed {
-        user: (*user).to_owned(),
+fn users(users: &[(&str, &str, &[&str])]) -> Directory {
+    let numbered = |(user, password, numbers): &(&str, &str, &[&str])| Listed {
         numbers: numbers.iter().map(|number| (*number).to_owned()).collect(),
-        secrets: vec![(
-            "office".to_owned(),
-            Hashes::new(user, "office", password).to_text().into_bytes(),
-        )],
-        ..Listed::default()
+        ..listed(user, password)
     };
-    let kept = segue_store::Directory {
-        version: 1,
-        subscribers: users.iter().map(listed).collect(),
-    };
-    Directory::of(kept, &Open)
+    directory(users.iter().map(numbered).collect())
 }
 
 #[derive(Default)]
@@ -96,15 +77,7 @@ impl Office {
     }
 
     fn with(profile: Profile) -> Office {
-        let realm = Realm {
-            name: "office".to_owned(),
-            algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
-            users: BTreeMap::new(),
-        };
-        let secrets = Secrets {
-            realm: Some(Arc::new(realm)),
-            ..Secrets::default()
-        };
+        let secrets = secrets(&[DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
         let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
         let mut config = config(&[X], admission);
         let tcp = Local {
@@ -113,7 +86,7 @@ impl Office {
         };
         config.endpoint.sockets.push(tcp);
         let mut shard = Shard::new(config);
-        shard.handle_directory(directory(&[("bob", "sesame", &["+4930123"]), ("eve", "evil", &[])]));
+        shard.handle_directory(users(&[("bob", "sesame", &["+4930123"]), ("eve", "evil", &[])]));
         let now = Now {
             mono: Instant::now(),
             wall: UnixMs(1_289_690_940_000),
@@ -330,7 +303,7 @@ fn nobody_registers_for_another_or_without_the_password() {
 #[test]
 fn a_password_that_was_changed_counts_at_once() {
     let mut office = Office::new();
-    office.shard.handle_directory(directory(&[("bob", "other", &[])]));
+    office.shard.handle_directory(users(&[("bob", "other", &[])]));
     let contact = "Contact: <sip:bob@10.1.0.1>\r\n";
     assert_eq!(office.bob(contact).answers[0].status(), Some(401));
     let seen = office.registers("bob", "other", "bob", contact);
@@ -442,11 +415,8 @@ fn a_group_rings_where_its_members_are() {
         members: members.iter().map(|member| (*member).to_owned()).collect(),
         ..Listed::default()
     };
-    let kept = segue_store::Directory {
-        version: 2,
-        subscribers: vec![listed("bob", &[]), listed("eve", &[]), listed("sales", &["bob", "eve"])],
-    };
-    office.shard.handle_directory(Directory::of(kept, &Open));
+    let all = vec![listed("bob", &[]), listed("eve", &[]), listed("sales", &["bob", "eve"])];
+    office.shard.handle_directory(directory(all));
     let called = office.calls("sales");
     assert_eq!(
         invites(&called),

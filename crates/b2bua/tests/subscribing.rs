@@ -2,51 +2,34 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod credentials;
 mod shard;
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use md5::Digest;
-use segue_b2bua::{Admission, Directory, Secrets, Shard, ShardOutput, Unseal};
+use segue_b2bua::{Admission, Directory, Shard, ShardOutput};
 use segue_call::Now;
 use segue_policy::{MessageWaiting, Profile};
 use segue_records::UnixMs;
 use segue_registrar::mwi::{Count, Summary};
-use segue_sip::{Hashes, Peer, Realm};
+use segue_sip::Peer;
 use segue_sip_wire::{DigestAlgorithm, Message};
 use segue_store::Listed;
 
+use credentials::{authorization, directory, listed, secrets};
 use shard::{config, peer};
 
 const X: &str = "10.0.0.254:5060";
 
-struct Open;
-
-impl Unseal for Open {
-    fn unseal(&self, _user: &str, _realm: &str, sealed: &[u8]) -> Option<String> {
-        String::from_utf8(sealed.to_vec()).ok()
-    }
-}
-
-fn directory(users: &[&str]) -> Directory {
-    let listed = |user: &&str| Listed {
-        user: (*user).to_owned(),
+fn users(users: &[&str]) -> Directory {
+    let numbered = |user: &&str| Listed {
         numbers: (*user == "bob").then(|| "+4930123".to_owned()).into_iter().collect(),
-        secrets: vec![(
-            "office".to_owned(),
-            Hashes::new(user, "office", "sesame").to_text().into_bytes(),
-        )],
-        ..Listed::default()
+        ..listed(user, "sesame")
     };
-    let kept = segue_store::Directory {
-        version: 1,
-        subscribers: users.iter().map(listed).collect(),
-    };
-    Directory::of(kept, &Open)
+    directory(users.iter().map(numbered).collect())
 }
 
 /// What was sent and to whom, and whose messages are to be counted.
@@ -93,18 +76,10 @@ impl Office {
             ..Profile::default()
         };
         change(&mut profile);
-        let realm = Realm {
-            name: "office".to_owned(),
-            algorithms: vec![DigestAlgorithm::Md5],
-            users: BTreeMap::new(),
-        };
-        let secrets = Secrets {
-            realm: Some(Arc::new(realm)),
-            ..Secrets::default()
-        };
+        let secrets = secrets(&[DigestAlgorithm::Md5]);
         let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
         let mut shard = Shard::new(config(&[X], admission));
-        shard.handle_directory(directory(&["bob", "eve"]));
+        shard.handle_directory(users(&["bob", "eve"]));
         Office {
             shard,
             now: Now {
@@ -161,17 +136,7 @@ impl Office {
         assert_eq!(asked.answer().status(), Some(401));
         assert!(asked.counted.is_empty());
         let challenge = asked.answer().challenges("WWW-Authenticate").remove(0);
-        let hash = |text: String| -> String {
-            let bytes = md5::Md5::digest(text.as_bytes());
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
-        let nonce = &challenge.nonce;
-        let (a1, a2) = (hash(format!("{user}:office:sesame")), hash(format!("{method}:{uri}")));
-        let response = hash(format!("{a1}:{nonce}:00000001:c:auth:{a2}"));
-        let answer = format!(
-            "Digest username=\"{user}\", realm=\"office\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
-             algorithm=MD5, qop=auth, cnonce=\"c\", nc=00000001"
-        );
+        let answer = authorization(&challenge, user, "sesame", method, uri);
         let text = self.text(method, uri, to, &format!("{more}Authorization: {answer}\r\n"));
         self.send(&text)
     }
@@ -414,7 +379,7 @@ fn who_is_no_subscriber_any_more_and_a_server_that_stops_say_that_it_is_over() {
     office.subscribes("");
     let told = office.has(has(1, 0, 0));
     office.answers(&told.notifies()[0].1, "200 OK");
-    office.shard.handle_directory(directory(&["eve"]));
+    office.shard.handle_directory(users(&["eve"]));
     let told = office.later(1_000);
     let state = told.notifies()[0].1.header("Subscription-State").map(str::to_owned);
     assert_eq!(state.as_deref(), Some("terminated;reason=noresource"));
