@@ -11,7 +11,7 @@ use segue_policy::Trunk;
 use segue_sip::{Account, Candidate, Condition, Enrolment, Hashes, Register, RegistrationId, Standing, Verdict};
 use segue_sip_wire::{Message, Uri};
 
-use super::{TrunkSetup, Trunks, Wish, in_order, rank};
+use super::{TrunkSetup, Trunks, Wish, rank, way::in_order};
 
 /// Hops of a Service-Route that are kept.
 const ROUTE_MAX: usize = 8;
