@@ -95,6 +95,7 @@ fn leave_a_message(segue: &Segue, folder: &std::path::Path, call_id: &str) {
     segue.cli(&["subscriber", "add", "bob", "--target", &target]);
     let to = ("bob", segue.sip_udp());
     let caller = Sipp::caller(folder, "leave_message_no_clip", (Over::Udp, 2_500), to, call_id);
+    look_at_it_live(segue, call_id);
     caller.finish().unwrap();
     callee.finish().unwrap();
     segue.cli(&[
@@ -107,6 +108,34 @@ fn leave_a_message(segue: &Segue, folder: &std::path::Path, call_id: &str) {
         "--timeout",
         "20s",
     ]);
+}
+
+/// A call that is recorded now is listed, shown as far as it has come, and not found among the ended ones.
+fn look_at_it_live(segue: &Segue, call_id: &str) {
+    let listed = until("the call to be recorded", SOON, || {
+        let live = segue.rows(&["call", "live"]);
+        live.into_iter()
+            .find(|call| call["sip_call_id"] == call_id && call["phase"] == "recording")
+    });
+    let shown = segue.cli(&["call", "show", listed["id"].as_str().unwrap()]);
+    assert_eq!(
+        (&shown["phase"], &shown["mailbox"]),
+        (&"recording".into(), &"bob".into())
+    );
+    let ladder: Vec<&str> = shown["legs"][0]["ladder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|step| step["summary"].as_str())
+        .collect();
+    assert_eq!((ladder.first(), ladder.last()), (Some(&"INVITE (SDP)"), Some(&"ACK")));
+    assert_eq!(shown["legs"][1]["status"], 486, "{shown}");
+    assert!(
+        segue
+            .rows(&["call", "list"])
+            .iter()
+            .all(|call| call["sip_call_id"] != call_id)
+    );
 }
 
 #[test]

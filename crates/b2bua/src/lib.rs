@@ -46,7 +46,10 @@ pub use inbox::{Inbox, InboxEnd};
 pub use keeping::{TRUNK_REALM, trunk_key};
 pub use mailboxes::Mailboxes;
 pub use overload::{Caps, Limits, TurnedAway};
-pub use perform::{Deposits, Node, Order, Take, TextDone, TextSender, TextsEnd, Transcoding, Watch, perform};
+pub use perform::{
+    Deposits, LIVE_AT_ONCE, LiveCalls, LiveEnd, NoAnswer, Node, Order, Take, TextDone, TextSender, TextsEnd,
+    Transcoding, Watch, perform,
+};
 pub use prompts::{PromptSet, Prompts, Row};
 pub use refusal::Refusal;
 pub use registrations::{Directory, Unseal};

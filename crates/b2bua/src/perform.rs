@@ -30,6 +30,7 @@ use crate::{
 
 mod learnt;
 mod leaving;
+mod live;
 mod mailboxes;
 mod media;
 mod names;
@@ -41,6 +42,7 @@ mod transcoding;
 
 pub use transcoding::Transcoding;
 
+pub use live::{LIVE_AT_ONCE, LiveCalls, LiveEnd, NoAnswer};
 use mailboxes::Desk;
 pub use outside::{Deposits, Take, Watch};
 pub(crate) use preview::Shown;
@@ -123,6 +125,8 @@ pub struct Node {
     pub mailboxes: Arc<dyn Mailboxes>,
     /// Texts to be sent.
     pub texts: TextsEnd,
+    /// Who asks about the calls that are up.
+    pub live: LiveEnd,
 }
 
 /// Runs one shard until [`Order::Drain`] or [`Order::Stop`] has been carried out, or nobody is left to give orders.
@@ -148,6 +152,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         keys,
         mailboxes,
         mut texts,
+        mut live,
     } = node;
     let (keeping, kept, mut learnt) = Keeping::start(store.clone(), keys)?;
     shard.handle_directory(kept.directory);
@@ -176,7 +181,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         desk: Desk::new(mailboxes),
         texting: BTreeMap::new(),
     };
-    let from = (&mut learnt, &mut texts);
+    let from = (&mut learnt, &mut texts, &mut live);
     let stats = performer.run(transports, inbox_end, &gauges, orders, from).await;
     drop(learnt);
     performer.keeping.finish();
@@ -219,7 +224,7 @@ impl Performer {
         mut inbox_end: InboxEnd,
         gauges: &Gauges,
         mut orders: mpsc::Receiver<Order>,
-        (learnt, texts): (&mut mpsc::Receiver<Learnt>, &mut TextsEnd),
+        (learnt, texts, live): (&mut mpsc::Receiver<Learnt>, &mut TextsEnd, &mut LiveEnd),
     ) -> ShardStats {
         let mut course = Course::Serving;
         self.timed_out();
@@ -260,6 +265,7 @@ impl Performer {
                 Some(note) = inbox_end.notes.recv() => self.noted(note),
                 Some(learnt) = learnt.recv() => self.learnt(learnt),
                 Some((text, done)) = texts.next() => self.text(text, done),
+                Some(question) = live.next() => self.asked(question),
                 () = sleep_until(due.map_or(idle, |due| due.min(idle)).into()) => self.timed_out(),
                 Some(_) = self.tasks.join_next() => {}
                 order = orders.recv(), if !matches!(course, Course::Ending { .. }) => {

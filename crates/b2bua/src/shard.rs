@@ -25,6 +25,7 @@ mod hearing;
 mod interval;
 mod legs;
 mod lines;
+mod live;
 mod missed;
 mod mwi;
 mod options;

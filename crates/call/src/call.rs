@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_records::PhaseName;
+use segue_records::{CallRecord, PhaseName};
 
 use crate::{
     cx::Cx,
@@ -88,6 +88,11 @@ impl Call {
     /// Our identifier of the call (ULID, 26 characters).
     pub fn id(&self) -> &str {
         &self.cx.record.id
+    }
+
+    /// Its record as far as it has come: nothing of it has ended yet, so `result` and `why` say nothing.
+    pub fn so_far(&self) -> &CallRecord {
+        &self.cx.record
     }
 
     /// Where the call is now.

@@ -4,6 +4,7 @@
 
 mod call_record;
 mod event;
+mod live;
 mod moment;
 mod notice;
 mod refused;
@@ -14,6 +15,7 @@ pub use call_record::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
 };
 pub use event::{Event, Happening, MessageFacts, NoticeOutcome, RegistrationFacts};
+pub use live::LiveCall;
 pub use moment::UnixMs;
 pub use notice::{NoticeEvent, NoticeFacts, NoticeLimit};
 pub use refused::RefusedRecord;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use segue_b2bua::Gauges;
+use segue_b2bua::{Gauges, LiveCalls};
 use segue_jobs::{Depositor, RecordFileStats, Transcoders, WorkerPool, notices::NoticeStats};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
@@ -56,6 +56,8 @@ pub struct Told {
     pub notices: NoticeStats,
     /// Events and metrics.
     pub watcher: Watcher,
+    /// The calls that are up.
+    pub live: LiveCalls,
 }
 
 /// The running HTTP side.
@@ -133,6 +135,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         now,
     };
     let gauges = Arc::clone(&told.gauges);
+    let live = told.live.clone();
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -145,6 +148,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
+        live,
         events: (loopback || anyone).then_some(events),
         any_host: anyone,
     }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use segue_b2bua::{ClipCache, Gauges, Inbox, Node, Order, Shard, ShardConfig, TextSender, perform};
+use segue_b2bua::{ClipCache, Gauges, Inbox, LiveCalls, Node, Order, Shard, ShardConfig, TextSender, perform};
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats};
 use segue_jobs::{
@@ -188,6 +188,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     let notifier = notices::start(&store, &notice_settings, texts, &notice_stats, &watcher)
         .map_err(|e| system("the thread of the notices cannot start", &e))?;
     let gauges = Arc::new(Gauges::default());
+    let (live, live_end) = LiveCalls::new();
     let ready = Ready {
         sip: ReadySip {
             udp: of(&sockets, Protocol::Udp),
@@ -213,6 +214,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         record_files: record_stats,
         notices: notice_stats,
         watcher: watcher.clone(),
+        live,
     };
     let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
     // Before anybody is told that we are ready: from here a signal is an order.
@@ -259,6 +261,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         keys,
         mailboxes,
         texts: texts_end,
+        live: live_end,
     };
     perform(node, orders_end).await?;
     drop(notifier);

@@ -1,7 +1,8 @@
-//! The HTTP side: `/health`, `/ready`, `/metrics`, `/events` and `/trunks`.
+//! The HTTP side: `/health`, `/ready`, `/metrics`, `/events`, `/trunks` and `/calls`.
 
 mod events;
 mod hub;
+mod live;
 mod problem;
 
 use std::{future::Future, sync::Arc};
@@ -13,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use segue_b2bua::LiveCalls;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -49,6 +51,8 @@ pub struct Site {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The trunks as they are, for whoever may follow events.
     pub trunks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// The calls that are up, likewise.
+    pub live: LiveCalls,
     /// `None`: nobody may follow events here.
     pub events: Option<Events>,
     /// Events are told whatever the Host header says; else only under this machine's address or `localhost`.
@@ -69,6 +73,8 @@ pub async fn serve(
         .route("/metrics", get(say_metrics))
         .route("/events", get(events::follow))
         .route("/trunks", get(say_trunks))
+        .route("/calls", get(live::list))
+        .route("/calls/{id}", get(live::show))
         .method_not_allowed_fallback(|| async {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -81,7 +87,7 @@ pub async fn serve(
                 StatusCode::NOT_FOUND,
                 "Not found",
                 format!(
-                    "nothing is at {}; try /health, /ready, /metrics, /events or /trunks",
+                    "nothing is at {}; try /health, /ready, /metrics, /events, /trunks or /calls",
                     uri.path()
                 ),
             )

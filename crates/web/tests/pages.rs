@@ -26,6 +26,7 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         not_ready: Box::new(reasons),
         metrics: Box::new(|| "# EOF\n".to_owned()),
         trunks: Box::new(|| serde_json::json!([{ "name": "main" }])),
+        live: segue_b2bua::LiveCalls::new().0,
         events: None,
         any_host: false,
     }
@@ -183,6 +184,23 @@ async fn events_are_refused_off_loopback_under_foreign_names_and_at_no_place() {
     hub.close();
     let (head, _) = ask(address, "GET /events").await;
     assert!(head.starts_with("http/1.1 503"), "{head}");
+}
+
+#[tokio::test]
+async fn calls_are_told_to_whom_events_are_and_by_a_server_that_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (open, _hub) = with_events(&folder);
+    let open = serving(open).await;
+    let closed = serving(site("ok", &[])).await;
+    for page in ["GET /calls", "GET /calls/01JNA4X0000000000000000000"] {
+        let (head, body) = ask(closed, page).await;
+        assert!(head.starts_with("http/1.1 403"), "{head}");
+        assert!(body["detail"].as_str().unwrap().contains("not loopback"), "{body}");
+        // Nobody is at the other end.
+        let (head, body) = ask(open, page).await;
+        assert!(head.starts_with("http/1.1 503"), "{head}");
+        assert!(body["detail"].as_str().unwrap().contains("busy, or ending"), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! `segue call list|show|export`.
+//! `segue call list|live|show|export`.
 
+mod live;
 mod refused;
 
 use std::str::FromStr;
@@ -29,6 +30,8 @@ pub enum Command {
         #[arg(long)]
         refused: bool,
     },
+    /// List the calls that are up on the running server, the latest first
+    Live,
     /// Print call records as files of records have them: CSV or one JSON object a line, oldest first
     Export {
         /// CSV with a header (RFC 4180)
@@ -44,7 +47,7 @@ pub enum Command {
         #[arg(long)]
         user: Option<String>,
     },
-    /// Show one call: both legs' ladder, what was played when, why it ended so
+    /// Show one call: both legs' ladder, what was played when, why it ended so; of one that is up, what there is so far
     Show {
         /// The call
         id: String,
@@ -65,6 +68,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let columns = ["ID", "STARTED", "FROM", "TO", "RESULT", "CAUSE", "HOLD", "WHY"];
             context.out.rows(rows, &columns, "no calls")
         }
+        Command::Live => live::list(context),
         Command::Export {
             csv,
             since,
@@ -89,7 +93,10 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Show { id } => match store.call(&id) {
             Ok(call) => context.out.object(&call.to_full_json(), || told(&call)),
-            Err(StoreError::NotFound { .. }) => refused::show(&store, &id, context),
+            Err(StoreError::NotFound { .. }) => match live::show(&id, context) {
+                Some(shown) => shown,
+                None => refused::show(&store, &id, context),
+            },
             Err(error) => Err(error.into()),
         },
     }

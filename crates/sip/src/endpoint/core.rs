@@ -307,6 +307,10 @@ impl Core {
         self.ladders.insert(session, Ladder::default());
     }
 
+    pub(crate) fn ladder(&self, session: SessionId) -> &[crate::api::LadderEntry] {
+        self.ladders.get(&session).map(Ladder::entries).unwrap_or_default()
+    }
+
     pub(crate) fn take_ladder(&mut self, session: SessionId) -> Vec<crate::api::LadderEntry> {
         self.ladders.get_mut(&session).map(Ladder::take).unwrap_or_default()
     }

@@ -30,6 +30,11 @@ impl Ladder {
         self.0.push(LadderEntry { at, out, summary });
     }
 
+    /// Everything so far, to be looked at.
+    pub(crate) fn entries(&self) -> &[LadderEntry] {
+        &self.0
+    }
+
     /// Everything so far.
     pub(crate) fn take(&mut self) -> Vec<LadderEntry> {
         std::mem::take(&mut self.0)

@@ -237,6 +237,12 @@ impl Endpoint {
         living.or_else(|| self.ended.get(&session)).map(String::as_str)
     }
 
+    /// Its messages so far, at most 64.
+    #[must_use]
+    pub fn ladder(&self, session: SessionId) -> &[LadderEntry] {
+        self.core.ladder(session)
+    }
+
     /// Its messages so far, at most 64, and forgets them. Until the event after its `Terminated` is polled.
     pub fn take_ladder(&mut self, session: SessionId) -> Vec<LadderEntry> {
         self.core.take_ladder(session)
