@@ -20,6 +20,9 @@ PACKAGES=(
     python3-venv
 )
 
+# to drive the browser on the pages; a Node.js from elsewhere brings its own npm
+command -v npm >/dev/null || PACKAGES+=(nodejs npm)
+
 say() { printf 'setup: %s\n' "$*"; }
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -87,6 +90,16 @@ if [ "$(cat "$tools/phones" 2>/dev/null)" != "$PHONES" ]; then
         && "$tools/bin/pip" install -q --disable-pip-version-check --no-deps cffi==2.0.0 pycparser==2.23 $PHONES \
         && printf '%s' "$PHONES" >"$tools/phones"; } \
         || say "the softphones could not be installed: tests/tests/handsets.rs will fail"
+fi
+
+# What drives the browser: Playwright and axe, by the lock file.
+browser=$tools/browser
+if ! cmp -s tests/browser/package-lock.json "$browser/node_modules/.taken"; then
+    say "installing playwright-core and axe-core in $browser"
+    { mkdir -p "$browser" && cp tests/browser/package.json tests/browser/package-lock.json tests/browser/.npmrc "$browser" \
+        && (cd "$browser" && npm ci --silent --ignore-scripts) \
+        && cp tests/browser/package-lock.json "$browser/node_modules/.taken"; } \
+        || say "they could not be installed: the tests of the pages will fail"
 fi
 
 say "all here (rustc $rust, ${#PACKAGES[@]} Debian packages)"

@@ -9,6 +9,7 @@ pub mod impair;
 pub mod kamailio;
 pub mod movie;
 pub mod names;
+pub mod page;
 pub mod phone;
 pub mod picture;
 pub mod road;
