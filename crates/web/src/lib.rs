@@ -1,5 +1,6 @@
 //! The HTTP side: `/health`, `/ready`, `/metrics`, `/events`, `/trunks` and `/calls`.
 
+pub mod draw;
 mod events;
 mod hub;
 mod live;
