@@ -14,7 +14,7 @@ samples: setup ## Make the sample clips and prompts in media/out
 build: setup ## Build the binary target/debug/segue
 	@cargo build --locked --bin segue
 
-demo: build samples ## See the main call happen: clip, hold, switch; a video message; the heard threshold
+demo: build samples ## See the main call happen: clip, hold, switch; a video message, collected by phone; the heard threshold
 	@cargo run --locked -q -p segue-tests --bin demo
 
 run: build samples ## Run Segue here: SIP on 127.0.0.1:5060, data in ./segue-data

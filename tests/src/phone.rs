@@ -380,8 +380,8 @@ impl Phone {
         None
     }
 
-    /// Where the picture goes that was asked for last.
-    fn snapshot(&self) -> PathBuf {
+    /// The picture that it saw last, or was asked for last, as a PNG.
+    pub fn snapshot(&self) -> PathBuf {
         self.folder.join(format!("seen-{}.png", self.snapshots))
     }
 

@@ -1,7 +1,9 @@
 //! `make demo`: the main call told line by line, with real softphones, a real browser and measured times.
 
 use std::{
-    path::Path,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
     time::{Duration, Instant},
@@ -9,14 +11,16 @@ use std::{
 
 use segue_tests::{
     browser, movie,
-    phone::{A, Answers, B, Phone},
+    phone::{A, Answers, B, Phone, Registrar},
     picture::Colour,
-    segue::{Segue, sample},
+    segue::{Segue, prompts, repository, sample},
+    wait::until,
 };
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(8);
 const HOLD_MS: u64 = 6000;
+const PASSWORD: &str = "three-four";
 
 /// Tells what happens, with the time since the start.
 struct Teller(Instant);
@@ -58,23 +62,27 @@ fn story(folder: &Path) {
     println!("A is the caller (red, 440 Hz), B the callee (blue, 1000 Hz), B's clip is green and 880 Hz.");
 
     teller.chapter("The house is prepared");
-    let mut segue = Segue::start(&folder.join("segue"));
+    let mut segue = Segue::start_with(
+        &folder.join("segue"),
+        &format!("profiles_dir = {:?}\n{}", profile(folder), prompts()),
+    );
     teller.tell(&format!(
         "segue run: SIP on udp {} and tcp {}",
         segue.sip_udp(),
         segue.sip_tcp()
     ));
     let mut a = Phone::start(folder, A, Answers::OnCommand);
-    let mut b = Phone::start(folder, B, Answers::OnCommand);
     prepare_clip(&teller, &segue, "welcome", "clip.mp4");
     prepare_clip(&teller, &segue, "sorry", "greeting.mp4");
-    let target = b.uri();
+    let password = folder.join("password");
+    fs::write(&password, PASSWORD).expect("a file");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).expect("a private file");
     segue.cli(&[
         "subscriber",
         "add",
         "b",
-        "--target",
-        &target,
+        "--password-file",
+        password.to_str().expect("a path in UTF-8"),
         "--clip",
         "welcome",
         "--hold",
@@ -86,9 +94,27 @@ fn story(folder: &Path) {
     ]);
     segue.cli(&["retention", "set", "b", "--heard-max", "2"]);
     teller.tell("subscriber b: clip welcome, hold 6 s, no answer after 3 s, greeting sorry; 2 heard messages are kept");
+    let registrar = Registrar {
+        at: segue.sip_udp(),
+        password: PASSWORD.to_owned(),
+    };
+    let began = Instant::now();
+    let mut b = Phone::start_subscribed(folder, B, Answers::OnCommand, &registrar);
+    let told = told_of(&b, began, "no");
+    let phone = until("the registration", SOON, || {
+        segue.rows(&["registration", "list", "b"]).pop()
+    });
+    let word = |key: &str| phone[key].as_str().expect("a word in the registration");
+    teller.tell(&format!(
+        "B's phone registers with b's password: {} at {}",
+        word("user_agent"),
+        word("source")
+    ));
+    teller.detail(&format!("and is told what waits for it: {told}"));
 
     held_call(&teller, &segue, &mut a, &mut b);
-    let first = message_call(&teller, &segue, &mut a, folder);
+    let first = message_call(&teller, &segue, (&mut a, &b), folder);
+    collected(&teller, &segue, &mut b, &first);
     threshold(&teller, &segue, &mut a, first);
 
     teller.chapter("Cleaning up");
@@ -142,8 +168,8 @@ fn held_call(teller: &Teller, segue: &Segue, a: &mut Phone, b: &mut Phone) {
     tell_ladder(teller, segue, &call);
 }
 
-/// Nobody answers: greeting, beep, a message that plays in a browser. Returns its id.
-fn message_call(teller: &Teller, segue: &Segue, a: &mut Phone, folder: &Path) -> String {
+/// Nobody answers: greeting, beep, a message that plays in a browser, and B's phone is told of it. Returns its id.
+fn message_call(teller: &Teller, segue: &Segue, (a, b): (&mut Phone, &Phone), folder: &Path) -> String {
     teller.chapter("A call that nobody answers");
     segue.cli(&["subscriber", "set", "b", "--hold", "2s"]);
     let dialled = a.dial(&segue.uri("b"));
@@ -162,6 +188,11 @@ fn message_call(teller: &Teller, segue: &Segue, a: &mut Phone, folder: &Path) ->
     let id = committed_message(segue, a, dialled);
     teller.tell(&format!(
         "A hangs up; message committed {} ms later: {id}",
+        hung_up.elapsed().as_millis()
+    ));
+    let told = told_of(b, hung_up, "yes");
+    teller.tell(&format!(
+        "B's phone is told {} ms after A hung up: {told}",
         hung_up.elapsed().as_millis()
     ));
     let call = ended_call(segue, a, dialled);
@@ -200,6 +231,111 @@ fn message_call(teller: &Teller, segue: &Segue, a: &mut Phone, folder: &Path) ->
     id
 }
 
+/// B dials its mailbox and watches the message, which is heard by that.
+fn collected(teller: &Teller, segue: &Segue, b: &mut Phone, id: &str) {
+    teller.chapter("B collects the message by phone");
+    let ready = || segue.log_text().contains("prompts are ready language=en").then_some(());
+    if ready().is_none() {
+        teller.tell("the spoken prompts are being prepared, once for all demos (half a minute of one core)");
+        until("the prompts to be ready", Duration::from_secs(180), ready);
+    }
+    let dialled = b.dial(&segue.uri("*97"));
+    teller.tell("B dials *97");
+    b.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    teller.tell(&format!(
+        "answered by Segue {} ms later: no PIN, the phone is registered",
+        dialled.elapsed().as_millis()
+    ));
+    thread::sleep(Duration::from_secs(1));
+    assert!(b.sees().is_some(), "no picture while it is spoken");
+    let menu = kept_picture(b, "mailbox.png");
+    b.expect_sees(Colour::Red, Duration::from_secs(20));
+    let red = Instant::now();
+    // Speech before the tone, silence before speech.
+    let (spoken, tone_at) = until("440 Hz", SOON, || {
+        let heard = b.heard();
+        let (at, _) = heard.tones().into_iter().find(|(_, hz)| *hz == A.tone_hz)?;
+        Some((heard, at))
+    });
+    let loud: Vec<f64> = (0..tone_at.saturating_sub(200))
+        .step_by(200)
+        .map(|at| spoken.level_at(at, 200))
+        .filter(|level| *level > -45.0)
+        .collect();
+    assert!(loud.len() >= 10, "{} ms of speech before the message", loud.len() * 200);
+    teller.tell(&format!(
+        "B has been told for {:.1} s how many messages there are, from whom and when: {:.1} s of speech",
+        tone_at as f64 / 1000.0,
+        loud.len() as f64 * 0.2
+    ));
+    teller.tell("B sees red and hears 440 Hz: A's message");
+    teller.detail(&format!(
+        "its pictures of the mailbox and of the message: {} and {}",
+        menu.display(),
+        kept_picture(b, "collected.png").display()
+    ));
+    let row = until("the message to be heard", Duration::from_secs(20), || {
+        listed(segue)
+            .into_iter()
+            .find(|row| row["id"] == id && row["state"] == "heard")
+    });
+    teller.tell(&format!(
+        "heard after {:.1} s of {:.1} s",
+        red.elapsed().as_secs_f64(),
+        row["duration_ms"].as_u64().unwrap_or_default() as f64 / 1000.0
+    ));
+    let told = told_of(b, dialled, "no");
+    teller.detail(&format!("and the phone is told so: {told}"));
+    b.expect_hears(A.tone_hz, SOON);
+    b.hang_up();
+    let call = ended_call(segue, b, dialled);
+    teller.tell("B hangs up");
+    tell_switches(teller, &call);
+}
+
+/// A copy of what a phone saw last, beside the browser's picture.
+fn kept_picture(phone: &Phone, name: &str) -> PathBuf {
+    let path = browser::screenshot_path(name);
+    fs::copy(phone.snapshot(), &path).expect("the phone's picture");
+    path
+}
+
+/// What a phone shows of waiting messages once it says that some wait, or that none do: the lines with the counts.
+fn told_of(phone: &Phone, since: Instant, waiting: &str) -> String {
+    let said = format!("Messages-Waiting: {waiting}");
+    let shown = until("the phone to be told of its messages", SOON, || {
+        phone.waiting(since).filter(|shown| shown.contains(&said))
+    });
+    let counts = shown
+        .lines()
+        .map(str::trim)
+        .filter(|line| ["Messages-", "Voice-", "Video-"].iter().any(|of| line.starts_with(of)));
+    counts.collect::<Vec<_>>().join("  ")
+}
+
+/// The office's profile: that of softphones, with a registrar. Of the two ways through a mailbox the one without choices.
+fn profile(folder: &Path) -> PathBuf {
+    let profiles = folder.join("profiles");
+    fs::create_dir_all(&profiles).expect("a folder");
+    let text = fs::read_to_string(repository().join("sip-profiles/softphone.toml")).expect("the profile of softphones");
+    // baresip 1.0 gives up when another algorithm than MD5 is offered first.
+    let text = [
+        ("registrar = false", "registrar = true"),
+        ("menu = true", "menu = false"),
+        (
+            "digest_algorithms = [\"SHA-256\", \"MD5\"]",
+            "digest_algorithms = [\"MD5\"]",
+        ),
+    ]
+    .iter()
+    .fold(text, |text, (is, shall)| {
+        assert!(text.contains(is), "no {is} in the profile of softphones");
+        text.replace(is, shall)
+    });
+    fs::write(profiles.join("softphone.toml"), text).expect("a profile");
+    profiles
+}
+
 /// Past two heard messages the oldest heard one goes.
 fn threshold(teller: &Teller, segue: &Segue, a: &mut Phone, first: String) {
     teller.chapter("The heard threshold");
@@ -227,7 +363,7 @@ fn threshold(teller: &Teller, segue: &Segue, a: &mut Phone, first: String) {
     }
     teller.tell("A has left two more messages");
     tell_messages(teller, segue, &ids);
-    for (index, id) in ids.iter().enumerate() {
+    for (index, id) in ids.iter().enumerate().skip(1) {
         segue.cli(&["message", "heard", id]);
         teller.tell(&format!("message {} is marked heard", index + 1));
         tell_messages(teller, segue, &ids);
