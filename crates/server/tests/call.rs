@@ -133,6 +133,13 @@ fn a_row_says_everything_in_the_fixed_words() {
         (&Value::Null, &Value::Null)
     );
     assert!(segue.ok(&["call", "list"]).contains("the caller hung up"));
+    // The hour of the first of March 2024, 0:00, was over long ago.
+    assert_eq!(segue.json(&["call", "hours"]), json!([]));
+    let hours = segue.json(&["call", "hours", "--since", "36500d"]);
+    assert_eq!(
+        hours,
+        json!([{"hour": "2024-02-29T23:00:00.000Z", "result": "answered", "calls": 1}])
+    );
 }
 
 #[test]

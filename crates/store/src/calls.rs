@@ -38,6 +38,27 @@ impl Store {
         self.read(|db| many(db, "started_at >= ? ORDER BY started_at, id", params![since_ms]))
     }
 
+    /// How many calls began in each hour from the one of `since_ms` on (Unix milliseconds), the oldest hour first. It is
+    /// known of calls whose records are gone, too.
+    pub fn calls_by_hour(&self, since_ms: i64) -> Result<Vec<CallsOfHour>, StoreError> {
+        self.read(|db| {
+            let mut rows =
+                db.prepare_cached("SELECT hour, result, calls FROM call_hour WHERE hour >= ? ORDER BY hour, result")?;
+            let mut rows = rows.query([since_ms.div_euclid(HOUR_MS)])?;
+            let mut hours = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (hour, result): (i64, String) = (row.get(0)?, row.get(1)?);
+                let result = serde_json::from_value(result.into()).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+                hours.push(CallsOfHour {
+                    hour_ms: hour.saturating_mul(HOUR_MS),
+                    result,
+                    calls: row.get(2)?,
+                });
+            }
+            Ok(hours)
+        })
+    }
+
     /// The ended call whose caller's leg had this Call-ID; the newest if there are several.
     pub fn call_by_sip_call_id(&self, sip_call_id: &str) -> Result<Option<CallRecord>, StoreError> {
         self.read(|db| {
@@ -55,8 +76,22 @@ struct CallRow {
     id: String,
     sip_call_id: String,
     started_at: i64,
-    rejected: bool,
+    result: CallResult,
     record: String,
+}
+
+/// One hour in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
+
+/// Calls that began within one hour and ended the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallsOfHour {
+    /// When the hour began, Unix milliseconds.
+    pub hour_ms: i64,
+    /// What became of them.
+    pub result: CallResult,
+    /// How many.
+    pub calls: u64,
 }
 
 impl CallRow {
@@ -65,7 +100,7 @@ impl CallRow {
             id: record.id.clone(),
             sip_call_id: record.sip_call_id.clone(),
             started_at: record.started_at.0,
-            rejected: record.result == CallResult::Rejected,
+            result: record.result,
             record: serde_json::to_string(record).map_err(|e| StoreError::Sql(e.to_string()))?,
         })
     }
@@ -73,8 +108,15 @@ impl CallRow {
     fn insert(&self, tx: &Connection) -> Result<(), StoreError> {
         tx.prepare_cached("INSERT OR REPLACE INTO call (id, sip_call_id, started_at, record) VALUES (?, ?, ?, ?)")?
             .execute(params![self.id, self.sip_call_id, self.started_at, self.record])?;
-        tx.prepare_cached("INSERT OR IGNORE INTO call_order (id, rejected) VALUES (?, ?)")?
-            .execute(params![self.id, self.rejected])?;
+        let is_new = tx
+            .prepare_cached("INSERT OR IGNORE INTO call_order (id, rejected) VALUES (?, ?)")?
+            .execute(params![self.id, self.result == CallResult::Rejected])?;
+        if is_new > 0 {
+            tx.prepare_cached(
+                "INSERT INTO call_hour (hour, result, calls) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET calls = calls + 1",
+            )?
+            .execute(params![self.started_at.div_euclid(HOUR_MS), self.result.as_str()])?;
+        }
         Ok(())
     }
 }

@@ -46,6 +46,7 @@ use std::{
 use rusqlite::{Connection, params};
 use segue_mailbox::Retention;
 
+pub use calls::CallsOfHour;
 pub use changes::{Change, Follower};
 pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};

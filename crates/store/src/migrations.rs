@@ -26,6 +26,7 @@ pub(crate) const STEPS: &[&str] = &[
     TRUNKS,
     OWN_CLIPS,
     GROUPS,
+    CALL_HOURS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -494,4 +495,17 @@ CREATE INDEX message_media ON message (media);
 CREATE INDEX message_poster ON message (poster) WHERE poster IS NOT NULL;
 CREATE TRIGGER directory_member_added AFTER INSERT ON member BEGIN UPDATE directory SET version = version + 1; END;
 CREATE TRIGGER directory_member_gone AFTER DELETE ON member BEGIN UPDATE directory SET version = version + 1; END;
+";
+
+/// 19: how many calls began in each hour, by what became of them; it outlives their records.
+const CALL_HOURS: &str = "
+CREATE TABLE call_hour (
+    hour   INTEGER NOT NULL,
+    result TEXT NOT NULL,
+    calls  INTEGER NOT NULL,
+    PRIMARY KEY (hour, result)
+) STRICT, WITHOUT ROWID;
+INSERT INTO call_hour (hour, result, calls)
+    SELECT started_at / 3600000, CASE WHEN json_valid(record) THEN json_extract(record, '$.result') END AS result, count(*)
+    FROM call GROUP BY 1, 2 HAVING result IS NOT NULL;
 ";

@@ -21,6 +21,7 @@
 //! | `notice` | something to tell whose `mailbox` it is | written by the transaction of what happened; `facts` is the JSON of `segue_records::NoticeFacts` |
 //! | `delivery` | a notice's way to one recipient by one channel | `key` is never the same for two; `attempts` counts those begun; `since` is when it was queued, or tried anew by a command |
 //! | `call` | one ended call | `record` is the JSON of `segue_records::CallRecord` |
+//! | `call_hour` | how many calls began in an hour, and what became of them | `hour`: of Unix time; `result` as in records; it stays when records go |
 //! | `call_order` | the place of a call among those committed | `rejected` 1: it was refused; `seq` is never used again |
 //! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |

@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use fixture::{count, open, pattern, subscriber};
+use fixture::{count, open, pattern, raw, subscriber};
 use segue_mailbox::RenditionProfile;
 use segue_records::{CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, Sent, SwitchRecord, UnixMs};
 use segue_store::{NewClip, NewRendition, StoreError};
@@ -198,6 +198,42 @@ fn a_call_record_comes_back_as_it_was_given() {
         store.call("3"),
         Err(StoreError::NotFound { what: "call", .. })
     ));
+}
+
+#[test]
+fn calls_are_counted_by_hour_and_end_once_each_and_stay_counted() {
+    const HOUR: i64 = 3_600_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let answered = |id: &str, at| CallRecord {
+        result: CallResult::Answered,
+        ..call(id, at)
+    };
+    store.save_call(&call("1", HOUR)).unwrap();
+    store.save_call(&answered("2", HOUR + 1)).unwrap();
+    store.save_call(&answered("3", 2 * HOUR - 1)).unwrap();
+    // Kept again, as after a commit whose answer was lost.
+    store.save_call(&answered("3", 2 * HOUR - 1)).unwrap();
+    store.save_call(&answered("4", 5 * HOUR)).unwrap();
+    let counted = |since| -> Vec<(i64, CallResult, u64)> {
+        let hours = store.calls_by_hour(since).unwrap();
+        hours
+            .iter()
+            .map(|of| (of.hour_ms / HOUR, of.result, of.calls))
+            .collect()
+    };
+    let all = [
+        (1, CallResult::AbandonedWhileHeld, 1),
+        (1, CallResult::Answered, 2),
+        (5, CallResult::Answered, 1),
+    ];
+    assert_eq!(counted(0), all);
+    assert_eq!(counted(2 * HOUR - 1), all, "the hour that it is in counts whole");
+    assert_eq!(counted(2 * HOUR), all[2..]);
+    raw(dir.path())
+        .execute_batch("DELETE FROM call; DELETE FROM call_order")
+        .unwrap();
+    assert_eq!(counted(0), all);
 }
 
 #[test]

@@ -180,6 +180,14 @@ fn check(store: &Store, dir: &Path) {
         .collect();
     let named = [("c0", false), ("c1", false), ("c2", true)].map(|(id, rejected)| (id.to_owned(), rejected));
     assert_eq!(order, named);
+    // And they are counted.
+    let counted: Vec<_> = store
+        .calls_by_hour(0)
+        .unwrap()
+        .iter()
+        .map(|of| (of.hour_ms, of.calls))
+        .collect();
+    assert_eq!(counted, [(0, 1), (0, 1), (0, 1)]);
     assert_eq!(version(dir), Ok(Some(VERSION)));
 }
 

@@ -1,4 +1,4 @@
-//! `segue call list|live|show|export`.
+//! `segue call list|live|hours|show|export`.
 
 mod live;
 mod refused;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::Form;
 use segue_records::{CallRecord, LadderStep, LegRecord, RuleRecord, Sent, StreamRecord, UnixMs};
-use segue_store::{Store, StoreError};
+use segue_store::{CallsOfHour, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::{
@@ -29,6 +29,12 @@ pub enum Command {
         /// Only what was refused: rejected calls, and requests that never became calls
         #[arg(long)]
         refused: bool,
+    },
+    /// Count the calls of each hour (UTC) by what became of them, oldest first; also those whose records are gone
+    Hours {
+        /// Only hours within this time
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        since: DurationMs,
     },
     /// List the calls that are up on the running server, the latest first
     Live,
@@ -69,6 +75,11 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             context.out.rows(rows, &columns, "no calls")
         }
         Command::Live => live::list(context),
+        Command::Hours { since: DurationMs(ms) } => {
+            let since_ms = now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX));
+            let rows = store.calls_by_hour(since_ms)?.iter().map(hour).collect();
+            context.out.rows(rows, &["HOUR", "RESULT", "CALLS"], "no calls")
+        }
         Command::Export {
             csv,
             since,
@@ -99,6 +110,14 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             },
             Err(error) => Err(error.into()),
         },
+    }
+}
+
+fn hour(of: &CallsOfHour) -> Row {
+    let began = UnixMs(of.hour_ms).rfc3339();
+    Row {
+        value: json!({"hour": began, "result": of.result, "calls": of.calls}),
+        cells: vec![began, of.result.as_str().to_owned(), of.calls.to_string()],
     }
 }
 
