@@ -20,7 +20,7 @@ use crate::{
     overload::Seat,
     places::Places,
     reach::Reach,
-    shard::Ways,
+    shard::{Engaged, Ways},
 };
 
 /// A call and what the shard knows about it.
@@ -77,6 +77,8 @@ pub(crate) struct Entry {
     pub place: Option<(String, String)>,
     /// The subscriber whose call it is.
     pub mailbox: Option<String>,
+    /// Who of the subscribers is in it.
+    pub engaged: Engaged,
     /// The phase that was told last, and since when it lasts.
     pub phase: (PhaseName, Instant),
     /// It was told that the hold is prolonged.

@@ -22,6 +22,8 @@ pub trait Unseal: Send + Sync {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directory {
     subscribers: BTreeMap<String, Known>,
+    /// Who has a number.
+    owners: BTreeMap<String, String>,
 }
 
 /// One of them.
@@ -65,7 +67,16 @@ impl Directory {
             };
             (user.clone(), known)
         };
+        let owned = |listed: &segue_store::Listed| {
+            let user = listed.user.clone();
+            listed
+                .numbers
+                .clone()
+                .into_iter()
+                .map(move |number| (number, user.clone()))
+        };
         Directory {
+            owners: kept.subscribers.iter().flat_map(owned).collect(),
             subscribers: kept.subscribers.into_iter().map(known).collect(),
         }
     }
@@ -98,16 +109,14 @@ impl Directory {
         if let Some(own) = own {
             return own.first().cloned();
         }
-        let is_one = |known: &Known| known.numbers.iter().any(|own| Some(own.as_str()) == number);
-        let number = number.filter(|_| self.subscribers.values().any(is_one))?;
-        Some(number.to_owned())
+        number
+            .filter(|number| self.owners.contains_key(*number))
+            .map(str::to_owned)
     }
 
     /// Whose number this is, in E.164.
     pub(crate) fn owner_of(&self, number: &str) -> Option<&str> {
-        let owns = |known: &Known| known.numbers.iter().any(|own| own == number);
-        let owner = self.subscribers.iter().find(|(_, known)| owns(known));
-        owner.map(|(name, _)| name.as_str())
+        self.owners.get(number).map(String::as_str)
     }
 
     /// Who has a password in a realm; each may call as itself and by its numbers.

@@ -20,6 +20,7 @@ use segue_sip::{Endpoint, Event, Guard, Peer, SessionId};
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod accounts;
+mod busy;
 mod ending;
 mod hearing;
 mod interval;
@@ -38,6 +39,7 @@ mod trunks;
 mod ways;
 mod words;
 
+pub(crate) use busy::Engaged;
 pub use texts::{Text, TextKey, TextOutcome};
 pub(crate) use trunks::Ways;
 pub use words::{CallKey, ShardConfig, ShardOutput, ShardStats};
@@ -73,6 +75,8 @@ pub struct Shard {
     directory: Directory,
     registrar: Registrar,
     calls: BTreeMap<CallKey, Entry>,
+    /// The calls in which subscribers are, or have been.
+    engaged: BTreeMap<String, BTreeSet<CallKey>>,
     sessions: BTreeMap<SessionId, (CallKey, LegId)>,
     /// Earliest timer of each call that has one.
     due: BTreeSet<(Instant, CallKey)>,
@@ -120,6 +124,7 @@ impl Shard {
             directory: Directory::default(),
             registrar: Registrar::new(segue_registrar::Limits::default()),
             calls: BTreeMap::new(),
+            engaged: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
             next_call: 1,
@@ -390,7 +395,8 @@ impl Shard {
         let here = self.present.find(caller, &user).and_then(|key| self.calls.get(&key));
         incoming.is_loop = here.is_some_and(|entry| entry.call.has_caller());
         self.own.tell(&mut incoming);
-        incoming.further.proven = self.proven_as(self.proven.clone(), &peer, &incoming);
+        let caller_is = self.caller_is(self.proven.clone(), &peer, &incoming);
+        incoming.further.proven = serving::dials_service(&incoming).then(|| caller_is.clone()).flatten();
         if let Some(account) = self.admission.account(&profile) {
             self.endpoint.set_account(session, account);
         }
@@ -460,6 +466,7 @@ impl Shard {
             account,
             place: None,
             mailbox: None,
+            engaged: Engaged::default(),
             phase,
             prolonged: false,
         };
@@ -469,6 +476,7 @@ impl Shard {
         };
         self.outputs.push_back(ShardOutput::Event(entry.event(now, started)));
         self.calls.insert(key, entry);
+        self.engage_caller(key, caller_is);
         self.drain(now, key);
     }
 

@@ -58,6 +58,11 @@ pub(crate) struct Branch {
 }
 
 impl Branch {
+    /// It is a phone of the callee's own: neither a 3xx nor a rule led there.
+    pub fn is_callees(&self) -> bool {
+        self.redirected_by.is_none() && self.forwarded_for.is_none()
+    }
+
     /// A later agreement than the first.
     pub fn agree(&mut self, agreed: Agreed) {
         if let Some(answer) = &mut self.answer {

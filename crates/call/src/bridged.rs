@@ -34,6 +34,10 @@ const ASKED_MAX: u8 = 3;
 const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Bridged {
+    pub fn callee(&self) -> LegId {
+        self.callee
+    }
+
     /// The callee has answered on this leg and its streams are configured.
     pub fn begin(callee: LegId, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         cx.answer_a();

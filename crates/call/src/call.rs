@@ -16,8 +16,8 @@ use crate::{
 /// One call, from A's INVITE until nothing of it is left.
 #[derive(Debug)]
 pub struct Call {
-    cx: Cx,
-    phase: Phase,
+    pub(crate) cx: Cx,
+    pub(crate) phase: Phase,
     /// `Ended` has been said.
     over: bool,
 }

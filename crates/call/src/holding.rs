@@ -46,6 +46,10 @@ enum Step {
 }
 
 impl Holding {
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         if let Some(missed) = ringing::nowhere_to_call(&lookup.plan, cx) {
             return deciding::missed(missed, lookup, cx);

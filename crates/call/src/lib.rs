@@ -26,6 +26,7 @@ mod cx;
 mod deciding;
 mod early;
 mod ending;
+mod engaging;
 mod full;
 mod greeting;
 mod hearing;
@@ -58,6 +59,7 @@ mod upgrading;
 mod whom;
 
 pub use call::Call;
+pub use engaging::Engages;
 pub use io::{
     CallConfig, ClipUse, Contact, Early, Further, Incoming, Input, KeySecret, LegAction, LegEvent, LegId, Listed,
     Lookup, MailboxAction, MailboxReply, MediaAction, MediaEvent, NotReady, Now, Opened, Operator, Output, Ports,

@@ -287,6 +287,15 @@ impl LookingUp {
         }
     }
 
+    /// What is known of the callee.
+    pub fn lookup(&self) -> Option<&Lookup> {
+        match &self.step {
+            Step::Asking => None,
+            Step::Leasing { lookup } | Step::Agreeing { lookup } => Some(lookup),
+            Step::Reserving(reserving) => Some(&reserving.lookup),
+        }
+    }
+
     /// When A's resources are given up.
     pub fn deadline(&self) -> Option<std::time::Instant> {
         match &self.step {

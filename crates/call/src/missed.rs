@@ -201,6 +201,22 @@ impl Missed {
         }
     }
 
+    /// The callee is in as many calls as it takes at once.
+    pub fn engaged(calls: u32) -> Missed {
+        let calls = match calls {
+            1 => "a call".to_owned(),
+            more => format!("{more} calls"),
+        };
+        Missed {
+            cause: 486,
+            ours: true,
+            sentence: format!("The callee was in {calls} already, and takes no more"),
+            why: Some(Why::Busy),
+            said: Said::default(),
+            warning: None,
+        }
+    }
+
     /// A target of several rang as long as it may.
     pub fn rang_out() -> Missed {
         Missed {

@@ -75,10 +75,11 @@ struct Lane {
 
 /// Why nobody can be called, if that is so.
 pub(crate) fn nowhere_to_call(plan: &Plan, cx: &Cx) -> Option<Missed> {
-    match targets(plan, cx).next() {
-        Some(_) => None,
-        None if plan.unregistered => Some(Missed::unregistered()),
-        None => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
+    match (targets(plan, cx).next(), plan.engaged) {
+        (Some(_), _) => None,
+        (None, Some(calls)) => Some(Missed::engaged(calls)),
+        (None, None) if plan.unregistered => Some(Missed::unregistered()),
+        (None, None) => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
     }
 }
 
@@ -133,6 +134,10 @@ fn tiers(targets: impl Iterator<Item = Target>) -> VecDeque<Vec<Target>> {
 }
 
 impl Ringing {
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
     pub fn begin(lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
         let targets = targets(&lookup.plan, cx);
         let (lanes, later) = match lookup.plan.ring {

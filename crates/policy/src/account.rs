@@ -1,4 +1,4 @@
-//! How much a subscriber may call who has proven who it is.
+//! How much a subscriber may call who has proven who it is, and in how many calls callers find it busy.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ pub struct AccountCaps {
     /// Answered minutes a day, by the subscriber's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minutes_per_day: Option<u32>,
+    /// In so many calls, made or taken, callers find it busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy_at: Option<u32>,
 }
 
 impl AccountCaps {
@@ -28,6 +31,7 @@ impl AccountCaps {
             calls_at_once: holds(self.calls_at_once, profile.account_calls_max),
             calls_per_minute: holds(self.calls_per_minute, profile.account_calls_per_minute),
             minutes_per_day: holds(self.minutes_per_day, profile.account_minutes_per_day),
+            busy_at: holds(self.busy_at, profile.busy_at),
         }
     }
 }
@@ -52,6 +56,21 @@ mod tests {
         assert_eq!(
             (holds.calls_at_once, holds.calls_per_minute, holds.minutes_per_day),
             (None, Some(10), Some(60))
+        );
+        let busy = |own: Option<u32>, of_profile: u32| {
+            let profile = Profile {
+                busy_at: of_profile,
+                ..Profile::default()
+            };
+            let own = AccountCaps {
+                busy_at: own,
+                ..AccountCaps::default()
+            };
+            own.at(&profile).busy_at
+        };
+        assert_eq!(
+            [busy(None, 0), busy(None, 1), busy(Some(0), 1), busy(Some(2), 1)],
+            [None, Some(1), None, Some(2)]
         );
         assert_eq!(AccountCaps::default().at(&Profile::default()), AccountCaps::default());
         let kept = serde_json::to_string(&own).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnswerAt, Decided, Language, Profile, Subscriber};
+use crate::{AnswerAt, Decided, First, Language, Profile, Subscriber};
 
 /// How several targets ring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct Plan {
     pub preference: BTreeMap<String, u16>,
     /// They were to be where the callee is registered, who is registered nowhere.
     pub unregistered: bool,
+    /// The callee is in so many calls already, and takes no more: nobody is called.
+    pub engaged: Option<u32>,
     /// How they ring.
     pub ring: Ring,
     /// How long each rings when they take turns, milliseconds.
@@ -100,6 +102,7 @@ impl Plan {
             },
             preference: BTreeMap::new(),
             unregistered: false,
+            engaged: None,
             onward: subscriber.target_by == TargetBy::NextHop,
             plain: false,
             ring: subscriber.ring,
@@ -141,6 +144,17 @@ impl Plan {
         self.unregistered = targets.is_empty();
         self.targets = targets;
         self.preference = contacts.into_iter().collect();
+    }
+
+    /// Whether the callee itself is called as far as it is known, and not somebody to whom a rule forwards the caller.
+    pub fn rings_callee(&self) -> bool {
+        self.decided.first == First::Ring && self.decided.forwarded_for.is_none() && !self.targets.is_empty()
+    }
+
+    /// The callee is in so many calls, and takes no more: nobody rings.
+    pub fn engage(&mut self, calls: u32) {
+        self.targets.clear();
+        self.engaged = Some(calls);
     }
 
     /// How much a target is preferred, thousandths.

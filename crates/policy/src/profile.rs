@@ -89,6 +89,8 @@ pub struct Profile {
     pub prolonged_note: String,
     /// Ring time for subscribers that name none, milliseconds.
     pub no_answer_ms: u64,
+    /// In so many calls a subscriber that names no other number is busy; 0: never.
+    pub busy_at: u32,
     /// RTP that should come and does not is gone after this long, milliseconds; 0: never.
     pub rtp_gone_ms: u64,
     /// The longest call from B's answer on, milliseconds; 0: any.
@@ -190,6 +192,7 @@ impl Default for Profile {
             hold_max_ms: 60_000,
             prolonged_note: "The caller stays to watch your clip to its end".to_owned(),
             no_answer_ms: 20_000,
+            busy_at: 0,
             rtp_gone_ms: 10_000,
             call_max_ms: 14_400_000,
             calls_max: 0,
@@ -279,6 +282,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "at most 120 characters in one line, e.g. \"The caller stays to watch your clip to its end\"; empty: no note",
     ),
     ("no_answer_ms", "milliseconds from 1 to 170000"),
+    ("busy_at", "a number of calls; 0: never"),
     ("rtp_gone_ms", "milliseconds from 1000 to 3600000; 0: never"),
     (
         "call_max_ms",

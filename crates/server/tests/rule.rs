@@ -385,6 +385,23 @@ fn explain_says_which_rule_acts_and_why_those_before_it_do_not() {
 }
 
 #[test]
+fn explain_says_in_how_many_calls_the_subscriber_is_busy() {
+    let segue = segue();
+    segue.ok(&["contact", "add", "bob", "+4930765", "--group", "family"]);
+    add(&segue, &["--from", "family", "--then", "ring"]);
+    let busy_at = |from: &str| explain(&segue, &["--from", from])["decisions"][0]["outcome"]["busy_at"].clone();
+    assert_eq!(busy_at("+441"), Value::Null, "call waiting");
+    segue.json(&["subscriber", "set", "bob", "--busy-at", "1"]);
+    assert_eq!(busy_at("+441"), json!(1));
+    assert_eq!(busy_at("+4930765"), Value::Null, "the rule puts its callers through");
+    let text = segue.ok(&["rule", "explain", "bob", "--from", "+441"]);
+    assert!(
+        text.contains("if the subscriber is in a call already: busy, at once"),
+        "{text}"
+    );
+}
+
+#[test]
 fn dnd_and_hours_send_callers_to_the_greeting_unless_a_rule_says_ring() {
     let segue = segue();
     segue.ok(&["contact", "add", "bob", "+4930765", "--group", "family"]);

@@ -517,6 +517,10 @@ fn how_much_a_subscriber_may_call_is_set_shown_and_left_to_the_profile_again() {
     ]);
     let all = json!({"calls_at_once": 2, "calls_per_minute": 0, "minutes_per_day": 90});
     assert_eq!(set["caps"], all);
+    let busy = segue.json(&["subscriber", "set", "bob", "--busy-at", "1"]);
+    assert_eq!(busy["caps"]["busy_at"], json!(1));
+    assert!(segue.ok(&["subscriber", "show", "bob"]).contains("busy in a call"));
+    segue.json(&["subscriber", "set", "bob", "--busy-at", "none"]);
     let shown = segue.ok(&["subscriber", "show", "bob"]);
     assert!(
         shown.contains("at most 2 calls at once, any number of calls a minute, at most 90 minutes a day"),

@@ -38,6 +38,7 @@ impl Shard {
 
     /// A call that ends gives back what it was counted under.
     pub(super) fn leave(&mut self, now: Now, key: CallKey, entry: &mut Entry) {
+        self.disengage(key, &entry.engaged);
         if let Some(seat) = entry.seat.take() {
             self.overload.ledger.free(seat);
         }

@@ -131,20 +131,39 @@ impl Shard {
         let StoreReply::Found(mut lookup) = reply else {
             return reply;
         };
+        let busy = self.busy(key, &lookup.plan);
         if lookup.plan.asks_for_contacts() {
             // A group is where its members are.
             let group = &lookup.plan.mailbox;
             let all = std::iter::once(group).chain(self.directory.members(group));
-            let contacts: Vec<_> = all.flat_map(|user| self.registrar.contacts(user, now.mono)).collect();
+            let all = all.filter(|user| !busy.members.contains_key(*user));
+            let contacts: Vec<_> = all
+                .flat_map(|user| {
+                    self.registrar
+                        .contacts(user, now.mono)
+                        .into_iter()
+                        .map(move |found| (user, found))
+                })
+                .collect();
+            let whose = contacts
+                .iter()
+                .map(|(user, binding)| (binding.contact.to_string(), (*user).clone()));
+            let whose = whose.collect();
+            let contacts: Vec<_> = contacts.into_iter().map(|(_, binding)| binding).collect();
             let reaches = contacts
                 .iter()
                 .filter_map(|binding| Some((binding.contact.to_string(), Reach::of(binding)?)));
             if let Some(entry) = self.calls.get_mut(&key) {
                 entry.reaches = reaches.collect();
+                entry.engaged.whose = whose;
             }
             let contacts = contacts.iter().map(|binding| (binding.contact.to_string(), binding.q));
             lookup.plan.reach(contacts.collect());
         }
+        if let Some(calls) = busy.for_all(&lookup.plan) {
+            lookup.plan.engage(calls);
+        }
+        self.engage_callees(key, &lookup.plan);
         StoreReply::Found(lookup)
     }
 

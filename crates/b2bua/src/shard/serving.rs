@@ -1,4 +1,4 @@
-//! Who a caller has proven to be, where it calls one of our services.
+//! Who a caller has proven to be.
 
 use segue_call::Incoming;
 use segue_sip::Peer;
@@ -6,13 +6,17 @@ use segue_sip::Peer;
 use super::Shard;
 use crate::registrations::source;
 
+/// Whether a call is to one of our services.
+pub(super) fn dials_service(incoming: &Incoming) -> bool {
+    let user = incoming.request_uri.user();
+    let dialled = user.map_or_else(|| incoming.request_uri.to_string(), |user| user.into_owned());
+    incoming.profile.service(&dialled).is_some()
+}
+
 impl Shard {
     /// The subscriber whom the INVITE's credentials prove; or the one whom its From names and who has registered from there: by the same
     /// connection, or the same address and port.
-    pub(super) fn proven_as(&self, given: Option<String>, peer: &Peer, incoming: &Incoming) -> Option<String> {
-        let user = incoming.request_uri.user();
-        let dialled = user.map_or_else(|| incoming.request_uri.to_string(), |user| user.into_owned());
-        incoming.profile.service(&dialled)?;
+    pub(super) fn caller_is(&self, given: Option<String>, peer: &Peer, incoming: &Incoming) -> Option<String> {
         if let Some(name) = given {
             return self.directory.has(&name).then_some(name);
         }

@@ -98,6 +98,7 @@ fn decided(seed: u64) -> Decided {
         first,
         first_place: chance(2).then_some(1),
         no_message: chance(6),
+        rings_anyhow: false,
         forwarded_for: None,
         missed,
     }

@@ -51,3 +51,4 @@ mod what_b_says_while_it_rings;
 mod what_cannot_be_played;
 mod what_ends_the_recording;
 mod what_is_asked_within_the_dialog;
+mod who_is_engaged;

@@ -539,6 +539,13 @@ impl Stage {
         self.call.phase()
     }
 
+    pub fn engages(&self) -> String {
+        match self.call.engages() {
+            segue_call::Engages::At(target) => target.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
         self.record.is_some()
     }

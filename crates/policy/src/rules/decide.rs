@@ -87,6 +87,8 @@ pub struct Decided {
     pub first: First,
     /// The place of the rule that says so, counted from 1.
     pub first_place: Option<u32>,
+    /// A rule has the caller put through whatever keeps the subscriber from being called.
+    pub rings_anyhow: bool,
     /// A greeting is followed by nothing.
     pub no_message: bool,
     /// The targets are those of a rule, for the reason that this SIP status tells (RFC 4458 §2.2); nobody is forwarded twice.
@@ -246,6 +248,13 @@ impl Plan {
             None if !whys.is_empty() => First::Greeting(whys.first().copied()),
             None => First::Ring,
         };
+        decided.rings_anyhow = matches!(
+            outcome,
+            Some(Outcome {
+                then: Some(Then::Ring),
+                ..
+            })
+        );
         if let Some(Then::Forward(target)) = outcome.and_then(|outcome| outcome.then.as_ref()) {
             self.forward(target.clone());
         }

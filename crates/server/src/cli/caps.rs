@@ -1,4 +1,4 @@
-//! How much a subscriber may call, on the command line.
+//! How much a subscriber may call, and in how many calls it is busy, on the command line.
 
 use clap::Args;
 use segue_policy::AccountCaps;
@@ -16,6 +16,9 @@ pub struct CapOptions {
     /// For how many minutes a day they may call, by their clock (0: any), or 'none' for as the profile says
     #[arg(long, value_name = "N")]
     minutes_per_day: Option<OrNone<Minutes>>,
+    /// In how many calls at once, made or taken, callers find them busy (0: never), or 'none' for as the profile says
+    #[arg(long, value_name = "N")]
+    busy_at: Option<OrNone<Calls>>,
 }
 
 impl CapOptions {
@@ -33,6 +36,9 @@ impl CapOptions {
         if let Some(OrNone(minutes)) = self.minutes_per_day {
             caps.minutes_per_day = minutes.map(|Minutes(minutes)| minutes);
         }
+        if let Some(OrNone(calls)) = self.busy_at {
+            caps.busy_at = calls.map(|Calls(calls)| calls);
+        }
     }
 }
 
@@ -48,5 +54,14 @@ pub fn describe(caps: AccountCaps) -> String {
         cap(caps.calls_per_minute, "calls a minute"),
         cap(caps.minutes_per_day, "minutes a day"),
     ];
-    all.into_iter().flatten().map(|cap| format!(", {cap}")).collect()
+    let busy = caps.busy_at.map(|calls| match calls {
+        0 => "never busy by their own calls".to_owned(),
+        1 => "busy in a call".to_owned(),
+        more => format!("busy in {more} calls"),
+    });
+    all.into_iter()
+        .flatten()
+        .chain(busy)
+        .map(|cap| format!(", {cap}"))
+        .collect()
 }

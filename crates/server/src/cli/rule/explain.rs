@@ -132,7 +132,12 @@ fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile
     }
     let mut plan = Plan::new(subscriber, profile);
     plan.decide_by(rules, facts, &whys, profile.hold_max_ms);
-    let (then, outcome) = first(&plan, &whys);
+    let busy_at = subscriber
+        .caps
+        .at(profile)
+        .busy_at
+        .filter(|_| plan.rings_callee() && !plan.decided.rings_anyhow);
+    let (then, outcome) = first(&plan, &whys, busy_at);
     let rings = plan.decided.first == First::Ring;
     let mut readings = vec![Reading {
         why: None,
@@ -155,7 +160,7 @@ fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile
     readings
 }
 
-fn first(plan: &Plan, whys: &[Why]) -> (String, Value) {
+fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
     let words: Vec<&str> = whys.iter().map(|why| why.as_str()).collect();
     let not_available = match words.is_empty() {
         true => String::new(),
@@ -172,7 +177,12 @@ fn first(plan: &Plan, whys: &[Why]) -> (String, Value) {
             } else {
                 "ring"
             };
-            (did, format!("{held}, then {} rings", plan.targets.join(", ")))
+            let busy = match busy_at {
+                None => String::new(),
+                Some(1) => "; if the subscriber is in a call already: busy, at once".to_owned(),
+                Some(calls) => format!("; if the subscriber is in {calls} calls already: busy, at once"),
+            };
+            (did, format!("{held}, then {} rings{busy}", plan.targets.join(", ")))
         }
         First::Greeting(_) => ("greeting", format!("nobody rings: {}", mailbox(plan))),
         First::HangUp { anonymous: true } => ("hang-up", "refused with 433".to_owned()),
@@ -181,6 +191,7 @@ fn first(plan: &Plan, whys: &[Why]) -> (String, Value) {
     let outcome = json!({
         "did": did,
         "not_available": words,
+        "busy_at": busy_at,
         "targets": plan.targets,
         "clip": plan.clip,
         "hold_ms": plan.hold_ms,
