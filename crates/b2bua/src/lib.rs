@@ -19,6 +19,7 @@ mod headers;
 mod heard;
 mod identity;
 mod inbox;
+mod keep_alive;
 mod keeping;
 mod look_up;
 mod mailboxes;
@@ -53,5 +54,6 @@ pub use perform::{
 pub use prompts::{PromptSet, Prompts, Row};
 pub use refusal::Refusal;
 pub use registrations::{Directory, Unseal};
+pub use segue_registrar::Limits as RegistrationLimits;
 pub use shard::{CallKey, Shard, ShardConfig, ShardOutput, ShardStats, Text, TextKey, TextOutcome};
 pub use trunks::{LineStatus, ServerStatus, TrunkSetup, TrunkStatus};

@@ -6,7 +6,9 @@ use std::{
 };
 
 use segue_call::Incoming;
+use segue_policy::RedirectTarget;
 use segue_sip::{Local, Protocol};
+use segue_sip_wire::{Host, Uri};
 
 /// Where we listen, by address and by name.
 #[derive(Debug, Clone)]
@@ -44,6 +46,40 @@ impl Own {
         &self.host
     }
 
+    /// Whether a URI names one of our own sockets.
+    pub(crate) fn is_here(&self, uri: &Uri) -> bool {
+        let port = uri.port_or_default();
+        self.has(uri, |own| own == port)
+    }
+
+    /// Whether who is named by this URI is one of ours: its host is one of these domains, or an address or name of our own.
+    pub(crate) fn serves(&self, uri: &Uri, domains: &[RedirectTarget]) -> bool {
+        let bare = match uri.host() {
+            Some(Host::V6(ip)) => ip.to_string(),
+            Some(host) => host.to_string(),
+            None => return true,
+        };
+        let is_port = |own: u16| uri.port().is_none_or(|port| port == own);
+        let bare = bare.trim_end_matches('.');
+        domains.is_empty() || domains.iter().any(|domain| domain.admits(bare)) || self.has(uri, is_port)
+    }
+
+    fn has(&self, uri: &Uri, is_port: impl Fn(u16) -> bool) -> bool {
+        match uri.host() {
+            None => false,
+            Some(Host::Name(name)) => {
+                let mut names = self.names.iter();
+                names.any(|(own, port)| own.eq_ignore_ascii_case(name.trim_end_matches('.')) && is_port(*port))
+            }
+            Some(host) => host.ip().is_some_and(|ip| {
+                let ip = ip.to_canonical();
+                let is_own =
+                    |own: &SocketAddr| own.ip().to_canonical() == ip || own.ip().is_unspecified() && ip.is_loopback();
+                self.sockets.iter().any(|own| is_own(own) && is_port(own.port()))
+            }),
+        }
+    }
+
     /// Tells a call.
     pub(crate) fn tell(&self, incoming: &mut Incoming) {
         incoming.own_sockets = Arc::clone(&self.sockets);
@@ -76,6 +112,28 @@ mod tests {
         let said = said.map(|said| said.parse::<SocketAddr>().unwrap());
         assert!(said.iter().all(|said| own.sockets.contains(said)), "{:?}", own.sockets);
         assert!(!own.sockets.contains(&"192.0.2.1:5060".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_one_that_it_maps() {
+        let local = |bind: &str| Local {
+            protocol: Protocol::Udp,
+            bind: bind.parse().unwrap(),
+            advertise: "sbc.example.com".into(),
+        };
+        let is_here = |own: &Own, uri: &str| own.is_here(&uri.parse().unwrap());
+        let one = Own::of(&[local("10.0.0.1:5060")]);
+        for uri in [
+            "sip:b@10.0.0.1",
+            "sip:b@[::ffff:10.0.0.1]",
+            "sip:b@[::ffff:a00:1]:5060",
+            "sip:b@SBC.example.com.",
+        ] {
+            assert!(is_here(&one, uri), "{uri}");
+        }
+        assert!(!is_here(&one, "sip:b@10.0.0.1:5070") && !is_here(&one, "sip:b@10.0.0.2"));
+        let any = Own::of(&[local("[::]:5060")]);
+        assert!(is_here(&any, "sip:b@127.0.0.1") && is_here(&any, "sip:b@[::ffff:127.0.0.1]"));
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl Performer {
                 },
                 course,
             ) => {
-                self.shard.reload(call, admission, limits);
+                self.shard.reload(now(), call, admission, limits);
                 course
             }
             (Order::Drain(longest), Course::Serving) => {

@@ -7,10 +7,13 @@ use std::{
 };
 
 use segue_call::Now;
-use segue_policy::{AccountCaps, Zone};
+use segue_policy::{AccountCaps, Profile, Zone};
 use segue_records::{RegistrationRecord, UnixMs};
-use segue_registrar::{Binding, Source, Transport};
+use segue_registrar::{Binding, Places, Source, Transport};
 use segue_sip::{FlowId, Hashes, Peer, Protocol, Secret, User};
+use segue_sip_wire::{Host, Uri};
+
+use crate::own::Own;
 
 /// Opens what the store keeps sealed.
 pub trait Unseal: Send + Sync {
@@ -30,6 +33,7 @@ pub struct Directory {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Known {
     numbers: Vec<String>,
+    aliases: Vec<String>,
     /// By realm.
     hashes: BTreeMap<String, Hashes>,
     caps: AccountCaps,
@@ -60,6 +64,7 @@ impl Directory {
             let numbers = listed.numbers;
             let known = Known {
                 numbers,
+                aliases: listed.aliases,
                 hashes,
                 caps: listed.caps,
                 zone: listed.zone,
@@ -97,6 +102,12 @@ impl Directory {
         known.is_some_and(|known| known.numbers.iter().any(|own| own == number))
     }
 
+    /// Whether this address, in canonical form, is one of theirs.
+    pub(crate) fn has_alias(&self, user: &str, alias: &str) -> bool {
+        let known = self.subscribers.get(user);
+        known.is_some_and(|known| known.aliases.iter().any(|own| own == alias))
+    }
+
     /// How much somebody may call, and by which clock; who is no subscriber has what the profile says, and UTC.
     pub(crate) fn account(&self, user: &str) -> (AccountCaps, Zone) {
         let known = self.subscribers.get(user);
@@ -127,6 +138,27 @@ impl Directory {
             let secret = Secret::Hashes(hashes);
             Some((name, User { secret, from }))
         })
+    }
+}
+
+/// Where subscribers of a profile may be called that register from elsewhere.
+pub(crate) struct Allowed<'a> {
+    pub own: &'a Own,
+    pub profile: &'a Profile,
+}
+
+impl Places for Allowed<'_> {
+    fn is_here(&self, uri: &Uri) -> bool {
+        self.own.is_here(uri)
+    }
+
+    fn admits(&self, uri: &Uri) -> bool {
+        let host = match uri.host() {
+            Some(Host::V6(ip)) => ip.to_string(),
+            Some(host) => host.to_string(),
+            None => return false,
+        };
+        self.profile.destinations.iter().any(|to| to.admits_place(&host))
     }
 }
 

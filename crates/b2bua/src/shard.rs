@@ -16,7 +16,7 @@ use segue_call::{
 };
 use segue_records::Happening;
 use segue_registrar::Registrar;
-use segue_sip::{Endpoint, Event, Guard, Peer, SessionId};
+use segue_sip::{Endpoint, Event, Guard, Peer, Served, SessionId};
 use segue_sip_wire::{Message, Method, ParseError};
 
 mod accounts;
@@ -24,6 +24,7 @@ mod busy;
 mod ending;
 mod hearing;
 mod interval;
+mod keeping_open;
 mod legs;
 mod lines;
 mod live;
@@ -51,6 +52,7 @@ use crate::{
     entry::{Entry, Leg},
     headers::{self, Carried},
     identity::{Ends, Present},
+    keep_alive::KeepAlive,
     overload::{Limits, Overload},
     own::Own,
     places::Places,
@@ -74,6 +76,7 @@ pub struct Shard {
     proven: Option<String>,
     directory: Directory,
     registrar: Registrar,
+    keep_alive: KeepAlive,
     calls: BTreeMap<CallKey, Entry>,
     /// The calls in which subscribers are, or have been.
     engaged: BTreeMap<String, BTreeSet<CallKey>>,
@@ -122,7 +125,8 @@ impl Shard {
             guard: Guard::new(nonce_key),
             proven: None,
             directory: Directory::default(),
-            registrar: Registrar::new(segue_registrar::Limits::default()),
+            registrar: Registrar::new(config.limits.registrations),
+            keep_alive: KeepAlive::default(),
             calls: BTreeMap::new(),
             engaged: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -148,8 +152,11 @@ impl Shard {
     /// A message arrived. Requests outside any dialog need a profile that admits them; from anybody else they get no answer.
     pub fn handle_message(&mut self, now: Now, peer: Peer, message: Message) {
         self.proven = None;
+        self.endpoint.set_served(Served::default());
         if message.is_request() && !self.endpoint.belongs(&message) {
-            match self.profile_of(&peer, &message) {
+            let profile = self.profile_of(&peer, &message);
+            self.endpoint.set_served(options::served(profile.as_deref().ok()));
+            match profile {
                 Ok(profile) if self.registers(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.subscribes(now, &peer, &message, &profile) => return,
                 Ok(profile) if self.is_unproven(now, &peer, &message, &profile) => return,
@@ -231,12 +238,14 @@ impl Shard {
     }
 
     /// New settings, for calls that begin from now on; the others keep theirs.
-    pub fn reload(&mut self, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
+    pub fn reload(&mut self, now: Now, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
         self.call_config = call;
         self.admission = admission;
         self.set_trunks();
         self.admission.know(&self.directory);
         self.overload.set(limits);
+        self.registrar.set_limits(limits.registrations);
+        self.review_registrations(now);
     }
 
     /// `poll_timeout` is due.
@@ -247,6 +256,7 @@ impl Shard {
         let expired = self.registrar.handle_timeout(now.mono);
         self.note_registrations(now, expired);
         self.tend_mwi(now);
+        self.ping_phones(now);
         while let Some(&(at, key)) = self.due.first() {
             if at > now.mono {
                 break;
@@ -282,6 +292,7 @@ impl Shard {
             self.trunks.poll_timeout(),
             self.registrar.poll_timeout(),
             self.telling.waiting.poll_timeout(),
+            self.keep_alive.poll_timeout(),
         ];
         all.into_iter().flatten().min()
     }

@@ -46,7 +46,10 @@ impl Node {
         };
         let mut config = config(&[X], Admission::new(vec![Arc::new(profile)]));
         config.endpoint.sessions_max = sessions_max;
-        config.limits = Limits { delay: None, caps };
+        config.limits = Limits {
+            caps,
+            ..Limits::default()
+        };
         Node {
             shard: Shard::new(config),
             now: Now {

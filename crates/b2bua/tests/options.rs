@@ -42,7 +42,10 @@ impl Node {
             ..Profile::default()
         };
         change(&mut profile);
-        let limits = Limits { delay: None, caps };
+        let limits = Limits {
+            caps,
+            ..Limits::default()
+        };
         Node {
             shard: Shard::new(ShardConfig {
                 limits,

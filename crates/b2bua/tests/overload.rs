@@ -70,7 +70,10 @@ impl Node {
     fn capped(set: impl Fn(&mut Caps)) -> Node {
         let mut caps = Caps::default();
         set(&mut caps);
-        Node::new(Limits { delay: None, caps })
+        Node::new(Limits {
+            caps,
+            ..Limits::default()
+        })
     }
 
     fn at(&self) -> Now {
@@ -267,6 +270,7 @@ fn while_messages_wait_too_long_calls_are_let_in_at_the_rate_that_is_handled() {
     let mut node = Node::new(Limits {
         delay: Some(50 * MS),
         caps: Caps::default(),
+        ..Limits::default()
     });
     let mut refused = 0;
     for n in 0..3_000 {
@@ -311,7 +315,15 @@ fn new_bounds_hold_for_new_calls_and_end_none_that_are_there() {
         ..Caps::default()
     };
     let new = config(&[X], Admission::new(vec![Arc::new(phones)]));
-    node.shard.reload(new.call, new.admission, Limits { delay: None, caps });
+    node.shard.reload(
+        node.at(),
+        new.call,
+        new.admission,
+        Limits {
+            caps,
+            ..Limits::default()
+        },
+    );
     assert_eq!((node.shard.call_count(), node.shard.stats().early), (3, 3));
     assert_eq!(node.call(3), Some(503));
     let cancel = request("CANCEL", "sip:bob@10.0.0.254", 1, "").replace("1CANCEL;", "1INVITE;");

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod credentials;
+#[path = "registering/refused.rs"]
+mod refused;
 mod shard;
 
 use std::{
@@ -72,6 +74,7 @@ impl Office {
             name: "phones".into(),
             sources: vec!["10.0.0.0/8".parse().unwrap()],
             country_code: "49".into(),
+            destinations: vec!["10.0.0.0/8".parse().unwrap()],
             ..Profile::default()
         }
     }
@@ -80,6 +83,7 @@ impl Office {
         let secrets = secrets(&[DigestAlgorithm::Sha256, DigestAlgorithm::Md5]);
         let admission = Admission::new(vec![Arc::new(profile)]).with_secrets(vec![secrets]);
         let mut config = config(&[X], admission);
+        config.limits.delay = Some(Duration::from_millis(50));
         let tcp = Local {
             protocol: Protocol::Tcp,
             ..config.endpoint.sockets[0].clone()

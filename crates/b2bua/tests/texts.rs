@@ -38,6 +38,8 @@ impl Node {
         let profile = Profile {
             name: "phones".into(),
             sources: vec!["10.0.0.0/8".parse().unwrap()],
+            registrar: true,
+            destinations: vec!["10.1.0.3".parse().unwrap()],
             ..Profile::default()
         };
         let admission = Admission::new(vec![Arc::new(profile)]).with_trunks(trunks);

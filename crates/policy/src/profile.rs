@@ -45,6 +45,10 @@ pub struct Profile {
     pub nat: bool,
     /// How their phones are told of waiting messages.
     pub mwi: MessageWaiting,
+    /// How often registered phones behind NATs are pinged, milliseconds; 0: never.
+    pub nat_ping_ms: u64,
+    /// After so many pings in vain a contact is removed; 0: never.
+    pub nat_ping_lost_max: u32,
     /// Hash functions for digest authentication, the preferred one first (RFC 8760).
     pub digest_algorithms: Vec<Algorithm>,
     /// Who we are where its peers ask us for credentials; empty: we have none.
@@ -170,6 +174,8 @@ impl Default for Profile {
             registrar: false,
             nat: false,
             mwi: MessageWaiting::Subscribed,
+            nat_ping_ms: 30_000,
+            nat_ping_lost_max: 0,
             digest_algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             digest_user: String::new(),
             digest_realm: String::new(),
@@ -248,6 +254,11 @@ pub const KEYS: &[(&str, &str)] = &[
     ("registrar", "true or false"),
     ("nat", "true or false"),
     ("mwi", "\"subscribed\", \"unsolicited\" or \"both\""),
+    ("nat_ping_ms", "milliseconds from 5000 to 600000; 0: never"),
+    (
+        "nat_ping_lost_max",
+        "a number of pings in vain; 0: no contact is removed",
+    ),
     (
         "digest_algorithms",
         "a list of \"SHA-256\", \"SHA-512-256\" and \"MD5\", the preferred one first",

@@ -1,6 +1,10 @@
 //! One contact of a subscriber, and how it is reached.
 
-use std::{net::SocketAddr, str::FromStr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Instant,
+};
 
 use segue_sip_wire::{Host, Uri};
 
@@ -88,6 +92,16 @@ impl Binding {
         let uri = |text: &String| Some(text.parse::<segue_sip_wire::NameAddr>().ok()?.uri);
         self.path.iter().filter_map(uri).collect()
     }
+
+    /// Whether calls may still go there, wherever the binding was kept.
+    pub fn may_be_called(&self, places: &dyn Places) -> bool {
+        let route = self.route();
+        // A hop that no longer reads would have the next one called.
+        let reads = route.len() == self.path.len();
+        let at = route.first().unwrap_or(&self.contact);
+        let is_open = || !is_nowhere(at) && !places.is_here(at) && (is_at(at, &self.source) || places.admits(at));
+        self.by_source || reads && is_open()
+    }
 }
 
 /// Whether who says to be at `contact` is elsewhere, seen from here: behind a NAT. A host name is believed; on a connection only the
@@ -99,4 +113,27 @@ pub(crate) fn is_elsewhere(contact: &Uri, source: &Source) -> bool {
     let port = contact.port().unwrap_or(5060);
     ip.to_canonical() != source.remote.ip().to_canonical()
         || source.transport == Transport::Udp && port != source.remote.port()
+}
+
+/// What is known of places that subscribers name.
+pub trait Places {
+    /// Whether a URI names this server.
+    fn is_here(&self, uri: &Uri) -> bool;
+    /// Whether subscribers may be called there though they register from elsewhere.
+    fn admits(&self, uri: &Uri) -> bool;
+}
+
+/// Whether a URI names the address that a REGISTER came from, whatever the port.
+pub(crate) fn is_at(uri: &Uri, source: &Source) -> bool {
+    let ip = uri.host().and_then(Host::ip);
+    ip.is_some_and(|ip| ip.to_canonical() == source.remote.ip().to_canonical())
+}
+
+/// Whether nobody's phone is there: the address is that of many or of none, or not the one that the host says.
+pub(crate) fn is_nowhere(uri: &Uri) -> bool {
+    let of_nobody = |ip: IpAddr| {
+        let ip = ip.to_canonical();
+        ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST)
+    };
+    uri.host().and_then(Host::ip).is_some_and(of_nobody) || uri.port() == Some(0) || uri.param("maddr").is_some()
 }

@@ -10,5 +10,5 @@ mod binding;
 pub mod mwi;
 mod registrar;
 
-pub use binding::{Binding, Source, Transport, UnknownTransport};
+pub use binding::{Binding, Places, Source, Transport, UnknownTransport};
 pub use registrar::{Change, Limits, Refused, Registered, Registrar, What};

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_sip_wire::{Message, Uri};
+use segue_sip_wire::{Message, NameAddr, Uri};
 
 use crate::{
     Binding, Source,
     asked::{Asked, Contact, Wish},
-    binding::is_elsewhere,
+    binding::{Places, is_at, is_elsewhere, is_nowhere},
 };
 
 /// Bounds of registrations.
@@ -84,6 +84,8 @@ pub enum What {
     Removed,
     /// Nobody said it again in time.
     Expired,
+    /// It answers no more.
+    Lost,
 }
 
 /// Something that became of a binding.
@@ -130,7 +132,8 @@ impl Registrar {
     }
 
     /// Does what a REGISTER of a subscriber wants, all of it or nothing. With `nat` a contact that is elsewhere, seen from here, is
-    /// called where the REGISTER came from.
+    /// called where the REGISTER came from. Any other contact, or the first hop of the Path, is at the address that the REGISTER came
+    /// from or where `places` admits it: who registers must not have others called, nor this server.
     ///
     /// # Errors
     /// 400, 403, 420, 423 or 503; nothing has changed.
@@ -141,6 +144,7 @@ impl Registrar {
         request: &Message,
         source: Source,
         nat: bool,
+        places: &dyn Places,
     ) -> Result<Registered, Refused> {
         let asked = Asked::of(request)?;
         let (before, gone): (Vec<Binding>, Vec<Binding>) = self.bindings(user).cloned().partition(|b| b.until > now);
@@ -150,7 +154,7 @@ impl Registrar {
                 before.iter().try_for_each(|binding| in_order(binding, &asked))?;
                 Vec::new()
             }
-            Wish::Change(contacts) => self.changed(now, &before, &asked, contacts, source, nat)?,
+            Wish::Change(contacts) => self.changed(now, &before, &asked, contacts, (source, nat, places))?,
         };
         if after.len() > self.limits.contacts_max && after.len() > before.len() {
             let why = format!(
@@ -186,8 +190,7 @@ impl Registrar {
         before: &[Binding],
         asked: &Asked,
         contacts: &[Contact],
-        source: Source,
-        nat: bool,
+        (source, nat, places): (Source, bool, &dyn Places),
     ) -> Result<Vec<Binding>, Refused> {
         let mut after = before.to_vec();
         for contact in contacts {
@@ -213,6 +216,14 @@ impl Registrar {
             }
             let lasts = Duration::from_secs(wanted.min(self.limits.expires_max_s).into());
             let is_connection = source.transport != crate::Transport::Udp;
+            let hop = asked.path.first().and_then(|hop| hop.parse::<NameAddr>().ok());
+            let at = hop.as_ref().map_or(&contact.uri, |hop| &hop.uri);
+            let admitted = is_at(at, &source) || places.admits(at);
+            let by_source =
+                asked.path.is_empty() && (is_connection || nat && (is_elsewhere(&contact.uri, &source) || !admitted));
+            if !by_source {
+                may_be_called(at, admitted, places)?;
+            }
             after.push(Binding {
                 contact: contact.uri.clone(),
                 q: contact.q,
@@ -223,7 +234,7 @@ impl Registrar {
                 reg_id: contact.reg_id,
                 path: asked.path.clone(),
                 user_agent: asked.user_agent.clone(),
-                by_source: asked.path.is_empty() && (is_connection || nat && is_elsewhere(&contact.uri, &source)),
+                by_source,
                 source,
             });
         }
@@ -247,6 +258,25 @@ impl Registrar {
         let changes = changes(user, &before, &after);
         self.put(user, after);
         changes
+    }
+
+    /// Removes the bindings that are not to stay.
+    pub fn retain(&mut self, stays: impl Fn(&Binding) -> bool) -> Vec<Change> {
+        let has_to_go = |(user, all): (&String, &Vec<Binding>)| (!all.iter().all(&stays)).then(|| user.clone());
+        let users: Vec<String> = self.users.iter().filter_map(has_to_go).collect();
+        let mut told = Vec::new();
+        for user in users {
+            let before: Vec<Binding> = self.bindings(&user).cloned().collect();
+            let after: Vec<Binding> = before.iter().filter(|binding| stays(binding)).cloned().collect();
+            told.extend(changes(&user, &before, &after));
+            self.put(&user, after);
+        }
+        told
+    }
+
+    /// Bounds of what is registered from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Forgets what has expired.
@@ -313,6 +343,18 @@ fn in_order(existing: &Binding, asked: &Asked) -> Result<(), Refused> {
         )),
         false => Ok(()),
     }
+}
+
+/// Whether calls may go to what a REGISTER names.
+fn may_be_called(at: &Uri, admitted: bool, places: &dyn Places) -> Result<(), Refused> {
+    let why = match at {
+        _ if is_nowhere(at) => "is at no address of a phone",
+        _ if places.is_here(at) => "is this server itself",
+        _ if !admitted => "is not where its REGISTER comes from",
+        _ => return Ok(()),
+    };
+    let told = format!("A Contact or the Path {why}");
+    Err(Refused::new(403, told.clone()).with("Warning", format!("399 segue \"{told}\"")))
 }
 
 fn expired(user: &str, binding: Binding) -> Change {

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use segue_registrar::{Binding, Limits, Refused, Registered, Registrar, Source, Transport, What};
-use segue_sip_wire::Message;
+use segue_registrar::{Binding, Limits, Places, Refused, Registered, Registrar, Source, Transport, What};
+use segue_sip_wire::{Host, Message, Uri};
 
 const LIMITS: Limits = Limits {
     contacts_max: 3,
@@ -36,6 +36,23 @@ fn message(call_id: &str, cseq: u32, lines: &[&str]) -> Message {
     Message::parse_datagram(text.as_bytes()).unwrap()
 }
 
+/// This server is 192.0.2.1 and `here`; names, and 198.51.100.0/24 and some others, are admitted.
+struct Known;
+
+impl Places for Known {
+    fn is_here(&self, uri: &Uri) -> bool {
+        matches!(uri.host().unwrap().to_string().as_str(), "192.0.2.1" | "here")
+    }
+
+    fn admits(&self, uri: &Uri) -> bool {
+        match uri.host() {
+            Some(Host::V4(ip)) => ip.octets()[..3] == [198, 51, 100] || ip.octets()[0] == 192 || ip.is_multicast(),
+            Some(Host::V6(_)) | None => false,
+            Some(Host::Name(_)) => true,
+        }
+    }
+}
+
 struct Office {
     registrar: Registrar,
     now: Instant,
@@ -52,7 +69,8 @@ impl Office {
     fn says(&mut self, user: &str, call_id: &str, cseq: u32, lines: &[&str]) -> Result<Registered, Refused> {
         let source = source(Transport::Udp, "198.51.100.7:5060");
         let request = message(call_id, cseq, lines);
-        self.registrar.handle_register(self.now, user, &request, source, false)
+        self.registrar
+            .handle_register(self.now, user, &request, source, false, &Known)
     }
 
     fn bob(&mut self, cseq: u32, lines: &[&str]) -> Result<Registered, Refused> {
@@ -328,7 +346,9 @@ fn who_is_behind_a_nat_is_called_where_it_came_from() {
     let mut by_source = |cseq, contact: &str, transport, nat| {
         let request = message("one", cseq, &[contact]);
         let source = source(transport, "198.51.100.7:5060");
-        registrar.handle_register(now, "bob", &request, source, nat).unwrap();
+        registrar
+            .handle_register(now, "bob", &request, source, nat, &Known)
+            .unwrap();
         let of = |binding: &Binding| (binding.cseq == cseq).then_some(binding.by_source);
         let found = registrar.bindings("bob").find_map(of).unwrap();
         registrar.remove("bob", None);
@@ -337,10 +357,6 @@ fn who_is_behind_a_nat_is_called_where_it_came_from() {
     let (here, elsewhere) = ("Contact: <sip:bob@198.51.100.7>", "Contact: <sip:bob@10.0.0.7>");
     assert!(!by_source(1, here, Transport::Udp, true));
     assert!(by_source(2, elsewhere, Transport::Udp, true));
-    assert!(
-        !by_source(3, elsewhere, Transport::Udp, false),
-        "only where the profile says so"
-    );
     assert!(by_source(
         4,
         "Contact: <sip:bob@198.51.100.7:5062>",
@@ -420,8 +436,14 @@ fn random_registrations_come_out_as_a_plain_list_has_them() {
                 .collect();
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             let request = message(&format!("c{call}"), cseq, &lines);
-            let done =
-                registrar.handle_register(now, "bob", &request, source(Transport::Udp, "198.51.100.7:5060"), false);
+            let done = registrar.handle_register(
+                now,
+                "bob",
+                &request,
+                source(Transport::Udp, "198.51.100.7:5060"),
+                false,
+                &Known,
+            );
             let status = done.as_ref().map_or_else(|refused| refused.status, |_| 200);
             assert_eq!(
                 status,
@@ -447,4 +469,47 @@ fn random_registrations_come_out_as_a_plain_list_has_them() {
             assert_eq!(registrar.total(), rows.len());
         }
     }
+}
+
+#[test]
+fn nobody_has_others_called_or_many_or_this_server() {
+    let mut office = Office::new();
+    for (cseq, lines) in (1..).zip([
+        &["Contact: <sip:bob@203.0.113.9>"][..],
+        &["Contact: <sip:bob@198.51.100.7>, <sip:bob@203.0.113.9>"],
+        &["Contact: <sip:bob@192.0.2.1>"],
+        &["Contact: <sip:bob@here>"],
+        &["Contact: <sip:bob@224.0.1.75>"],
+        &["Contact: <sip:bob@0.0.0.0>"],
+        &["Contact: <sip:bob@198.51.100.7:0>"],
+        &["Contact: <sip:bob@198.51.100.7;maddr=203.0.113.9>"],
+        &["Contact: <sip:bob@198.51.100.7>", "Path: <sip:203.0.113.9;lr>"],
+        &["Contact: <sip:bob@198.51.100.7>", "Path: <sip:192.0.2.1;lr>"],
+        &[
+            "Contact: <sip:bob@198.51.100.7>",
+            "Path: <sip:203.0.113.9>, <sip:198.51.100.7;lr>",
+        ],
+        &["Contact: <sip:bob@[::ffff:203.0.113.9]>"],
+        &["Contact: <sip:198.51.100.7@203.0.113.9>"],
+        &["Contact: <sip:bob@[::ffff:224.0.1.75]>"],
+        &["Contact: <sip:bob@255.255.255.255>"],
+    ]) {
+        let refused = office.bob(cseq, lines).unwrap_err();
+        assert_eq!(refused.status, 403, "{lines:?}");
+        assert_eq!(refused.headers[0].0, "Warning");
+    }
+    assert_eq!(office.registrar.total(), 0);
+    // Through a proxy that is admitted, wherever the phone itself is.
+    let behind = ["Contact: <sip:bob@10.0.0.7>", "Path: <sip:198.51.100.1;lr>"];
+    office.bob(20, &behind).unwrap();
+    // Whoever is called where it came from may say what it likes.
+    let (now, mut registrar) = (Instant::now(), Registrar::new(LIMITS));
+    for (cseq, contact) in (1..).zip(["<sip:bob@203.0.113.9>", "<sip:bob@0.0.0.0>"]) {
+        let request = message("one", cseq, &[&format!("Contact: {contact}")]);
+        let from = source(Transport::Udp, "198.51.100.7:5060");
+        registrar
+            .handle_register(now, "bob", &request, from, true, &Known)
+            .unwrap();
+    }
+    assert!(registrar.bindings("bob").all(|binding| binding.by_source));
 }

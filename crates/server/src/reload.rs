@@ -68,7 +68,7 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
         order: Order::Reload {
             call: call_config(&config),
             admission,
-            limits: config.overload.limits(),
+            limits: config.limits(),
         },
         // New sockets wait for a restart, and their certificates with them.
         tls: tls.filter(|_| !running.sip_tls.is_empty()),
@@ -107,6 +107,8 @@ mod tests {
                              mail = { server = \"m\", port = 26, tls = \"tls\", user = \"u\", password_file = \"word\", from = \"a@b\", \
                              attach_max = 1 }\nwebhook = { url = \"http://h\", secret_file = \"hook\", allow = [\"10.0.0.0/8\"] }\n\
                              notice = { give_up = \"1h\", language = \"de\", link = \"http://h/{id}\", tls_ca = \"roots\" }\n\
+                             registrar = { contacts_max = 1, total_max = 1, expires_min_s = 61, expires_default_s = 62, \
+                             expires_max_s = 63 }\n\
                              [[trunk]]\nname = \"main\"\nservers = [\"192.0.2.1\"]\n";
 
     #[test]

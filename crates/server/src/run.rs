@@ -175,7 +175,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         endpoint: endpoint_config(&config, &sockets, seed),
         call: call_config(&config),
         admission,
-        limits: config.overload.limits(),
+        limits: config.limits(),
         seed: seed.wrapping_add(1),
         secret: Some(KeySecret(random_bytes()?)),
     });

@@ -417,3 +417,44 @@ fn doctor_names_subscribers_whose_target_is_this_server() {
     );
     assert_eq!(doctor(&segue, "clock")[0].0, "ok");
 }
+
+#[test]
+fn passwords_that_are_of_no_use_and_that_nobody_has_are_warned_about() {
+    let segue = Segue::new();
+    let profile = |realm: &str| {
+        let text =
+            format!("name = \"office\"\nsources = [\"127.0.0.0/8\"]\nauth = \"digest\"\nauth_realm = \"{realm}\"\n");
+        profiles(&segue, &[("office.toml", &text)]);
+    };
+    fs::write(segue.dir().join("segue.toml"), "profiles_dir = \"sip-profiles\"\n").unwrap();
+    profile("old");
+    assert!(warned(&segue).contains("nobody has one"), "{}", warned(&segue));
+    private(&segue.dir().join("password"), "sesame");
+    segue.json(&["subscriber", "add", "bob", "--password-file", "password"]);
+    assert_eq!(segue.json(&["config", "check"])["warnings"], serde_json::json!([]));
+    profile("new");
+    let said = warned(&segue);
+    assert!(
+        said.contains("office.toml:4:") && said.contains("those of bob"),
+        "{said}"
+    );
+    let rows = doctor(&segue, "configuration");
+    assert!(
+        rows.iter()
+            .any(|(state, found)| state == "warn" && found.contains("those of bob")),
+        "{rows:?}"
+    );
+    segue.json(&["subscriber", "set", "bob", "--password-file", "password"]);
+    assert_eq!(segue.json(&["config", "check"])["warnings"], serde_json::json!([]));
+}
+
+#[test]
+fn bounds_of_registrations_that_contradict_each_other_are_refused() {
+    let segue = Segue::new();
+    fs::write(segue.dir().join("segue.toml"), "[registrar]\nexpires_max_s = 90\n").unwrap();
+    refused(
+        &segue,
+        "bad_configuration",
+        "registrar.expires_default_s = 3600 is not from 60 to 90",
+    );
+}

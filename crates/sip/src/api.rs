@@ -91,6 +91,18 @@ pub struct Ask(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PingId(pub u64);
 
+/// What whoever is answered may send outside dialogs, as Allow tells it (RFC 3261 §20.5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Served {
+    /// Calls alone.
+    #[default]
+    Calls,
+    /// REGISTER too.
+    Registrations,
+    /// REGISTER and SUBSCRIBE too.
+    Subscriptions,
+}
+
 /// A request of ours outside sessions that waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);

@@ -22,7 +22,7 @@ pub mod transport;
 pub use along::Along;
 pub use api::{
     Ask, CommandError, EndpointConfig, Event, FlowId, LadderEntry, Local, Outgoing, PageId, Peer, PingId, Progress,
-    Protocol, Refreshes, RegistrationId, RequestId, SessionId, SessionInterval, Transmit, WatchId,
+    Protocol, Refreshes, RegistrationId, RequestId, Served, SessionId, SessionInterval, Transmit, WatchId,
 };
 pub use digest::{Account, BackingOff, Guard, Hashes, Proof, Realm, Secret, User};
 pub use endpoint::{Endpoint, Outside, Page, Register, names_callee, summary};

@@ -27,6 +27,7 @@ pub(crate) const STEPS: &[&str] = &[
     OWN_CLIPS,
     GROUPS,
     CALL_HOURS,
+    DIRECTORY_OF_ALIASES,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -508,4 +509,10 @@ CREATE TABLE call_hour (
 INSERT INTO call_hour (hour, result, calls)
     SELECT started_at / 3600000, CASE WHEN json_valid(record) THEN json_extract(record, '$.result') END AS result, count(*)
     FROM call GROUP BY 1, 2 HAVING result IS NOT NULL;
+";
+
+/// 20: a change of aliases is one of the directory.
+const DIRECTORY_OF_ALIASES: &str = "
+CREATE TRIGGER directory_alias_added AFTER INSERT ON alias BEGIN UPDATE directory SET version = version + 1; END;
+CREATE TRIGGER directory_alias_gone AFTER DELETE ON alias BEGIN UPDATE directory SET version = version + 1; END;
 ";

@@ -25,6 +25,8 @@ pub struct Listed {
     pub user: String,
     /// Their numbers, in E.164.
     pub numbers: Vec<String>,
+    /// Other addresses of theirs, in canonical form.
+    pub aliases: Vec<String>,
     /// What their password is checked by, sealed: by realm.
     pub secrets: Vec<(String, Vec<u8>)>,
     /// How much they may call.
@@ -131,6 +133,14 @@ impl Store {
                     members.push((at, row.get(1)?));
                 }
             }
+            let mut aliases: Vec<(usize, String)> = Vec::new();
+            let mut statement = db.prepare_cached("SELECT subscriber, alias FROM alias ORDER BY alias")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                if let Some(at) = find(&row.get::<_, String>(0)?) {
+                    aliases.push((at, row.get(1)?));
+                }
+            }
             let mut secrets: Vec<(usize, (String, Vec<u8>))> = Vec::new();
             let mut statement = db.prepare_cached("SELECT subscriber, realm, sealed FROM secret ORDER BY realm")?;
             let mut rows = statement.query([])?;
@@ -147,6 +157,11 @@ impl Store {
             for (at, member) in members {
                 if let Some(listed) = subscribers.get_mut(at) {
                     listed.members.push(member);
+                }
+            }
+            for (at, alias) in aliases {
+                if let Some(listed) = subscribers.get_mut(at) {
+                    listed.aliases.push(alias);
                 }
             }
             for (at, secret) in secrets {

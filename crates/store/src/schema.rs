@@ -31,7 +31,7 @@
 //! | `pin` | a subscriber's PIN | `sealed`: its hash, under the key of passwords; `wrong` tries in a row, `locked_until` |
 //! | `registration` | a contact of a subscriber | all of one are written together; `by_source` 1: it is called at `source` |
 //! | `removal` | registrations that a command wants gone | `contact` NULL: all; until the server has read it |
-//! | `directory` | counts changes of `subscriber` (who there is, `caps`, `zone`), `number` and `secret` | by triggers; one row |
+//! | `directory` | counts changes of `subscriber` (who there is, `caps`, `zone`), `number`, `alias`, `member` and `secret` | by triggers; one row |
 //! | `trunk` | a trunk that a command has added | `settings` is the JSON of `segue_policy::Trunk`; `sealed`: its password |
 //! | `trunk_asked` | a trunk that is to be asked anew | until the server has read it |
 //! | `trunks` | counts changes of `trunk` | by triggers; one row |

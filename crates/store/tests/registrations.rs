@@ -137,6 +137,14 @@ fn how_much_a_subscriber_may_call_and_has_called_is_kept_and_the_server_learns_o
     store.change_subscriber("bob", |bob| bob.dnd = true).unwrap();
     assert_eq!(store.directory_version().unwrap(), moved.version);
 
+    let alias = "sip:robert@example.org".to_owned();
+    store
+        .change_subscriber("bob", move |bob| bob.aliases = vec![alias])
+        .unwrap();
+    let known = store.directory().unwrap();
+    assert_eq!(known.subscribers[0].aliases, ["sip:robert@example.org"]);
+    assert_ne!(known.version, moved.version);
+
     let spent = |day: &str, ms| Spent {
         account: "bob".to_owned(),
         day: day.to_owned(),

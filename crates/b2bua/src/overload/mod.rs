@@ -23,13 +23,15 @@ use pace::Pace;
 /// Requests turned away that are remembered: one that comes again must not be let in after all, its sender has given up.
 const TOLD_MAX: usize = 32_768;
 
-/// Settings of `overload.*`.
+/// Settings of `overload.*` and `registrar.*`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// How long messages may wait to be handled while new calls are let in without limit; `None`: for ever.
     pub delay: Option<Duration>,
     /// How many calls there may be.
     pub caps: Caps,
+    /// How many registrations there may be, and how long they last (`registrar.*`).
+    pub registrations: segue_registrar::Limits,
 }
 
 /// New calls turned away since the start, by whose bound it was.

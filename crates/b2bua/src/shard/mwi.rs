@@ -168,7 +168,7 @@ impl Shard {
         for Change { user, what, binding } in changes {
             let contact = binding.contact.to_string();
             match what {
-                What::Removed | What::Expired => self.telling.waiting.forget_contact(user, &contact),
+                What::Removed | What::Expired | What::Lost => self.telling.waiting.forget_contact(user, &contact),
                 What::Added | What::Refreshed if self.unasked(now, user).any(|known| known == contact) => {
                     self.tell_unasked(now, user, &contact, true);
                     self.outputs.push_back(ShardOutput::CountMessages(user.clone()));

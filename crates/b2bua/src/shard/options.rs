@@ -11,7 +11,7 @@ use std::{
 use rand::Rng;
 use segue_call::{Call, Input, LegAction, LegId, MediaAction, Now, Output, StoreAction, StoreReply};
 use segue_policy::Profile;
-use segue_sip::Peer;
+use segue_sip::{Peer, Served};
 use segue_sip_wire::Message;
 
 use super::{CallKey, Shard, ShardOutput};
@@ -161,8 +161,19 @@ impl Shard {
     }
 
     fn tell_options(&mut self, peer: Peer, request: &Message, status: u16) {
+        let profile = self.admission.profile_for(&peer);
+        self.endpoint.set_served(served(profile.as_deref().ok()));
         let later = [("Retry-After", "5".to_owned())];
         let headers = if status == 503 { &later[..] } else { &[] };
         self.endpoint.answer_options(peer, request, status, headers);
+    }
+}
+
+/// What peers of a profile may send beside calls.
+pub(super) fn served(profile: Option<&Profile>) -> Served {
+    match profile.filter(|profile| profile.registrar) {
+        None => Served::Calls,
+        Some(profile) if profile.mwi.takes_subscriptions() => Served::Subscriptions,
+        Some(_) => Served::Registrations,
     }
 }

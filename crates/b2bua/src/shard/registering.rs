@@ -12,7 +12,7 @@ use super::{CallKey, Shard, ShardOutput};
 use crate::{
     Refusal,
     reach::Reach,
-    registrations::{Directory, binding, record, source},
+    registrations::{Allowed, Directory, binding, peer as way_back, record, source},
 };
 
 /// "Sat, 13 Nov 2010 23:29:00 GMT" (RFC 3261 §20.17).
@@ -45,38 +45,70 @@ impl Shard {
         if self.turns_away_registration(now, *peer, request) {
             return true;
         }
-        let Some(user) = self.registered_as(&name, request, profile) else {
-            let why = format!("the user {name} may not register who its To names, or is no subscriber");
-            let admit = "the address-of-record is the subscriber's own, whose password it is ('segue subscriber list')"
-                .to_owned();
-            self.endpoint.reply(now.mono, *peer, request, 403, &[]);
-            self.refuse(Refusal::of(now.wall, peer, request, Some(403)).because(why, admit));
-            return true;
+        let user = match self.registered_as(&name, request, profile) {
+            Ok(user) => user,
+            Err((status, why, admit)) => {
+                self.endpoint.reply(now.mono, *peer, request, status, &[]);
+                self.refuse(Refusal::of(now.wall, peer, request, Some(status)).because(why, admit));
+                return true;
+            }
+        };
+        let allowed = Allowed {
+            own: &self.own,
+            profile,
         };
         let done = self
             .registrar
-            .handle_register(now.mono, &user, request, source(peer), profile.nat);
+            .handle_register(now.mono, &user, request, source(peer), profile.nat, &allowed);
         match done {
             Ok(done) => self.registered(now, peer, request, done),
             Err(refused) => {
                 self.endpoint
                     .reply(now.mono, *peer, request, refused.status, &refused.headers);
-                let admit = "a REGISTER as RFC 3261 §10.2 has it".to_owned();
+                let admit = match refused.status {
+                    403 if refused.why.contains("REGISTER comes from") => format!(
+                        "set nat = true in the profile `{0}` for phones behind NATs, or name the place in `destinations` there",
+                        profile.name
+                    ),
+                    _ => "a REGISTER as RFC 3261 §10.2 has it".to_owned(),
+                };
                 self.refuse(Refusal::of(now.wall, peer, request, Some(refused.status)).because(refused.why, admit));
             }
         }
         true
     }
 
-    /// The subscriber whose registrations these are: the one who proved who it is, named in To by its name or a number of its own.
-    fn registered_as(&self, name: &str, request: &Message, profile: &Profile) -> Option<String> {
-        let to = request.to().ok()?.uri;
-        let said = to.user()?;
-        let is_own = said == name || {
-            let number = profile.normalise(&said).number;
-            number.is_some_and(|number| self.directory.has_number(name, &number))
-        };
-        (is_own && self.directory.has(name)).then(|| name.to_owned())
+    /// The subscriber whose registrations these are: the one who proved who it is, named in To by its name or a number of its own at a
+    /// domain of the profile's, or by an alias. Else status, why, and what would admit it: "if the address-of-record is not valid for
+    /// the domain in the Request-URI, the registrar MUST send a 404" (§10.3 step 5).
+    fn registered_as(&self, name: &str, request: &Message, profile: &Profile) -> Result<String, (u16, String, String)> {
+        let to = request.to().ok().map(|to| to.uri);
+        let record = to.as_ref().and_then(Uri::address_of_record);
+        if record.is_some_and(|record| self.directory.has_alias(name, &record.to_string())) && self.directory.has(name)
+        {
+            return Ok(name.to_owned());
+        }
+        if let Some(to) = to.as_ref().filter(|to| !self.own.serves(to, &profile.domains)) {
+            let host = to.host().map(ToString::to_string).unwrap_or_default();
+            let why = format!("{host} of its To is no domain of the profile {}", profile.name);
+            let admit = format!(
+                "add \"{host}\" to `domains` in the profile `{}`, or set this server's domain on the phone",
+                profile.name
+            );
+            return Err((404, why, admit));
+        }
+        let said = to.as_ref().and_then(Uri::user);
+        let is_own = said.as_deref().is_some_and(|said| {
+            let number = || profile.normalise(said).number;
+            said == name || number().is_some_and(|number| self.directory.has_number(name, &number))
+        });
+        if is_own && self.directory.has(name) {
+            return Ok(name.to_owned());
+        }
+        let why = format!("the user {name} may not register who its To names, or is no subscriber");
+        let admit =
+            "the address-of-record is the subscriber's own, whose password it is ('segue subscriber list')".to_owned();
+        Err((403, why, admit))
     }
 
     fn registered(&mut self, now: Now, peer: &Peer, request: &Message, done: Registered) {
@@ -90,6 +122,7 @@ impl Shard {
     /// Has registrations kept, and tells who follows.
     pub(super) fn note_registrations(&mut self, now: Now, changes: Vec<Change>) {
         self.note_contacts(now, &changes);
+        self.keep_open(now, &changes);
         let mut users: Vec<String> = changes.iter().map(|change| change.user.clone()).collect();
         users.sort();
         users.dedup();
@@ -118,6 +151,10 @@ impl Shard {
                 What::Expired => Happening::RegistrationRemoved {
                     registration: facts,
                     why: "expired".to_owned(),
+                },
+                What::Lost => Happening::RegistrationRemoved {
+                    registration: facts,
+                    why: "unreachable".to_owned(),
                 },
                 What::Refreshed => continue,
             };
@@ -187,12 +224,28 @@ impl Shard {
 
     /// Registrations of before the start.
     pub fn restore_registrations(&mut self, now: Now, kept: Vec<RegistrationRecord>) {
+        let mut changes = Vec::new();
         for record in kept {
             let user = record.user.clone();
-            if let Some(bound) = binding(now, record) {
-                self.registrar.restore(&user, bound);
+            if let Some(binding) = binding(now, record) {
+                self.registrar.restore(&user, binding.clone());
+                let what = What::Refreshed;
+                changes.push(Change { user, what, binding });
             }
         }
+        self.keep_open(now, &changes);
+        self.review_registrations(now);
+    }
+
+    /// Takes back what would not be admitted now: whatever was written to the store, and whatever the profiles were.
+    pub(super) fn review_registrations(&mut self, now: Now) {
+        let (admission, own) = (&self.admission, &self.own);
+        let changes = self.registrar.retain(|binding| {
+            let profile = admission.profile_for(&way_back(&binding.source));
+            let Ok(profile) = profile.as_deref() else { return false };
+            profile.registrar && binding.may_be_called(&Allowed { own, profile })
+        });
+        self.note_registrations(now, changes);
     }
 }
 

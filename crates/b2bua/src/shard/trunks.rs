@@ -258,6 +258,8 @@ impl Shard {
                     if let (Some(503), Some(wait)) = (status, retry_after) {
                         self.endpoint.pause(now.mono, server, wait);
                     }
+                } else {
+                    self.phone_answered(now, ping, status.is_some());
                 }
                 None
             }

@@ -150,7 +150,7 @@ impl Node {
     pub fn reload_with(&mut self, trunks: Vec<TrunkSetup>) {
         let admission = Admission::new(vec![Arc::new(self.profile.clone())]).with_trunks(trunks);
         let made = config(&[X], admission);
-        self.shard.reload(made.call, made.admission, made.limits);
+        self.shard.reload(self.now, made.call, made.admission, made.limits);
         self.shard.handle_timeout(self.now);
         self.perform();
     }

@@ -116,6 +116,9 @@ impl Profile {
         if self.service_codes.len() > crate::service::CODES_MAX {
             return wrong("service_codes", format!("has {} codes", self.service_codes.len()));
         }
+        if self.nat_ping_ms != 0 && !(5_000..=600_000).contains(&self.nat_ping_ms) {
+            return wrong("nat_ping_ms", format!("= {}", self.nat_ping_ms));
+        }
         if self.call_max_ms != 0 && !(1_000..=604_800_000).contains(&self.call_max_ms) {
             return wrong("call_max_ms", format!("= {}", self.call_max_ms));
         }

@@ -58,7 +58,7 @@ fn what_is_not_known_is_refused() {
 #[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
     type Change = fn(&mut Profile);
-    let wrong: [(Change, &str); 32] = [
+    let wrong: [(Change, &str); 34] = [
         (
             |p| p.outbound_proxy = Some("sip:sbc.example.com".parse().unwrap()),
             "outbound_proxy",
@@ -90,6 +90,8 @@ fn what_makes_no_sense_is_refused_by_its_key() {
         (|p| p.no_answer_ms = 170_001, "no_answer_ms"),
         (|p| (p.hold_ms, p.hold_max_ms) = (1, 0), "hold_ms"),
         (|p| p.rtp_gone_ms = 999, "rtp_gone_ms"),
+        (|p| p.nat_ping_ms = 4_999, "nat_ping_ms"),
+        (|p| p.nat_ping_ms = 600_001, "nat_ping_ms"),
         (|p| p.session_expires_s = 89, "session_expires_s"),
         (|p| p.session_expires_s = 86_401, "session_expires_s"),
         (|p| (p.session_expires_s, p.min_se_s) = (100, 101), "session_expires_s"),

@@ -2,6 +2,7 @@
 
 pub mod certificate;
 mod help;
+mod passwords;
 mod profiles;
 mod sockets;
 mod trunks;
@@ -16,7 +17,7 @@ use segue_policy::Trunk;
 use segue_sip::transport::Tls;
 
 use crate::{
-    config::{Config, ProfileFile, load_files},
+    config::{Config, ProfileFile, load_files, registrar::contradiction},
     failure::Failure,
     kept_trunks, notices, secrets,
 };
@@ -80,6 +81,14 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let mut warnings = sockets::check(config)?;
     let profiles = load_files(config)?;
     warnings.extend(profiles::check(config, &profiles)?);
+    warnings.extend(passwords::check(config, &profiles));
+    if let Some((key, why)) = contradiction(&config.registrar) {
+        return Err(Failure::refused(
+            "bad_configuration",
+            format!("{}{why}", config.place(&[key])),
+            "correct one of the two",
+        ));
+    }
     let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
     let trunks = secrets::of_trunks(&config.trunks)?;
     let added = kept_trunks::of(config)?;

@@ -6,7 +6,7 @@ use segue_mailbox::Limit;
 use segue_store::MediaStore;
 use serde_json::{Value, json};
 
-use super::{Config, notices, records::Rotate, value::Raw};
+use super::{Config, notices, records::Rotate, registrar, value::Raw};
 use crate::cli::value::{Bytes, Count, DurationMs, NewLimit, ScopeName, Seconds, Trash};
 
 /// One key.
@@ -445,6 +445,11 @@ const FIRST: &[Key] = &[
         set: |c, raw| bound(raw).map(|v| c.overload.caps.subscriber_calls = v),
         get: |c| json!(c.overload.caps.subscriber_calls),
     },
+    registrar::CONTACTS_MAX,
+    registrar::TOTAL_MAX,
+    registrar::EXPIRES_MIN_S,
+    registrar::EXPIRES_DEFAULT_S,
+    registrar::EXPIRES_MAX_S,
     Key {
         name: "test.seed",
         meaning: "a number that fixes tags, Call-IDs, SSRCs and ports, for tests on loopback only",

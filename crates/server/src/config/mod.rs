@@ -7,6 +7,7 @@ mod overload;
 mod place;
 mod profiles;
 mod records;
+pub mod registrar;
 pub mod tls;
 mod trunks;
 mod value;
@@ -33,6 +34,7 @@ use notices::Notices;
 use overload::Overload;
 use place::Position;
 use records::Records;
+use segue_b2bua::{Limits, RegistrationLimits};
 use tls::TlsPaths;
 use value::Raw;
 
@@ -106,6 +108,8 @@ pub struct Config {
     pub notices: Notices,
     /// When new calls are turned away.
     pub overload: Overload,
+    /// How many registrations there may be, and how long they last.
+    pub registrar: RegistrationLimits,
     /// Fixes tags, Call-IDs, SSRCs and ports.
     pub test_seed: Option<u64>,
     sources: Vec<(&'static str, Source)>,
@@ -181,8 +185,19 @@ impl Default for Config {
             records: Records::default(),
             notices: Notices::default(),
             overload: Overload::default(),
+            registrar: RegistrationLimits::default(),
             test_seed: None,
             sources: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// As the shard takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            registrations: self.registrar,
+            ..self.overload.limits()
         }
     }
 }

@@ -32,6 +32,7 @@ impl Overload {
         Limits {
             delay: self.delay_ms.map(Duration::from_millis),
             caps: self.caps,
+            ..Limits::default()
         }
     }
 }

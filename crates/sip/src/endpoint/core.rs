@@ -18,7 +18,7 @@ use super::{
     register::Registration,
 };
 use crate::{
-    api::{EndpointConfig, Event, Local, PageId, Peer, Protocol, SessionId, Transmit},
+    api::{EndpointConfig, Event, Local, PageId, Peer, Protocol, Served, SessionId, Transmit},
     digest::Accounts,
     stats::Stats,
     timers::Timers,
@@ -30,6 +30,10 @@ use crate::{
 
 /// Methods that we take (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
+/// The same to those who may register.
+const ALLOW_REGISTER: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER";
+/// The same to those who may subscribe to their messages besides.
+const ALLOW_SUBSCRIBE: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER, SUBSCRIBE";
 /// Extensions that we know (RFC 3261 §20.37).
 pub(crate) const SUPPORTED: &str = "100rel, timer, precondition";
 
@@ -90,6 +94,8 @@ pub(crate) struct Core {
     pub accounts: Accounts,
     /// No session begins any more.
     pub closing: bool,
+    /// What else than calls whoever sends the request that is handled now may send.
+    pub served: Served,
     /// What is being handled is taken however full we are.
     pub urgent: bool,
     /// Who sends what is being handled is answered where it comes from, in the dialog that it begins too.
@@ -111,6 +117,15 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// The methods that whoever is answered now may send outside a dialog.
+    pub fn allowed(&self) -> &'static str {
+        match self.served {
+            Served::Calls => ALLOW,
+            Served::Registrations => ALLOW_REGISTER,
+            Served::Subscriptions => ALLOW_SUBSCRIBE,
+        }
+    }
+
     pub(crate) fn new(config: EndpointConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(config.seed);
         let salt = rng.next_u64();
@@ -127,6 +142,7 @@ impl Core {
             identities: Identities::default(),
             accounts: Accounts::default(),
             closing: false,
+            served: Served::Calls,
             urgent: false,
             nat: false,
             no_tcp: BTreeMap::new(),

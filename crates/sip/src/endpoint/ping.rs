@@ -19,13 +19,18 @@ impl Endpoint {
     /// `Max-Forwards: 0`: whether *this* server lives is asked, so nobody behind it may answer in its place (§11, §16.3 step 3); its 483
     /// says as much as a 200.
     pub fn ping(&mut self, now: Instant, server: Candidate, uri: &Uri) -> Option<PingId> {
-        let core = &mut self.core;
-        let peer = core.localized(Peer {
+        let peer = self.core.localized(Peer {
             protocol: server.protocol,
             local: SocketAddr::new(server.remote.ip(), 0),
             remote: server.remote,
             flow: None,
         })?;
+        self.ping_back(now, peer, uri)
+    }
+
+    /// The same to whoever has spoken to us from there, by the socket that it spoke to: what keeps open its way through a NAT.
+    pub fn ping_back(&mut self, now: Instant, peer: Peer, uri: &Uri) -> Option<PingId> {
+        let core = &mut self.core;
         let uri = uri.without_headers();
         let (tag, call_id, cseq) = (core.tag(), core.call_id(), core.first_cseq());
         let from = core.contact(peer).parse::<NameAddr>().ok()?.uri.without_params();

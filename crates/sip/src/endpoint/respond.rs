@@ -9,7 +9,7 @@ use super::{
     core::{ALLOW, Core, SUPPORTED},
 };
 use crate::{
-    api::{Event, Peer, Protocol, SessionId},
+    api::{Event, Peer, Protocol, Served, SessionId},
     secure::domain_of,
     transaction::store::server_key,
 };
@@ -75,7 +75,7 @@ impl Endpoint {
         let tag = self.core.stateless_tag(request);
         let mut builder = self.core.response(request, status, &tag);
         if matches!(status, 405 | 501) || (status == 200 && request.method() != Some(&segue_sip_wire::Method::Cancel)) {
-            builder = builder.header("Allow", ALLOW);
+            builder = builder.header("Allow", self.core.allowed());
         }
         for (name, value) in headers {
             builder = builder.header(name, value);
@@ -101,6 +101,11 @@ impl Endpoint {
         let response = builder.build();
         let domain = domain_of(&response, peer);
         self.core.send(reply_to(peer, &request), domain, response.to_bytes());
+    }
+
+    /// What who is answered from now on may send: Allow says so.
+    pub fn set_served(&mut self, served: Served) {
+        self.core.served = served;
     }
 
     /// The final answer to a request that makes no session: it is said again when the request comes again (§17.2.2).
