@@ -196,7 +196,7 @@ struct Performer {
     deposits: Arc<dyn Deposits>,
     transcoding: Arc<dyn Transcoding>,
     /// The process of each call that has one.
-    transcoders: BTreeMap<CallKey, Box<dyn Send>>,
+    transcoders: BTreeMap<CallKey, transcoding::Processes>,
     clips: ClipCache,
     prompts: Prompts,
     spool_dir: PathBuf,

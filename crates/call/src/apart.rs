@@ -32,6 +32,29 @@ pub(crate) enum Transcoder {
     Refused(String),
 }
 
+impl Transcoder {
+    /// What the packet path says of it. Whether another is to be asked for.
+    fn said(&mut self, event: &MediaEvent) -> bool {
+        let asked = match self {
+            Transcoder::Asked(asked) | Transcoder::Ready(asked) => *asked,
+            Transcoder::None | Transcoder::Refused(_) => return false,
+        };
+        match event {
+            MediaEvent::Transcoding { .. } => *self = Transcoder::Ready(asked),
+            MediaEvent::NoTranscoder { why, .. } => *self = Transcoder::Refused(why.clone()),
+            MediaEvent::TranscoderLost { .. } if asked < ASKED_MAX => {
+                *self = Transcoder::Asked(asked.saturating_add(1));
+                return true;
+            }
+            MediaEvent::TranscoderLost { .. } => {
+                *self = Transcoder::Refused(format!("the transcoding process ended {asked} times"));
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
 /// What there is to say of two sides that share no codec.
 pub(crate) const NO_CODEC: &str = "The two sides have no codec in common";
 
@@ -53,7 +76,7 @@ fn is_made(one: Codec, other: Codec) -> bool {
 }
 
 /// The streams of one kind on two legs, where both have one in codecs of their own.
-fn differing<'a>(one: &'a Agreed, other: &'a Agreed, kind: Kind) -> Option<(&'a Stream, &'a Stream)> {
+pub(crate) fn differing<'a>(one: &'a Agreed, other: &'a Agreed, kind: Kind) -> Option<(&'a Stream, &'a Stream)> {
     let of = |agreed: &'a Agreed| agreed.streams().find(|stream| stream.kind == kind);
     let (one, other) = of(one).zip(of(other))?;
     (!one.format.codec.is_same_kind(other.format.codec)).then_some((one, other))
@@ -81,36 +104,35 @@ impl Cx {
         let is_made = audio.is_some_and(|audio| is_made(audio.format.codec, Codec::G722));
         if is_made && self.may_transcode() && self.transcoder == Transcoder::None {
             self.transcoder = Transcoder::Asked(1);
-            self.media(MediaAction::Transcode);
+            self.media(MediaAction::Transcode { kind: Kind::Audio });
         }
     }
 
-    /// What the packet path says of the process. Whether it is for the phase to hear: there is none any more.
+    /// What the packet path says of a process. Whether it is for the phase to hear: nobody makes the sound any more.
     pub fn transcoder_said(&mut self, event: &MediaEvent) -> bool {
-        let asked = match self.transcoder {
-            Transcoder::Asked(asked) | Transcoder::Ready(asked) => asked,
-            Transcoder::None | Transcoder::Refused(_) => return false,
+        let (MediaEvent::Transcoding { kind }
+        | MediaEvent::NoTranscoder { kind, .. }
+        | MediaEvent::TranscoderLost { kind }) = *event
+        else {
+            return false;
         };
-        match event {
-            MediaEvent::Transcoding => self.transcoder = Transcoder::Ready(asked),
-            MediaEvent::NoTranscoder { why } => self.transcoder = Transcoder::Refused(why.clone()),
-            MediaEvent::TranscoderLost if asked < ASKED_MAX => {
-                self.transcoder = Transcoder::Asked(asked.saturating_add(1));
-                self.media(MediaAction::Transcode);
-            }
-            MediaEvent::TranscoderLost => {
-                self.transcoder = Transcoder::Refused(format!("the transcoding process ended {asked} times"));
-            }
-            _ => {}
+        let transcoder = match kind {
+            Kind::Audio => &mut self.transcoder,
+            Kind::Video => &mut self.picture_maker,
+        };
+        let again = transcoder.said(event);
+        let is_refused = matches!(transcoder, Transcoder::Refused(_));
+        if again {
+            self.media(MediaAction::Transcode { kind });
         }
-        matches!(self.transcoder, Transcoder::Refused(_))
+        is_refused && kind == Kind::Audio
     }
 
     /// Nothing is left to transcode.
     pub fn end_transcoder(&mut self) {
         if matches!(self.transcoder, Transcoder::Asked(_) | Transcoder::Ready(_)) {
             self.transcoder = Transcoder::None;
-            self.media(MediaAction::EndTranscode);
+            self.media(MediaAction::EndTranscode { kind: Kind::Audio });
         }
     }
 
@@ -125,7 +147,8 @@ impl Cx {
     /// What such a target is offered.
     pub fn offer_wider(&self, side: &mut Side) -> Option<Arc<[u8]>> {
         let has_process = matches!(self.transcoder, Transcoder::Ready(_));
-        let made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), has_process);
+        let mut made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), has_process);
+        made.extend(self.made_pictures());
         self.wider(side, &made)
     }
 

@@ -209,8 +209,10 @@ impl Bridged {
                 Phase::Bridged(self)
             }
             // While A may still be brought to its callee's codec nobody needs it.
-            Seen::Media(MediaEvent::NoTranscoder { why }) if cx.stays_apart && cx.is_deaf() => no_transcoder(cx, &why),
-            Seen::Media(MediaEvent::TranscoderLost) if cx.stays_apart && cx.is_deaf() => {
+            Seen::Media(MediaEvent::NoTranscoder { why, .. }) if cx.stays_apart && cx.is_deaf() => {
+                no_transcoder(cx, &why)
+            }
+            Seen::Media(MediaEvent::TranscoderLost { .. }) if cx.stays_apart && cx.is_deaf() => {
                 no_transcoder(cx, "the transcoding process ended again and again")
             }
             Seen::HangUp => {

@@ -42,6 +42,10 @@ impl Call {
             self.phase = phase.on(seen, &mut self.cx);
             self.cx.note_phase(self.phase.name());
         }
+        // What passes between the legs changes codecs, and no phase hears of it.
+        if matches!(self.phase, Phase::Bridged(_)) {
+            self.cx.settle_pictures();
+        }
         if matches!(self.phase, Phase::Ending(_)) && self.cx.legs.all_gone() {
             self.over = true;
             self.cx.say_ended();

@@ -38,8 +38,10 @@ pub(crate) struct Cx {
     pub bridged: Option<LegId>,
     /// An offer of one side that the other is being asked.
     pub passing: Option<Passing>,
-    /// The process that transcodes.
+    /// The process that transcodes what they say.
     pub transcoder: Transcoder,
+    /// The process that transcodes what they show.
+    pub picture_maker: Transcoder,
     /// A and its callee keep codecs of their own.
     pub stays_apart: bool,
     /// The callee whom A hears before the answer.
@@ -101,6 +103,7 @@ impl Cx {
             bridged: None,
             passing: None,
             transcoder: Transcoder::None,
+            picture_maker: Transcoder::None,
             stays_apart: false,
             hearing: None,
             early_media_told: 0,

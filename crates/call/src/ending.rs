@@ -15,6 +15,9 @@ impl Ending {
         if let Some(trouble) = cx.clip_trouble.take() {
             why.push_str(&format!(" (the clip was not played: {trouble})"));
         }
+        if let Some(trouble) = cx.why_no_pictures() {
+            why.push_str(&format!(" (no pictures crossed: {trouble})"));
+        }
         why.push('.');
         cx.record.result = result;
         cx.record.cause = cause;

@@ -448,7 +448,7 @@ impl Cx {
                 }
                 None
             }
-            MediaEvent::Transcoding | MediaEvent::NoTranscoder { .. } | MediaEvent::TranscoderLost => {
+            MediaEvent::Transcoding { .. } | MediaEvent::NoTranscoder { .. } | MediaEvent::TranscoderLost { .. } => {
                 self.transcoder_said(&event).then_some(Seen::Media(event))
             }
             MediaEvent::RtpGone { leg } if self.is_held(leg) => None,

@@ -42,6 +42,7 @@ mod offers;
 mod onward;
 mod passing;
 mod phase;
+mod pictures;
 mod place;
 pub mod prompts;
 mod reason;

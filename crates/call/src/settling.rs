@@ -26,7 +26,7 @@ pub(crate) enum Waits {
 }
 
 /// Constrained baseline 3.1 in non-interleaved mode, which every phone with H.264 takes.
-const H264: Codec = Codec::H264 {
+pub(crate) const H264: Codec = Codec::H264 {
     packetization_mode: 1,
     profile_level_id: [0x42, 0xe0, 0x1f],
 };
@@ -101,7 +101,11 @@ impl Cx {
                     like.video = None;
                 }
                 like.video = like.video.or_else(|| self.a.foreign_video.clone());
-                Ok(side.offer(&like))
+                // A callee without that codec rejects its m-line and takes the rest: it is asked at once.
+                match side.offer_wider(&like, None, &self.made_pictures()) {
+                    Some(wider) => Ok(wider),
+                    None => Ok(side.offer(&like)),
+                }
             }
             (Waits::ForCallee(offer), None) => side.offer_untouched(offer),
             (Waits::No | Waits::ForOffer(_) | Waits::ForAnswer, None) => {

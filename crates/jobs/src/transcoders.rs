@@ -1,5 +1,5 @@
-//! Processes that transcode the sound of calls under way, one for each call, within a budget: their number, and what they take of the
-//! machine as measured.
+//! Processes that transcode the sound and the pictures of calls under way, one for each kind and call, within a budget: their number, in
+//! which one for pictures counts as several, and what they take of the machine as measured.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_media::transcode::TranscodeLink;
+use segue_media::{Kind, transcode::TranscodeLink};
 
 use crate::pool::WorkerCommand;
 
@@ -16,11 +16,13 @@ use crate::pool::WorkerCommand;
 const MEASURE_MIN: Duration = Duration::from_secs(2);
 /// Clock ticks a second of /proc (`USER_HZ`), on every Linux that there is.
 const TICKS_A_SECOND: u64 = 100;
+/// A process for pictures counts as so many for sound: that is about what it takes more (docs/codecs.md).
+pub const PICTURES_COUNT: u32 = 8;
 
 /// What the processes may take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// How many there may be at a time.
+    /// How many there may be at a time, counted as those for sound; one for pictures counts as [`PICTURES_COUNT`].
     pub max: u32,
     /// How much of all cores they may take before no more is started, percent.
     pub cpu_percent: u32,
@@ -34,6 +36,14 @@ pub enum NoTranscoder {
     Full {
         /// How many.
         max: u32,
+    },
+    /// There is no room for one that makes pictures.
+    #[error("no transcoding capacity: of {max} places {taken} are taken, and pictures take {PICTURES_COUNT}")]
+    FullForPictures {
+        /// As many as there are.
+        max: u32,
+        /// As many as others have.
+        taken: u32,
     },
     /// They take more of the machine than they may.
     #[error("no transcoding capacity: transcoding takes {percent} % of the machine, and may take {most} %")]
@@ -64,7 +74,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     budget: Budget,
-    live: BTreeMap<u64, Child>,
+    live: BTreeMap<u64, Live>,
     last: u64,
     stats: TranscodeStats,
     /// When was measured, what each process had taken by then, and the share since the time before, percent of all cores.
@@ -72,12 +82,22 @@ struct State {
     percent: u32,
 }
 
+/// One of them.
+#[derive(Debug)]
+struct Live {
+    child: Child,
+    /// As how many it counts.
+    counts: u32,
+}
+
 /// What has been done, and what is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TranscodeStats {
     /// Processes now.
     pub running: u64,
-    /// Processes that there may be.
+    /// Of the places those that they take.
+    pub taken: u64,
+    /// Places that there are: processes for sound.
     pub max: u64,
     /// Started since the beginning.
     pub started: u64,
@@ -105,7 +125,7 @@ impl Transcoder {
 impl Drop for Transcoder {
     fn drop(&mut self) {
         let child = self.shared.state().live.remove(&self.id);
-        if let Some(mut child) = child {
+        if let Some(Live { mut child, .. }) = child {
             let _ = child.kill();
             // Dead at once, though not for whoever may not wait.
             let wait = std::thread::Builder::new().name("transcoder-end".to_owned());
@@ -146,12 +166,20 @@ impl Transcoders {
     ///
     /// # Errors
     /// [`NoTranscoder`].
-    pub fn take(&self) -> Result<Transcoder, NoTranscoder> {
+    pub fn take(&self, kind: Kind) -> Result<Transcoder, NoTranscoder> {
         let mut state = self.shared.state();
         let Budget { max, cpu_percent } = state.budget;
         state.measure(Instant::now(), self.shared.cores);
-        let refused = if state.live.len() >= usize::try_from(max).unwrap_or(usize::MAX) {
-            Some(NoTranscoder::Full { max })
+        let counts = match kind {
+            Kind::Audio => 1,
+            Kind::Video => PICTURES_COUNT,
+        };
+        let taken = state.taken();
+        let refused = if taken.saturating_add(counts) > max {
+            Some(match kind {
+                Kind::Audio => NoTranscoder::Full { max },
+                Kind::Video => NoTranscoder::FullForPictures { max, taken },
+            })
         } else {
             let percent = state.percent;
             (percent >= cpu_percent).then_some(NoTranscoder::Busy {
@@ -166,7 +194,7 @@ impl Transcoders {
         let (link, child) = start(&self.shared.command).map_err(|error| NoTranscoder::Start(error.to_string()))?;
         state.last = state.last.wrapping_add(1);
         let id = state.last;
-        state.live.insert(id, child);
+        state.live.insert(id, Live { child, counts });
         state.stats.started = state.stats.started.saturating_add(1);
         drop(state);
         Ok(Transcoder {
@@ -182,6 +210,7 @@ impl Transcoders {
         state.measure(Instant::now(), self.shared.cores);
         TranscodeStats {
             running: state.live.len() as u64,
+            taken: state.taken().into(),
             max: state.budget.max.into(),
             cpu_percent: state.percent.into(),
             ..state.stats
@@ -196,6 +225,11 @@ impl Shared {
 }
 
 impl State {
+    /// How many places of the budget are taken.
+    fn taken(&self) -> u32 {
+        self.live.values().fold(0, |sum, live| sum.saturating_add(live.counts))
+    }
+
     /// What the processes have taken since it was measured last.
     fn measure(&mut self, now: Instant, cores: u32) {
         let since = self.measured.as_ref().map(|(at, _)| now.saturating_duration_since(*at));
@@ -205,7 +239,7 @@ impl State {
         let taken: BTreeMap<u64, u64> = self
             .live
             .iter()
-            .filter_map(|(id, child)| Some((*id, cpu_ticks(child.id())?)))
+            .filter_map(|(id, live)| Some((*id, cpu_ticks(live.child.id())?)))
             .collect();
         if let (Some((_, before)), Some(since)) = (&self.measured, since) {
             let spent = taken.iter().map(|(id, ticks)| {
@@ -269,19 +303,19 @@ mod tests {
                 cpu_percent: 100,
             },
         );
-        let (one, two) = (all.take().unwrap(), all.take().unwrap());
-        assert_eq!(all.take().unwrap_err(), NoTranscoder::Full { max: 2 });
+        let (one, two) = (all.take(Kind::Audio).unwrap(), all.take(Kind::Audio).unwrap());
+        assert_eq!(all.take(Kind::Audio).unwrap_err(), NoTranscoder::Full { max: 2 });
         assert_eq!((all.stats().running, all.stats().refused, all.stats().max), (2, 1, 2));
-        let pid = all.shared.state().live[&one.id].id();
+        let pid = all.shared.state().live[&one.id].child.id();
         assert!(cpu_ticks(pid).is_some());
         drop(one);
-        let three = all.take().unwrap();
+        let three = all.take(Kind::Audio).unwrap();
         all.set(Budget {
             max: 0,
             cpu_percent: 100,
         });
         drop((two, three));
-        assert_eq!(all.take().unwrap_err(), NoTranscoder::Full { max: 0 });
+        assert_eq!(all.take(Kind::Audio).unwrap_err(), NoTranscoder::Full { max: 0 });
         let until = Instant::now() + Duration::from_secs(10);
         while cpu_ticks(pid).is_some() {
             assert!(Instant::now() < until, "the process goes on");
@@ -290,14 +324,32 @@ mod tests {
     }
 
     #[test]
+    fn one_for_pictures_counts_as_several() {
+        let budget = Budget {
+            max: PICTURES_COUNT + 1,
+            cpu_percent: 100,
+        };
+        let all = transcoders("sleep", &["60"], budget);
+        let (pictures, _sound) = (all.take(Kind::Video).unwrap(), all.take(Kind::Audio).unwrap());
+        assert_eq!((all.stats().running, all.stats().taken), (2, u64::from(budget.max)));
+        let full = all.take(Kind::Audio).unwrap_err();
+        assert_eq!(full, NoTranscoder::Full { max: budget.max });
+        drop(pictures);
+        let _again = all.take(Kind::Audio).unwrap();
+        let error = all.take(Kind::Video).unwrap_err().to_string();
+        let expected = "no transcoding capacity: of 9 places 2 are taken, and pictures take 8";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
     fn what_they_take_of_the_machine_is_measured_and_bounds_them() {
         let all = transcoders("sh", &["-c", "while :; do :; done"], Budget { max: 9, cpu_percent: 1 });
-        let _spins = all.take().unwrap();
+        let _spins = all.take(Kind::Audio).unwrap();
         let began = all.shared.state().measured.as_ref().unwrap().0;
         std::thread::sleep(Duration::from_millis(500));
         // As if it had taken that in two seconds.
         all.shared.state().measure(began + MEASURE_MIN, all.shared.cores);
-        let error = all.take().unwrap_err();
+        let error = all.take(Kind::Audio).unwrap_err();
         assert!(matches!(error, NoTranscoder::Busy { percent: 1.., most: 1 }), "{error}");
         assert!(all.stats().cpu_percent >= 1);
     }
@@ -312,6 +364,6 @@ mod tests {
                 cpu_percent: 100,
             },
         );
-        assert!(matches!(none.take(), Err(NoTranscoder::Start(_))));
+        assert!(matches!(none.take(Kind::Audio), Err(NoTranscoder::Start(_))));
     }
 }

@@ -32,6 +32,11 @@ const OPTIONAL: &[(&str, &[&str])] = &[
     ("reading AMR", &["amrnbdec", "avdec_amrnb"]),
     ("making AMR-WB", &["voamrwbenc"]),
     ("reading AMR-WB", &["amrwbdec", "avdec_amrwb"]),
+    ("live pictures", &["capssetter"]),
+    ("live H.264", &["rtph264pay"]),
+    ("live H.264", &["rtph264depay"]),
+    ("live VP8", &["rtpvp8pay"]),
+    ("live VP8", &["rtpvp8depay"]),
 ];
 
 /// What this machine lacks, each e.g. `x264enc or openh264enc (making H.264)`.

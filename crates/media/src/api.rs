@@ -173,8 +173,11 @@ pub enum Command {
         /// Why, as it shall stand in the spool's last record: `{"duration_ms":..,"cause":".."}`.
         cause: String,
     },
-    /// What the two sides of the bridge say in codecs of their own this process makes of each other; `None`: nobody does any more.
+    /// What the two sides of the bridge say, or show, in codecs of their own this process makes of each other; `None`: nobody does any
+    /// more.
     Transcode {
+        /// Sound, or pictures.
+        kind: Kind,
         /// The way to it.
         by: Option<Arc<TranscodeLink>>,
     },
@@ -304,8 +307,11 @@ pub enum Event {
     },
     /// A `Close` was performed; every `Tallied` has been told.
     Closed,
-    /// The process of a `Transcode` has ended, or hangs: no sound crosses where the sides speak codecs of their own.
-    TranscoderLost,
+    /// The process of a `Transcode` has ended, or hangs: nothing of that kind crosses where the sides have codecs of their own.
+    TranscoderLost {
+        /// Sound, or pictures.
+        kind: Kind,
+    },
     /// A fault of ours closed the session: no packet is carried any more. What was recorded may still come as `Recorded`.
     Lost,
     /// A picture is needed from a leg that negotiated neither PLI nor FIR.

@@ -22,7 +22,7 @@ use crate::{
     spool_link::SpoolLink,
     stats::{Count, Counters},
     syscall,
-    transcode::{Given, TranscodeLink},
+    transcode::{Given, Transcoders},
 };
 
 /// The sockets of one m-line of a leg.
@@ -43,7 +43,7 @@ pub struct Carrier<'a> {
     pub recordings: &'a AtomicU64,
     pub events: &'a Events,
     pub counters: &'a Counters,
-    pub transcoder: Option<&'a TranscodeLink>,
+    pub transcoders: &'a Transcoders,
 }
 
 fn pair(pairs: &[Option<LegPair>], leg: LegKey, kind: Kind) -> Option<&Pair> {
@@ -106,7 +106,8 @@ impl Sink for Carrier<'_> {
         self.counters.count(what, by);
     }
 
-    fn transcode(&mut self, message: &[u8]) -> Given {
-        self.transcoder.map_or(Given::Gone, |link| link.give(message))
+    fn transcode(&mut self, kind: Kind, message: &[u8]) -> Given {
+        let link = self.transcoders.get(kind);
+        link.map_or(Given::Gone, |link| link.give(message))
     }
 }

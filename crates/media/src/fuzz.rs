@@ -367,7 +367,7 @@ impl Sink for Judge {
         self.closed += 1;
     }
 
-    fn transcode(&mut self, _: &[u8]) -> Given {
+    fn transcode(&mut self, _: Kind, _: &[u8]) -> Given {
         Given::Taken
     }
 

@@ -31,7 +31,7 @@ use crate::{
     spool_link::SpoolLink,
     stats::Counters,
     syscall::Inbox,
-    transcode::{MESSAGE_MAX, TranscodeLink},
+    transcode::{MESSAGE_MAX, TranscodeLink, Transcoders},
     wheel::{Timer, Wheel},
 };
 
@@ -69,8 +69,9 @@ const TIMER: u64 = u64::MAX - 1;
 const EVENTS_MAX: usize = 128;
 /// Batches taken from one socket before others have their turn.
 const BATCHES_MAX: usize = 4;
-/// In place of a pair's in a token: the process that transcodes.
+/// In place of a pair's in a token: the processes that transcode sound and pictures.
 const TRANSCODER: usize = 0x7fff;
+const PICTURES: usize = 0x7ffe;
 /// Messages taken from it before others have their turn.
 const MESSAGES_MAX: usize = 32;
 /// Datagrams taken at once from a port of sound.
@@ -104,8 +105,8 @@ struct Slot {
     generation: u32,
     session: Session,
     pairs: Vec<Option<LegPair>>,
-    /// The way to the process that transcodes.
-    transcoder: Option<Arc<TranscodeLink>>,
+    /// The ways to the processes that transcode.
+    transcoders: Transcoders,
     /// The tick of its valid timer.
     tick: Option<u64>,
 }
@@ -249,7 +250,7 @@ impl MediaThread {
             generation: self.generation,
             session: Session::new(config),
             pairs: Vec::with_capacity(4),
-            transcoder: None,
+            transcoders: Transcoders::default(),
             tick: None,
         });
         let index = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
@@ -266,8 +267,8 @@ impl MediaThread {
         let Some(&index) = self.by_key.get(&key) else {
             return;
         };
-        if let Command::Transcode { by } = &command {
-            self.transcode_by(index, by.clone());
+        if let Command::Transcode { kind, by } = &command {
+            self.transcode_by(index, *kind, by.clone());
         }
         let (closes, leaves) = match command {
             Command::Close => (true, None),
@@ -289,40 +290,47 @@ impl MediaThread {
     }
 
     /// A session has another process that transcodes, or none any more.
-    fn transcode_by(&mut self, index: usize, link: Option<Arc<TranscodeLink>>) {
+    fn transcode_by(&mut self, index: usize, kind: Kind, link: Option<Arc<TranscodeLink>>) {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else {
             return;
         };
-        if let Some(before) = slot.transcoder.take() {
+        let place = slot.transcoders.of(kind);
+        if let Some(before) = place.take() {
             // It is known, or its socket is closed.
             let _ = self.epoll.delete(&*before);
         }
         if let Some(link) = &link {
-            let token = token(index, slot.generation, TRANSCODER, false);
+            let number = match kind {
+                Kind::Audio => TRANSCODER,
+                Kind::Video => PICTURES,
+            };
+            let token = token(index, slot.generation, number, false);
             if let Err(error) = self.epoll.add(&**link, EpollEvent::new(EpollFlags::EPOLLIN, token)) {
                 tracing::error!(%error, session = slot.key, "a transcoding process cannot be watched");
             }
         }
-        slot.transcoder = link;
+        *place = link;
     }
 
-    /// The process that transcodes for a session has something to say; how much was taken.
-    fn receive_transcoded(&mut self, now: Instant, index: usize, generation: u32) -> usize {
-        let slot = self.slots.get(index).and_then(Option::as_ref);
+    /// A process that transcodes for a session has something to say; how much was taken.
+    fn receive_transcoded(&mut self, now: Instant, index: usize, generation: u32, kind: Kind) -> usize {
+        let slot = self.slots.get_mut(index).and_then(Option::as_mut);
         let link = slot.filter(|slot| slot.generation == generation);
-        let Some(link) = link.and_then(|slot| slot.transcoder.clone()) else {
+        let Some(link) = link.and_then(|slot| slot.transcoders.of(kind).clone()) else {
             return 0;
         };
         let mut room = [0; MESSAGE_MAX];
         for taken in 0..MESSAGES_MAX {
             match link.take(&mut room) {
                 Ok(Some(len)) => self.with(index, now, |session, carrier| {
-                    session.handle_transcoded(now, room.get(..len).unwrap_or_default(), carrier);
+                    session.handle_transcoded(now, kind, room.get(..len).unwrap_or_default(), carrier);
                 }),
                 Ok(None) => return taken,
                 Err(_) => {
-                    self.transcode_by(index, None);
-                    self.with(index, now, |session, carrier| session.transcoder_is_gone(carrier));
+                    self.transcode_by(index, kind, None);
+                    self.with(index, now, |session, carrier| {
+                        session.transcoder_is_gone(now, kind, carrier);
+                    });
                     return taken;
                 }
             }
@@ -334,8 +342,10 @@ impl MediaThread {
     fn receive(&mut self, now: Instant, token: u64) -> usize {
         let mut taken = 0;
         let (index, generation, place, is_rtcp) = from_token(token);
-        if place == TRANSCODER {
-            return self.receive_transcoded(now, index, generation);
+        match place {
+            TRANSCODER => return self.receive_transcoded(now, index, generation, Kind::Audio),
+            PICTURES => return self.receive_transcoded(now, index, generation, Kind::Video),
+            _ => {}
         }
         for turn in 0..=BATCHES_MAX {
             let pair = self
@@ -420,7 +430,7 @@ impl MediaThread {
             recordings: &self.start.recordings,
             events: &self.start.events,
             counters: &self.start.counters,
-            transcoder: slot.transcoder.as_deref(),
+            transcoders: &slot.transcoders,
         };
         let session = &mut slot.session;
         if catch_unwind(AssertUnwindSafe(|| call(session, &mut carrier))).is_err() {

@@ -1,15 +1,18 @@
-//! The way to the process that makes sound in one codec of sound in another: messages over a pair of sockets, none of which waits.
+//! The way to the process that makes sound, or pictures, in one codec of those in another: messages over a pair of sockets, none of which
+//! waits.
 //!
-//! A message is a head of 8 bytes (kind, whose sound, marker, generation, RTP timestamp) and what it carries. The server says
-//! [`Words::Setup`] once and whenever a codec has changed, which begins the next generation, and then each packet of sound; the process
-//! gives back what it has made of each, in the clock of the codec it is in, and of its generation.
+//! A message is a head of 8 bytes (kind, whose it is, marker, generation, RTP timestamp) and what it carries. The server says
+//! [`Words::Setup`] once and whenever a codec has changed, which begins the next generation, and then each packet; the process
+//! gives back what it has made, of its generation: sound in the clock of the codec it is in, pictures under the timestamps and the SSRC of
+//! those that they are made of. Either may ask the other for a key frame.
 
 use std::{
     io::{self, Read},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
-use segue_sdp::Stream;
+use segue_sdp::{Kind, Stream};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Socket, Type};
 
@@ -18,6 +21,8 @@ pub const MESSAGE_MAX: usize = 4_096;
 const HEAD: usize = 8;
 const SETUP: u8 = 0;
 const SOUND: u8 = 1;
+const PICTURE: u8 = 2;
+const KEY_FRAME: u8 = 3;
 
 /// The codecs of the two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +64,22 @@ pub enum Words<'a> {
     },
     /// A packet of sound.
     Sound(Sound<'a>),
+    /// A packet of a picture.
+    Picture {
+        /// It is the caller's, or made of it; else the callee's.
+        of_caller: bool,
+        /// Of which [`Words::Setup`].
+        generation: u8,
+        /// The RTP packet, without CSRCs, header extensions and padding.
+        packet: &'a [u8],
+    },
+    /// To the process: a key frame is wanted of what it makes of this side's. From it: this side is to send one.
+    KeyFrame {
+        /// The caller's pictures; else the callee's.
+        of_caller: bool,
+        /// Of which [`Words::Setup`].
+        generation: u8,
+    },
 }
 
 /// A packet of sound.
@@ -90,6 +111,15 @@ impl<'a> Words<'a> {
                 timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
                 payload: rest,
             })),
+            PICTURE => Some(Words::Picture {
+                of_caller: of_caller == 1,
+                generation,
+                packet: rest,
+            }),
+            KEY_FRAME => Some(Words::KeyFrame {
+                of_caller: of_caller == 1,
+                generation,
+            }),
             _ => None,
         }
     }
@@ -106,6 +136,17 @@ impl<'a> Words<'a> {
                 let (of_caller, marker) = (u8::from(sound.of_caller), u8::from(sound.marker));
                 out.extend_from_slice(&[SOUND, of_caller, marker, sound.generation, t0, t1, t2, t3]);
                 out.extend_from_slice(sound.payload);
+            }
+            Words::Picture {
+                of_caller,
+                generation,
+                packet,
+            } => {
+                out.extend_from_slice(&[PICTURE, u8::from(*of_caller), 0, *generation, 0, 0, 0, 0]);
+                out.extend_from_slice(packet);
+            }
+            Words::KeyFrame { of_caller, generation } => {
+                out.extend_from_slice(&[KEY_FRAME, u8::from(*of_caller), 0, *generation, 0, 0, 0, 0]);
             }
         }
     }
@@ -165,6 +206,29 @@ impl TranscodeLink {
             Ok(len) => Ok(Some(len)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// The ways of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Transcoders {
+    sound: Option<Arc<TranscodeLink>>,
+    pictures: Option<Arc<TranscodeLink>>,
+}
+
+impl Transcoders {
+    pub(crate) fn of(&mut self, kind: Kind) -> &mut Option<Arc<TranscodeLink>> {
+        match kind {
+            Kind::Audio => &mut self.sound,
+            Kind::Video => &mut self.pictures,
+        }
+    }
+
+    pub(crate) fn get(&self, kind: Kind) -> Option<&TranscodeLink> {
+        match kind {
+            Kind::Audio => self.sound.as_deref(),
+            Kind::Video => self.pictures.as_deref(),
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct Profile {
     pub align: bool,
     /// What is transcoded where the two have no codec in common.
     pub transcode: Transcode,
+    /// Where they have no video codec in common their pictures are transcoded, too.
+    pub transcode_video: bool,
     /// When A gets the 200 for the mailbox.
     pub answer_at: AnswerAt,
     /// Callers of mailboxes that say nothing of it choose what they leave, and what becomes of it.
@@ -190,6 +192,7 @@ impl Default for Profile {
             callee_early_media: CalleeEarlyMedia::Authorized,
             align: true,
             transcode: Transcode::Audio,
+            transcode_video: false,
             answer_at: AnswerAt::Greeting,
             menu: true,
             language: Language::En,
@@ -282,6 +285,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("callee_early_media", "\"authorized\", \"any\" or \"never\""),
     ("align", "true or false"),
     ("transcode", "\"off\" or \"audio\""),
+    ("transcode_video", "true or false"),
     ("answer_at", "\"greeting\" or \"after_greeting\""),
     ("menu", "true or false"),
     ("language", "\"en\" or \"de\""),

@@ -28,7 +28,7 @@ impl Description {
 
 impl Side {
     /// Our offer to a callee that refused what a caller was answered (`like`): that first, then what else the caller offers (`theirs`)
-    /// in its order, then the sound that can be made of the caller's (`made`), each codec once. The answer settles on the first of these
+    /// in its order, then what can be made of the caller's (`made`), each codec once. The answer settles on the first of these
     /// that it has. `None`: there is nothing more than what was refused.
     pub fn offer_wider(&mut self, like: &Agreed, theirs: Option<&Description>, made: &[Codec]) -> Option<Arc<[u8]>> {
         let mut has_more = false;
@@ -50,11 +50,10 @@ impl Side {
                 };
                 choice.add(format.codec, format.payload_type, fmtp);
             }
-            if stream.kind == Kind::Audio {
-                for codec in made {
-                    let ForeignFormat { payload_type, fmtp, .. } = described(*codec);
-                    choice.add(*codec, payload_type, fmtp);
-                }
+            let is_of_kind = |codec: &&Codec| codec.has_key_frames() == (stream.kind == Kind::Video);
+            for codec in made.iter().filter(is_of_kind) {
+                let ForeignFormat { payload_type, fmtp, .. } = described(*codec);
+                choice.add(*codec, payload_type, fmtp);
             }
             if choice.codecs.len() < 2 {
                 lines.push(first);

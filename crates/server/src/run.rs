@@ -16,7 +16,7 @@ use segue_jobs::{
     Budget, Clocks, Depositor, Keeper, KeptCalls, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles, RecordPlan,
     Transcoders, WorkerCommand, WorkerPool,
 };
-use segue_media::{Media, MediaConfig, transcode::TranscodeLink};
+use segue_media::{Kind, Media, MediaConfig, transcode::TranscodeLink};
 use segue_records::Happening;
 use segue_sip::{
     EndpointConfig, Local, Protocol, Speaks,
@@ -281,8 +281,8 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
 struct Transcoding(Transcoders);
 
 impl segue_b2bua::Transcoding for Transcoding {
-    fn take(&self) -> Result<(Arc<TranscodeLink>, Box<dyn Send>), String> {
-        let process = self.0.take().map_err(|error| error.to_string())?;
+    fn take(&self, kind: Kind) -> Result<(Arc<TranscodeLink>, Box<dyn Send>), String> {
+        let process = self.0.take(kind).map_err(|error| error.to_string())?;
         Ok((process.link(), Box::new(process)))
     }
 }

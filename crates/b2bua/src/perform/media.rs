@@ -146,8 +146,8 @@ impl Performer {
                 );
                 return;
             }
-            MediaAction::Transcode => return self.transcode(key),
-            MediaAction::EndTranscode => return self.end_transcode(key),
+            MediaAction::Transcode { kind } => return self.transcode(key, kind),
+            MediaAction::EndTranscode { kind } => return self.end_transcode(key, kind),
             MediaAction::CloseLeg { leg } => {
                 self.command(key, Command::CloseLeg { leg: LegKey(leg.0) });
                 return;

@@ -282,7 +282,9 @@ impl MediaModel {
                 assert!(bridged, "a key to {leg:?}, which is not bridged");
                 Vec::new()
             }
-            MediaAction::Transcode | MediaAction::EndTranscode => panic!("the profile transcodes nothing"),
+            MediaAction::Transcode { .. } | MediaAction::EndTranscode { .. } => {
+                panic!("the profile transcodes nothing")
+            }
             MediaAction::CloseLeg { leg } => {
                 assert!(anchor.legs.remove(leg).is_some(), "{leg:?} closed but not open");
                 if anchor.bridged == Some(*leg) {

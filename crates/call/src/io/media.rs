@@ -190,11 +190,18 @@ pub enum MediaAction {
         /// Why.
         cause: StopCause,
     },
-    /// Have a process at hand that makes the sound of A and its callee of each other where they have codecs of their own: it begins as
-    /// soon as they are bridged so. `Transcoding` or `NoTranscoder` follows before anything else that is asked for later.
-    Transcode,
+    /// Have a process at hand that makes the sound, or the pictures, of A and its callee of each other where they have codecs of their
+    /// own: it begins as soon as they are bridged so. `Transcoding` or `NoTranscoder` follows before anything else that is asked for
+    /// later.
+    Transcode {
+        /// Sound, or pictures.
+        kind: Kind,
+    },
     /// It is not needed any more.
-    EndTranscode,
+    EndTranscode {
+        /// Sound, or pictures.
+        kind: Kind,
+    },
     /// Give back a leg's ports.
     CloseLeg {
         /// Which leg.
@@ -287,14 +294,22 @@ pub enum MediaEvent {
         why: String,
     },
     /// There is a process that transcodes.
-    Transcoding,
+    Transcoding {
+        /// Sound, or pictures.
+        kind: Kind,
+    },
     /// There is none.
     NoTranscoder {
+        /// Sound, or pictures.
+        kind: Kind,
         /// Why, for the record.
         why: String,
     },
     /// It has ended, or hangs.
-    TranscoderLost,
+    TranscoderLost {
+        /// Sound, or pictures.
+        kind: Kind,
+    },
     /// A video picture is needed from A and RTCP feedback was not negotiated.
     KeyFrameWanted {
         /// From which leg.

@@ -101,6 +101,9 @@ pub struct Reference {
     pub transcoding: bool,
     pub transcoder_owed: bool,
     pub transcoder_was_lost: bool,
+    /// The same of the one for pictures.
+    pub making_pictures: bool,
+    pub picture_maker_owed: bool,
     redirects: usize,
     pub ended: Option<CallRecord>,
     configured: Vec<LegId>,
@@ -155,6 +158,8 @@ impl Reference {
             transcoding: false,
             transcoder_owed: false,
             transcoder_was_lost: false,
+            making_pictures: false,
+            picture_maker_owed: false,
             redirects: 0,
             ended: None,
             configured: Vec::new(),

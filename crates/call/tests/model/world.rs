@@ -197,6 +197,7 @@ impl World {
             video_upgrade: chance(2),
             align: chance(2),
             transcode: if chance(2) { Transcode::Off } else { Transcode::Audio },
+            transcode_video: chance(2),
             callee_early_media: if chance(2) {
                 CalleeEarlyMedia::Authorized
             } else {

@@ -26,6 +26,7 @@ mod no_codec_in_common;
 mod outbound_proxy;
 mod own_domains;
 mod pictures_are_added;
+mod pictures_transcoded;
 mod plain_calls_go_on;
 mod preconditions;
 mod quirks_of_peers;

@@ -15,6 +15,7 @@ use segue_call::{
 use segue_mailbox::RecordingManifest;
 use segue_policy::{AnswerAt, Plan, Profile, Ring};
 use segue_records::{CallRecord, UnixMs};
+use segue_sdp::Kind;
 
 mod agent;
 mod desk;
@@ -452,15 +453,18 @@ impl Stage {
                 let duration_ms = self.now_ms - self.recording_since.expect("stopped what was not recorded");
                 self.after(5, Input::Media(MediaEvent::Recorded { duration_ms }));
             }
-            MediaAction::Transcode => {
+            MediaAction::Transcode { kind } => {
                 let event = match self.setup.no_transcoder {
-                    None => MediaEvent::Transcoding,
-                    Some(why) => MediaEvent::NoTranscoder { why: why.into() },
+                    None => MediaEvent::Transcoding { kind: *kind },
+                    Some(why) => MediaEvent::NoTranscoder {
+                        kind: *kind,
+                        why: why.into(),
+                    },
                 };
                 self.after(0, Input::Media(event));
             }
             MediaAction::Rules { .. }
-            | MediaAction::EndTranscode
+            | MediaAction::EndTranscode { .. }
             | MediaAction::Configure { .. }
             | MediaAction::Poster { .. }
             | MediaAction::BehindNat { .. }
@@ -510,8 +514,10 @@ impl Stage {
                     format!("play {} {} from {from_ms}", source.as_str(), clip.clip)
                 }
                 MediaAction::StopRecording { cause } => format!("stop {cause:?}").to_lowercase(),
-                MediaAction::Transcode => "transcode".into(),
-                MediaAction::EndTranscode => "end transcode".into(),
+                MediaAction::Transcode { kind: Kind::Audio } => "transcode".into(),
+                MediaAction::Transcode { kind: Kind::Video } => "transcode pictures".into(),
+                MediaAction::EndTranscode { kind: Kind::Audio } => "end transcode".into(),
+                MediaAction::EndTranscode { kind: Kind::Video } => "end transcode pictures".into(),
                 MediaAction::CloseLeg { leg } => format!("close {}", name(*leg)),
                 MediaAction::Close => "close".into(),
             })

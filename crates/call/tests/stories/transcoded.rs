@@ -3,6 +3,7 @@
 use segue_call::{MediaEvent, RefuseInfo};
 use segue_policy::{Transcode, UnknownCallee};
 use segue_records::CallResult;
+use segue_sdp::Kind;
 
 use crate::stage::{Setup, Stage, sdp};
 
@@ -169,12 +170,12 @@ fn a_process_that_ends_is_followed_by_another_but_not_for_ever() {
     s.target(2).answers_with(Some(sdp(PCMU)));
     s.a().acks();
     for lost in 1..=2 {
-        s.media(MediaEvent::TranscoderLost);
+        s.media(MediaEvent::TranscoderLost { kind: Kind::Audio });
         s.run_ms(10);
         let asked = s.media_did().iter().filter(|did| *did == "transcode").count();
         assert_eq!(asked, 1 + lost, "and the call goes on");
     }
-    s.media(MediaEvent::TranscoderLost);
+    s.media(MediaEvent::TranscoderLost { kind: Kind::Audio });
     assert_eq!(s.a().got().last().unwrap(), "BYE");
     assert_eq!(s.target(2).got().last().unwrap(), "BYE");
     assert!(s.finish().why.contains("the transcoding process ended again and again"));

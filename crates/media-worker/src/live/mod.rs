@@ -1,7 +1,10 @@
-//! A leg's sound, live, in the other leg's codec: packets come in on the socket that is our standard input and go out there, until
+//! A leg's sound, or its pictures, live, in the other leg's codec: packets come in on the socket that is our standard input and go out there, until
 //! whoever gave it is gone.
 
 mod coding;
+mod order;
+mod picture;
+mod shown;
 mod way;
 
 use std::fs::File;
@@ -9,6 +12,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use gstreamer as gst;
 use segue_media::transcode::{Codecs, MESSAGE_MAX, Sound, Words};
@@ -16,6 +20,8 @@ use segue_media::transcode::{Codecs, MESSAGE_MAX, Sound, Words};
 use crate::error::JobError;
 use crate::limits;
 use coding::Coding;
+use picture::Picture;
+use shown::Shown;
 use way::Way;
 
 /// Runs until the other end of the socket is closed, or a codec fails: whoever gave it sees the end.
@@ -50,8 +56,29 @@ fn run() -> Result<(), JobError> {
                 ways = Some(Ways::start(&codecs, generation, &socket)?);
             }
             Some(Words::Sound(sound)) => {
-                if let Some(ways) = ways.as_mut().filter(|ways| ways.generation == sound.generation) {
-                    ways.push(sound)?;
+                if let Some(ways) = ways.as_mut().filter(|ways| ways.generation == sound.generation)
+                    && let Made::Sound { from_a, from_b } = &mut ways.made
+                {
+                    let way = if sound.of_caller { from_a } else { from_b };
+                    way.push(sound.timestamp, sound.payload)?;
+                }
+            }
+            Some(Words::Picture {
+                of_caller,
+                generation,
+                packet,
+            }) => {
+                if let Some(shown) = Ways::shown(&mut ways, of_caller, generation)
+                    && shown.push(Instant::now(), packet)?
+                {
+                    say(&socket, Words::KeyFrame { of_caller, generation });
+                }
+            }
+            Some(Words::KeyFrame { of_caller, generation }) => {
+                if let Some(shown) = Ways::shown(&mut ways, of_caller, generation)
+                    && shown.want_key_frame(Instant::now())
+                {
+                    say(&socket, Words::KeyFrame { of_caller, generation });
                 }
             }
             None => return Err(JobError::failed("what came is no message")),
@@ -62,41 +89,72 @@ fn run() -> Result<(), JobError> {
 /// Both directions of a call.
 struct Ways {
     generation: u8,
-    from_a: Way,
-    from_b: Way,
+    made: Made,
+}
+
+enum Made {
+    Sound { from_a: Way, from_b: Way },
+    Pictures { from_a: Shown, from_b: Shown },
 }
 
 impl Ways {
     fn start(codecs: &Codecs, generation: u8, socket: &Arc<File>) -> Result<Ways, JobError> {
-        let (a, b) = (Coding::of(&codecs.a)?, Coding::of(&codecs.b)?);
-        let out = |of_caller: bool| {
-            let socket = Arc::clone(socket);
-            move |timestamp: u32, marker: bool, payload: &[u8]| {
-                let mut message = Vec::with_capacity(payload.len().saturating_add(8));
-                let sound = Sound {
-                    of_caller,
-                    marker,
-                    generation,
-                    timestamp,
-                    payload,
+        let made = match (Picture::of(&codecs.a), Picture::of(&codecs.b)) {
+            (Ok(a), Ok(b)) => {
+                let out = |of_caller: bool| {
+                    let socket = Arc::clone(socket);
+                    Arc::new(move |packet: &[u8]| {
+                        say(
+                            &socket,
+                            Words::Picture {
+                                of_caller,
+                                generation,
+                                packet,
+                            },
+                        );
+                    })
                 };
-                Words::Sound(sound).write(&mut message);
-                // Nobody there: the reading side ends.
-                let _ = (&*socket).write(&message);
+                Made::Pictures {
+                    from_a: Shown::new(a.clone(), b.clone(), out(true)),
+                    from_b: Shown::new(b, a, out(false)),
+                }
+            }
+            _ => {
+                let (a, b) = (Coding::of(&codecs.a)?, Coding::of(&codecs.b)?);
+                let out = |of_caller: bool| {
+                    let socket = Arc::clone(socket);
+                    move |timestamp: u32, marker: bool, payload: &[u8]| {
+                        let sound = Sound {
+                            of_caller,
+                            marker,
+                            generation,
+                            timestamp,
+                            payload,
+                        };
+                        say(&socket, Words::Sound(sound));
+                    }
+                };
+                Made::Sound {
+                    from_a: Way::start(a, b, out(true))?,
+                    from_b: Way::start(b, a, out(false))?,
+                }
             }
         };
-        Ok(Ways {
-            generation,
-            from_a: Way::start(a, b, out(true))?,
-            from_b: Way::start(b, a, out(false))?,
-        })
+        Ok(Ways { generation, made })
     }
 
-    fn push(&mut self, sound: Sound<'_>) -> Result<(), JobError> {
-        let way = match sound.of_caller {
-            true => &mut self.from_a,
-            false => &mut self.from_b,
-        };
-        way.push(sound.timestamp, sound.payload)
+    /// Where the pictures of a side go.
+    fn shown(ways: &mut Option<Ways>, of_caller: bool, generation: u8) -> Option<&mut Shown> {
+        match &mut ways.as_mut().filter(|ways| ways.generation == generation)?.made {
+            Made::Pictures { from_a, from_b } => Some(if of_caller { from_a } else { from_b }),
+            Made::Sound { .. } => None,
+        }
     }
+}
+
+fn say(socket: &File, words: Words<'_>) {
+    let mut message = Vec::new();
+    words.write(&mut message);
+    // Nobody there: the reading side ends.
+    let _ = { socket }.write(&message);
 }

@@ -21,13 +21,14 @@ use crate::{
 use super::{
     Session, Sink, find,
     leg::{Batch, Leg},
+    pictures,
     transcoding::is_made,
 };
 
 /// A packet that passed: what is left to do with it.
 pub(super) struct Passed<'p> {
     pub packet: Packet<'p>,
-    codec: Codec,
+    pub codec: Codec,
     is_dtmf: bool,
     /// It tells of a key that was meant for us.
     withheld: bool,
@@ -214,6 +215,10 @@ impl Session {
             }
             return None;
         }
+        if kind == Kind::Video && pictures::is_made(theirs, ours) {
+            self.give_picture(now, from, passed, sink);
+            return None;
+        }
         // The packetization mode may differ: what a mode-1 sender makes is relayed untouched.
         let made = match config.format.codec.is_same_kind(passed.codec) || passed.is_dtmf {
             true => None,
@@ -383,12 +388,17 @@ impl Session {
     /// A leg misses packets: of a clip they are sent again, of the other side they are asked for there, by its numbers. A side that
     /// keeps none is asked for a key frame instead.
     fn packets_wanted(&mut self, now: Instant, by: LegKey, lost: Lost, sink: &mut dyn Sink) {
+        let made = self.other_side(by).is_some_and(|source| self.makes_pictures_of(source));
         let Some(leg) = find(&mut self.legs, by) else {
             return;
         };
         if by == LegKey::A && !self.show.shows_callee() {
             self.show.send_again(now, leg, lost, sink);
             return;
+        }
+        if made {
+            // The process keeps none of its packets.
+            return self.key_frame_wanted(now, by, sink);
         }
         let theirs = leg.video.relay.as_of_source(lost);
         let Some(source) = self.other_side(by).filter(|_| theirs.sequences().next().is_some()) else {

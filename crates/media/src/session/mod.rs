@@ -2,6 +2,7 @@
 
 mod inbound;
 mod leg;
+mod pictures;
 mod recorder;
 mod reports;
 mod show;
@@ -25,6 +26,7 @@ use crate::{
     transcode::Given,
 };
 use leg::Leg;
+use pictures::PictureMaker;
 use recorder::{Limits, Recorder};
 use show::Show;
 use transcoding::Transcoder;
@@ -53,8 +55,8 @@ pub trait Sink {
     fn paced(&mut self, late: Duration);
     /// Counts.
     fn count(&mut self, what: Count, by: u64);
-    /// A message to the process that transcodes this session's sound.
-    fn transcode(&mut self, message: &[u8]) -> Given;
+    /// A message to the process that transcodes this session's sound, or pictures.
+    fn transcode(&mut self, kind: Kind, message: &[u8]) -> Given;
 }
 
 /// What a session needs to know from the beginning.
@@ -81,6 +83,8 @@ pub struct Session {
     rtp_gone: Option<Duration>,
     /// Makes the sound of one side what the other speaks.
     transcoder: Option<Transcoder>,
+    /// Makes the pictures of one side what the other can see.
+    pictures: Option<PictureMaker>,
     /// Where payloads of AMR are put together anew; empty until a leg has agreed on it.
     room: Vec<u8>,
 }
@@ -98,6 +102,7 @@ impl Session {
             recorder: None,
             rtp_gone: Some(config.rtp_gone),
             transcoder: None,
+            pictures: None,
             room: Vec::new(),
         }
     }
@@ -173,7 +178,7 @@ impl Session {
                 self.record(now, path, manifest_json, limits, sink);
             }
             Command::StopRecording { cause } => self.stop_recording(&cause, sink),
-            Command::Transcode { by } => self.transcode_by(by.is_some()),
+            Command::Transcode { kind, by } => self.transcode_by(now, kind, by.is_some()),
             Command::CloseLeg { leg } => self.close_leg(now, leg, sink),
             Command::Close => {
                 if self.recorder.is_some() {

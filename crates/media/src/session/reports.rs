@@ -18,7 +18,7 @@ use super::{Session, Sink, find, leg::Leg};
 /// After the first packet of a peer to which we send nothing.
 pub const FIRST_RECEIVER_REPORT: Duration = Duration::from_secs(1);
 /// Requests to one peer are at least this far apart.
-const ASK_LEAST: Duration = Duration::from_millis(200);
+pub(super) const ASK_LEAST: Duration = Duration::from_millis(200);
 /// The same through signalling, which costs a transaction each.
 const ASK_BY_SIGNALLING_LEAST: Duration = Duration::from_millis(1_000);
 /// A peer whose clock moved further than this is followed anew (32.32 seconds).
@@ -46,8 +46,15 @@ impl Session {
         }
     }
 
-    /// Asks a peer for a key frame, by what it negotiated.
+    /// Asks for a key frame of what a peer shows: itself, or the process that makes its pictures what the other side can see.
     pub(super) fn ask_key_frame(&mut self, now: Instant, key: LegKey, sink: &mut dyn Sink) {
+        if !self.ask_made_key_frame(now, key, sink) {
+            self.ask_peer_key_frame(now, key, sink);
+        }
+    }
+
+    /// Asks a peer for a key frame, by what it negotiated.
+    pub(super) fn ask_peer_key_frame(&mut self, now: Instant, key: LegKey, sink: &mut dyn Sink) {
         let Some(leg) = find(&mut self.legs, key) else {
             return;
         };

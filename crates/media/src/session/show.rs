@@ -154,6 +154,13 @@ impl Show {
         self.video.switch = shows.then_some(SwitchTo::Callee);
     }
 
+    /// What A sees of the callee does not come any more, for now: the picture that was kept is shown at once.
+    pub fn callee_hidden(&mut self, now: Instant) {
+        if self.shows_callee() {
+            self.callee_shows(now, true);
+        }
+    }
+
     /// A takes another video codec: no picture that was prepared fits any more.
     pub fn forget_pictures(&mut self) {
         self.still = None;

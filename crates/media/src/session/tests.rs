@@ -5,6 +5,7 @@ mod codecs;
 mod early;
 mod loss;
 mod memory;
+mod pictures;
 mod recording;
 mod reports;
 mod srtp;

@@ -69,8 +69,11 @@ pub fn is_made(from: Codec, to: Codec) -> bool {
 
 impl Session {
     /// There is a process for this session, or none any more.
-    pub(super) fn transcode_by(&mut self, process: bool) {
-        self.transcoder = process.then(Transcoder::default);
+    pub(super) fn transcode_by(&mut self, now: Instant, kind: Kind, process: bool) {
+        match kind {
+            Kind::Audio => self.transcoder = process.then(Transcoder::default),
+            Kind::Video => self.make_pictures_by(now, process),
+        }
     }
 
     /// A packet of sound in a codec that the other side does not have: it goes to the process.
@@ -94,7 +97,7 @@ impl Session {
                 json: &json,
             };
             setup.write(&mut transcoder.message);
-            given = sink.transcode(&transcoder.message);
+            given = sink.transcode(Kind::Audio, &transcoder.message);
             // One that has not taken it is told again with the next packet.
             transcoder.codecs = Some(codecs).filter(|_| given == Given::Taken);
         }
@@ -108,29 +111,41 @@ impl Session {
                 payload: passed.packet.payload,
             };
             Words::Sound(sound).write(&mut transcoder.message);
-            given = sink.transcode(&transcoder.message);
+            given = sink.transcode(Kind::Audio, &transcoder.message);
         }
         if given == Given::Full {
             sink.count(Count::TranscodeDropped, 1);
         }
         let hangs = now.saturating_duration_since(*transcoder.waits_since.get_or_insert(now)) > SILENT_MAX;
         if given == Given::Gone || hangs {
-            self.transcoder_is_gone(sink);
+            self.sound_transcoder_is_gone(sink);
         }
     }
 
-    /// The process has ended, or hangs.
-    pub fn transcoder_is_gone(&mut self, sink: &mut dyn Sink) {
+    /// A process has ended, or hangs.
+    pub fn transcoder_is_gone(&mut self, now: Instant, kind: Kind, sink: &mut dyn Sink) {
+        match kind {
+            Kind::Audio => self.sound_transcoder_is_gone(sink),
+            Kind::Video => self.picture_maker_is_gone(now, sink),
+        }
+    }
+
+    fn sound_transcoder_is_gone(&mut self, sink: &mut dyn Sink) {
         if self.transcoder.take().is_some() {
-            sink.event(Event::TranscoderLost);
+            sink.event(Event::TranscoderLost { kind: Kind::Audio });
         }
     }
 
-    /// The process gives back a packet for the other side.
-    pub fn handle_transcoded(&mut self, now: Instant, message: &[u8], sink: &mut dyn Sink) {
-        let Some(Words::Sound(sound)) = Words::parse(message) else {
-            return;
-        };
+    /// A process gives back a packet for the other side, or asks for something.
+    pub fn handle_transcoded(&mut self, now: Instant, kind: Kind, message: &[u8], sink: &mut dyn Sink) {
+        match (kind, Words::parse(message)) {
+            (Kind::Audio, Some(Words::Sound(sound))) => self.handle_made_sound(now, sound, sink),
+            (Kind::Video, Some(words)) => self.handle_made_picture(now, words, sink),
+            (Kind::Audio, _) | (Kind::Video, None) => {}
+        }
+    }
+
+    fn handle_made_sound(&mut self, now: Instant, sound: Sound<'_>, sink: &mut dyn Sink) {
         let (Some(transcoder), Some(callee)) = (&mut self.transcoder, self.bridged) else {
             return;
         };

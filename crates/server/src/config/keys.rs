@@ -248,7 +248,7 @@ const FIRST: &[Key] = &[
     },
     Key {
         name: "media.transcode_max",
-        meaning: "how many calls may have their sound transcoded at once, each by a process; or \"auto\": eight for each core",
+        meaning: "how many calls may have their sound transcoded at once, each by a process (one for pictures counts as eight); or \"auto\": eight for each core",
         live: None,
         set: |c, raw| auto(raw).map(|v| c.media_transcode_max = v),
         get: |c| c.media_transcode_max.map_or(json!("auto"), |max| json!(max)),

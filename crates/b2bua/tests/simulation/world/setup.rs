@@ -139,6 +139,7 @@ fn profile() -> Profile {
         // A callee here takes one INVITE: what becomes of a 488 that is asked again, the stories and the model play.
         align: false,
         transcode: segue_policy::Transcode::Off,
+        transcode_video: false,
         name: "softphone".into(),
         sources: vec!["10.0.0.0/8".parse().expect("a network")],
         answer_at: AnswerAt::AfterGreeting,

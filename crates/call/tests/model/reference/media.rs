@@ -1,6 +1,7 @@
 //! What the packet path may be told.
 
 use segue_call::MediaAction;
+use segue_sdp::Kind;
 
 use super::{A, Leg, Place, Recorder, Reference};
 
@@ -100,7 +101,19 @@ impl Reference {
                 assert_eq!(self.recorder, Recorder::Running);
                 self.recorder = Recorder::Stopping;
             }
-            MediaAction::Transcode => {
+            MediaAction::Transcode { kind: Kind::Video } => {
+                assert!(self.bridged, "pictures made for nobody");
+                assert!(!self.making_pictures && !self.picture_maker_owed, "one at a time");
+                self.picture_maker_owed = true;
+            }
+            MediaAction::EndTranscode { kind: Kind::Video } => {
+                assert!(
+                    self.making_pictures || self.picture_maker_owed,
+                    "ended what is not there"
+                );
+                (self.making_pictures, self.picture_maker_owed) = (false, false);
+            }
+            MediaAction::Transcode { kind: Kind::Audio } => {
                 assert!(
                     !self.bridged || self.transcoder_was_lost,
                     "asked for with nobody to be called"
@@ -108,7 +121,7 @@ impl Reference {
                 assert!(!self.transcoding && !self.transcoder_owed, "one at a time");
                 self.transcoder_owed = true;
             }
-            MediaAction::EndTranscode => {
+            MediaAction::EndTranscode { kind: Kind::Audio } => {
                 assert!(self.transcoding || self.transcoder_owed, "ended what is not there");
                 (self.transcoding, self.transcoder_owed) = (false, false);
             }

@@ -2,6 +2,7 @@
 
 use segue_call::{Input, MediaEvent, Ports, StoreReply};
 use segue_mailbox::Rule;
+use segue_sdp::Kind;
 
 use super::World;
 use crate::reference::Recorder;
@@ -34,13 +35,30 @@ impl World {
         if std::mem::take(&mut self.reference.transcoder_owed) && !self.reference.closed {
             self.reference.transcoding = !self.chance(4);
             return self.input(Input::Media(match self.reference.transcoding {
-                true => MediaEvent::Transcoding,
-                false => MediaEvent::NoTranscoder { why: "no room".into() },
+                true => MediaEvent::Transcoding { kind: Kind::Audio },
+                false => MediaEvent::NoTranscoder {
+                    kind: Kind::Audio,
+                    why: "no room".into(),
+                },
             }));
         }
         if self.reference.transcoding && !self.reference.closed && self.chance(12) {
             (self.reference.transcoding, self.reference.transcoder_was_lost) = (false, true);
-            return self.input(Input::Media(MediaEvent::TranscoderLost));
+            return self.input(Input::Media(MediaEvent::TranscoderLost { kind: Kind::Audio }));
+        }
+        if std::mem::take(&mut self.reference.picture_maker_owed) && !self.reference.closed {
+            self.reference.making_pictures = !self.chance(4);
+            return self.input(Input::Media(match self.reference.making_pictures {
+                true => MediaEvent::Transcoding { kind: Kind::Video },
+                false => MediaEvent::NoTranscoder {
+                    kind: Kind::Video,
+                    why: "no room".into(),
+                },
+            }));
+        }
+        if self.reference.making_pictures && !self.reference.closed && self.chance(12) {
+            self.reference.making_pictures = false;
+            return self.input(Input::Media(MediaEvent::TranscoderLost { kind: Kind::Video }));
         }
         if let Some(leg) = self.reference.opening.pop() {
             if self.chance(30) {

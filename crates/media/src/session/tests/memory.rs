@@ -43,6 +43,8 @@ pub struct Memory {
     pub unauthentic: u64,
     /// What the process that transcodes was told, and whether there is none.
     pub given: Vec<Vec<u8>>,
+    /// The same of that for pictures.
+    pub given_pictures: Vec<Vec<u8>>,
     pub given_to_nobody: bool,
 }
 
@@ -95,8 +97,11 @@ impl Sink for Memory {
 
     fn paced(&mut self, _: Duration) {}
 
-    fn transcode(&mut self, message: &[u8]) -> Given {
-        self.given.push(message.to_vec());
+    fn transcode(&mut self, kind: Kind, message: &[u8]) -> Given {
+        match kind {
+            Kind::Audio => self.given.push(message.to_vec()),
+            Kind::Video => self.given_pictures.push(message.to_vec()),
+        }
         match self.given_to_nobody {
             true => Given::Gone,
             false => Given::Taken,

@@ -92,6 +92,7 @@ fn made_by_a_process() -> Scene {
     let mut scene = bridged(opus);
     let (link, _) = TranscodeLink::pair().unwrap();
     scene.say(Command::Transcode {
+        kind: Kind::Audio,
         by: Some(Arc::new(link)),
     });
     scene
@@ -114,7 +115,8 @@ impl Scene {
         };
         Words::Sound(sound).write(&mut message);
         self.memory.now = Some(self.now);
-        self.session.handle_transcoded(self.now, &message, &mut self.memory);
+        self.session
+            .handle_transcoded(self.now, Kind::Audio, &message, &mut self.memory);
     }
 
     /// Sequence, timestamp, payload type and payload of the sound that a leg got.
@@ -159,7 +161,9 @@ fn sound_goes_to_the_process_and_comes_back_in_the_numbers_of_the_other_stream()
     scene.comes_back(true, false, 1, 960, &[2; 60]);
     // Of codecs before a change, and what is no message.
     scene.comes_back(true, false, 0, 1_920, &[9]);
-    scene.session.handle_transcoded(scene.now, &[7], &mut scene.memory);
+    scene
+        .session
+        .handle_transcoded(scene.now, Kind::Audio, &[7], &mut scene.memory);
     scene.comes_back(false, true, 1, 40, &[3; 160]);
     let b = scene.numbered(B);
     assert_eq!(b.len(), 2);
@@ -234,7 +238,7 @@ fn codecs_that_change_are_told_and_those_that_agree_are_relayed() {
     scene.sound(A, 0, &[0xff; 160]);
     let setups = scene.given().into_iter().filter_map(|words| match words {
         Words::Setup { generation, .. } => Some(generation),
-        Words::Sound(_) => None,
+        _ => None,
     });
     assert_eq!(setups.collect::<Vec<_>>(), [1, 2]);
     let before = scene.memory.given.len();
@@ -259,7 +263,7 @@ fn a_process_that_has_ended_or_hangs_is_told_of_once() {
             .memory
             .events
             .iter()
-            .filter(|event| **event == Event::TranscoderLost);
+            .filter(|event| **event == Event::TranscoderLost { kind: Kind::Audio });
         assert_eq!(lost.count(), 1, "ended: {ended}");
         assert!(scene.heard(B).is_empty());
     }

@@ -11,10 +11,15 @@ pub(super) fn encode(told: &mut Told<'_>, transcoders: &Transcoders, media: &Sta
     let stats = transcoders.stats();
     told.gauge(
         "transcoders_running",
-        "Processes that transcode the sound of a call, or stand by for one",
+        "Processes that transcode the sound or the pictures of a call, or stand by for one",
         stats.running,
     )?;
-    told.gauge("transcoders_max", "Of these there may be so many", stats.max)?;
+    told.gauge(
+        "transcoders_taken",
+        "Places that they take: one for sound, eight for pictures",
+        stats.taken,
+    )?;
+    told.gauge("transcoders_max", "Places that there are", stats.max)?;
     told.gauge(
         "transcoders_cpu_percent",
         "What they take of all cores",
