@@ -41,7 +41,7 @@ fn a_press_reaches_the_other_side_under_its_payload_type() {
     a.configure(&house, Direction::SendRecv);
     b.configure(&house, Direction::SendRecv);
     house.say(Command::Bridge { leg: B });
-    house.events_for(Duration::from_millis(50));
+    house.done();
     press(&mut a.audio, 101);
     let got: Vec<Got> = (0..8).map(|_| b.audio.receive()).collect();
     assert_seamless(&got);

@@ -56,6 +56,22 @@ impl House {
         self.media.command(CALL, command).unwrap();
     }
 
+    /// All that was said so far is done: what comes by a port is taken before orders of the same moment. Events until then are
+    /// dropped.
+    pub fn done(&self) {
+        let another = CALL.wrapping_add(1);
+        self.media.open(another, LegKey::A, None).unwrap();
+        self.media.command(another, Command::Close).unwrap();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let (session, event) = self.events.recv_timeout(left).expect("orders are not taken");
+            if (session, &event) == (another, &Event::Closed) {
+                return;
+            }
+        }
+    }
+
     /// Waits for an event; those before it are dropped.
     pub fn wait<T>(&self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;

@@ -79,6 +79,7 @@ fn a_bridge_carries_between_srtp_and_rtp_both_ways() {
     configure(&house, &a, Some(ours));
     configure(&house, &b, None);
     house.say(Command::Bridge { leg: LegKey(1) });
+    house.done();
     let to = house.media.stats();
     assert_eq!(to.unauthentic, 0);
     for n in 0..40_u8 {

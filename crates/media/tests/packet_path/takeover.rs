@@ -91,7 +91,7 @@ fn what_the_caller_sends_before_the_bridge_reaches_nobody() {
     a.audio.send(0, &[1; 160]);
     house.events_for(Duration::from_millis(100));
     house.say(Command::Bridge { leg: B });
-    house.events_for(Duration::from_millis(50));
+    house.done();
     a.audio.send(0, &[2; 160]);
     assert_eq!(b.audio.receive().payload, [2; 160]);
 }
