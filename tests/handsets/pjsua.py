@@ -75,7 +75,10 @@ class Phone:
         self.endpoint.audDevManager().setNullDev()
         for codec in self.endpoint.codecEnum2():
             self.endpoint.codecSetPriority(codec.codecId, 0)
-        self.endpoint.codecSetPriority(HAS.get("audio", "PCMU") + "/8000/1", 255)
+        # One or several, the best first.
+        for place, name in enumerate(HAS.get("audio", "PCMU").split(",")):
+            rate = 16000 if name == "G722" else 8000
+            self.endpoint.codecSetPriority(f"{name}/{rate}/1", 255 - place)
         self.microphone = pj.AudioMediaPlayer()
         self.microphone.createPlayer(HAS["tone"])
         self.ear = pj.AudioMediaRecorder()
