@@ -92,9 +92,10 @@ struct Ways {
     made: Made,
 }
 
+/// What is made: of sound, or of the caller's and the callee's pictures.
 enum Made {
     Sound { from_a: Way, from_b: Way },
-    Pictures { from_a: Shown, from_b: Shown },
+    Pictures(Box<[Shown; 2]>),
 }
 
 impl Ways {
@@ -114,10 +115,8 @@ impl Ways {
                         );
                     })
                 };
-                Made::Pictures {
-                    from_a: Shown::new(a.clone(), b.clone(), out(true)),
-                    from_b: Shown::new(b, a, out(false)),
-                }
+                let from_a = Shown::new(a.clone(), b.clone(), out(true));
+                Made::Pictures(Box::new([from_a, Shown::new(b, a, out(false))]))
             }
             _ => {
                 let (a, b) = (Coding::of(&codecs.a)?, Coding::of(&codecs.b)?);
@@ -146,7 +145,10 @@ impl Ways {
     /// Where the pictures of a side go.
     fn shown(ways: &mut Option<Ways>, of_caller: bool, generation: u8) -> Option<&mut Shown> {
         match &mut ways.as_mut().filter(|ways| ways.generation == generation)?.made {
-            Made::Pictures { from_a, from_b } => Some(if of_caller { from_a } else { from_b }),
+            Made::Pictures(shown) => {
+                let [from_a, from_b] = &mut **shown;
+                Some(if of_caller { from_a } else { from_b })
+            }
             Made::Sound { .. } => None,
         }
     }
