@@ -10,7 +10,8 @@ use std::{
 /// The allowed arrows: a crate may name what stands here, and whatever that in turn may name.
 const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["web", "jobs", "b2bua", "media-worker"]),
-    ("web", &["store", "b2bua", "jobs"]),
+    ("web", &["manage", "store", "b2bua", "jobs"]),
+    ("manage", &["store", "policy", "mailbox", "records"]),
     ("jobs", &["store", "mailbox", "media", "records"]),
     ("b2bua", &["call", "registrar", "sip", "media", "store"]),
     ("store", &["policy", "mailbox", "records"]),
@@ -227,6 +228,20 @@ fn pure_crates_know_no_socket_file_clock_or_thread() {
             }
         }
     }
+    none(wrong);
+}
+
+#[test]
+fn handlers_of_the_web_get_to_what_is_somebody_s_by_their_access_alone() {
+    let source = root().join("crates/web/src");
+    let wrong = ["api", "api.rs", "pages", "pages.rs"]
+        .iter()
+        .map(|part| source.join(part))
+        .flat_map(|part| if part.is_dir() { sources(&part) } else { vec![part] })
+        .flat_map(|path| code(&path).into_iter().map(move |line| (path.clone(), line)))
+        .filter(|(_, (_, line))| names(line, "Store"))
+        .map(|(path, (number, _))| format!("{}:{number} names the store", path.display()))
+        .collect();
     none(wrong);
 }
 

@@ -12,7 +12,7 @@ pub use clip::{
     AmrForm, BEEP_CLIP, BUILT_IN_FULL_CLIP, ClipInfo, FULL_CLIP, NameError, RenditionInfo, RenditionProfile,
     check_clip_name,
 };
-pub use message::{Keeping, Kind, MediaState, Message, State};
+pub use message::{Keeping, Kind, MediaState, Message, State, heard_after_ms};
 pub use recording::{Purpose, RecordingEnd, RecordingManifest, StopCause, StreamInfo};
 pub use retention::{
     Act, Ask, ClockGuard, Deletion, Due, Grant, Held, Kept, Limit, OwnRules, Retention, Rule, Scope, TRASH_MS,

@@ -80,6 +80,14 @@ pub struct Keeping {
     pub deleted_by: Option<String>,
 }
 
+/// How much of a message somebody must have seen for it to count as heard, percent.
+const HEARD_PERCENT: u64 = 80;
+
+/// From where on in a message it counts as heard, milliseconds.
+pub fn heard_after_ms(duration_ms: u64) -> u64 {
+    duration_ms.saturating_mul(HEARD_PERCENT).checked_div(100).unwrap_or(0)
+}
+
 impl Message {
     /// Heard or unheard.
     pub fn state(&self) -> State {

@@ -2,6 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
+use segue_manage::Refusal;
 use segue_store::StoreError;
 use serde::Serialize;
 
@@ -86,6 +87,15 @@ impl fmt::Display for Failure {
 /// Control characters, which may come from a file or the wire, do not reach the terminal.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        match refusal {
+            Refusal::Store(error) => error.into(),
+            other => Failure::refused(other.code(), other.to_string(), other.fix()),
+        }
+    }
 }
 
 impl From<StoreError> for Failure {

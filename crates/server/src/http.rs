@@ -10,13 +10,15 @@ use std::{
 
 use segue_b2bua::{Gauges, LiveCalls};
 use segue_jobs::{Depositor, RecordFileStats, Transcoders, WorkerPool, notices::NoticeStats};
+use segue_manage::{Limits, Manage};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
-use segue_web::{Events, Health, Site};
+use segue_web::{Events, Health, Portal, Site};
 use tokio::sync::watch;
 
 use crate::{
+    cli::now_ms,
     config::Config,
     metrics::{self, Parts},
     trunks,
@@ -68,7 +70,7 @@ pub struct Http {
 
 impl Http {
     /// Serves on a bound socket.
-    pub fn start(listener: TcpListener, site: Site) -> io::Result<Http> {
+    pub fn start(listener: TcpListener, site: Site, portal: Portal) -> io::Result<Http> {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -80,7 +82,7 @@ impl Http {
             let mut over = stopped.clone();
             let serve = async move {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                segue_web::serve(listener, site, async move {
+                segue_web::serve(listener, site, Some(portal), async move {
                     let _ = over.wait_for(|stop| *stop).await;
                 })
                 .await
@@ -112,6 +114,21 @@ impl Http {
     }
 }
 
+/// The API and the pages for people.
+pub fn portal(config: &Config, store: &Store, watcher: &Watcher) -> Portal {
+    let limits = Limits {
+        idle_ms: config.http.session_idle_ms,
+        max_ms: config.http.session_max_ms,
+    };
+    Portal {
+        manage: Manage::new(store.clone(), limits, now_ms),
+        events: Events::new(watcher.hub.clone(), store.clone(), now),
+        public: config.http.public.clone(),
+        proxies: config.http.proxies.clone(),
+        is_loopback: config.http_listen.ip().is_loopback(),
+    }
+}
+
 /// The pages of this server.
 pub fn site(config: &Config, told: Told) -> Site {
     let loopback = config.http_listen.ip().is_loopback();
@@ -129,11 +146,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         hub: told.watcher.hub.clone(),
         started: SystemTime::now(),
     });
-    let events = Events {
-        hub: told.watcher.hub.clone(),
-        store: told.store.clone(),
-        now,
-    };
+    let events = Events::new(told.watcher.hub.clone(), told.store.clone(), now);
     let gauges = Arc::clone(&told.gauges);
     let live = told.live.clone();
     let told = Arc::new(told);

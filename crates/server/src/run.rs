@@ -216,7 +216,9 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         watcher: watcher.clone(),
         live,
     };
-    let http = Http::start(http, http::site(&config, told)).map_err(|e| system("the HTTP side cannot start", &e))?;
+    let portal = http::portal(&config, &store, &watcher);
+    let http =
+        Http::start(http, http::site(&config, told), portal).map_err(|e| system("the HTTP side cannot start", &e))?;
     // Before anybody is told that we are ready: from here a signal is an order.
     let signals = Signals::listen().map_err(|e| system("signals cannot be listened to", &e))?;
     let bound = config.data_dir.join(BOUND_FILE);

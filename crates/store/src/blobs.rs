@@ -204,6 +204,23 @@ impl Blobs {
         }
     }
 
+    /// Bytes from one on, at most `max` of them; none past the end.
+    pub(crate) fn read_at(
+        &self,
+        snapshot: &Connection,
+        id: BlobId,
+        from: u64,
+        max: usize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let (length, place) = row(snapshot, id)?;
+        let max = max.min(usize::try_from(length.saturating_sub(from)).unwrap_or(usize::MAX));
+        match place {
+            _ if max == 0 => Ok(Vec::new()),
+            MediaStore::Dir => self.files.read_at(id, length, from, max),
+            MediaStore::Sqlite => chunks::read_at(snapshot, id, from, max),
+        }
+    }
+
     /// How many bytes it is.
     pub(crate) fn size(&self, snapshot: &Connection, id: BlobId) -> Result<u64, StoreError> {
         Ok(row(snapshot, id)?.0)

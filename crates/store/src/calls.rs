@@ -59,6 +59,32 @@ impl Store {
         })
     }
 
+    /// Ended calls that fit, the newest first: those before the call of an id, at most `max`.
+    pub fn calls_page(
+        &self,
+        before: Option<&str>,
+        max: usize,
+        fits: impl Fn(&CallRecord) -> bool,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        // Sorts after every id.
+        const END: &str = "~";
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT record FROM call WHERE id < ? ORDER BY id DESC")?;
+            let mut rows = statement.query([before.unwrap_or(END)])?;
+            let mut found = Vec::new();
+            while found.len() < max
+                && let Some(row) = rows.next()?
+            {
+                let json: String = row.get(0)?;
+                let record: CallRecord = serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+                if fits(&record) {
+                    found.push(record);
+                }
+            }
+            Ok(found)
+        })
+    }
+
     /// The ended call whose caller's leg had this Call-ID; the newest if there are several.
     pub fn call_by_sip_call_id(&self, sip_call_id: &str) -> Result<Option<CallRecord>, StoreError> {
         self.read(|db| {

@@ -40,7 +40,7 @@ pub enum StoreError {
     /// No such thing.
     #[error("no {what} named '{name}'")]
     NotFound {
-        /// `subscriber`, `clip`, `message`, `call`, `notice`.
+        /// `subscriber`, `clip`, `message`, `call`, `notice`, `operator`, `token`.
         what: &'static str,
         /// The name or id asked for.
         name: String,
@@ -120,6 +120,8 @@ impl StoreError {
                         .to_owned()
                 }
                 "message" => "see 'segue message list USER'".to_owned(),
+                "operator" => "see 'segue admin list'".to_owned(),
+                "token" => "see 'segue token list'".to_owned(),
                 "notice" => "see 'segue notice list'".to_owned(),
                 _ => "see 'segue call list'".to_owned(),
             },

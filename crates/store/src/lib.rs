@@ -8,6 +8,7 @@
 //!   row and its notice at once ([`Store::deposit`]). A crash before it leaves no message, one after it a whole one.
 //! - Adding a table: a step in `migrations.rs`; `schema.rs` describes every table.
 
+mod audit;
 mod blobs;
 mod calls;
 mod changes;
@@ -15,7 +16,9 @@ mod clips;
 mod deposit;
 mod error;
 mod groups;
+mod identities;
 mod leases;
+mod mailbox_pages;
 mod messages;
 mod migrations;
 mod names;
@@ -31,6 +34,7 @@ mod rules;
 mod schema;
 mod stats;
 mod subscribers;
+mod tokens;
 mod trunks;
 mod waiting;
 mod writer;
@@ -46,12 +50,15 @@ use std::{
 use rusqlite::{Connection, params};
 use segue_mailbox::Retention;
 
+pub use audit::{Deed, Done};
 pub use calls::CallsOfHour;
 pub use changes::{Change, Follower};
 pub use clips::{NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use groups::{Group, MEMBERS_MAX};
+pub use identities::{Identity, NewSession, Role, SecretHash, Session};
+pub use mailbox_pages::{MediaFile, MessageQuery, MessageRow};
 pub use messages::Exported;
 pub use notices::{Attempt, Delivery, DeliveryState, Due, NoticeCounts, WhichDeliveries};
 pub use pins::{PinGate, PinState};
@@ -62,6 +69,7 @@ pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome
 pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};
 pub use subscribers::{Found, NewSubscriber};
+pub use tokens::{ApiToken, TOKENS_MAX};
 pub use trunks::{KeptTrunk, KeptTrunks};
 
 pub use blobs::MediaStore;
@@ -83,6 +91,8 @@ const GONE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What this handle's writes are put down as.
+    deed: Option<Arc<Deed>>,
 }
 
 struct Inner {
@@ -190,6 +200,7 @@ impl Store {
                 reservations: Reservations::default(),
                 _lock: lock,
             }),
+            deed: None,
         })
     }
 
@@ -297,7 +308,14 @@ impl Store {
         &self,
         f: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.inner.writer.write(f)
+        let Some(deed) = self.deed.clone() else {
+            return self.inner.writer.write(f);
+        };
+        self.inner.writer.write(move |tx| {
+            let done = f(tx)?;
+            audit::insert(tx, &deed)?;
+            Ok(done)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The columns of a [`Message`], in the order [`message`] reads them.
-const COLUMNS: &str = "id, mailbox, call_id, sip_call_id, caller, caller_name, received_at, heard_at, duration_ms, \
+pub(crate) const COLUMNS: &str = "id, mailbox, call_id, sip_call_id, caller, caller_name, received_at, heard_at, duration_ms, \
                        kind, media_state, bytes, interrupted, pinned, warned_at, deleted_at, deleted_by, urgent";
 
 /// What was handed out.
@@ -153,7 +153,7 @@ pub(crate) fn many(
         .collect::<Result<Vec<_>, _>>()?)
 }
 
-fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     let kind: String = row.get(9)?;
     let media_state: String = row.get(10)?;
     Ok(Message {

@@ -6,6 +6,10 @@
 //! To add one: append a constant here and to [`STEPS`], describe the tables in `schema.rs`, and let
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
+mod identities;
+
+use identities::IDENTITIES;
+
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
     FIRST,
@@ -28,6 +32,7 @@ pub(crate) const STEPS: &[&str] = &[
     GROUPS,
     CALL_HOURS,
     DIRECTORY_OF_ALIASES,
+    IDENTITIES,
 ];
 
 /// 1: subscribers, clips, messages, calls.

@@ -9,6 +9,15 @@ use crate::{Store, StoreError, clips};
 const OWN_MAX: i64 = 5;
 
 impl Store {
+    /// Whether a subscriber may let callers see a clip: one that is there and that no other has recorded.
+    pub fn may_use_clip(&self, user: &str, clip: &str) -> Result<bool, StoreError> {
+        self.read(|db| {
+            let may = "SELECT 1 FROM clip c WHERE c.name = ?1
+                       AND NOT EXISTS (SELECT 1 FROM own_clip o WHERE o.clip = c.name AND o.subscriber <> ?2)";
+            Ok(db.prepare_cached(may)?.exists([clip, user])?)
+        })
+    }
+
     /// Notes that a clip was recorded by a subscriber at `now_ms`. Those of theirs that are now too many, the oldest first and none that is
     /// in use, are returned: they are to be removed. Error: [`StoreError::NotFound`] for the subscriber.
     pub fn own_clip(&self, clip: &str, user: &str, now_ms: i64) -> Result<Vec<String>, StoreError> {

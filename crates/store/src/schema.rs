@@ -35,6 +35,12 @@
 //! | `trunk` | a trunk that a command has added | `settings` is the JSON of `segue_policy::Trunk`; `sealed`: its password |
 //! | `trunk_asked` | a trunk that is to be asked anew | until the server has read it |
 //! | `trunks` | counts changes of `trunk` | by triggers; one row |
+//! | `identity` | who may log in | a name is one's; `password`: its argon2id hash, absent for who has none; a subscriber's row is made when it is first needed |
+//! | `session` | a browser that is logged in | `hash` is the SHA-256 of what it holds |
+//! | `login_link` | a link that logs in once | likewise; it goes when it is used |
+//! | `token` | by what a program acts for somebody | likewise; `scopes` are words with a space between |
+//! | `audit` | what somebody did | written by the transaction that did it; the newest 100,000 |
+//! | `played` | how far a message was played | |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
 //! | `lease` | somebody reads a blob | until when; then it counts no more. |

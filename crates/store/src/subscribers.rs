@@ -159,13 +159,27 @@ impl Store {
         user: &str,
         change: impl FnOnce(&mut Subscriber) + Send + 'static,
     ) -> Result<Subscriber, StoreError> {
+        let changed = self.change_subscriber_if(user, |_| true, change)?;
+        changed.ok_or_else(|| StoreError::not_found("subscriber", user))
+    }
+
+    /// The same for a subscriber who is as `is_so` wants them; `None`: they are not, and nothing was changed.
+    pub fn change_subscriber_if(
+        &self,
+        user: &str,
+        is_so: impl FnOnce(&Subscriber) -> bool + Send + 'static,
+        change: impl FnOnce(&mut Subscriber) + Send + 'static,
+    ) -> Result<Option<Subscriber>, StoreError> {
         let user = user.to_owned();
         self.write(move |tx| {
             let mut subscriber = one(tx, &user)?.ok_or_else(|| StoreError::not_found("subscriber", &user))?;
+            if !is_so(&subscriber) {
+                return Ok(None);
+            }
             change(&mut subscriber);
             subscriber.user = user;
             put(tx, &subscriber)?;
-            Ok(subscriber)
+            Ok(Some(subscriber))
         })
     }
 

@@ -7,6 +7,8 @@ mod clips_subscribers_calls;
 mod data_directory;
 #[path = "deposit.rs"]
 mod deposit;
+#[path = "looking.rs"]
+mod looking;
 #[path = "reservations.rs"]
 mod reservations;
 #[path = "retention.rs"]

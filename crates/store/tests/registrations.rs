@@ -119,6 +119,7 @@ fn how_much_a_subscriber_may_call_and_has_called_is_kept_and_the_server_learns_o
         calls_at_once: Some(0),
         calls_per_minute: None,
         minutes_per_day: Some(90),
+        busy_at: Some(2),
     };
     store.change_subscriber("bob", move |bob| bob.caps = caps).unwrap();
     let after = store.directory().unwrap();

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     Hub, Site,
-    hub::{Following, Place, lost_line},
+    hub::{Following, Place, Told, lost_line},
     problem::problem,
 };
 
@@ -27,12 +27,23 @@ const CHANGES_AT_ONCE: u32 = 500;
 /// Where `/events` gets its events.
 #[derive(Debug, Clone)]
 pub struct Events {
-    /// Those of this run.
-    pub hub: Hub,
-    /// Changes of messages since any.
-    pub store: Store,
-    /// Wall clock, for what the stream itself says.
-    pub now: fn() -> UnixMs,
+    hub: Hub,
+    // Known to this file alone: handlers get to what is somebody's by `Who`.
+    store: Store,
+    now: fn() -> UnixMs,
+}
+
+impl Events {
+    /// Those of this run from the hub, changes of messages since any from the store; `now` is the wall clock, for what the stream itself
+    /// says.
+    pub fn new(hub: Hub, store: Store, now: fn() -> UnixMs) -> Events {
+        Events { hub, store, now }
+    }
+
+    /// The wall clock.
+    pub(crate) fn now(&self) -> UnixMs {
+        (self.now)()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,15 +69,14 @@ pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, as
             );
         }
     };
-    let Ok(following) = events.hub.follow(place.as_ref(), (events.now)()) else {
-        return problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many followers",
-            "as many follow the events as may, or the server ends".to_owned(),
-        );
+    let Some(stream) = Stream::follow(events, "", place) else {
+        return too_many();
     };
-    let stream = stream::unfold(Stream::new(events.clone(), following, place), |mut stream| async move {
-        let line = stream.next().await?;
+    let stream = stream::unfold(stream, |mut stream| async move {
+        let line = match stream.next().await? {
+            Step::Alive => Bytes::from_static(b"\n"),
+            Step::Told(told) => Bytes::copy_from_slice(told.line.as_bytes()),
+        };
         Some((Ok::<_, std::convert::Infallible>(line), stream))
     });
     let headers = [
@@ -74,6 +84,15 @@ pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, as
         (header::CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, Body::from_stream(stream)).into_response()
+}
+
+/// As many follow as may.
+pub(crate) fn too_many() -> Response {
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Too many followers",
+        "as many follow the events as may, or the server ends".to_owned(),
+    )
 }
 
 const NOT_LOOPBACK: &str =
@@ -90,7 +109,7 @@ pub(crate) fn refused(site: &Site, headers: &HeaderMap) -> Option<Response> {
 }
 
 /// A page of elsewhere must not read this through a name that it had resolve to us.
-fn names_this_machine(headers: &HeaderMap) -> bool {
+pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
         return true;
     };
@@ -101,43 +120,54 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
+/// What a stream of events brings.
+pub(crate) enum Step {
+    /// Nothing happens.
+    Alive,
+    /// Something happened.
+    Told(Arc<Told>),
+}
+
 /// One follower's way through what it missed and what comes.
-struct Stream {
+pub(crate) struct Stream {
     events: Events,
     following: Following,
     place: Option<Place>,
-    replayed: VecDeque<Arc<str>>,
+    replayed: VecDeque<Arc<Told>>,
     /// Changes up to here are still to be read.
     replay_to: Option<i64>,
     greeted: bool,
 }
 
 impl Stream {
-    fn new(events: Events, mut following: Following, place: Option<Place>) -> Stream {
-        Stream {
+    /// `None`: as many follow as may.
+    pub(crate) fn follow(events: &Events, whose: &str, place: Option<Place>) -> Option<Stream> {
+        let mut following = events.hub.follow(whose, place.as_ref(), (events.now)()).ok()?;
+        Some(Stream {
             replay_to: following.replay_to.take(),
-            events,
+            events: events.clone(),
             following,
             place,
             replayed: VecDeque::new(),
             greeted: false,
-        }
+        })
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    /// `None`: the server ends.
+    pub(crate) async fn next(&mut self) -> Option<Step> {
         // The first empty line brings the header out: from then on nothing is missed.
         if !std::mem::replace(&mut self.greeted, true) {
-            return Some(Bytes::from_static(b"\n"));
+            return Some(Step::Alive);
         }
         while self.replayed.is_empty() && self.replay_to.is_some() {
             self.replay().await;
         }
         if let Some(line) = self.replayed.pop_front() {
-            return Some(bytes(&line));
+            return Some(Step::Told(line));
         }
         match tokio::time::timeout(ALIVE_EVERY, self.following.next()).await {
-            Ok(line) => line.map(|line| bytes(&line)),
-            Err(_) => Some(Bytes::from_static(b"\n")),
+            Ok(told) => told.map(Step::Told),
+            Err(_) => Some(Step::Alive),
         }
     }
 
@@ -172,8 +202,4 @@ impl Stream {
             self.replay_to = None;
         }
     }
-}
-
-fn bytes(line: &Arc<str>) -> Bytes {
-    Bytes::copy_from_slice(line.as_bytes())
 }

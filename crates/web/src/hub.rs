@@ -19,9 +19,22 @@ const QUEUE_MAX: usize = 1_024;
 /// Events kept for followers that come back.
 const KEPT_MAX: usize = 4_096;
 /// Followers at a time.
-const FOLLOWERS_MAX: usize = 16;
+const FOLLOWERS_MAX: usize = 256;
+/// Followers at a time that are one: somebody who is logged in, or all who are not asked.
+const FOLLOWERS_OF_ONE_MAX: usize = 16;
 
-/// Takes events in and hands each to every follower, as one line of JSON. Cheap to clone.
+/// What a follower is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// Of this event; absent for what the stream says of itself.
+    pub id: Option<String>,
+    /// One line of JSON with its end.
+    pub line: String,
+    /// What happened; absent for what the stream says of itself, which is for everybody.
+    pub event: Option<Event>,
+}
+
+/// Takes events in and hands each to every follower. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
     run: Arc<str>,
@@ -43,7 +56,7 @@ struct State {
     number: u64,
     /// Place of the newest change of the store that was told.
     change: i64,
-    kept: VecDeque<(u64, Arc<str>)>,
+    kept: VecDeque<(u64, Arc<Told>)>,
     followers: BTreeMap<u64, Follower>,
     last_follower: u64,
     closed: bool,
@@ -51,7 +64,8 @@ struct State {
 
 #[derive(Debug)]
 struct Follower {
-    queue: mpsc::Sender<Arc<str>>,
+    whose: String,
+    queue: mpsc::Sender<Arc<Told>>,
     lost: Arc<Lost>,
 }
 
@@ -64,7 +78,7 @@ struct Lost {
 
 impl Lost {
     /// The line that tells of them, once.
-    fn tell(&self) -> Option<(u64, Arc<str>)> {
+    fn tell(&self) -> Option<(u64, Arc<Told>)> {
         let count = self.count.swap(0, Relaxed);
         (count > 0).then(|| (count, lost_line(Some(count), UnixMs(self.last_at.load(Relaxed)))))
     }
@@ -86,10 +100,10 @@ pub(crate) struct Place {
 /// What a follower gets.
 #[derive(Debug)]
 pub(crate) struct Following {
-    queue: mpsc::Receiver<Arc<str>>,
+    queue: mpsc::Receiver<Arc<Told>>,
     lost: Arc<Lost>,
     /// What it missed and is still kept.
-    pub missed: VecDeque<Arc<str>>,
+    pub missed: VecDeque<Arc<Told>>,
     /// The store's changes up to this one are to be told first: it comes from another run.
     pub replay_to: Option<i64>,
     hub: Hub,
@@ -149,7 +163,12 @@ impl Hub {
 
     fn tell(&self, state: &mut State, event: &Event) {
         state.number = state.number.saturating_add(1);
-        let line: Arc<str> = line(&self.id(state.number, state.change), event).into();
+        let id = self.id(state.number, state.change);
+        let line = Arc::new(Told {
+            line: line(&id, event),
+            id: Some(id),
+            event: Some(event.clone()),
+        });
         self.shared.published.fetch_add(1, Relaxed);
         if state.kept.len() >= KEPT_MAX {
             state.kept.pop_front();
@@ -175,11 +194,12 @@ impl Hub {
         });
     }
 
-    /// Follows from now on, or from the event after `place` on.
-    pub(crate) fn follow(&self, place: Option<&Place>, now: UnixMs) -> Result<Following, Full> {
+    /// Follows from now on, or from the event after `place` on. `whose` follower it is: one has so many at a time.
+    pub(crate) fn follow(&self, whose: &str, place: Option<&Place>, now: UnixMs) -> Result<Following, Full> {
         let mut state = self.state();
         state.followers.retain(|_, follower| !follower.queue.is_closed());
-        if state.closed || state.followers.len() >= FOLLOWERS_MAX {
+        let of_one = state.followers.values().filter(|follower| follower.whose == whose);
+        if state.closed || of_one.count() >= FOLLOWERS_OF_ONE_MAX || state.followers.len() >= FOLLOWERS_MAX {
             return Err(Full);
         }
         let mut missed = VecDeque::new();
@@ -205,6 +225,7 @@ impl Hub {
         state.last_follower = state.last_follower.wrapping_add(1);
         let id = state.last_follower;
         let follower = Follower {
+            whose: whose.to_owned(),
             queue: sender,
             lost: Arc::clone(&lost),
         };
@@ -230,7 +251,7 @@ impl Hub {
 
 impl Following {
     /// The next line, with its line end. `None`: the server ends.
-    pub(crate) async fn next(&mut self) -> Option<Arc<str>> {
+    pub(crate) async fn next(&mut self) -> Option<Arc<Told>> {
         if let Some(line) = self.missed.pop_front() {
             return Some(line);
         }
@@ -267,8 +288,13 @@ impl std::str::FromStr for Place {
 
 impl Place {
     /// A change of an earlier run as a line; its id leads back here.
-    pub(crate) fn line_of(&self, change: &Change) -> Arc<str> {
-        line(&format!("{}-{}-{}", self.run, self.number, change.seq), &change.event).into()
+    pub(crate) fn line_of(&self, change: &Change) -> Arc<Told> {
+        let id = format!("{}-{}-{}", self.run, self.number, change.seq);
+        Arc::new(Told {
+            line: line(&id, &change.event),
+            id: Some(id),
+            event: Some(change.event.clone()),
+        })
     }
 }
 
@@ -296,11 +322,15 @@ fn line(id: &str, event: &Event) -> String {
 }
 
 /// Tells a follower that it has lost events; how many is not always known.
-pub(crate) fn lost_line(count: Option<u64>, at: UnixMs) -> Arc<str> {
+pub(crate) fn lost_line(count: Option<u64>, at: UnixMs) -> Arc<Told> {
     let line = serde_json::json!({
         "id": null, "at": at.rfc3339(), "call_id": null, "sip_call_id": null, "type": "events.lost", "lost": count,
     });
-    format!("{line}\n").into()
+    Arc::new(Told {
+        id: None,
+        line: format!("{line}\n"),
+        event: None,
+    })
 }
 
 #[cfg(test)]
@@ -330,9 +360,9 @@ mod tests {
     }
 
     async fn next(following: &mut Following) -> Value {
-        let line = following.next().await.unwrap();
+        let line = &following.next().await.unwrap().line;
         assert!(line.ends_with('\n') && line.matches('\n').count() == 1);
-        serde_json::from_str(&line).unwrap()
+        serde_json::from_str(line).unwrap()
     }
 
     fn place(value: &Value) -> Place {
@@ -342,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_follower_loses_events_is_told_how_many_and_holds_nobody_up() {
         let hub = Hub::new("r", 0);
-        let mut slow = hub.follow(None, UnixMs(0)).unwrap();
+        let mut slow = hub.follow("x", None, UnixMs(0)).unwrap();
         let all = QUEUE_MAX as i64 + 10;
         for n in 1..=all {
             hub.publish(&event(n));
@@ -364,7 +394,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_lost_stands_between_what_came_before_and_after() {
         let hub = Hub::new("r", 0);
-        let mut slow = hub.follow(None, UnixMs(0)).unwrap();
+        let mut slow = hub.follow("x", None, UnixMs(0)).unwrap();
         for n in 0..QUEUE_MAX as i64 + 3 {
             hub.publish(&event(n));
         }
@@ -382,7 +412,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_back_gets_what_it_missed_or_how_much_is_gone() {
         let hub = Hub::new("run", 0);
-        let mut first = hub.follow(None, UnixMs(0)).unwrap();
+        let mut first = hub.follow("x", None, UnixMs(0)).unwrap();
         hub.publish(&event(1));
         let seen = place(&next(&mut first).await);
         drop(first);
@@ -390,7 +420,7 @@ mod tests {
         for n in 2..5 {
             hub.publish(&event(n));
         }
-        let mut again = hub.follow(Some(&seen), UnixMs(0)).unwrap();
+        let mut again = hub.follow("x", Some(&seen), UnixMs(0)).unwrap();
         hub.publish(&event(5));
         for n in 2..6 {
             assert_eq!(next(&mut again).await["at"], UnixMs(n).rfc3339());
@@ -398,7 +428,7 @@ mod tests {
         for n in 0..KEPT_MAX as i64 + 7 {
             hub.publish(&event(n));
         }
-        let mut late = hub.follow(Some(&seen), UnixMs(0)).unwrap();
+        let mut late = hub.follow("x", Some(&seen), UnixMs(0)).unwrap();
         // Of the events after the first, so many are no longer kept.
         assert_eq!(next(&mut late).await["lost"], 4 + 7);
     }
@@ -406,38 +436,45 @@ mod tests {
     #[tokio::test]
     async fn a_place_of_an_earlier_run_asks_for_the_changes_since() {
         let (old, new) = (Hub::new("old", 0), Hub::new("new", 9));
-        let mut follower = old.follow(None, UnixMs(0)).unwrap();
+        let mut follower = old.follow("x", None, UnixMs(0)).unwrap();
         old.publish_change(&change(7));
         let seen = place(&next(&mut follower).await);
-        let following = new.follow(Some(&seen), UnixMs(0)).unwrap();
+        let following = new.follow("x", Some(&seen), UnixMs(0)).unwrap();
         assert_eq!((seen.change, following.replay_to), (7, Some(9)));
         // What this run has told comes after them, and is not told twice.
         new.publish_change(&change(10));
-        let mut following = new.follow(Some(&seen), UnixMs(0)).unwrap();
+        let mut following = new.follow("x", Some(&seen), UnixMs(0)).unwrap();
         assert_eq!(following.replay_to, Some(9));
         assert_eq!(place(&next(&mut following).await).change, 10);
         // A replayed line leads back to the same question, further on.
-        let line: Value = serde_json::from_str(&seen.line_of(&change(8))).unwrap();
+        let line: Value = serde_json::from_str(&seen.line_of(&change(8)).line).unwrap();
         assert_eq!(place(&line).change, 8);
-        assert_eq!(new.follow(Some(&place(&line)), UnixMs(0)).unwrap().replay_to, Some(9));
+        assert_eq!(
+            new.follow("x", Some(&place(&line)), UnixMs(0)).unwrap().replay_to,
+            Some(9)
+        );
     }
 
     #[tokio::test]
     async fn the_number_of_followers_is_bounded_and_the_end_reaches_all() {
         let hub = Hub::new("r", 0);
-        let mut all: Vec<Following> = (0..FOLLOWERS_MAX)
-            .map(|_| hub.follow(None, UnixMs(0)).unwrap())
+        let mut all: Vec<Following> = (0..FOLLOWERS_OF_ONE_MAX)
+            .map(|_| hub.follow("x", None, UnixMs(0)).unwrap())
             .collect();
-        assert!(hub.follow(None, UnixMs(0)).is_err());
+        assert!(hub.follow("x", None, UnixMs(0)).is_err());
+        for n in FOLLOWERS_OF_ONE_MAX..FOLLOWERS_MAX {
+            all.push(hub.follow(&n.to_string(), None, UnixMs(0)).unwrap());
+        }
+        assert!(hub.follow("y", None, UnixMs(0)).is_err());
         all.pop();
-        all.push(hub.follow(None, UnixMs(0)).unwrap());
+        all.push(hub.follow("y", None, UnixMs(0)).unwrap());
         hub.publish(&event(1));
         hub.close();
         for mut one in all {
             assert!(one.next().await.is_some());
             assert!(one.next().await.is_none());
         }
-        assert!(hub.follow(None, UnixMs(0)).is_err());
+        assert!(hub.follow("x", None, UnixMs(0)).is_err());
     }
 
     #[test]

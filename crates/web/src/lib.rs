@@ -1,12 +1,41 @@
-//! The HTTP side: `/health`, `/ready`, `/metrics`, `/events`, `/trunks` and `/calls`.
+//! The HTTP side: `/health`, `/ready`, `/metrics`, `/events`, `/trunks` and `/calls` for machines; the API under `/api/v1` and the pages for people
+//! and their programs.
+//!
+//! | file | |
+//! |---|---|
+//! | `portal.rs` | what stands in front of API and pages: Host, source, headers; what handlers share |
+//! | `who.rs` | who asks: the only way from a request to what is somebody's |
+//! | `api.rs`, `api/` | the API, a file a topic; how a route is added |
+//! | `pages.rs`, `pages/` | the pages; how one is added |
+//! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
+//! | `draw/` | drawings of calls for the pages |
+//! | `events.rs`, `hub.rs` | what happens, to those who follow it |
+//!
+//! # To add to it
+//! `manage` first: what is seen and changed, by whom (the docs of `segue_manage` say how). Then a route (docs of `api.rs`) or a page (docs of
+//! `pages.rs`): both take a `Who`, which yields an `Access` and nothing else, and hold no store. What only the running server knows (calls,
+//! trunks) comes through [`Site`]: a handler asks `who.access().need(Scope::...)?` and then `web.site()`.
+//!
+//! # To test it
+//! `tests/fixture/mod.rs` is an office on a real store: `Office::open()`, `office.browser("bob")` has logged in, `office.program("bob", role,
+//! scopes)` has a token, `office.deposit(id, mailbox, |new| ...)` leaves a message; `get`, `change` (JSON) and `form` send over loopback,
+//! `answer.problem(404)` checks a refusal. `tests/others.rs` tries every route of the API with another's things by itself. A real browser is
+//! driven by `tests/src/page.rs` of the workspace.
 
+mod api;
 pub mod draw;
 mod events;
+mod given;
 mod hub;
 mod live;
+mod media;
+mod pages;
+mod portal;
 mod problem;
+mod seen;
+mod who;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -18,13 +47,16 @@ use axum::{
 use segue_b2bua::LiveCalls;
 use serde::Serialize;
 use tokio::net::TcpListener;
+use utoipa::ToSchema;
 
+pub use api::description;
 pub use events::Events;
 pub use hub::Hub;
+pub use portal::{Portal, PublicUrl};
 use problem::{problem, with_reasons};
 
 /// What `GET /health` says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`, or what is wrong in a word; anything but `ok` answers 503.
     pub status: String,
@@ -60,14 +92,17 @@ pub struct Site {
     pub any_host: bool,
 }
 
-/// Serves until `stop` completes.
+/// Serves until `stop` completes; without a portal there are no API and no pages.
 ///
 /// Errors: what accepting fails with.
 pub async fn serve(
     listener: TcpListener,
     site: Site,
+    portal: Option<Portal>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let site = Arc::new(site);
+    let portal = portal.map(|portal| portal::routes(portal, Arc::clone(&site)));
     let routes = Router::new()
         .route("/health", get(say_health))
         .route("/ready", get(say_ready))
@@ -93,14 +128,23 @@ pub async fn serve(
                 ),
             )
         })
-        .with_state(Arc::new(site));
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+        .with_state(site);
+    let routes = match portal {
+        Some(portal) => routes.merge(portal),
+        None => routes,
+    };
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
 async fn say_health(State(site): State<Arc<Site>>) -> Response {
     let Some(health) = asked(move || (site.health)()).await else {
         return failed();
     };
+    health_answer(health)
+}
+
+pub(crate) fn health_answer(health: Health) -> Response {
     let status = match health.status.as_str() {
         "ok" => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -150,7 +194,7 @@ async fn say_trunks(State(site): State<Arc<Site>>, headers: HeaderMap) -> Respon
 }
 
 /// What a page asks of the server may wait: not here, where the others are served.
-async fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(crate) async fn asked<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(ask).await.ok()
 }
 

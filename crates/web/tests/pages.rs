@@ -35,7 +35,7 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
 async fn serving(site: Site) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(segue_web::serve(listener, site, std::future::pending()));
+    tokio::spawn(segue_web::serve(listener, site, None, std::future::pending()));
     address
 }
 
@@ -122,11 +122,7 @@ async fn anything_else_is_a_problem() {
 fn with_events(folder: &tempfile::TempDir) -> (Site, Hub) {
     let store = Store::open(folder.path()).unwrap();
     let hub = Hub::new("r", store.last_change().unwrap());
-    let events = Events {
-        hub: hub.clone(),
-        store,
-        now: || UnixMs(0),
-    };
+    let events = Events::new(hub.clone(), store, || UnixMs(0));
     (
         Site {
             events: Some(events),

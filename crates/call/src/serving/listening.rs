@@ -17,8 +17,6 @@ use crate::{
 
 /// `4` and `6` go this far.
 const STEP_MS: u64 = 10_000;
-/// A message counts as heard once this share of it has been played.
-const HEARD_PERCENT: u64 = 80;
 /// Who types nothing after a message hears the next one after this long.
 const NEXT_MS: u64 = 6_000;
 /// A message is made ready within this.
@@ -152,7 +150,7 @@ impl Mailbox {
         else {
             return None;
         };
-        let left = heard_after(message.duration_ms).saturating_sub(from_ms);
+        let left = segue_mailbox::heard_after_ms(message.duration_ms).saturating_sub(from_ms);
         since.checked_add(Duration::from_millis(left))
     }
 
@@ -182,11 +180,6 @@ impl Mailbox {
         let told = [counted("heard", self.heard), counted("deleted", self.deleted)];
         told.into_iter().flatten().collect()
     }
-}
-
-/// A message of this length is heard when that much has been played, milliseconds.
-fn heard_after(duration_ms: u64) -> u64 {
-    duration_ms.saturating_mul(HEARD_PERCENT).checked_div(100).unwrap_or(0)
 }
 
 impl Serving {

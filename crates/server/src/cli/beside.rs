@@ -83,7 +83,7 @@ pub fn get(config: &Config, page: &str, accept: &str, wait: Duration) -> Result<
 }
 
 /// The HTTP socket of the server on this data directory.
-fn server(config: &Config) -> Result<SocketAddr, Failure> {
+pub fn server(config: &Config) -> Result<SocketAddr, Failure> {
     let data = &config.data_dir;
     if !Store::server_runs(data) {
         return Err(no_server(format!("no server runs on {}", data.display())));

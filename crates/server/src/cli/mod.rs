@@ -1,9 +1,12 @@
 //! The command line. One file a group of commands; this one knows the names.
 
+mod admin;
+mod audit;
 mod beside;
 mod call;
 mod caps;
 mod card;
+mod chosen;
 mod clip;
 mod config;
 mod contact;
@@ -23,6 +26,7 @@ mod registration;
 mod retention;
 mod rule;
 mod subscriber;
+mod token;
 mod trunk;
 pub mod value;
 mod wait;
@@ -35,7 +39,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
-use segue_store::Store;
+use segue_manage::Access;
+use segue_store::{Deed, Store};
 use tempfile::TempDir;
 
 use crate::{config::Config, failure::Failure, reload::Given};
@@ -124,6 +129,14 @@ enum Command {
     /// Trunks: where calls go out, beside a running server
     #[command(subcommand)]
     Trunk(trunk::Command),
+    /// Operators: who may log in to the pages and see everything
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// Tokens: by what programs act for an operator or a subscriber
+    #[command(subcommand)]
+    Token(token::Command),
+    /// List who did what, the newest first
+    Audit(audit::Asked),
     /// Follow what happens beside a running server: calls, media, messages
     Events(events::Follow),
     /// The worker process; started by the server and `clip add`
@@ -145,6 +158,8 @@ enum Command {
 struct Context {
     config: Config,
     out: Output,
+    /// What this command's changes are put down as.
+    deed: Deed,
     /// Where there is no data directory: stands in for one.
     scratch: OnceCell<TempDir>,
 }
@@ -178,7 +193,12 @@ impl Context {
     fn new_store(&self) -> Result<Store, Failure> {
         let store = Store::open(&self.config.data_dir)?;
         self.config.apply_to(&store);
-        Ok(store)
+        Ok(store.acting(self.deed.clone()))
+    }
+
+    /// The same as the API and the pages have it.
+    fn access(&self) -> Result<Access, Failure> {
+        Ok(Access::command(self.store()?, &self.deed.name, now_ms))
     }
 }
 
@@ -219,6 +239,7 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
         config,
         out: Output::new(json),
+        deed: deed(std::env::args().skip(1)),
         scratch: OnceCell::new(),
     };
     match cli.command {
@@ -237,10 +258,35 @@ fn perform(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Call(command) => call::perform(command, &context),
         Command::Wait(command) => wait::perform(command, &context),
         Command::Trunk(command) => trunk::perform(command, &context),
+        Command::Admin(command) => admin::perform(command, &context),
+        Command::Token(command) => token::perform(command, &context),
+        Command::Audit(asked) => audit::perform(&asked, &context),
         Command::Events(follow) => events::perform(&follow, &context),
         Command::Doctor | Command::MediaWorker { .. } => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a command line is put down as: its command and what that names, no options (docs/web.md).
+fn deed(arguments: impl Iterator<Item = String>) -> Deed {
+    // Options of every command that have a value.
+    let mut has_value = false;
+    let mut words = arguments.filter(|word| {
+        let is_value = std::mem::replace(&mut has_value, matches!(word.as_str(), "--config" | "--data"));
+        !is_value && !word.starts_with('-')
+    });
+    let what: Vec<String> = words.by_ref().take(2).collect();
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    Deed {
+        name: named("SUDO_USER").or_else(|| named("USER")).unwrap_or_else(uid),
+        by: "command".to_owned(),
+        source: String::new(),
+        what: what.join("."),
+        object: words.next().unwrap_or_default(),
+        owner: None,
+        detail: String::new(),
+    }
 }
 
 fn media_worker(quiet: bool) -> ExitCode {
@@ -313,6 +359,13 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn a_command_is_put_down_by_its_words_without_its_options() {
+        let words = "--data d message delete 01A --now".split(' ').map(str::to_owned);
+        let deed = super::deed(words);
+        assert_eq!((deed.what.as_str(), deed.object.as_str()), ("message.delete", "01A"));
+    }
 
     #[test]
     fn the_command_line_is_sound() {

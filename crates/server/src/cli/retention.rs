@@ -1,9 +1,11 @@
 //! `segue retention set|show|preview|run|audit`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_mailbox::{Limit, OwnRules, Retention, Rule};
+use segue_mailbox::{Limit, OwnRules, Retention};
+use segue_manage::{AuditView, ForeseenView, RetentionChanged, RetentionView, lasting};
 use segue_records::UnixMs;
-use segue_store::{AuditRow, Fate, Foreseen, Rules};
+use segue_store::{AuditRow, Foreseen, Rules};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -128,12 +130,12 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 ));
             }
             let changed = store.set_retention(&user, now_ms(), move |own| rules.change(own))?;
-            let mut value = object(&user, &changed.rules);
-            if let Some(fields) = value.as_object_mut() {
-                fields.insert("evicted".to_owned(), json!(changed.evicted));
-                fields.insert("warned".to_owned(), json!(changed.warned));
-            }
-            context.out.object(&value, || {
+            let said = RetentionChanged {
+                rules: RetentionView::new(&user, &changed.rules),
+                evicted: changed.evicted.clone(),
+                warned: changed.warned.clone(),
+            };
+            context.out.object(&value(&said), || {
                 let mut text = sentences(&user, &changed.rules);
                 for (ids, did) in [
                     (&changed.evicted, "deleted (kept in the trash as long as the rules say)"),
@@ -148,7 +150,8 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Show { user: User(user) } => {
             let rules = store.retention(&user)?;
-            context.out.object(&object(&user, &rules), || sentences(&user, &rules))
+            let said = RetentionView::new(&user, &rules);
+            context.out.object(&value(&said), || sentences(&user, &rules))
         }
         Command::Preview { user: User(user), at } => {
             let at_ms = at.map_or_else(now_ms, |Moment(at)| at);
@@ -201,37 +204,9 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// The rules that hold, and which of them are the mailbox's own.
-fn object(user: &str, rules: &Rules) -> Value {
-    let Rules { own, effective } = rules;
-    json!({
-        "user": user,
-        "heard_max": effective.heard_max,
-        "heard_age_ms": effective.heard_age_ms,
-        "unheard_max": effective.unheard_max,
-        "unheard_age_ms": effective.unheard_age_ms,
-        "max_bytes": effective.max_bytes,
-        "max_seconds": effective.max_seconds,
-        "scope": effective.scope.name(),
-        "trash_ms": effective.trash_ms,
-        "own": own_names(own),
-    })
-}
-
-fn own_names(own: &OwnRules) -> Vec<&'static str> {
-    [
-        ("heard_max", own.heard_max != Limit::Default),
-        ("heard_age_ms", own.heard_age_ms != Limit::Default),
-        ("unheard_max", own.unheard_max != Limit::Default),
-        ("unheard_age_ms", own.unheard_age_ms != Limit::Default),
-        ("max_bytes", own.max_bytes != Limit::Default),
-        ("max_seconds", own.max_seconds != Limit::Default),
-        ("scope", own.scope.is_some()),
-        ("trash_ms", own.trash_ms.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_own)| is_own.then_some(name))
-    .collect()
+/// As programs see them.
+fn value(view: &impl Serialize) -> Value {
+    serde_json::to_value(view).unwrap_or_default()
 }
 
 /// One line a rule.
@@ -248,7 +223,7 @@ fn sentences(user: &str, rules: &Rules) -> String {
     } = rules.effective;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let long = |ms: Option<u64>| or_none(ms.map(lasting));
-    let own = own_names(&rules.own);
+    let own = RetentionView::new(user, rules).own;
     let lines = [
         (
             "heard_max",
@@ -304,78 +279,34 @@ fn sentences(user: &str, rules: &Rules) -> String {
     format!("{user}:\n{}", super::output::table(&table))
 }
 
-/// A length of time in its largest whole unit, as options take it.
-fn lasting(ms: u64) -> String {
-    [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")]
-        .into_iter()
-        .find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit))
-        .map_or_else(|| format!("{ms}ms"), |(unit, name)| format!("{}{name}", ms / unit))
-}
-
 fn foreseen_row(foreseen: &Foreseen) -> Row {
-    let Foreseen { id, fate } = foreseen;
-    let (what, rule, at_ms, measure) = match fate {
-        Fate::Deleted(deletion) => (
-            "deleted",
-            Some(deletion.rule),
-            None,
-            Some((deletion.allowed, deletion.found)),
-        ),
-        Fate::Freed(deletion) => (
-            "freed",
-            Some(deletion.rule),
-            None,
-            Some((deletion.allowed, deletion.found)),
-        ),
-        Fate::Warned => ("warned", Some(Rule::UnheardAge), None, None),
-        Fate::Later { at_ms, rule } => ("later", Some(*rule), Some(*at_ms), None),
-        Fate::Kept => ("kept", None, None, None),
-        Fate::Pinned => ("pinned", None, None, None),
-    };
-    let at = at_ms.map(|at| UnixMs(at).rfc3339());
-    let (allowed, found) = (measure.map(|(allowed, _)| allowed), measure.map(|(_, found)| found));
+    let view = ForeseenView::from(foreseen);
     Row {
-        value: json!({
-            "id": id, "fate": what, "rule": rule.map(Rule::name), "at": at, "allowed": allowed, "found": found,
-        }),
+        value: value(&view),
         cells: vec![
-            id.clone(),
-            what.to_owned(),
-            or_dash(rule.map(Rule::name)),
-            or_dash(at),
-            or_dash(allowed),
-            or_dash(found),
+            view.id,
+            view.fate.to_owned(),
+            or_dash(view.rule),
+            or_dash(view.at),
+            or_dash(view.allowed),
+            or_dash(view.found),
         ],
     }
 }
 
 fn audit_row(row: &AuditRow) -> Row {
-    let moment = |at: Option<i64>| at.map(|at| UnixMs(at).rfc3339());
+    let view = AuditView::from(row);
     Row {
-        value: json!({
-            "at": UnixMs(row.at_ms).rfc3339(),
-            "mailbox": row.mailbox,
-            "conversation": row.conversation,
-            "message": row.message,
-            "rule": row.rule,
-            "allowed": row.allowed,
-            "found": row.found,
-            "received_at": UnixMs(row.received_at_ms).rfc3339(),
-            "heard_at": moment(row.heard_at_ms),
-            "warned_at": moment(row.warned_at_ms),
-            "deleted_at": moment(row.deleted_at_ms),
-            "bytes": row.bytes,
-            "duration_ms": row.duration_ms,
-        }),
+        value: value(&view),
         cells: vec![
-            UnixMs(row.at_ms).rfc3339(),
-            row.message.clone(),
-            row.rule.clone(),
-            row.allowed.to_string(),
-            row.found.to_string(),
-            UnixMs(row.received_at_ms).rfc3339(),
-            or_dash(moment(row.heard_at_ms)),
-            row.bytes.to_string(),
+            view.at,
+            view.message,
+            view.rule,
+            view.allowed.to_string(),
+            view.found.to_string(),
+            view.received_at,
+            or_dash(view.heard_at),
+            view.bytes.to_string(),
         ],
     }
 }

@@ -1,18 +1,20 @@
-//! `segue subscriber add|set|show|list|remove|unlock|import|card`.
+//! `segue subscriber add|set|show|list|remove|unlock|import|card|link|web-password`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand as ClapSubcommand};
+use segue_manage::SubscriberView;
 use segue_policy::{
     AnswerAt, DEFAULT_RING_MS, HOURS_MAX, Language, REGISTERED, Ring, Subscriber, TARGETS_MAX, TargetBy, check_targets,
 };
-use segue_store::NewSubscriber;
+use segue_store::{NewSubscriber, Role};
 use serde_json::{Value, json};
 
 use super::{
-    Context,
+    Context, admin,
     caps::{self, CapOptions},
     card::{self, Card},
+    chosen::ChosenPassword,
     import::{self, Import},
     names::{aliases, numbers},
     notify::{self, NotifyOptions},
@@ -68,6 +70,24 @@ pub enum Command {
     Import(Import),
     /// What a subscriber's phone needs to know, with a code to scan
     Card(Card),
+    /// A link by which a subscriber logs in to their pages once
+    Link {
+        /// The subscriber
+        user: User,
+        /// How long it opens
+        #[arg(long, value_name = "DURATION", default_value = "1h")]
+        within: DurationMs,
+    },
+    /// Let a subscriber log in to their pages by a password
+    WebPassword {
+        /// The subscriber
+        user: User,
+        #[command(flatten)]
+        password: ChosenPassword,
+        /// Take it away instead
+        #[arg(long, conflicts_with_all = ["password_file", "prompt"])]
+        none: bool,
+    },
     /// Let a PIN be tried again that too many wrong ones have locked
     Unlock {
         /// The subscriber
@@ -367,6 +387,24 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Import(import) => import::perform(&import, context),
         Command::Card(card) => card::perform(card, context),
+        Command::Link {
+            user: User(user),
+            within: DurationMs(ms),
+        } => admin::link(&user, Role::Subscriber, ms, context),
+        Command::WebPassword {
+            user: User(user),
+            password,
+            none,
+        } => {
+            let password = if none { None } else { Some(password.needed()?) };
+            let access = context.access()?;
+            access.set_password(&user, Role::Subscriber, password.as_deref())?;
+            let said = json!({"user": user, "web_password": password.is_some()});
+            context.out.object(&said, || match password {
+                Some(_) => format!("{user} logs in by this password from now on"),
+                None => format!("{user} has no web password any more"),
+            })
+        }
         Command::Unlock { user: User(user) } => pin::unlock(&user, context),
         Command::List => {
             let rows = context.store()?.subscribers()?.iter().map(row).collect();
@@ -438,28 +476,7 @@ fn row(subscriber: &Subscriber) -> Row {
 }
 
 fn json_row(subscriber: &Subscriber) -> Value {
-    json!({
-        "user": subscriber.user,
-        "targets": subscriber.targets,
-        "numbers": subscriber.numbers,
-        "aliases": subscriber.aliases,
-        "target_by": subscriber.target_by,
-        "ring": subscriber.ring,
-        "ring_ms": subscriber.ring_ms,
-        "clip": subscriber.clip,
-        "hold_on": subscriber.hold_on,
-        "hold_ms": subscriber.hold_ms,
-        "no_answer_ms": subscriber.no_answer_ms,
-        "greeting": subscriber.greeting,
-        "answer_at": subscriber.answer_at,
-        "menu": subscriber.menu,
-        "language": subscriber.language,
-        "dnd": subscriber.dnd,
-        "hours": subscriber.hours,
-        "time_zone": subscriber.zone,
-        "notify": subscriber.notify,
-        "caps": subscriber.caps,
-    })
+    SubscriberView::from(subscriber).0
 }
 
 /// Numbers or aliases as a person reads them.

@@ -6,7 +6,7 @@ use segue_mailbox::Limit;
 use segue_store::MediaStore;
 use serde_json::{Value, json};
 
-use super::{Config, notices, records::Rotate, registrar, value::Raw};
+use super::{Config, http, notices, records::Rotate, registrar, value::Raw};
 use crate::cli::value::{Bytes, Count, DurationMs, NewLimit, ScopeName, Seconds, Trash};
 
 /// One key.
@@ -43,16 +43,19 @@ impl Key {
 const DAY_MS: u64 = 86_400_000;
 
 /// All keys, in the order `segue config` prints them.
-pub const KEYS: &[Key] = &joined::<{ FIRST.len() + notices::KEYS.len() }>();
+pub const KEYS: &[Key] = &joined::<{ FIRST.len() + http::KEYS.len() + notices::KEYS.len() }>();
 
 #[allow(clippy::indexing_slicing, reason = "worked out when this is compiled")]
 const fn joined<const N: usize>() -> [Key; N] {
     let mut all = [FIRST[0]; N];
     let mut at = 0;
     while at < N {
-        all[at] = match at < FIRST.len() {
-            true => FIRST[at],
-            false => notices::KEYS[at - FIRST.len()],
+        all[at] = if at < FIRST.len() {
+            FIRST[at]
+        } else if at < FIRST.len() + http::KEYS.len() {
+            http::KEYS[at - FIRST.len()]
+        } else {
+            notices::KEYS[at - FIRST.len() - http::KEYS.len()]
         };
         at += 1;
     }
@@ -203,27 +206,6 @@ const FIRST: &[Key] = &[
                 .map(|v| c.hep_capture_id = u32::try_from(v).unwrap_or(u32::MAX))
         },
         get: |c| json!(c.hep_capture_id),
-    },
-    Key {
-        name: "http.listen",
-        meaning: "the HTTP socket (/health, /ready, /metrics, /events); port 0 takes a free one",
-        live: None,
-        set: |c, raw| raw.socket().map(|v| c.http_listen = v),
-        get: |c| json!(c.http_listen.to_string()),
-    },
-    Key {
-        name: "http.events",
-        meaning: "who may follow /events, which tell who calls whom: loopback (only while http.listen is loopback) or anyone",
-        live: None,
-        set: |c, raw| {
-            c.http_events_anyone = match raw.text()? {
-                "loopback" => false,
-                "anyone" => true,
-                _ => return Err("loopback or anyone is needed".to_owned()),
-            };
-            Ok(())
-        },
-        get: |c| json!(if c.http_events_anyone { "anyone" } else { "loopback" }),
     },
     Key {
         name: "media.address",

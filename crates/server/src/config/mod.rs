@@ -1,6 +1,7 @@
 //! The configuration: defaults, then `segue.toml`, then `SEGUE_` environment variables, then command line options.
 
 mod file;
+mod http;
 mod keys;
 mod notices;
 mod overload;
@@ -30,6 +31,7 @@ use segue_media::MediaAddress;
 use segue_store::{MediaStore, Store};
 
 use crate::failure::Failure;
+use http::Http;
 use notices::Notices;
 use overload::Overload;
 use place::Position;
@@ -80,6 +82,8 @@ pub struct Config {
     pub http_listen: SocketAddr,
     /// Whoever reaches the HTTP socket may follow events, also off loopback.
     pub http_events_anyone: bool,
+    /// Who reaches the pages, and how.
+    pub http: Http,
     /// Where media sockets bind: at most one address of each family. The first serves those of whom no family is known.
     pub media_address: Vec<IpAddr>,
     /// What SDP says instead of the address of the same family.
@@ -168,6 +172,7 @@ impl Default for Config {
             hep_capture_id: 2001,
             http_listen: SocketAddr::new(localhost, 8080),
             http_events_anyone: false,
+            http: Http::default(),
             media_address: vec![localhost],
             media_advertise: Vec::new(),
             media_ports: 20_000..=29_999,

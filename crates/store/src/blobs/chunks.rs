@@ -75,3 +75,27 @@ pub(super) fn read(
         )))
     }
 }
+
+/// Bytes from one on, at most `max` of them, which are there. Every chunk but the last is full.
+pub(super) fn read_at(snapshot: &Connection, id: BlobId, from: u64, max: usize) -> Result<Vec<u8>, StoreError> {
+    let chunk_bytes = CHUNK_BYTES as u64;
+    let (first, skip) = (from / chunk_bytes, from % chunk_bytes);
+    let mut skip = usize::try_from(skip).unwrap_or(0);
+    let mut statement =
+        snapshot.prepare_cached("SELECT data FROM blob_chunk WHERE blob = ? AND seq >= ? ORDER BY seq")?;
+    let mut rows = statement.query(params![id.0, i64::try_from(first).unwrap_or(i64::MAX)])?;
+    let mut bytes = Vec::with_capacity(max);
+    while bytes.len() < max {
+        let Some(row) = rows.next()? else {
+            return Err(StoreError::Corrupt(format!("blob {} lacks a chunk", id.0)));
+        };
+        let data = row
+            .get_ref(0)?
+            .as_blob()
+            .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let data = data.get(std::mem::take(&mut skip)..).unwrap_or_default();
+        let wanted = max.saturating_sub(bytes.len()).min(data.len());
+        bytes.extend_from_slice(data.get(..wanted).unwrap_or_default());
+    }
+    Ok(bytes)
+}

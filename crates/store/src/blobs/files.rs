@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -98,6 +98,15 @@ impl Files {
             to(piece.get(..length).unwrap_or_default())?;
             total = total.saturating_add(length as u64);
         }
+    }
+
+    /// Bytes of a file from one on, at most `max` of them, which are there.
+    pub(super) fn read_at(&self, id: BlobId, expected: u64, from: u64, max: usize) -> Result<Vec<u8>, StoreError> {
+        let file = self.open(id, expected)?;
+        let mut bytes = vec![0; max];
+        file.read_exact_at(&mut bytes, from)
+            .map_err(|e| failed(&self.path(id), &e))?;
+        Ok(bytes)
     }
 
     /// Removes a file; none is well too. Returns its length.

@@ -1,0 +1,50 @@
+//! Records of calls: an operator's.
+
+use segue_records::CallRecord;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use crate::{Access, Page, PageAsked, Refusal, Scope};
+
+/// Which calls.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CallQuery {
+    /// Those whose addresses have this in them.
+    pub q: Option<String>,
+}
+
+impl Access {
+    /// Ended calls as programs see them in a list, the newest first.
+    pub fn calls(&self, asked: &CallQuery, page: &PageAsked) -> Result<Page<Value>, Refusal> {
+        self.need(Scope::CallsRead)?;
+        let limit = page.limit()?;
+        let text = asked
+            .q
+            .as_deref()
+            .map(str::to_lowercase)
+            .filter(|text| !text.trim().is_empty());
+        let fits = move |record: &CallRecord| match &text {
+            None => true,
+            Some(text) => [&record.from, &record.to]
+                .iter()
+                .any(|uri| uri.to_lowercase().contains(text)),
+        };
+        let found = self
+            .store()
+            .calls_page(page.after()?.as_deref(), limit.saturating_add(1), fits)?;
+        Ok(Page::of(
+            found,
+            limit,
+            |record| record.id.clone(),
+            |record| record.to_json(),
+        ))
+    }
+
+    /// All of one call: ladders, what was counted, each switch.
+    pub fn call(&self, id: &str) -> Result<Value, Refusal> {
+        self.need(Scope::CallsRead)?;
+        Ok(self.store().call(id)?.to_full_json())
+    }
+}

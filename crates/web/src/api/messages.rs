@@ -1,0 +1,177 @@
+//! Messages.
+
+use axum::{
+    Json,
+    extract::Path,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use segue_manage::{MessageChange, MessageView, MessagesAsked, Page, PageAsked};
+use segue_records::UnixMs;
+use segue_store::Deleted;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    given::{Asked, Given},
+    media,
+    portal::Web,
+    problem::Problem,
+    seen::Seen,
+    who::Who,
+};
+
+pub(super) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, change, delete))
+        .routes(routes!(undelete))
+        .routes(routes!(play))
+        .routes(routes!(poster))
+}
+
+/// List and search messages, the newest first
+#[utoipa::path(
+    get, path = "/messages", tag = "messages", operation_id = "messages",
+    params(MessagesAsked, PageAsked),
+    responses(
+        (status = 200, body = Page<MessageView>), (status = 304), (status = 401, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)
+    )
+)]
+async fn list(who: Who, asked: Asked<MessagesAsked>, page: Asked<PageAsked>, seen: Seen) -> Result<Response, Problem> {
+    let found = who.ask(move |access| access.messages(&asked.0, &page.0)).await?;
+    seen.answer(&found)
+}
+
+/// Show a message, also one in the trash
+#[utoipa::path(
+    get, path = "/messages/{id}", tag = "messages", operation_id = "message",
+    params(("id" = String, Path, description = "The message")),
+    responses((status = 200, body = MessageView), (status = 304), (status = 404, body = Problem))
+)]
+async fn show(who: Who, Path(id): Path<String>, seen: Seen) -> Result<Response, Problem> {
+    seen.answer(&who.ask(move |access| access.message(&id)).await?)
+}
+
+/// Change a message: heard or not, pinned or not, how far it was played
+#[utoipa::path(
+    patch, path = "/messages/{id}", tag = "messages", operation_id = "change_message",
+    params(("id" = String, Path, description = "The message")),
+    request_body = MessageChange,
+    responses(
+        (status = 200, body = MessageView), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It is in the trash"),
+        (status = 412, body = Problem, description = "It is not what If-Match says")
+    )
+)]
+async fn change(
+    who: Who,
+    Path(id): Path<String>,
+    seen: Seen,
+    Given(change): Given<MessageChange>,
+) -> Result<Response, Problem> {
+    let if_so = seen.clone();
+    let changed = who
+        .ask(move |access| access.change_message(&id, change, |now| if_so.may_change(now)))
+        .await?;
+    Seen::default().answer(&changed)
+}
+
+/// What became of a message that was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeletedView {
+    /// `trash`, or `gone`.
+    state: &'static str,
+    /// Until when it can be had back, RFC 3339.
+    until: Option<String>,
+}
+
+/// Delete a message: it goes to the trash, or for good where there is none
+#[utoipa::path(
+    delete, path = "/messages/{id}", tag = "messages", operation_id = "delete_message",
+    params(("id" = String, Path, description = "The message")),
+    responses((status = 200, body = DeletedView), (status = 404, body = Problem))
+)]
+async fn delete(who: Who, Path(id): Path<String>) -> Result<Json<DeletedView>, Problem> {
+    let deleted = who.ask(move |access| access.delete_message(&id)).await?;
+    let (state, until) = match deleted {
+        Deleted::ToTrash { until_ms } => ("trash", Some(UnixMs(until_ms).rfc3339())),
+        Deleted::Already => ("trash", None),
+        Deleted::Freed => ("gone", None),
+    };
+    Ok(Json(DeletedView { state, until }))
+}
+
+/// Bring a message back from the trash
+#[utoipa::path(
+    post, path = "/messages/{id}/undelete", tag = "messages", operation_id = "undelete_message",
+    params(("id" = String, Path, description = "The message")),
+    responses(
+        (status = 200, body = MessageView), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "A rule would delete it again at once")
+    )
+)]
+async fn undelete(who: Who, Path(id): Path<String>) -> Result<Response, Problem> {
+    Seen::default().answer(&who.ask(move |access| access.undelete_message(&id)).await?)
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// As a file to save.
+    #[serde(default)]
+    download: bool,
+}
+
+/// A message's media, whole or in ranges
+#[utoipa::path(
+    get, path = "/messages/{id}/media", tag = "messages", operation_id = "message_media",
+    params(("id" = String, Path, description = "The message"), Wanted),
+    responses(
+        (status = 200, content_type = "video/mp4", body = Vec<u8>),
+        (status = 206, content_type = "video/mp4", body = Vec<u8>, description = "The range that was asked for"),
+        (status = 304), (status = 404, body = Problem),
+        (status = 416, body = Problem, description = "Nothing of the range is there")
+    )
+)]
+async fn play(
+    who: Who,
+    Path(id): Path<String>,
+    wanted: Asked<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (asked, opens) = (id.clone(), media::is_opening(&headers));
+    let file = who
+        .ask(move |access| {
+            let file = access.message_media(&asked, false)?;
+            if opens {
+                access.opened(&asked)?;
+            }
+            Ok(file)
+        })
+        .await?
+        .ok_or_else(Problem::fault)?;
+    // The id comes from the store, but one that somebody has made up never names a file.
+    let name: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let name = wanted
+        .0
+        .download
+        .then(|| format!("{name}.{}", media::ending(&file.media_type)));
+    Ok(media::answer(who.access().clone(), file, name.as_deref(), &headers))
+}
+
+/// A message's still picture (JPEG)
+#[utoipa::path(
+    get, path = "/messages/{id}/poster", tag = "messages", operation_id = "message_poster",
+    params(("id" = String, Path, description = "The message")),
+    responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 304), (status = 404, body = Problem))
+)]
+async fn poster(who: Who, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let file = who.ask(move |access| access.message_media(&id, true)).await?;
+    match file {
+        Some(file) => Ok(media::answer(who.access().clone(), file, None, &headers)),
+        None => Ok(Problem::new(StatusCode::NOT_FOUND, "this message has no picture").into_response()),
+    }
+}

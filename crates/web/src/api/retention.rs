@@ -1,0 +1,64 @@
+//! How long messages are kept.
+
+use axum::{Json, extract::Path, response::Response};
+use segue_manage::{AuditView, ForeseenView, RetentionChange, RetentionChanged, RetentionView};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{given::Given, portal::Web, problem::Problem, seen::Seen, who::Who};
+
+pub(super) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(show, change))
+        .routes(routes!(preview))
+        .routes(routes!(audit))
+}
+
+/// Show the rules of a mailbox
+#[utoipa::path(
+    get, path = "/subscribers/{user}/retention", tag = "retention", operation_id = "retention",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses((status = 200, body = RetentionView), (status = 304), (status = 404, body = Problem))
+)]
+async fn show(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
+    seen.answer(&who.ask(move |access| access.retention(&user)).await?)
+}
+
+/// Change the rules of a mailbox; they act at once
+#[utoipa::path(
+    patch, path = "/subscribers/{user}/retention", tag = "retention", operation_id = "change_retention",
+    params(("user" = String, Path, description = "The subscriber")),
+    request_body = RetentionChange,
+    responses(
+        (status = 200, body = RetentionChanged), (status = 404, body = Problem), (status = 422, body = Problem),
+        (status = 412, body = Problem, description = "They are not what If-Match says")
+    )
+)]
+async fn change(
+    who: Who,
+    Path(user): Path<String>,
+    seen: Seen,
+    Given(change): Given<RetentionChange>,
+) -> Result<Json<RetentionChanged>, Problem> {
+    let changed = who.ask(move |access| access.set_retention(&user, change, |now| seen.may_change(now)));
+    Ok(Json(changed.await?))
+}
+
+/// Say what the rules would do now, and what is to come; changes nothing
+#[utoipa::path(
+    get, path = "/subscribers/{user}/retention/preview", tag = "retention", operation_id = "preview_retention",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses((status = 200, body = Vec<ForeseenView>), (status = 404, body = Problem))
+)]
+async fn preview(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
+    seen.answer(&who.ask(move |access| access.foresee_retention(&user, None)).await?)
+}
+
+/// List what the rules have deleted, oldest first
+#[utoipa::path(
+    get, path = "/subscribers/{user}/retention/audit", tag = "retention", operation_id = "retention_audit",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses((status = 200, body = Vec<AuditView>), (status = 404, body = Problem))
+)]
+async fn audit(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
+    seen.answer(&who.ask(move |access| access.retention_audit(&user)).await?)
+}

@@ -1,0 +1,250 @@
+//! The API and the pages: what both stand on.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use ipnet::IpNet;
+use segue_manage::{Manage, Refusal};
+
+use crate::{Events, Site, api, events::names_this_machine, pages, problem::Problem};
+
+/// Who may reach the API and the pages, and by which address.
+pub struct Portal {
+    /// Lets people in.
+    pub manage: Manage,
+    /// What happens, for who follows it.
+    pub events: Events,
+    /// The address by which people reach the pages; `None`: this machine's own, and only if `is_loopback`.
+    pub public: Option<PublicUrl>,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub proxies: Vec<IpNet>,
+    /// The socket is on loopback.
+    pub is_loopback: bool,
+}
+
+/// `http://host[:port]` or `https://host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    authority: Authority,
+    is_https: bool,
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PublicUrl, String> {
+        let wrong = || "an address without a path is needed, e.g. \"https://voice.example.com\"".to_owned();
+        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().filter(|_| uri.path() == "/" && uri.query().is_none());
+        let authority = authority
+            .filter(|authority| !authority.as_str().contains('@'))
+            .ok_or_else(wrong)?;
+        Ok(PublicUrl {
+            authority: authority.clone(),
+            is_https,
+        })
+    }
+}
+
+impl std::fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.is_https { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+/// What handlers share. The store is not in it: they get to that by [`crate::who::Who`] alone.
+#[derive(Clone)]
+pub(crate) struct Web(Arc<Inner>);
+
+struct Inner {
+    portal: Portal,
+    site: Arc<Site>,
+}
+
+impl Web {
+    pub(crate) fn manage(&self) -> &Manage {
+        &self.0.portal.manage
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.portal.events
+    }
+
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.0.site
+    }
+
+    /// Browsers are to send the cookie by TLS alone.
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.portal.public.as_ref().is_some_and(|public| public.is_https)
+    }
+
+    /// Asks what may wait for the disk, on a thread that may wait.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Manage) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let web = self.clone();
+        match tokio::task::spawn_blocking(move || ask(web.manage())).await {
+            Ok(answer) => answer.map_err(Problem::from),
+            Err(_) => Err(Problem::fault()),
+        }
+    }
+
+    /// Where a request comes from: the peer, or whom a proxy of ours names.
+    fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let is_ours = |ip: &IpAddr| self.0.portal.proxies.iter().any(|net| net.contains(ip));
+        let said: Vec<&str> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        // Each proxy appends whom it has the request from: read from the end, as long as it is one of ours who says so.
+        let mut source = peer.to_canonical();
+        for said in said.into_iter().rev() {
+            if !is_ours(&source) {
+                break;
+            }
+            match said.trim().parse::<IpAddr>() {
+                Ok(before) => source = before.to_canonical(),
+                Err(_) => break,
+            }
+        }
+        source
+    }
+
+    /// Whether a request is meant for us: a page of elsewhere must not reach us through a name that it had resolve to us.
+    fn is_meant(&self, headers: &HeaderMap) -> bool {
+        let portal = &self.0.portal;
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let is_public = portal
+            .public
+            .as_ref()
+            .is_some_and(|public| host.is_some_and(|host| host.eq_ignore_ascii_case(public.authority.as_str())));
+        is_public || (portal.is_loopback && names_this_machine(headers))
+    }
+}
+
+/// From where a request comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source(pub IpAddr);
+
+/// All routes of the API and the pages.
+pub(crate) fn routes(portal: Portal, site: Arc<Site>) -> Router {
+    let web = Web(Arc::new(Inner { portal, site }));
+    let routes = Router::new().merge(api::routes()).merge(pages::routes());
+    routes
+        .layer(middleware::from_fn_with_state(web.clone(), guard))
+        .with_state(web)
+}
+
+/// Nothing inline, nothing from elsewhere, and nobody frames it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// In front of everything: who is meant, from where it comes, and what browsers must not do with the answer.
+async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Response {
+    let mut response = match refused(&web, &request) {
+        Some(problem) => problem.into_response(),
+        None => {
+            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+            let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
+            let source = web.source(peer, request.headers());
+            request.extensions_mut().insert(Source(source));
+            next.run(request).await
+        }
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refused(web: &Web, request: &Request) -> Option<Problem> {
+    let portal = &web.0.portal;
+    if portal.public.is_none() && !portal.is_loopback {
+        return Some(
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "http.listen is not loopback, and passwords would go over the network as they are",
+            )
+            .fix("set http.public to the address by which people reach this, best https:// of a proxy that does TLS"),
+        );
+    }
+    if !web.is_meant(request.headers()) {
+        return Some(
+            Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "the Host header names another machine than this one",
+            )
+            .fix("use the address of http.public, or on this machine its address or localhost"),
+        );
+    }
+    // Fetch metadata: what a browser says of where a request was made. Those that do not say it send no cookie either (SameSite).
+    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let site = request
+        .headers()
+        .get("sec-fetch-site")
+        .and_then(|site| site.to_str().ok());
+    if is_change && matches!(site, Some("cross-site" | "same-site")) {
+        return Some(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a page of elsewhere may not change anything here",
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_scheme_and_a_host() {
+        let public = |text: &str| text.parse::<PublicUrl>();
+        assert_eq!(
+            public("https://voice.example.com/").unwrap().to_string(),
+            "https://voice.example.com"
+        );
+        assert_eq!(
+            public("http://10.0.0.1:8080").unwrap().to_string(),
+            "http://10.0.0.1:8080"
+        );
+        for wrong in [
+            "voice.example.com",
+            "ftp://a",
+            "https://a/b",
+            "https://a?x",
+            "https://u@a",
+            "",
+        ] {
+            assert!(public(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Nobody reaches what is another's by any route: the routes come from the description of the API itself, so that a new one cannot be
+//! forgotten here.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use fixture::{Browser, Office};
+use segue_policy::Subscriber;
+use segue_store::Role;
+use serde_json::{Value, json};
+
+/// What is in a path, and what stands there of eve's. A parameter of a new name must be added.
+fn eves(parameter: &str) -> &'static str {
+    match parameter {
+        "id" => "01E",
+        "user" => "eve",
+        "call" => "call-01E",
+        "token" => "TOKEN",
+        other => panic!("what is '{other}' of eve's? say it here"),
+    }
+}
+
+/// Bodies that would do, by operation; a change without one here has none.
+fn body(operation: &str) -> Option<Value> {
+    Some(match operation {
+        "change_message" => json!({ "heard": true }),
+        "change_subscriber" => json!({ "dnd": true }),
+        "change_retention" => json!({ "heard_max": 0 }),
+        "make_token" => json!({ "label": "mine", "scopes": ["messages:read"] }),
+        _ => return None,
+    })
+}
+
+/// Every route of the description: method, path, operation.
+fn routes() -> Vec<(String, String, Value)> {
+    let description: Value = serde_json::from_str(&segue_web::description()).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if ["get", "post", "put", "patch", "delete"].contains(&method.as_str()) {
+                routes.push((method.to_ascii_uppercase(), path.clone(), operation.clone()));
+            }
+        }
+    }
+    routes
+}
+
+/// The path with eve's things in it; whether there were any.
+fn of_eve(path: &str, token: &str) -> (String, bool) {
+    let mut parts: Vec<String> = Vec::new();
+    let mut has_any = false;
+    for part in path.split('/') {
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(parameter) => {
+                has_any = true;
+                parts.push(eves(parameter).replace("TOKEN", token));
+            }
+            None => parts.push(part.to_owned()),
+        }
+    }
+    (parts.join("/"), has_any)
+}
+
+struct Case {
+    office: Office,
+    token: String,
+}
+
+/// Eve has a message, a token, and is in a group that bob is not in.
+async fn case() -> Case {
+    let office = Office::open().await;
+    office.deposit("01E", "eve", |new| {
+        new.message.from_name = Some("For Eve alone".to_owned())
+    });
+    office.deposit("01B", "bob", |_| ());
+    office
+        .store
+        .add_subscriber(Subscriber {
+            user: "sales".to_owned(),
+            targets: vec!["sip:sales@127.0.0.1".to_owned()],
+            ..Subscriber::default()
+        })
+        .unwrap();
+    office.store.add_member("sales", "eve").unwrap();
+    office.deposit("01G", "sales", |_| ());
+    office.program("eve", Role::Subscriber, &["messages:read"]);
+    let token = office.store.tokens(Some("eve")).unwrap()[0].id.clone();
+    Case { office, token }
+}
+
+#[tokio::test]
+async fn another_s_things_are_not_there_by_any_route() {
+    let Case { office, token } = case().await;
+    let browsers = [
+        office.browser("bob").await,
+        office.program("bob", Role::Subscriber, &["messages:write", "settings:write"]),
+    ];
+    let before = (
+        office.store.message("01E").unwrap(),
+        office.store.subscriber("eve").unwrap(),
+    );
+    let mut tried = 0;
+    for bob in &browsers {
+        for (method, path, operation) in routes() {
+            let (path, has_any) = of_eve(&path, &token);
+            let name = operation["operationId"].as_str().unwrap();
+            if !has_any {
+                continue;
+            }
+            let answer = bob.change(&method, &path, body(name).as_ref()).await;
+            tried += 1;
+            // Calls are operators', and a token sees no tokens: these are forbidden whatever is in them.
+            let forbidden =
+                path.starts_with("/api/v1/calls/") || (bob.bearer.is_some() && path.starts_with("/api/v1/tokens"));
+            answer.problem(if forbidden { 403 } else { 404 });
+            assert!(!answer.text().contains("For Eve alone"), "{method} {path}");
+        }
+    }
+    assert!(tried >= 20, "{tried}");
+    assert_eq!(
+        before,
+        (
+            office.store.message("01E").unwrap(),
+            office.store.subscriber("eve").unwrap()
+        )
+    );
+    assert_eq!(office.store.tokens(Some("eve")).unwrap().len(), 1);
+    // The very same, of eve herself and of an operator, are there: the routes were tried as they are meant.
+    for (who, others) in [("eve", "/api/v1/calls"), ("root", "/none")] {
+        let browser = office.browser(who).await;
+        for (method, path, _) in routes() {
+            let (path, has_any) = of_eve(&path, &token);
+            if has_any && method == "GET" && !path.starts_with(others) && !path.starts_with("/api/v1/calls") {
+                assert_eq!(browser.get(&path).await.status, 200, "{who} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_list_has_anything_of_another_s_in_it() {
+    let Case { office, .. } = case().await;
+    let bob = office.browser("bob").await;
+    for (method, path, operation) in routes() {
+        if method != "GET" || path.contains('{') || operation["operationId"] == "events" {
+            continue;
+        }
+        for query in ["", "?mailbox=eve", "?q=eve", "?name=eve", "?user=eve"] {
+            let answer = bob.get(&format!("{path}{query}")).await;
+            let text = answer.text().replace("'eve'", "");
+            for others in ["01E", "01G", "For Eve alone", "\"eve\"", "sales"] {
+                assert!(!text.contains(others), "{path}{query}: {text}");
+            }
+        }
+    }
+    bob.get("/api/v1/messages?mailbox=eve").await.problem(404);
+    bob.get("/api/v1/audit?name=root").await.problem(404);
+}
+
+#[tokio::test]
+async fn nobody_reaches_anything_without_being_let_in() {
+    let Case { office, token } = case().await;
+    let wrong = [
+        office.nobody(),
+        Browser {
+            cookie: Some("segue=x".to_owned()),
+            csrf: Some("x".to_owned()),
+            ..office.nobody()
+        },
+        Browser {
+            bearer: Some("segue_x".to_owned()),
+            ..office.nobody()
+        },
+    ];
+    for browser in &wrong {
+        for (method, path, operation) in routes() {
+            let (path, _) = of_eve(&path, &token);
+            let name = operation["operationId"].as_str().unwrap();
+            if name == "login" {
+                continue;
+            }
+            browser.change(&method, &path, body(name).as_ref()).await.problem(401);
+        }
+        for page in ["/messages", "/"] {
+            let answer = browser.get(page).await;
+            assert_eq!(answer.status, 303, "{page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_of_a_group_see_its_messages_each_as_their_own() {
+    let Case { office, .. } = case().await;
+    let eve = office.browser("eve").await;
+    let list = eve.get("/api/v1/messages").await.json();
+    let ids: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].clone())
+        .collect();
+    assert_eq!(ids, ["01G", "01E"]);
+    office
+        .browser("bob")
+        .await
+        .get("/api/v1/messages/01G")
+        .await
+        .problem(404);
+}
+
+#[tokio::test]
+async fn every_change_wants_the_token_against_forged_requests() {
+    let Case { office, token } = case().await;
+    let bob = office.browser("bob").await;
+    for (method, path, operation) in routes() {
+        let name = operation["operationId"].as_str().unwrap();
+        if method == "GET" || name == "login" {
+            continue;
+        }
+        let (path, _) = of_eve(&path, &token);
+        let answer = bob.send(&method, &path, body(name).as_ref(), &[]).await;
+        assert_eq!(answer.problem(403)["code"], "csrf", "{method} {path}");
+    }
+    assert_eq!(bob.get("/api/v1/session").await.status, 200, "still logged in");
+}
