@@ -538,3 +538,28 @@ fn who_calls_a_service_from_where_it_has_registered_has_proven_who_it_is() {
     office.shard.handle_timeout(office.now);
     assert_eq!(dials_dnd(&mut office, here, "bob", 7), None, "expired");
 }
+
+#[test]
+fn a_contact_that_is_gone_by_its_turn_does_not_ring() {
+    for taken_back in [true, false] {
+        let mut office = Office::new();
+        let expires = if taken_back { 600 } else { 60 };
+        office.bob("Contact: <sip:bob@10.1.0.3>;q=0.8\r\n");
+        office.bob(&format!("Contact: <sip:bob@10.1.0.2>;q=0.5;expires={expires}\r\n"));
+        if !taken_back {
+            office.later(50);
+        }
+        assert_eq!(
+            invites(&office.is_called()),
+            [pair("10.1.0.3:5060", "sip:bob@10.1.0.3")]
+        );
+        if taken_back {
+            office.bob("Contact: <sip:bob@10.1.0.2>;expires=0\r\n");
+        }
+        office.later(16);
+        office.shard.handle_timeout(office.now);
+        let then = office.seen();
+        let anew = pair("10.1.0.2:5060", "sip:bob@10.1.0.2");
+        assert!(!invites(&then).contains(&anew), "taken back: {taken_back}");
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 use segue_b2bua::{Admission, Directory, Shard, ShardOutput};
 use segue_call::Now;
 use segue_policy::{MessageWaiting, Profile};
-use segue_records::UnixMs;
+use segue_records::{RegistrationRecord, UnixMs};
 use segue_registrar::mwi::{Count, Summary};
 use segue_sip::Peer;
 use segue_sip_wire::{DigestAlgorithm, Message};
@@ -38,6 +38,7 @@ struct Seen {
     sent: Vec<(Peer, Message)>,
     counted: Vec<String>,
     refused: Vec<Option<u16>>,
+    kept: Vec<RegistrationRecord>,
 }
 
 impl Seen {
@@ -106,6 +107,7 @@ impl Office {
                         .push((sent.peer, Message::parse_datagram(&sent.bytes).unwrap()));
                 }
                 ShardOutput::CountMessages(user) => seen.counted.push(user),
+                ShardOutput::Registrations(_, all) => seen.kept = all,
                 ShardOutput::Refused(refusal) => seen.refused.push(refusal.status),
                 _ => {}
             }
@@ -427,6 +429,27 @@ fn contacts_are_told_unasked_right_after_they_register_and_of_each_change() {
     office.shard.handle_removal(office.now, "bob", None);
     office.later(1_000);
     assert_eq!(office.has(has(2, 0, 0)).notifies().len(), 0);
+}
+
+#[test]
+fn what_was_committed_when_the_server_went_is_told_unasked_when_it_is_back() {
+    for mwi in [
+        MessageWaiting::Unsolicited,
+        MessageWaiting::Both,
+        MessageWaiting::Subscribed,
+    ] {
+        let mut office = Office::new(mwi);
+        let kept = office.registers("Expires: 600\r\n").kept;
+        let mut after = Office::new(mwi);
+        after.shard.restore_registrations(after.now, kept);
+        let counted = after.seen().counted;
+        match mwi {
+            MessageWaiting::Subscribed => assert!(counted.is_empty(), "nobody is told unasked"),
+            _ => assert_eq!(counted, ["bob"], "{mwi:?}"),
+        }
+        let told = after.has(has(1, 0, 0));
+        assert_eq!(told.notifies().len(), usize::from(mwi.is_unsolicited()));
+    }
 }
 
 #[test]

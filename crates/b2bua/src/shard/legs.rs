@@ -16,6 +16,11 @@ use crate::{
 impl Shard {
     /// Says on a leg what its call decided.
     pub(super) fn perform(&mut self, now: Now, key: CallKey, leg: LegId, action: LegAction) {
+        if let LegAction::Invite { target, .. } = &action
+            && self.is_unregistered(now, key, &target.to_string())
+        {
+            return self.is_not_there(key, leg);
+        }
         let Some(entry) = self.calls.get_mut(&key) else { return };
         if let LegAction::Invite { trail, way, .. } = &action {
             entry.trails.insert(leg, trail.clone());
@@ -72,6 +77,18 @@ impl Shard {
             // The leg has moved on (a CANCEL or BYE crossed this): its event is already on the way to the call.
             tracing::debug!(%error, ?leg, "a leg no longer takes this action");
         }
+    }
+
+    /// A leg whose target is registered no more when its turn has come: nobody is asked there.
+    fn is_not_there(&mut self, key: CallKey, leg: LegId) {
+        let failed = LegEvent::Failed {
+            status: 480,
+            phrase: "it is registered no more".to_owned(),
+            local: true,
+            said: Said::default(),
+        };
+        self.said_here.push_back((key, leg, failed));
+        self.said_here.push_back((key, leg, LegEvent::Terminated));
     }
 
     /// What the keys of a call's SRTP are made of; nothing else comes of it.

@@ -147,7 +147,7 @@ impl Shard {
     }
 
     /// Registered contacts that are told without asking.
-    fn unasked(&self, now: Now, user: &str) -> impl Iterator<Item = String> {
+    pub(super) fn unasked(&self, now: Now, user: &str) -> impl Iterator<Item = String> {
         let contacts = self.registrar.contacts(user, now.mono).into_iter();
         let unasked = contacts.filter(|binding| {
             let profile = self.admission.profile_for(&way_back(&binding.source));

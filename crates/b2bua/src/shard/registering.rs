@@ -1,5 +1,7 @@
 //! REGISTER: who proves to be a subscriber says where it is (RFC 3261 §10.3).
 
+use std::collections::BTreeSet;
+
 use segue_call::{Now, StoreReply};
 use segue_policy::Profile;
 use segue_records::{Event, Happening, RegistrationFacts, RegistrationRecord};
@@ -204,6 +206,16 @@ impl Shard {
         StoreReply::Found(lookup)
     }
 
+    /// Whether a target of a call was a registered contact when the call came, and is one no more: its caller was held, or others rang
+    /// before it.
+    pub(super) fn is_unregistered(&self, now: Now, key: CallKey, target: &str) -> bool {
+        let owner = self.calls.get(&key).and_then(|entry| entry.engaged.whose.get(target));
+        owner.is_some_and(|user| {
+            let mut bound = self.registrar.contacts(user, now.mono).into_iter();
+            !bound.any(|binding| binding.contact.to_string() == target)
+        })
+    }
+
     /// Subscribers, numbers or passwords have changed.
     pub fn handle_directory(&mut self, directory: Directory) {
         self.admission.know(&directory);
@@ -224,17 +236,24 @@ impl Shard {
 
     /// Registrations of before the start.
     pub fn restore_registrations(&mut self, now: Now, kept: Vec<RegistrationRecord>) {
-        let mut changes = Vec::new();
+        let (mut changes, mut users) = (Vec::new(), BTreeSet::new());
         for record in kept {
             let user = record.user.clone();
             if let Some(binding) = binding(now, record) {
                 self.registrar.restore(&user, binding.clone());
+                users.insert(user.clone());
                 let what = What::Refreshed;
                 changes.push(Change { user, what, binding });
             }
         }
         self.keep_open(now, &changes);
         self.review_registrations(now);
+        // What was committed when nobody could tell them any more, they are told now.
+        for user in users {
+            if self.unasked(now, &user).next().is_some() {
+                self.outputs.push_back(ShardOutput::CountMessages(user));
+            }
+        }
     }
 
     /// Takes back what would not be admitted now: whatever was written to the store, and whatever the profiles were.

@@ -9,10 +9,13 @@
 mod body;
 mod callee;
 mod caller;
+#[path = "../credentials/mod.rs"]
+mod credentials;
 mod dice;
 mod media_model;
 mod network;
 mod observer;
+mod office;
 mod phone;
 mod store_model;
 mod sweeps;

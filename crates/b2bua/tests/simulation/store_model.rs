@@ -145,7 +145,7 @@ impl StoreScript {
 /// How long each clip plays.
 pub const CLIP_MS: u64 = 5_000;
 
-fn clip(id: i64, name: &str) -> ClipInfo {
+pub fn clip(id: i64, name: &str) -> ClipInfo {
     let rendition = |profile: RenditionProfile| RenditionInfo {
         profile,
         bytes: 100_000,

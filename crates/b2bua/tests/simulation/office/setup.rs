@@ -1,0 +1,260 @@
+//! What a day in the office is made of.
+
+use segue_policy::{MessageWaiting, Profile, Ring, Subscriber};
+
+use crate::{
+    callee::{CalleeScript, Reach, Word},
+    caller::{CallerScript, GiveUp},
+    dice::{Dice, MS, S, Time},
+    media_model::MediaScript,
+};
+
+/// How a phone is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// At its own address.
+    Plain,
+    /// Behind a NAT: its contact is an address of the other side.
+    Nat,
+    /// Behind an edge proxy (RFC 3327): by its Path.
+    Path,
+    /// By its connection.
+    Tcp,
+}
+
+/// What somebody does with a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It takes its contact back, for so long.
+    Leaves(Time),
+    /// It takes back all contacts of its user.
+    LeavesAll,
+    Asks,
+    /// Its plug is pulled, for so long; it knows nothing of before.
+    Crashes(Time),
+    /// Another port, which it registers; nothing is taken back.
+    Moves,
+    /// It no longer wants to be told of messages, for so long.
+    Unwatches(Time),
+    /// It is never seen again.
+    Dies,
+}
+
+/// What a phone says to a NOTIFY that it has not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hears {
+    Gladly,
+    Refuses,
+    Later,
+}
+
+#[derive(Debug, Clone)]
+pub struct DeviceScript {
+    pub user: usize,
+    pub way: Way,
+    pub boots: Time,
+    pub expires_s: u64,
+    pub q: Option<&'static str>,
+    /// Says which device it is (`+sip.instance`).
+    pub instance: bool,
+    /// Registers again when this much of its time has passed, percent; past 100 it is late.
+    pub again_percent: u64,
+    pub acts: Vec<(Time, Act)>,
+    /// For how long it subscribes, seconds.
+    pub watches_s: Option<u64>,
+    pub hears: Hears,
+    pub callee: CalleeScript,
+}
+
+impl DeviceScript {
+    fn by(dice: &mut Dice, user: usize, nat: bool, day: Time) -> DeviceScript {
+        let ways = [
+            (5, Way::Plain),
+            (2, Way::Path),
+            (2, Way::Tcp),
+            (if nat { 4 } else { 0 }, Way::Nat),
+        ];
+        let mut callee = CalleeScript::by(dice);
+        (callee.reach, callee.wants_tcp, callee.dies, callee.forks) = (Reach::Fine, false, None, 1);
+        if dice.chance(40) {
+            callee.word = Word::Never;
+        }
+        callee.habits.longest = 40 * S;
+        let acts = dice.between(0, 3);
+        DeviceScript {
+            user,
+            way: dice.weigh(&ways),
+            boots: dice.between(0, 20 * S),
+            expires_s: dice.pick(&[30, 60, 60, 90, 120, 300]),
+            q: dice.pick(&[None, None, Some("1.0"), Some("0.5"), Some("0.1")]),
+            instance: dice.chance(50),
+            again_percent: dice.pick(&[40, 50, 90, 95, 110]),
+            acts: (0..acts)
+                .map(|_| {
+                    let long = dice.between(S, 60 * S);
+                    let act = dice.weigh(&[
+                        (3, Act::Leaves(long)),
+                        (1, Act::LeavesAll),
+                        (1, Act::Asks),
+                        (3, Act::Crashes(long)),
+                        (2, Act::Moves),
+                        (2, Act::Unwatches(long)),
+                        (1, Act::Dies),
+                    ]);
+                    (dice.between(0, day), act)
+                })
+                .collect(),
+            watches_s: dice.maybe(70, |d| d.pick(&[30, 60, 60, 120, 600])),
+            hears: dice.weigh(&[(6, Hears::Gladly), (2, Hears::Refuses), (1, Hears::Later)]),
+            callee,
+        }
+    }
+}
+
+/// What a command does beside the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Heard,
+    Unheard,
+    Delete,
+    Restore,
+    /// The subscriber's registrations are removed.
+    Unregister,
+}
+
+/// How the server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// At once, with all that it knew.
+    Crash,
+    /// In order.
+    Orderly,
+}
+
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub script: CallerScript,
+    pub media: MediaScript,
+    pub to: String,
+    pub deposit_takes: Time,
+}
+
+#[derive(Clone)]
+pub struct Setup {
+    pub seed: u64,
+    pub profile: Profile,
+    pub subscribers: Vec<Subscriber>,
+    pub devices: Vec<DeviceScript>,
+    pub calls: Vec<Call>,
+    /// When, whose, and with which message.
+    pub deeds: Vec<(Time, usize, u64, Deed)>,
+    /// When, how, and for how long it is away.
+    pub stops: Vec<(Time, Stop, Time)>,
+    /// Nothing is begun after this.
+    pub day: Time,
+}
+
+/// How many subscribers there are.
+pub const USERS: usize = 3;
+
+pub fn name(user: usize) -> String {
+    format!("s{user}")
+}
+
+impl Setup {
+    pub fn by(seed: u64) -> Setup {
+        let mut dice = Dice::new(seed, 20);
+        let day = dice.between(120, 300) * S;
+        let nat = dice.chance(50);
+        let profile = Profile {
+            align: false,
+            transcode: segue_policy::Transcode::Off,
+            name: "office".into(),
+            sources: vec!["10.0.0.0/8".parse().expect("a network")],
+            registrar: true,
+            nat,
+            nat_ping_ms: dice.pick(&[0, 30_000]),
+            mwi: dice.pick(&[
+                MessageWaiting::Subscribed,
+                MessageWaiting::Unsolicited,
+                MessageWaiting::Both,
+            ]),
+            menu: false,
+            hold_ms: 1_000,
+            hold_max_ms: 10_000,
+            no_answer_ms: dice.pick(&[5_000, 15_000]),
+            ..Profile::default()
+        };
+        let subscribers = (0..USERS).map(|user| Subscriber {
+            user: name(user),
+            ring: dice.pick(&[Ring::Together, Ring::Together, Ring::InOrder]),
+            ring_ms: dice.maybe(50, |d| d.between(500, 8_000)),
+            hold_ms: dice.maybe(50, |d| d.pick(&[0, 2_000, 8_000])),
+            ..Subscriber::default()
+        });
+        let subscribers = subscribers.collect();
+        let devices = dice.between(1, 5);
+        let devices = (0..devices).map(|_| {
+            let user = usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few");
+            DeviceScript::by(&mut dice, user, nat, day)
+        });
+        let devices = devices.collect();
+        let calls = dice.between(1, 6);
+        let calls = (0..calls).map(|_| {
+            let mut script = CallerScript::by(&mut dice);
+            script.starts = dice.between(0, day);
+            script.habits.longest = 40 * S;
+            if dice.chance(50) {
+                // Somebody who leaves a message.
+                (script.give_up, script.dies) = (GiveUp::Never, None);
+                script.talks = Some(dice.between(5, 40) * S);
+            }
+            Call {
+                script,
+                media: MediaScript::by(&mut dice),
+                to: name(usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few")),
+                deposit_takes: dice.between(5 * MS, 4 * S),
+            }
+        });
+        let calls = calls.collect();
+        let deeds = dice.between(0, 6);
+        let deeds = (0..deeds).map(|_| {
+            let deed = dice.weigh(&[
+                (4, Deed::Heard),
+                (2, Deed::Unheard),
+                (3, Deed::Delete),
+                (2, Deed::Restore),
+                (1, Deed::Unregister),
+            ]);
+            let user = usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few");
+            (dice.between(0, day + 60 * S), user, dice.between(0, 9), deed)
+        });
+        let mut deeds: Vec<_> = deeds.collect();
+        // What was deleted is at times wanted back.
+        for (at, user, which, deed) in deeds.clone() {
+            if deed == Deed::Delete && dice.chance(60) {
+                deeds.push((at + dice.between(S, 40 * S), user, which, Deed::Restore));
+            }
+        }
+        let stops = dice.weigh(&[(6, 0), (3, 1), (1, 2)]);
+        let stops = (1..=stops).map(|at| {
+            let how = dice.pick(&[Stop::Crash, Stop::Crash, Stop::Orderly]);
+            (
+                day / 3 * at + dice.between(0, day / 4),
+                how,
+                dice.between(50 * MS, 8 * S),
+            )
+        });
+        let stops = stops.collect();
+        Setup {
+            seed,
+            profile,
+            subscribers,
+            devices,
+            calls,
+            deeds,
+            stops,
+            day,
+        }
+    }
+}
