@@ -14,8 +14,8 @@ PACKAGES=(
     espeak-ng
     # to test: softphones, SIP scenarios, a proxy, a capture agent, decoding, a browser
     baresip-core baresip-ffmpeg linphone-cli sip-tester kamailio sngrep ffmpeg chromium openssl procps
-    # a mail server for notices
-    python3-aiosmtpd
+    # a mail server for notices, and what docs/office.md makes a backup with
+    python3-aiosmtpd sqlite3
     # for what comes from PyPI: more softphones, and hadolint to lint the Containerfile
     python3-venv
 )

@@ -11,8 +11,8 @@ const E164_DIGITS_MAX: usize = 15;
 /// Most rules of a profile.
 pub(crate) const RULES_MAX: usize = 100;
 
-/// One rule of a profile: what is dialled so becomes that. `?` is any digit, `*` at the end any more, and in the replacement what `*`
-/// stood for.
+/// One rule of a profile: what is dialled so becomes that. `?` is any digit, `*` at the end any more, and in the replacement they are
+/// what they stood for, each `?` the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NumberRule {
@@ -23,7 +23,7 @@ pub struct NumberRule {
 /// Why a rule is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} is no rule: a pattern of digits, + and ?, maybe with * at its end, \" -> \" and a number, with * where the rest goes"
+    "{0:?} is no rule: a pattern of digits, + and ?, maybe with * at its end, \" -> \" and a number, with ? and * where what they stood for goes"
 )]
 pub struct NumberRuleError(String);
 
@@ -37,7 +37,15 @@ impl NumberRule {
         let (head, rest) = digits.split_at_checked(fixed.len())?;
         let same = |(pattern, digit): (u8, u8)| pattern == digit || pattern == b'?' && digit.is_ascii_digit();
         let fits = head.len() == fixed.len() && fixed.bytes().zip(head.bytes()).all(same);
-        (fits && (more || rest.is_empty())).then(|| self.replacement.replace('*', rest))
+        (fits && (more || rest.is_empty())).then(|| {
+            let mut digits = fixed.chars().zip(head.chars()).filter(|(pattern, _)| *pattern == '?');
+            let next = |c| match c {
+                '?' => digits.next().map(|(_, digit)| digit),
+                other => Some(other),
+            };
+            let made: String = self.replacement.chars().filter_map(next).collect();
+            made.replace('*', rest)
+        })
     }
 }
 
@@ -50,10 +58,11 @@ impl TryFrom<String> for NumberRule {
         let (pattern, replacement) = (pattern.trim(), replacement.trim());
         let fixed = pattern.strip_suffix('*').unwrap_or(pattern);
         let is_pattern = fixed.bytes().all(|b| b.is_ascii_digit() || b"+?".contains(&b)) && !pattern.is_empty();
-        let stars = replacement.bytes().filter(|b| *b == b'*').count();
-        let is_replacement = replacement.bytes().all(|b| b.is_ascii_digit() || b"+*".contains(&b))
+        let count = |text: &str, sign: u8| text.bytes().filter(|b| *b == sign).count();
+        let is_replacement = replacement.bytes().all(|b| b.is_ascii_digit() || b"+?*".contains(&b))
             && !replacement.is_empty()
-            && stars <= usize::from(pattern.ends_with('*'));
+            && count(replacement, b'?') <= count(pattern, b'?')
+            && count(replacement, b'*') <= usize::from(pattern.ends_with('*'));
         if !is_pattern || !is_replacement {
             return Err(wrong());
         }
@@ -273,9 +282,13 @@ mod tests {
 
     #[test]
     fn rules_are_patterns_and_replacements() {
-        for good in ["0* -> +49*", "100->+4930100", "1?? -> +4930"] {
+        for good in ["0* -> +49*", "100->+4930100", "1?? -> +4930", "2?? -> +49307652??"] {
             assert!(NumberRule::try_from(good.to_owned()).is_ok(), "{good}");
         }
+        let made = |rule: &str, said: &str| NumberRule::try_from(rule.to_owned()).unwrap().apply(said);
+        assert_eq!(made("2?? -> +49307652??", "207").as_deref(), Some("+4930765207"));
+        assert_eq!(made("?1?* -> +49??*", "31456").as_deref(), Some("+493456"));
+        assert_eq!(made("2?? -> +49307652??", "2070"), None);
         for bad in [
             "",
             "0*",
@@ -286,6 +299,7 @@ mod tests {
             "0*1 -> +49",
             "0* -> +4*9*",
             "* -> b",
+            "2? -> +4930??",
         ] {
             assert!(NumberRule::try_from(bad.to_owned()).is_err(), "{bad}");
         }

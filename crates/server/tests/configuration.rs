@@ -193,7 +193,7 @@ fn config_check_reads_the_profiles_too_and_names_file_line_and_column() {
 }
 
 #[test]
-fn a_carrier_profile_is_active_once_it_has_its_sources() {
+fn an_example_is_active_once_it_has_its_sources() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sip-profiles/examples");
     let mut names = Vec::new();
     for entry in fs::read_dir(examples).unwrap() {
@@ -202,19 +202,19 @@ fn a_carrier_profile_is_active_once_it_has_its_sources() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let active = segue.dir().join("sip-profiles");
         fs::create_dir(&active).unwrap();
-        fs::write(active.join("carrier.toml"), &text).unwrap();
+        fs::write(active.join("example.toml"), &text).unwrap();
         let (said, line) = segue.fails(1, &["config", "check"]);
         assert_eq!(said["code"], "bad_profile");
         assert!(line.contains("sources is missing or empty"), "{line}");
         let chosen = text.replace("# sources = []", "sources = [\"192.0.2.0/28\"]");
         assert_ne!(chosen, text, "{name} shows where they stand");
-        fs::write(active.join("carrier.toml"), chosen).unwrap();
+        fs::write(active.join("example.toml"), chosen).unwrap();
         let said = segue.json(&["config", "check"]);
         assert_eq!(said["profiles"], json!([name]));
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["carrier-generic", "carrier-ims"]);
+    assert_eq!(names, ["carrier-generic", "carrier-ims", "office"]);
 }
 
 #[test]

@@ -475,6 +475,8 @@ fn a_card_says_what_a_phone_needs() {
         picture.starts_with("<?xml") && picture.contains("<svg"),
         "{picture:.80}"
     );
+    let alone = segue.ok(&["subscriber", "card", "anna", "--svg", "-"]);
+    assert_eq!(alone.trim_end(), picture.trim_end());
     let card = segue.json(&[
         "subscriber",
         "card",

@@ -227,3 +227,18 @@ fn a_trunk_is_added_changed_and_removed_by_commands_and_its_password_is_nowhere_
     );
     assert!(said["message"].as_str().unwrap().contains("no profile"), "{said}");
 }
+
+#[test]
+fn a_profile_without_sources_is_for_a_trunk_or_for_nobody() {
+    let segue = with("next_hop = \"trunk:main\"", TRUNK);
+    let profile = segue.dir().join("sip-profiles/provider.toml");
+    std::fs::write(profile, "name = \"provider\"\ncountry_code = \"49\"\n").unwrap();
+    let nobody = segue.json(&["config", "check"]).to_string();
+    assert!(
+        nobody.contains("provider.toml: sources is missing or empty") && nobody.contains("no trunk names"),
+        "{nobody}"
+    );
+    let named = format!("{TRUNK}profile = \"provider\"\n");
+    std::fs::write(segue.dir().join("segue.toml"), named).unwrap();
+    assert_eq!(segue.json(&["config", "check"])["warnings"], serde_json::json!([]));
+}

@@ -39,9 +39,6 @@ impl Profile {
                 format!("is longer than {NAME_MAX} characters, or not in one line"),
             );
         }
-        if self.sources.is_empty() {
-            return wrong("sources", "is missing or empty, so nobody is admitted".into());
-        }
         if let Some(listen) = self.listen.iter().find(|l| l.parse::<std::net::SocketAddr>().is_err()) {
             return wrong("listen", format!("has {listen:?}, which is no \"address:port\""));
         }

@@ -95,6 +95,7 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let added: Vec<&Trunk> = added.iter().map(|added| &added.trunk).collect();
     warnings.extend(trunks::check(config, &profiles, &added)?);
     let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).chain(added).collect();
+    warnings.extend(profiles::admit(&profiles, &all)?);
     warnings.extend(help::check(&profiles, &all));
     let tls = match config.sip_tls.is_empty() {
         true => None,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use segue_policy::NextHops;
+use segue_policy::{NextHops, Trunk};
 use segue_sip_wire::{Host, Uri};
 
 use super::Warning;
@@ -22,6 +22,28 @@ pub(super) fn check(config: &Config, profiles: &[ProfileFile]) -> Result<Vec<War
         warnings.extend(helps(file));
     }
     Ok(warnings)
+}
+
+/// Whether each profile is somebody's: it has `sources`, or holds for calls from a trunk.
+pub(super) fn admit(profiles: &[ProfileFile], trunks: &[&Trunk]) -> Result<Vec<Warning>, Failure> {
+    let of_a_trunk = |file: &ProfileFile| trunks.iter().any(|trunk| trunk.profile == file.profile.name);
+    let is_somebodys = |file: &ProfileFile| !file.profile.sources.is_empty() || of_a_trunk(file);
+    let message = "sources is missing or empty, so nobody is admitted";
+    let fix = "sources is a list of networks, e.g. [\"127.0.0.0/8\", \"192.168.1.0/24\"]";
+    match profiles.iter().find(|file| !is_somebodys(file)) {
+        Some(file) if !profiles.iter().any(is_somebodys) => Err(wrong(file.at("sources"), message, fix)),
+        // A trunk may have gone whose profile it was: no reason for a server not to start.
+        _ => Ok(profiles
+            .iter()
+            .filter(|file| !is_somebodys(file))
+            .map(|file| {
+                Warning::new(
+                    format!("{}: {message}, and no trunk names this profile", file.at("sources")),
+                    fix,
+                )
+            })
+            .collect()),
+    }
 }
 
 fn wrong(at: String, message: impl std::fmt::Display, fix: impl Into<String>) -> Failure {

@@ -1,6 +1,10 @@
 //! `segue subscriber card USER`: what somebody types into, or scans with, their phone.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueEnum};
 use qrcode::{QrCode, render::unicode::Dense1x2};
@@ -19,7 +23,7 @@ pub struct Card {
     /// How the phone connects [default: tls where the server has it, else udp]
     #[arg(long, value_name = "TRANSPORT")]
     transport: Option<Transport>,
-    /// Write the code as an SVG picture into this file, too
+    /// Write the code as an SVG picture into this file, too; '-': that alone, to the standard output
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
@@ -92,6 +96,9 @@ pub fn perform(card: Card, context: &Context) -> Result<(), Failure> {
             .render::<qrcode::render::svg::Color>()
             .min_dimensions(240, 240)
             .build();
+        if path == Path::new("-") {
+            return context.out.plain(&picture);
+        }
         fs::write(path, picture).map_err(|e| {
             Failure::refused(
                 "write",

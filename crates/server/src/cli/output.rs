@@ -35,6 +35,11 @@ impl Output {
         }
     }
 
+    /// A text as it is, whoever reads.
+    pub fn plain(&self, text: &str) -> Result<(), Failure> {
+        print(text)
+    }
+
     /// One array; for people a table with these columns, or `nothing` when it is empty.
     pub fn rows(&self, rows: Vec<Row>, columns: &[&str], nothing: &str) -> Result<(), Failure> {
         if self.json {

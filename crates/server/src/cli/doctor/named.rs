@@ -49,7 +49,10 @@ fn well(config: &Config, checked: &Checked) -> Vec<Check> {
 fn profiles(files: &[ProfileFile]) -> Check {
     let shown = |file: &ProfileFile| {
         let sources: Vec<String> = file.profile.sources.iter().map(ToString::to_string).collect();
-        format!("{} (admits {})", file.profile.name, sources.join(", "))
+        match sources.is_empty() {
+            true => format!("{} (for trunks)", file.profile.name),
+            false => format!("{} (admits {})", file.profile.name, sources.join(", ")),
+        }
     };
     Check::ok(PROFILES, files.iter().map(shown).collect::<Vec<_>>().join(", "))
 }
