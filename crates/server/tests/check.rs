@@ -458,3 +458,39 @@ fn bounds_of_registrations_that_contradict_each_other_are_refused() {
         "registrar.expires_default_s = 3600 is not from 60 to 90",
     );
 }
+
+#[test]
+fn keys_of_srtp_in_sip_in_clear_are_warned_about() {
+    let segue = Segue::new();
+    let settings = |udp: &str, more: &str| {
+        let text = format!("[sip]\nadvertise = \"sip.example.com\"\nudp = [\"{udp}\"]\ntcp = []\n{more}");
+        fs::write(segue.dir().join("segue.toml"), text).unwrap();
+    };
+    let profile = |keys: &str| {
+        let text = format!("name = \"phones\"\nsources = [\"192.0.2.0/24\"]\n{keys}\n");
+        profiles(&segue, &[("phones.toml", &text)]);
+    };
+    settings("0.0.0.0:5060", "");
+    profile("srtp = \"require\"");
+    let said = warned(&segue);
+    assert!(
+        said.contains("phones.toml:3:8: srtp = \"require\"") && said.contains("0.0.0.0:5060"),
+        "{said}"
+    );
+    profile("srtp_to = \"offer\"");
+    assert!(warned(&segue).contains("phones.toml:3:11: srtp_to: keys are offered"));
+    // Who may choose has chosen; and what stays here is read by nobody.
+    let nothing = || segue.json(&["config", "check"])["warnings"] == serde_json::json!([]);
+    profile("srtp = \"allow\"");
+    assert!(nothing());
+    profile("srtp = \"require\"\nsrtp_to = \"require\"");
+    settings("127.0.0.1:5060", "");
+    assert!(nothing());
+    // By TLS alone they are hidden.
+    certified(segue.dir(), (2099, 1, 1));
+    let tls = "tls = [\"0.0.0.0:5061\"]\ntls_certificate = \"certificate.pem\"\ntls_key = \"key.pem\"\n";
+    settings("0.0.0.0:5060", tls);
+    assert!(warned(&segue).contains("listen = [\"0.0.0.0:5061\"]"));
+    profile("srtp = \"require\"\nsrtp_to = \"require\"\nlisten = [\"0.0.0.0:5061\"]");
+    assert!(nothing());
+}

@@ -4,6 +4,7 @@ pub mod certificate;
 mod help;
 mod passwords;
 mod profiles;
+mod securing;
 mod sockets;
 mod trunks;
 
@@ -96,6 +97,7 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     warnings.extend(trunks::check(config, &profiles, &added)?);
     let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).chain(added).collect();
     warnings.extend(profiles::admit(&profiles, &all)?);
+    warnings.extend(securing::check(config, &profiles));
     warnings.extend(help::check(&profiles, &all));
     let tls = match config.sip_tls.is_empty() {
         true => None,
