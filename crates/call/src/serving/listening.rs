@@ -2,13 +2,13 @@
 //! made ready. What is marked for deletion is deleted when the call goes on to something else, or ends.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
-use segue_mailbox::ClipInfo;
+use segue_mailbox::{ClipInfo, heard_after_ms};
 
-use super::{At, Line, PLAYED_LATE_MS_MAX, Serving, lines::Envelope, usable};
+use super::{At, Line, PLAYED_LATE_MS_MAX, Serving, lines::Envelope, played::Played, usable};
 use crate::{
     cx::Cx,
     io::{Listed, MailboxAction, MediaAction, MediaEvent, NotReady, Opened, Source, StoreAction},
@@ -32,6 +32,8 @@ pub(super) struct Mailbox {
     ready: VecDeque<(String, Result<ClipInfo, NotReady>)>,
     /// The message that is to be deleted.
     doomed: Option<String>,
+    /// What was played of each.
+    played: BTreeMap<String, Played>,
     heard: usize,
     deleted: usize,
 }
@@ -150,20 +152,40 @@ impl Mailbox {
         else {
             return None;
         };
-        let left = segue_mailbox::heard_after_ms(message.duration_ms).saturating_sub(from_ms);
+        let wanted = heard_after_ms(message.duration_ms);
+        let until_ms = match self.played.get(&message.id) {
+            Some(before) => before.reaches(wanted, from_ms),
+            None => from_ms.saturating_add(wanted),
+        };
+        // What is left of it may not do.
+        let left = (until_ms <= message.duration_ms).then(|| until_ms.saturating_sub(from_ms))?;
         since.checked_add(Duration::from_millis(left))
     }
 
-    pub fn note_heard(&mut self, listening: &Listening, cx: &mut Cx) {
-        if self.heard_due(listening).is_some_and(|at| cx.is_due(at)) {
-            self.now_heard(listening.index, cx);
+    /// Notes what of a message has been played by now, and whether it was heard thereby.
+    pub fn note_played(&mut self, listening: &Listening, cx: &mut Cx) {
+        if let Some(position) = self.position(listening, cx.now.mono) {
+            self.played_to(listening, position, cx);
         }
     }
 
-    fn now_heard(&mut self, index: usize, cx: &mut Cx) {
-        let Some(message) = self.opened.messages.get_mut(index).filter(|message| !message.heard) else {
+    fn played_to(&mut self, listening: &Listening, to_ms: u64, cx: &mut Cx) {
+        let Step::Playing {
+            from_ms,
+            since: Some(_),
+            ..
+        } = listening.step
+        else {
             return;
         };
+        let Some(message) = self.opened.messages.get_mut(listening.index) else {
+            return;
+        };
+        let played = self.played.entry(message.id.clone()).or_default();
+        played.add(from_ms, to_ms.min(message.duration_ms));
+        if message.heard || played.total() < heard_after_ms(message.duration_ms) {
+            return;
+        }
         message.heard = true;
         self.heard = self.heard.saturating_add(1);
         let message_id = message.id.clone();
@@ -316,6 +338,9 @@ impl Serving {
                 source: Source::Message,
                 ..
             } => {
+                if let At::Listening(listening) = &self.at {
+                    self.mailbox.note_played(listening, cx);
+                }
                 self.mailbox.forget(index);
                 self.after(&[Line::CannotPlay], cx);
             }
@@ -325,7 +350,9 @@ impl Serving {
 
     /// It has come to its end.
     fn played(&mut self, cx: &mut Cx) {
-        self.mailbox.now_heard(self.index(), cx);
+        if let At::Listening(listening) = &self.at {
+            self.mailbox.played_to(listening, u64::MAX, cx);
+        }
         self.after(&[], cx);
     }
 
@@ -338,7 +365,7 @@ impl Serving {
     pub(super) fn pressed_at_message(&mut self, key: char, cx: &mut Cx) {
         let At::Listening(listening) = &self.at else { return };
         let (index, position) = (listening.index, self.mailbox.position(listening, cx.now.mono));
-        self.mailbox.note_heard(listening, cx);
+        self.mailbox.note_played(listening, cx);
         let Some((id, duration_ms)) = self
             .mailbox
             .get(index)

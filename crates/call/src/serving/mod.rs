@@ -4,6 +4,7 @@
 mod greetings;
 mod lines;
 mod listening;
+mod played;
 mod typing;
 
 use std::time::Instant;
@@ -223,7 +224,7 @@ impl Serving {
 
     fn due(&mut self, cx: &mut Cx) {
         if let At::Listening(listening) = &self.at {
-            self.mailbox.note_heard(listening, cx);
+            self.mailbox.note_played(listening, cx);
         }
         if self.saying.is_some_and(|at| cx.is_due(at)) {
             return self.said(cx);

@@ -198,6 +198,53 @@ fn keys_go_back_and_forward_and_again() {
     assert_eq!(from(&s), 10_000);
 }
 
+/// A message of a minute, and what was heard of it by now.
+fn a_minute() -> Stage {
+    let mut desk = Desk::default();
+    desk.opened.messages = vec![Listed {
+        duration_ms: 60_000,
+        ..message("long")
+    }];
+    let mut s = call(dials(MAILBOX, true, desk));
+    s.run_ms(3_000);
+    s
+}
+
+fn is_heard(s: &Stage) -> bool {
+    s.asked_of_desk().contains(&"heard long".to_owned())
+}
+
+#[test]
+fn what_is_skipped_is_not_heard() {
+    let mut s = a_minute();
+    // Past 80 %, where next to nothing was played of it; then to its end.
+    s.keys("66666");
+    s.run_ms(14_000);
+    assert!(!is_heard(&s), "a quarter of it was played");
+    // From its start again, up to where it was.
+    s.keys("1");
+    s.run_ms(30_000);
+    assert!(!is_heard(&s));
+    s.run_ms(15_000);
+    assert!(is_heard(&s), "80 % in all");
+    s.a().hangs_up();
+    ended(&mut s);
+}
+
+#[test]
+fn what_is_played_twice_is_heard_once() {
+    let mut s = a_minute();
+    for _ in 0..4 {
+        s.run_ms(14_000);
+        s.keys("1");
+    }
+    assert!(!is_heard(&s), "a quarter of it, four times");
+    s.run_ms(49_000);
+    assert!(is_heard(&s));
+    s.a().hangs_up();
+    ended(&mut s);
+}
+
 #[test]
 fn what_is_deleted_can_be_brought_back_until_the_call_goes_on() {
     let mut s = call(dials(MAILBOX, true, three()));
