@@ -89,8 +89,34 @@ impl Cx {
         let Some(mut side) = self.a.side.clone().filter(|_| is_first && self.legs.b.has_room()) else {
             return false;
         };
-        let made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), self.may_transcode());
+        let mut made = self.made_of(self.a.answer().and_then(|a| a.audio.as_ref()), self.may_transcode());
+        if self.legs.b.get(leg).is_some_and(|branch| branch.all) {
+            // It has refused what A has: only what is made of that is new to it.
+            let offer = self.callers_offer();
+            made.retain(|codec| {
+                let has = offer.as_ref().and_then(|offer| offer.format(Kind::Audio, *codec));
+                has.is_none()
+            });
+            return !made.is_empty();
+        }
         self.wider(&mut side, &made).is_some()
+    }
+
+    /// A's offer, where a callee is offered all of that, not only what A is answered as things stand: A has no answer yet, and can be
+    /// brought to whatever the callee takes. Of AMR it is offered one kind in both packings instead, of which the packet path makes the other.
+    pub fn offered_whole(&self) -> Option<Description> {
+        let is_free = self.invite.profile.align
+            && !self.answer_is_given()
+            && matches!(self.a.waits, Waits::No)
+            && self.legs.a == Leg::Inviting;
+        let offer = self.callers_offer().filter(|_| is_free)?;
+        (!offer.has_amr()).then_some(offer)
+    }
+
+    /// What A would be answered by its own order.
+    pub fn first_of_callers(&self, offer: &Description) -> Option<Agreed> {
+        let mut side = self.a.side.clone()?;
+        side.answer(offer, Choice::Prefer(&|_| false)).ok()
     }
 
     /// Whether there is a process that transcodes, or may be.
@@ -169,7 +195,7 @@ impl Cx {
     }
 
     /// What A's INVITE offered.
-    fn callers_offer(&self) -> Option<Description> {
+    pub fn callers_offer(&self) -> Option<Description> {
         Description::parse(self.invite.offer.as_ref()?).ok()
     }
 

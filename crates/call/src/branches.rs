@@ -42,6 +42,8 @@ pub(crate) struct Branch {
     forwarded_for: Option<u16>,
     /// It has refused what A was answered: it is offered more.
     pub wider: bool,
+    /// It was offered all that A offers.
+    pub all: bool,
     preference: u16,
     /// It has refused SRTP, and is asked again with RTP.
     over_rtp: bool,
@@ -165,6 +167,7 @@ impl Cx {
             redirected_by: target.redirected_by,
             forwarded_for: target.forwarded_for,
             wider: target.wider,
+            all: false,
             preference: target.preference,
             over_rtp: target.over_rtp,
             leased: true,
@@ -199,7 +202,7 @@ impl Cx {
         }
     }
 
-    /// A branch has its ports: INVITE, offering what A was answered, or more to who has refused that. Whether it was sent.
+    /// A branch has its ports: INVITE, offering what A was answered, or could be, or more to who has refused that. Whether it was sent.
     pub fn invite_target(&mut self, leg: LegId, ports: Ports, max_breadth: u8) -> bool {
         let over_rtp = self.legs.b.get(leg).is_some_and(|branch| branch.over_rtp);
         let mut side = self.callee_side(ports, over_rtp);
@@ -207,6 +210,7 @@ impl Cx {
             true => self.offer_wider(&mut side),
             false => self.offer_to_target(&mut side).ok(),
         };
+        let all = self.offered_whole().is_some();
         let Some(mut sdp) = offer else {
             return false;
         };
@@ -217,6 +221,7 @@ impl Cx {
             return false;
         };
         branch.side = Some(side);
+        branch.all = all;
         branch.leg = Leg::Inviting;
         let target = branch.target.clone();
         let (onward, as_called) = (branch.onward, branch.as_called);

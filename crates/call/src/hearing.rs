@@ -74,6 +74,8 @@ impl Cx {
         if self.answer_is_given() {
             self.tell_early_media();
         } else {
+            // No way: it is heard as far as it can be, and told when it answers.
+            let _ = self.bring_caller_to(&early.agreed);
             let may = self.give_answer_early();
             if let Some(hearing) = &mut self.hearing {
                 hearing.pracking = may == MediaMay::StartOnPrack;

@@ -90,19 +90,21 @@ impl Cx {
         early
     }
 
-    /// What a target is offered: what A was answered, with the pictures that only another peer can show; or what A's description
-    /// waits for.
+    /// What a target is offered: what A was answered or, as long as it has no answer, all that it offers; with the pictures that only
+    /// another peer can show; or what A's description waits for.
     pub fn offer_to_target(&self, side: &mut Side) -> Result<Arc<[u8]>, SdpError> {
         match (&self.a.waits, self.a.answer()) {
             (_, Some(answer)) => {
-                let mut like = answer.clone();
+                let offer = self.offered_whole();
+                let first = offer.as_ref().and_then(|offer| self.first_of_callers(offer));
+                let mut like = first.unwrap_or_else(|| answer.clone());
                 // Pictures that were added for the clip are none that A would exchange.
                 if self.a.shows_only {
                     like.video = None;
                 }
                 like.video = like.video.or_else(|| self.a.foreign_video.clone());
                 // A callee without that codec rejects its m-line and takes the rest: it is asked at once.
-                match side.offer_wider(&like, None, &self.made_pictures()) {
+                match side.offer_wider(&like, offer.as_ref(), &self.made_pictures()) {
                     Some(wider) => Ok(wider),
                     None => Ok(side.offer(&like)),
                 }

@@ -12,6 +12,12 @@ use crate::{
 };
 
 impl Description {
+    /// Whether AMR or AMR-WB is among what it says.
+    pub fn has_amr(&self) -> bool {
+        let mut formats = self.lines.iter().flat_map(|line| &line.formats);
+        formats.any(|format| matches!(format.codec, Codec::Amr(_)))
+    }
+
     /// How its sender calls a codec, in the first m-line of that kind that could be used; `None`: it does not have it.
     pub fn format(&self, kind: Kind, codec: Codec) -> Option<&Format> {
         let mut lines = self
@@ -27,7 +33,7 @@ impl Description {
 }
 
 impl Side {
-    /// Our offer to a callee that refused what a caller was answered (`like`): that first, then what else the caller offers (`theirs`)
+    /// Our offer to a callee that refused what a caller was answered (`like`), or who was answered nothing yet: that first, then what else the caller offers (`theirs`)
     /// in its order, then what can be made of the caller's (`made`), each codec once. The answer settles on the first of these
     /// that it has. `None`: there is nothing more than what was refused.
     pub fn offer_wider(&mut self, like: &Agreed, theirs: Option<&Description>, made: &[Codec]) -> Option<Arc<[u8]>> {

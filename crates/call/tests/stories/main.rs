@@ -23,6 +23,7 @@ mod loops;
 mod no_answer_leaves_a_message;
 mod no_clip_rings_at_once;
 mod no_codec_in_common;
+mod offered_whole;
 mod outbound_proxy;
 mod own_domains;
 mod pictures_are_added;
