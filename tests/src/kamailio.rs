@@ -1,4 +1,4 @@
-//! Kamailio of Debian 12 with the configuration of `packaging/kamailio/`, in front of Segue nodes.
+//! Kamailio of Debian 12: with the configuration of `packaging/kamailio/` in front of Segue nodes, or as a provider behind one.
 
 use std::{
     fs,
@@ -34,35 +34,50 @@ impl Kamailio {
 
     /// Starts it on a free port, for these nodes and users, each with a password.
     pub fn start(folder: &Path, nodes: &[SocketAddr], users: &[(&str, &str)]) -> Kamailio {
-        let at = UdpSocket::bind((ADDRESS, 0))
-            .and_then(|socket| socket.local_addr())
-            .expect("a free port");
         let folder = folder.join("kamailio");
         let source = repository().join("packaging/kamailio");
-        let tables = folder.join("dbtext");
-        fs::create_dir_all(&tables).expect("Kamailio's folder");
+        fs::create_dir_all(&folder).expect("Kamailio's folder");
         let list: String = nodes.iter().map(|node| format!("1 sip:{node}\n")).collect();
         fs::write(folder.join("dispatcher.list"), list).expect("the list of nodes");
-        fs::copy(source.join("dbtext/version"), tables.join("version")).expect("the table of versions");
-        let mut table = fs::read_to_string(source.join("dbtext/subscriber")).expect("the table of users");
+        let at = free();
+        let more = [
+            quoted("NODES", &folder.join("dispatcher.list").display().to_string()),
+            quoted("CONTROL", &format!("unix:{}", folder.join("control").display())),
+            [String::from("-A"), format!("LISTEN_TCP=tcp:{at}")],
+        ];
+        Kamailio::run(folder, &source.join("kamailio.cfg"), at, users, &more)
+    }
+
+    /// Starts it on a free port as a provider with one account: `tests/kamailio/provider.cfg`. Calls out go on to this address.
+    pub fn provider(folder: &Path, account: (&str, &str), outside: SocketAddr) -> Kamailio {
+        let folder = folder.join("provider");
+        let config = repository().join("tests/kamailio/provider.cfg");
+        let more = [quoted("OUTSIDE", &format!("sip:{outside}"))];
+        Kamailio::run(folder, &config, free(), &[account], &more)
+    }
+
+    fn run(folder: PathBuf, config: &Path, at: SocketAddr, users: &[(&str, &str)], more: &[[String; 2]]) -> Kamailio {
+        let source = repository().join("packaging/kamailio/dbtext");
+        let tables = folder.join("dbtext");
+        fs::create_dir_all(&tables).expect("Kamailio's folder");
+        fs::copy(source.join("version"), tables.join("version")).expect("the table of versions");
+        let mut table = fs::read_to_string(source.join("subscriber")).expect("the table of users");
         for (user, password) in users {
             let ha1 = md5(&format!("{user}:{ADDRESS}:{password}"));
             table.push_str(&format!("{user}:{ADDRESS}:{ha1}\n"));
         }
         fs::write(tables.join("subscriber"), table).expect("the table of users");
         let log = fs::File::create(folder.join("log")).expect("Kamailio's log");
-        let quoted = |name: &str, value: &str| [String::from("-A"), format!("{name}=\"{value}\"")];
         let child = Command::new("kamailio")
             // In front, its log on stderr, with two workers.
             .args(["-DD", "-E", "-n", "2", "-m", "16", "-M", "4", "-Y"])
             .arg(&folder)
             .arg("-f")
-            .arg(source.join("kamailio.cfg"))
-            .args(["-A", &format!("LISTEN=udp:{at}"), "-A", &format!("LISTEN_TCP=tcp:{at}")])
+            .arg(config)
+            .args(["-A", &format!("LISTEN=udp:{at}")])
             .args(quoted("DOMAIN", ADDRESS))
-            .args(quoted("NODES", &folder.join("dispatcher.list").display().to_string()))
             .args(quoted("DATABASE", &format!("text://{}", tables.display())))
-            .args(quoted("CONTROL", &format!("unix:{}", folder.join("control").display())))
+            .args(more.iter().flatten())
             .stdout(log.try_clone().expect("a file clones"))
             .stderr(log)
             .spawn()
@@ -120,6 +135,18 @@ impl Drop for Kamailio {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A free port of its address.
+fn free() -> SocketAddr {
+    UdpSocket::bind((ADDRESS, 0))
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+}
+
+/// A string of its configuration.
+fn quoted(name: &str, value: &str) -> [String; 2] {
+    [String::from("-A"), format!("{name}=\"{value}\"")]
 }
 
 /// HA1 of digest: by the tool that an operator would use.
