@@ -1,6 +1,7 @@
 //! The store as somebody may see it.
 
 pub mod calls;
+pub mod deciding;
 pub mod messages;
 pub mod retention;
 pub mod subscribers;

@@ -26,6 +26,7 @@ mod throttle;
 pub use access::{
     Access, Who,
     calls::CallQuery,
+    deciding::{ContactView, RegistrationView, RuleView},
     messages::{MessageChange, MessageView, MessagesAsked, heard_after_ms},
     retention::{AuditView, Change, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting},
     subscribers::{SubscriberChange, SubscriberView},

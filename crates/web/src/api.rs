@@ -12,7 +12,9 @@
 
 mod audit;
 mod calls;
+mod deciding;
 mod follow;
+mod live;
 mod messages;
 mod retention;
 pub(crate) mod session;
@@ -46,7 +48,7 @@ use crate::{Health, portal::Web, problem::Problem, who::Who};
         (name = "messages", description = "Messages that callers left"),
         (name = "subscribers", description = "Who may be called, and how"),
         (name = "retention", description = "How long messages are kept"),
-        (name = "calls", description = "Calls that have ended; for operators"),
+        (name = "calls", description = "Calls that have ended, and those that are up; for operators"),
         (name = "events", description = "What happens, while it happens"),
         (name = "tokens", description = "Tokens by which programs act for somebody"),
         (name = "system", description = "The server itself")
@@ -62,8 +64,10 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(messages::routes())
         .merge(subscribers::routes())
+        .merge(deciding::routes())
         .merge(retention::routes())
         .merge(calls::routes())
+        .merge(live::routes())
         .merge(follow::routes())
         .merge(tokens::routes())
         .merge(audit::routes());

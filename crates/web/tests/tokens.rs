@@ -18,6 +18,8 @@ async fn a_token_may_what_its_scopes_say_and_no_more() {
         ("GET", "/api/v1/subscribers/bob", None, "settings:read"),
         ("GET", "/api/v1/calls", None, "calls:read"),
         ("GET", "/api/v1/health", None, "system:read"),
+        ("GET", "/api/v1/trunks", None, "system:read"),
+        ("GET", "/api/v1/registrations", None, "settings:read"),
     ];
     for (_, _, _, scope) in asks {
         let program = office.program("root", Role::Operator, &[scope]);

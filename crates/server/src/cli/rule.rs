@@ -4,6 +4,7 @@ mod explain;
 mod told;
 
 use clap::{Args, Subcommand as ClapSubcommand, ValueEnum};
+use segue_manage::RuleView;
 use segue_policy::{ClipChoice, Dates, Outcome, Profile, Rule, Then, Weekly, Who, Why};
 use segue_store::StoreError;
 use serde_json::{Value, json};
@@ -303,22 +304,5 @@ fn row(place: usize, rule: &Rule) -> Row {
 
 /// Everything of a rule, absent things as `null`.
 pub fn json_row(place: usize, rule: &Rule) -> Value {
-    let outcome = &rule.outcome;
-    let (then, forward) = match &outcome.then {
-        Some(Then::Forward(uri)) => (json!("forward"), json!(uri)),
-        then => (json!(then), Value::Null),
-    };
-    json!({
-        "place": place,
-        "from": rule.from,
-        "why": rule.why,
-        "at": rule.at,
-        "on": rule.on,
-        "then": then,
-        "forward": forward,
-        "clip": outcome.clip,
-        "hold_ms": outcome.hold_ms,
-        "greeting": outcome.greeting,
-        "message": outcome.message,
-    })
+    RuleView::new(place, rule).0
 }

@@ -1,0 +1,157 @@
+//! What decides about a subscriber's calls: their contacts and rules, and where their phones are registered.
+
+use segue_policy::{Rule, Then};
+use segue_records::{RegistrationRecord, UnixMs};
+use segue_store::Removal;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{Access, Refusal, Scope};
+
+/// A rule as programs see it (docs/rules.md); what is absent is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct RuleView(pub Value);
+
+impl RuleView {
+    /// The rule in this place, counted from 1.
+    pub fn new(place: usize, rule: &Rule) -> RuleView {
+        let outcome = &rule.outcome;
+        let (then, forward) = match &outcome.then {
+            Some(Then::Forward(uri)) => (json!("forward"), json!(uri)),
+            then => (json!(then), Value::Null),
+        };
+        RuleView(json!({
+            "place": place,
+            "from": rule.from,
+            "why": rule.why,
+            "at": rule.at,
+            "on": rule.on,
+            "then": then,
+            "forward": forward,
+            "clip": outcome.clip,
+            "hold_ms": outcome.hold_ms,
+            "greeting": outcome.greeting,
+            "message": outcome.message,
+        }))
+    }
+}
+
+/// Somebody whom a subscriber knows.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ContactView {
+    /// Their address or number.
+    pub address: String,
+    /// Their name.
+    pub name: Option<String>,
+    /// The groups that they are in.
+    pub groups: Vec<String>,
+}
+
+/// Where a phone is registered.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RegistrationView {
+    /// Whose.
+    pub user: String,
+    /// The contact's URI.
+    pub contact: String,
+    /// Its priority, 0 to 1.
+    pub q: f64,
+    /// Where the REGISTER came from.
+    pub source: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    /// Our socket.
+    pub local: String,
+    /// It is called at `source`.
+    pub by_source: bool,
+    /// The proxies on the way to it.
+    pub path: Vec<String>,
+    /// What the phone calls itself by, across restarts.
+    pub instance: Option<String>,
+    /// The phone.
+    pub user_agent: Option<String>,
+    /// Until when, RFC 3339.
+    pub expires_at: String,
+    /// The same from now on.
+    pub expires_in_s: u64,
+}
+
+impl RegistrationView {
+    /// As it is now.
+    pub fn new(kept: &RegistrationRecord, now: UnixMs) -> RegistrationView {
+        let left_ms = kept.expires_at.0.saturating_sub(now.0);
+        RegistrationView {
+            user: kept.user.clone(),
+            contact: kept.contact.clone(),
+            q: f64::from(kept.q) / 1_000.0,
+            source: kept.source.clone(),
+            transport: kept.transport.clone(),
+            local: kept.local.clone(),
+            by_source: kept.by_source,
+            path: kept.path.clone(),
+            instance: kept.instance.clone(),
+            user_agent: kept.user_agent.clone(),
+            expires_at: kept.expires_at.rfc3339(),
+            expires_in_s: u64::try_from(left_ms).unwrap_or(0) / 1_000,
+        }
+    }
+}
+
+impl Access {
+    /// A subscriber's rules, in their order.
+    pub fn rules(&self, user: &str) -> Result<Vec<RuleView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        let rules = self.store().rules_of(user)?.rules;
+        Ok((1..)
+            .zip(&rules)
+            .map(|(place, rule)| RuleView::new(place, rule))
+            .collect())
+    }
+
+    /// Whom a subscriber knows.
+    pub fn contacts(&self, user: &str) -> Result<Vec<ContactView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        let contacts = self.store().contacts(user)?;
+        Ok(contacts
+            .into_iter()
+            .map(|contact| ContactView {
+                address: contact.address.to_string(),
+                name: contact.name,
+                groups: contact.groups,
+            })
+            .collect())
+    }
+
+    /// Where phones are registered: those of one, or for an operator of all.
+    pub fn registrations(&self, user: Option<&str>) -> Result<Vec<RegistrationView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        let of = self.owner_of_list(user)?;
+        let now = UnixMs(self.now_ms());
+        let kept = self.store().registrations(of.as_deref(), now)?;
+        Ok(kept.iter().map(|kept| RegistrationView::new(kept, now)).collect())
+    }
+
+    /// Forgets where a subscriber's phones are registered, one contact or all; the server does within a second. Says how many.
+    pub fn remove_registrations(&self, user: &str, contact: Option<&str>) -> Result<usize, Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        self.owned_user(user)?;
+        self.store().subscriber(user)?;
+        let removal = Removal {
+            user: user.to_owned(),
+            contact: contact.map(str::to_owned),
+        };
+        Ok(self
+            .acting("registration.remove", contact.unwrap_or("all"), Some(user))
+            .remove_registrations(removal)?)
+    }
+
+    /// Puts down what was done to the running server itself, e.g. that a call was ended.
+    pub fn did(&self, what: &str, object: &str) -> Result<(), Refusal> {
+        Ok(self.store().put_down(self.who().deed(what, object, None))?)
+    }
+}
