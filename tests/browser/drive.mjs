@@ -102,7 +102,12 @@ const deeds = {
     return (await page.evaluate(script)) ?? null;
   },
   async until({ script }) {
-    await page.waitForFunction(script, undefined, { polling: 50 });
+    // Asked from outside: what runs in the page itself (waitForFunction) its policy forbids.
+    const until = Date.now() + PATIENCE;
+    while (!(await page.evaluate(script))) {
+      if (Date.now() > until) throw new Error(`never true: ${script}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   },
   async shot({ file, whole }) {
     await page.screenshot({ path: file, fullPage: whole ?? false, animations: 'disabled' });
