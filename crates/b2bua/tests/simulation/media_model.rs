@@ -81,6 +81,8 @@ pub struct MediaModel {
     dice: Dice,
     anchors: BTreeMap<CallKey, Anchor>,
     ports: u16,
+    /// How long each message plays, by its clip.
+    pub lengths: BTreeMap<i64, Time>,
 }
 
 struct Anchor {
@@ -91,7 +93,8 @@ struct Anchor {
     turn: u64,
     sources: u64,
     recording: Option<Time>,
-    recorded: bool,
+    /// What is left of the message that plays.
+    left: Option<Time>,
     bridged: Option<LegId>,
     gone: BTreeSet<LegId>,
     closed: bool,
@@ -103,6 +106,7 @@ impl MediaModel {
             dice,
             anchors: BTreeMap::new(),
             ports: 20_000,
+            lengths: BTreeMap::new(),
         }
     }
 
@@ -133,7 +137,7 @@ impl MediaModel {
             turn: 0,
             sources: 0,
             recording: None,
-            recorded: false,
+            left: None,
             bridged: None,
             gone: BTreeSet::new(),
             closed: false,
@@ -198,8 +202,10 @@ impl MediaModel {
                 vec![(over, Fires::Turn(anchor.turn, MediaEvent::Said { turn: *turn }))]
             }
             MediaAction::Poster { .. } | MediaAction::BehindNat { .. } => Vec::new(),
-            MediaAction::PlayFrom { source, .. } => {
+            MediaAction::PlayFrom { source, clip, from_ms } => {
                 anchor.turn += 1;
+                let whole = self.lengths.get(&clip.clip).copied().unwrap_or(playing_time(*source));
+                anchor.left = Some(whole.saturating_sub(from_ms * MS));
                 vec![(
                     now + dice.between(MS, 40 * MS),
                     Fires::First(anchor.turn, *source, false),
@@ -234,7 +240,7 @@ impl MediaModel {
             MediaAction::Record {
                 longest_ms, silence_ms, ..
             } => {
-                assert!(anchor.recording.is_none() && !anchor.recorded, "recorded twice");
+                assert!(anchor.recording.is_none(), "two recordings at a time");
                 if anchor.script.record_fails && dice.chance(50) {
                     let why = "the spool cannot be made".into();
                     return vec![(soon, Fires::Event(MediaEvent::RecordFailed { why }))];
@@ -261,7 +267,6 @@ impl MediaModel {
                 let Some(began) = anchor.recording.take() else {
                     return Vec::new();
                 };
-                anchor.recorded = true;
                 let event = if anchor.script.record_fails {
                     MediaEvent::RecordFailed {
                         why: "fsync failed".into(),
@@ -319,8 +324,9 @@ impl MediaModel {
                 let gap = (anchor.sources > 0).then_some(20);
                 anchor.sources += 1;
                 events.extend(switched(anchor, source, gap));
+                let left = anchor.left.take().filter(|_| source == Source::Message);
                 let end = (
-                    now + playing_time(source),
+                    now + left.unwrap_or(playing_time(source)),
                     Fires::Turn(turn, MediaEvent::Played { source }),
                 );
                 (events, if looping { Vec::new() } else { vec![end] })

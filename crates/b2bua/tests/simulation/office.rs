@@ -1,14 +1,17 @@
 //! A day in an office: subscribers' phones register, want to know of their messages, are called; callers leave messages; phones and
-//! server are unplugged; commands work beside the server. The registrar and who is told of messages are held against plain references.
+//! server are unplugged; commands work beside the server; messages are
+//! left for groups, too, and heard and deleted by phone. The registrar and who is told of messages are held against plain references.
 //!
 //! `SEGUE_SEED` and `SEGUE_SEEDS` as elsewhere.
 
 mod desk;
 mod device;
+mod edge;
 mod lamps;
 mod roll;
 mod setup;
 mod shelf;
+mod visits;
 mod world;
 
 use std::{
@@ -145,6 +148,15 @@ const SEEN: &[&str] = &[
     "the server stopped: Orderly",
     "result Answered",
     "result Message",
+    "result Mailbox",
+    "somebody called their mailbox",
+    "heard by phone",
+    "kept by phone",
+    "deleted by phone",
+    "a greeting was recorded",
+    "a message was left for several",
+    "an urgent message was left",
+    "several phones rang together",
 ];
 
 #[test]

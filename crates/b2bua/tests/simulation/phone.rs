@@ -88,6 +88,11 @@ impl Phone {
         }
     }
 
+    /// Its names begin here: another goes by the same user.
+    pub fn names_from(&mut self, made: u64) {
+        self.made = made;
+    }
+
     /// A name of ours that no other has.
     pub fn fresh(&mut self, what: &str) -> String {
         self.made += 1;

@@ -12,7 +12,7 @@ use segue_store::{Deposit, Follower, MediaSource, Reserve, Store};
 use tempfile::TempDir;
 
 use super::{
-    setup::{Deed, Setup, name},
+    setup::{Deed, Setup, TEAM, name},
     shelf::Shelf,
     world::{Pending, World},
 };
@@ -32,7 +32,7 @@ struct Take {
 
 pub struct Desk {
     dir: TempDir,
-    store: Store,
+    pub(super) store: Store,
     follower: Follower,
     pub shelf: Shelf,
     pub places: Places,
@@ -60,6 +60,9 @@ impl Desk {
         let (store, follower) = open(dir.path());
         for subscriber in &setup.subscribers {
             store.add_subscriber(subscriber.clone()).expect("a subscriber");
+        }
+        for member in &setup.members {
+            store.add_member(TEAM, &name(*member)).expect("a member");
         }
         Desk {
             dir,
@@ -95,6 +98,12 @@ impl Desk {
         self.spool.keys().cloned().collect()
     }
 
+    /// It has become something else.
+    pub fn forget(&mut self, recording: &str) {
+        self.spool.remove(recording);
+        self.dropped.push(recording.to_owned());
+    }
+
     pub fn reservations(&self) -> u64 {
         self.store.reservations()
     }
@@ -126,7 +135,7 @@ impl Desk {
             greeting: Some(clip(2, "greeting")),
             beep: Some(clip(3, "beep")),
             full: None,
-            prompts: None,
+            prompts: Some(clip(0, "prompts")),
             named: Vec::new(),
             plan,
         }))
@@ -184,6 +193,20 @@ impl World {
     pub(super) fn perform(&mut self, key: CallKey, action: MediaAction) {
         let text: String = format!("     {key:?} {action:?}").chars().take(160).collect();
         self.note(text);
+        if let Some(visit) = self.visits.get_mut(&key) {
+            visit.does(self.now, &action);
+        }
+        if action == MediaAction::Close {
+            // What is still recorded is synced without its call: it becomes a message, or is dropped.
+            let takes = self.desk.spool.iter();
+            let left = takes.filter(|(_, take)| {
+                take.duration_ms.is_none() && Some(&take.manifest.sip_call_id) == self.keys.get(&key)
+            });
+            for id in left.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+                self.deposit(&id, false);
+                self.mark("a recording outlived its call");
+            }
+        }
         if let MediaAction::Record { manifest, .. } = &action {
             let take = Take {
                 manifest: manifest.clone(),
@@ -194,8 +217,8 @@ impl World {
             assert!(before.is_none(), "two recordings of one name");
         }
         let script = match self.call_of(key) {
-            Some(call) => self.setup.calls[call].media.clone(),
-            None => crate::media_model::MediaScript::plain(),
+            Some(call) if call < self.setup.calls.len() => self.setup.calls[call].media.clone(),
+            _ => crate::media_model::MediaScript::plain(),
         };
         for (at, fires) in self.media.perform(self.now, key, &action, &script) {
             self.later(at, Pending::Fires(self.life, key, fires));
@@ -252,15 +275,24 @@ impl World {
             }
             StoreAction::Release { mailbox, message_id } => self.desk.release(&mailbox, &message_id),
             StoreAction::Deposit { message_id, urgent } => {
-                let takes = self.call_of(key).map_or(0, |call| self.setup.calls[call].deposit_takes);
+                let takes = self
+                    .call_of(key)
+                    .and_then(|call| self.setup.calls.get(call))
+                    .map_or(0, |call| call.deposit_takes);
                 let at = self.now + takes;
                 self.later(at, Pending::Deposit(self.life, key, message_id, urgent));
             }
-            StoreAction::Mailbox(_) => panic!("nobody calls a service here"),
+            StoreAction::Mailbox(action) => self.mailbox(key, *action),
             StoreAction::Hold { .. } => {}
             StoreAction::Preview { message_id } => {
                 let why = "no worker is free".into();
-                let reply = StoreReply::PreviewFailed { message_id, why };
+                let reply = match self.dice.chance(70) {
+                    true => StoreReply::Previewed {
+                        message_id,
+                        clip: clip(9, "take"),
+                    },
+                    false => StoreReply::PreviewFailed { message_id, why },
+                };
                 self.later(soon, Pending::Store(self.life, key, reply));
             }
             StoreAction::Discard { message_id } => {
@@ -315,9 +347,27 @@ impl World {
         };
         self.desk.store.deposit_at(deposit, wall).expect("a message");
         self.desk.places.deposited(id);
-        self.desk.shelf.change(now, &mailbox, id, |item| {
-            (item.video, item.urgent) = (video, urgent);
-        });
+        // A group has no messages: each of its members has one.
+        let owners: Vec<String> = match mailbox == TEAM {
+            true => self.setup.members.iter().map(|member| name(*member)).collect(),
+            false => vec![mailbox],
+        };
+        for (place, owner) in owners.into_iter().enumerate() {
+            let id = if place == 0 {
+                id.to_owned()
+            } else {
+                format!("{id}-{}", place + 1)
+            };
+            self.desk.shelf.change(now, &owner, &id, |item| {
+                (item.video, item.urgent) = (video, urgent);
+            });
+            if place > 0 {
+                self.mark("a message was left for several");
+            }
+        }
+        if urgent {
+            self.mark("an urgent message was left");
+        }
         self.mark("a message was left");
         self.changed();
         let message_id = id.to_owned();
@@ -366,7 +416,7 @@ impl World {
     }
 
     /// Something was committed: whose messages are counted for that.
-    fn changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         let changes = self.desk.follower.poll(500).expect("changes");
         let outcome = self.desk.is_as_it_must_be();
         self.must(outcome);

@@ -40,8 +40,8 @@ pub struct Lamps {
     done: BTreeSet<String>,
     /// Nobody may subscribe.
     unsolicited_only: bool,
-    /// The last NOTIFY to each contact: its branch, when, and what came back.
-    contacts: BTreeMap<String, (String, Time, Option<u16>)>,
+    /// The last NOTIFY to each contact: its branch, when, what came back, and what it said.
+    contacts: BTreeMap<String, (String, Time, Option<u16>, String)>,
 }
 
 impl Lamps {
@@ -131,7 +131,7 @@ impl Lamps {
                 later: false,
             });
         }
-        let told = (msg.branch().to_owned(), now, None);
+        let told = (msg.branch().to_owned(), now, None, body.clone());
         self.contacts.insert(msg.request_uri().to_owned(), told);
         let Some(lamp) = self.all.get_mut(key) else {
             return Err(format!("{user} was told within a subscription that is over"));
@@ -164,7 +164,7 @@ impl Lamps {
             .contacts
             .values_mut()
             .find(|(branch, ..)| branch == response.branch());
-        if let Some((.., status)) = contact.filter(|_| response.status().is_some_and(|s| s >= 200)) {
+        if let Some((_, _, status, _)) = contact.filter(|_| response.status().is_some_and(|s| s >= 200)) {
             *status = response.status();
         }
         let found = self.all.iter_mut().find(|(_, lamp)| {
@@ -195,20 +195,20 @@ impl Lamps {
 
     /// A registered contact is told unasked: it knows what is committed, if it hears at all.
     pub fn knows(&self, now: Time, user: &str, bound: &Bound, up_since: Time, shelf: &Shelf) -> Result<(), String> {
-        let since = shelf.changed_at(user);
-        if since.max(up_since).max(bound.said_at) + SETTLED > now {
+        let changed_at = shelf.changed_at(user);
+        if changed_at.max(up_since).max(bound.said_at) + SETTLED > now {
             return Ok(());
         }
         match self.contacts.get(&bound.uri) {
             // On its way or in vain; not wanted; told.
-            Some((.., None)) => Ok(()),
-            Some((.., Some(status))) if *status >= 300 => Ok(()),
-            Some((_, at, _)) if *at >= since => Ok(()),
+            Some((_, _, None, _)) => Ok(()),
+            Some((_, _, Some(status), _)) if *status >= 300 => Ok(()),
+            Some((_, _, _, body)) if shelf.is(user, body) => Ok(()),
             last => Err(format!(
                 "{} of {user} knows nothing of what was committed at {} ms; told {:?} last",
                 bound.uri,
                 shelf.changed_at(user) / MS,
-                last.map(|(_, at, _)| at / MS)
+                last.map(|(_, at, ..)| at / MS)
             )),
         }
     }

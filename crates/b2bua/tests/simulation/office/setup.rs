@@ -139,6 +139,14 @@ pub struct Call {
     pub deposit_takes: Time,
 }
 
+/// A subscriber calls a service with one of their phones.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    pub device: usize,
+    pub script: CallerScript,
+    pub to: &'static str,
+}
+
 #[derive(Clone)]
 pub struct Setup {
     pub seed: u64,
@@ -146,6 +154,9 @@ pub struct Setup {
     pub subscribers: Vec<Subscriber>,
     pub devices: Vec<DeviceScript>,
     pub calls: Vec<Call>,
+    pub visits: Vec<Visit>,
+    /// Who is in the group, if there is one.
+    pub members: Vec<usize>,
     /// When, whose, and with which message.
     pub deeds: Vec<(Time, usize, u64, Deed)>,
     /// When, how, and for how long it is away.
@@ -156,6 +167,9 @@ pub struct Setup {
 
 /// How many subscribers there are.
 pub const USERS: usize = 3;
+
+/// The group.
+pub const TEAM: &str = "team";
 
 pub fn name(user: usize) -> String {
     format!("s{user}")
@@ -179,7 +193,10 @@ impl Setup {
                 MessageWaiting::Unsolicited,
                 MessageWaiting::Both,
             ]),
-            menu: false,
+            menu: dice.chance(50),
+            service_codes: ["*97 -> mailbox", "*98 -> greetings", "*78 -> dnd-on"]
+                .map(|code| code.to_owned().try_into().expect("a code"))
+                .to_vec(),
             hold_ms: 1_000,
             hold_max_ms: 10_000,
             no_answer_ms: dice.pick(&[5_000, 15_000]),
@@ -192,13 +209,22 @@ impl Setup {
             hold_ms: dice.maybe(50, |d| d.pick(&[0, 2_000, 8_000])),
             ..Subscriber::default()
         });
-        let subscribers = subscribers.collect();
+        let mut subscribers: Vec<_> = subscribers.collect();
+        let mut members: Vec<usize> = (0..USERS).filter(|_| dice.chance(60)).collect();
+        if members.len() < 2 {
+            members.clear();
+        } else {
+            subscribers.push(Subscriber {
+                user: TEAM.into(),
+                ..Subscriber::default()
+            });
+        }
         let devices = dice.between(1, 5);
         let devices = (0..devices).map(|_| {
             let user = usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few");
             DeviceScript::by(&mut dice, user, nat, day)
         });
-        let devices = devices.collect();
+        let devices: Vec<DeviceScript> = devices.collect();
         let calls = dice.between(1, 6);
         let calls = (0..calls).map(|_| {
             let mut script = CallerScript::by(&mut dice);
@@ -209,14 +235,35 @@ impl Setup {
                 (script.give_up, script.dies) = (GiveUp::Never, None);
                 script.talks = Some(dice.between(5, 40) * S);
             }
+            if profile.menu {
+                let keys = dice.between(0, 6);
+                let key = |dice: &mut Dice| (dice.between(0, 60 * S), dice.pick(&['1', '2', '3', '9', '#', '#', '1']));
+                script.keys = (0..keys).map(|_| key(&mut dice)).collect();
+            }
             Call {
                 script,
                 media: MediaScript::by(&mut dice),
-                to: name(usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few")),
+                to: match !members.is_empty() && dice.chance(40) {
+                    true => TEAM.into(),
+                    false => name(usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few")),
+                },
                 deposit_takes: dice.between(5 * MS, 4 * S),
             }
         });
         let calls = calls.collect();
+        let visits = (0..devices.len()).filter(|_| dice.chance(60)).collect::<Vec<_>>();
+        let visits = visits.into_iter().map(|device| {
+            let mut script = CallerScript::plain();
+            script.starts = dice.between(day / 3, day);
+            script.talks = Some(dice.between(5, 90) * S);
+            script.habits.longest = 100 * S;
+            let keys = dice.between(0, 12);
+            let all = ['1', '1', '4', '6', '6', '7', '7', '9', '#', '#', '*', '0', '3', '2'];
+            script.keys = (0..keys).map(|_| (dice.between(S, 80 * S), dice.pick(&all))).collect();
+            let to = dice.weigh(&[(8, "*97"), (2, "*98"), (1, "*78")]);
+            Visit { device, script, to }
+        });
+        let visits = visits.collect();
         let deeds = dice.between(0, 6);
         let deeds = (0..deeds).map(|_| {
             let deed = dice.weigh(&[
@@ -252,6 +299,8 @@ impl Setup {
             subscribers,
             devices,
             calls,
+            visits,
+            members,
             deeds,
             stops,
             day,

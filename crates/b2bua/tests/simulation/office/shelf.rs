@@ -40,6 +40,12 @@ impl Shelf {
         }
     }
 
+    /// Whose message it is.
+    pub fn owner(&self, id: &str) -> Option<String> {
+        let found = self.all.iter().find(|(_, all)| all.contains_key(id));
+        found.map(|(user, _)| user.clone())
+    }
+
     /// What is in a mailbox, and what is in its trash.
     pub fn of(&self, user: &str, deleted: bool) -> Vec<(&String, &Item)> {
         let all = self.all.get(user).into_iter().flatten();

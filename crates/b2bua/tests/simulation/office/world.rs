@@ -10,15 +10,16 @@ use std::{
 use segue_b2bua::{Admission, CallKey, Limits, Shard, ShardConfig, ShardOutput};
 use segue_call::{CallConfig, LegId, MediaEvent, Now, StoreReply};
 use segue_records::{CallRecord, Happening, UnixMs};
-use segue_sip::{EndpointConfig, FlowId, Local, Peer, Protocol, Transmit};
-use segue_sip_wire::{DigestAlgorithm, Message};
+use segue_sip::{EndpointConfig, Local, Protocol};
+use segue_sip_wire::DigestAlgorithm;
 
 use super::{
     desk::Desk,
     device::{Device, PASSWORD},
     lamps::Lamps,
-    roll::{Roll, user_of},
-    setup::{Setup, Stop},
+    roll::Roll,
+    setup::{Setup, Stop, TEAM, name},
+    visits::Visit,
 };
 use crate::{
     caller::Caller,
@@ -76,11 +77,12 @@ pub struct World {
     pub up_since: Time,
     pub keys: BTreeMap<CallKey, String>,
     pub dice: Dice,
+    pub visits: BTreeMap<CallKey, Visit>,
     starting: Option<String>,
     wrong: Option<String>,
     lines: Vec<String>,
-    said: BTreeSet<String>,
-    network: Network,
+    pub(super) said: BTreeSet<String>,
+    pub(super) network: Network,
     base: Instant,
     queue: BTreeMap<(Time, u64), Pending>,
     order: u64,
@@ -117,7 +119,13 @@ fn shard(setup: &Setup, life: u32) -> Shard {
         seed,
         secret: Some(segue_call::KeySecret([u8::try_from(life).expect("few lives"); 32])),
     });
-    let listed = |of: &segue_policy::Subscriber| credentials::listed(&of.user, PASSWORD);
+    let listed = |of: &segue_policy::Subscriber| {
+        let mut listed = credentials::listed(&of.user, PASSWORD);
+        if of.user == TEAM {
+            listed.members = setup.members.iter().map(|member| name(*member)).collect();
+        }
+        listed
+    };
     shard.handle_directory(credentials::directory(setup.subscribers.iter().map(listed).collect()));
     shard
 }
@@ -133,11 +141,23 @@ impl World {
         });
         let devices = setup.devices.iter().enumerate();
         let devices = devices.map(|(i, script)| Device::new(seed, i, script.clone(), setup.day));
+        let devices: Vec<Device> = devices.collect();
+        let visitors = setup.visits.iter().enumerate().map(|(i, visit)| {
+            let device = &devices[visit.device];
+            let (at, protocol) = (device.phone.address, device.phone.protocol);
+            let mut phone = Phone::new(device.user(), at, protocol, Dice::new(seed, 900 + i as u64));
+            phone.names_from(1_000_000 + 1_000 * i as u64);
+            let mut script = visit.script.clone();
+            script.protocol = protocol;
+            let mut caller = Caller::new(phone, script, visit.to.to_owned(), at);
+            caller.call_id = format!("visit-{i}");
+            caller
+        });
         let mut world = World {
             now: 0,
             shard: shard(&setup, 0),
-            callers: callers.collect(),
-            devices: devices.collect(),
+            callers: callers.chain(visitors).collect(),
+            devices,
             media: MediaModel::new(Dice::new(seed, 21)),
             desk: Desk::new(&setup),
             roll: Roll::default(),
@@ -150,6 +170,7 @@ impl World {
             up_since: 0,
             keys: BTreeMap::new(),
             dice: Dice::new(seed, 23),
+            visits: BTreeMap::new(),
             starting: None,
             wrong: None,
             lines: Vec::new(),
@@ -161,8 +182,8 @@ impl World {
             media_line: BTreeMap::new(),
             setup,
         };
-        for call in 0..world.setup.calls.len() {
-            let script = world.setup.calls[call].script.clone();
+        for call in 0..world.callers.len() {
+            let script = world.callers[call].script.clone();
             for (after, key) in script.keys {
                 world.later(script.starts + after, Pending::Key(call, key));
             }
@@ -294,6 +315,10 @@ impl World {
                 ShardOutput::Refused(refusal) => self.note(format!("     refused {}: {}", refusal.source, refusal.why)),
                 ShardOutput::Ended(key, record) => {
                     self.keys.remove(&key);
+                    if let Some(visit) = self.visits.remove(&key) {
+                        let outcome = visit.ends(self.now);
+                        self.must(outcome);
+                    }
                     self.note(format!(
                         "     ENDED {} {:?} {:?}",
                         record.sip_call_id, record.result, record.why
@@ -339,17 +364,23 @@ impl World {
         self.callers.iter().position(|a| a.call_id == *call_id)
     }
 
-    fn is_dark(&self, caller: usize) -> bool {
+    pub(super) fn is_dark(&self, caller: usize) -> bool {
         self.callers[caller].dies_at().is_some_and(|at| at <= self.now)
     }
 
-    fn device_at(&self, address: SocketAddr) -> Option<usize> {
+    /// A caller, which may be at a device.
+    pub(super) fn caller_at(&self, address: SocketAddr, msg: &Msg) -> Option<usize> {
+        let is_it = |a: &Caller| a.phone.address == address && a.call_id == msg.call_id();
+        self.callers.iter().position(is_it)
+    }
+
+    pub(super) fn device_at(&self, address: SocketAddr) -> Option<usize> {
         self.devices
             .iter()
             .position(|d| d.phone.address == address && !d.is_off)
     }
 
-    fn stream(address: SocketAddr) -> u64 {
+    pub(super) fn stream(address: SocketAddr) -> u64 {
         let SocketAddr::V4(v4) = address else { return 0 };
         u64::from(u32::from(*v4.ip())) << 16 | u64::from(v4.port())
     }
@@ -366,109 +397,12 @@ impl World {
         }
     }
 
-    fn transmit(&mut self, transmit: Transmit) {
-        let Transmit { peer, bytes, id, .. } = transmit;
-        let msg = Msg::read(&bytes);
-        let caller = self.callers.iter().position(|a| a.phone.address == peer.remote);
-        let is_there = caller.is_some_and(|a| !self.is_dark(a)) || self.device_at(peer.remote).is_some();
-        let arrivals = match is_there {
-            true => self
-                .network
-                .arrivals(self.now, peer.protocol, Self::stream(peer.remote), true),
-            false => Vec::new(),
-        };
-        let fate = if arrivals.is_empty() { " LOST" } else { "" };
-        self.note(format!("{} <== {}{fate}", peer.remote, msg.summary()));
-        self.sent(peer.remote, &msg);
-        if !is_there && peer.protocol == Protocol::Tcp {
-            let at = self.now + self.network.refusal();
-            self.later(at, Pending::TransportError(self.life, id));
-        }
-        for at in arrivals {
-            self.later(at, Pending::ToPhone(peer.remote, peer.protocol, msg.clone()));
-        }
-    }
-
-    /// Looks at what Segue says.
-    fn sent(&mut self, to: SocketAddr, msg: &Msg) {
-        let now = self.now;
-        let method = msg.cseq().1.to_owned();
-        let is_new = self
-            .said
-            .insert(format!("{} {method} {:?}", msg.branch(), msg.status()));
-        match (msg.status(), method.as_str()) {
-            (Some(status), _) if status >= 200 => {
-                if let Some((.., answered)) = self.asked.get_mut(&(msg.branch().to_owned(), method.clone())) {
-                    *answered = true;
-                }
-                let outcome = match method.as_str() {
-                    "REGISTER" => self.roll.answered(now, msg),
-                    "SUBSCRIBE" => self.lamps.answered(now, msg),
-                    _ => return,
-                };
-                if let Some(mark) = self.must(outcome) {
-                    self.mark(mark);
-                }
-            }
-            (None, "NOTIFY") if is_new => {
-                let outcome = self.lamps.told(now, msg, &self.desk.shelf);
-                if let Some(mark) = self.must(outcome) {
-                    self.mark(mark);
-                }
-                if msg.tag_of_to().is_empty() {
-                    let outcome = self.is_registered(to, msg);
-                    if let Some(mark) = self.must(outcome) {
-                        self.mark(mark);
-                    }
-                }
-            }
-            (None, "INVITE") if is_new && msg.tag_of_to().is_empty() => {
-                let outcome = self.is_registered(to, msg);
-                if let Some(mark) = self.must(outcome) {
-                    self.mark(mark);
-                }
-                self.ring_together(msg);
-            }
-            _ => {}
-        }
-    }
-
-    /// All contacts of the highest preference ring at once.
-    fn ring_together(&mut self, msg: &Msg) {
-        let user = user_of(msg.request_uri())
-            .split('-')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let of = self.setup.subscribers.iter().find(|of| of.user == user);
-        if of.is_some_and(|of| of.ring == segue_policy::Ring::Together) {
-            let first = self.roll.first(&user, self.now);
-            if first.contains(msg.request_uri()) && first.len() > 1 {
-                self.mark("several phones rang together");
-            }
-        }
-    }
-
-    /// Whoever is called, or told unasked, is registered now, and reached as it has said.
-    fn is_registered(&self, to: SocketAddr, msg: &Msg) -> Result<String, String> {
-        let (uri, method) = (msg.request_uri(), msg.method().unwrap_or_default());
-        let found = self.roll.all(self.now).find(|(_, bound)| bound.uri == uri);
-        let Some((_, bound)) = found else {
-            return Err(format!("{method} to {uri}, which is not registered"));
-        };
-        if bound.hop != to {
-            return Err(format!("{method} to {uri} went to {to}, not to {}", bound.hop));
-        }
-        let device = self.device_at(to).map(|at| self.devices[at].script.way);
-        Ok(format!("{method} to {device:?}"))
-    }
-
     fn arrive(&mut self, pending: Pending) {
         let (now, life) = (self.instant(), self.life);
         match pending {
             Pending::ToShard(from, protocol, flow, bytes) => self.hear(from, protocol, flow, &bytes),
             Pending::ToPhone(to, protocol, msg) => {
-                let caller = self.callers.iter().position(|a| a.phone.address == to);
+                let caller = self.caller_at(to, &msg);
                 if let Some(caller) = caller.filter(|a| !self.is_dark(*a)) {
                     self.callers[caller].receive(self.now, &msg);
                 } else if let Some(device) = self.device_at(to) {
@@ -511,6 +445,9 @@ impl World {
             Pending::Fires(of, key, fires) if of == life => self.fire(key, fires),
             Pending::Media(of, key, event) if of == life => {
                 self.note(format!("     {key:?} {event:?}"));
+                if let Some(visit) = self.visits.get_mut(&key) {
+                    visit.hears(self.now, &event);
+                }
                 self.shard.handle_media(now, key, event);
             }
             Pending::Deposit(of, key, id, urgent) if of == life => {
@@ -532,36 +469,6 @@ impl World {
         }
     }
 
-    fn hear(&mut self, from: SocketAddr, protocol: Protocol, flow: u64, bytes: &[u8]) {
-        // A connection ends with the process.
-        if !self.is_up || protocol == Protocol::Tcp && flow != u64::from(self.life) {
-            return;
-        }
-        let msg = Msg::read(bytes);
-        self.note(format!("{from} ==> {}", msg.summary()));
-        let device = self.devices.iter().position(|d| d.phone.address == from);
-        let lives = device.map_or(0, |at| self.devices[at].life());
-        let peer = Peer {
-            protocol,
-            local: X.parse().expect("an address"),
-            remote: from,
-            flow: (protocol == Protocol::Tcp).then_some(FlowId(Self::stream(from) << 8 | u64::from(lives))),
-        };
-        match msg.method() {
-            Some("REGISTER") => self.roll.came(&msg, from),
-            Some("SUBSCRIBE") => self.lamps.came(&msg),
-            None if msg.cseq().1 == "NOTIFY" => self.lamps.heard(self.now, &msg),
-            _ => {}
-        }
-        if let Some(method) = msg.method().filter(|method| *method != "ACK") {
-            let key = (msg.branch().to_owned(), method.to_owned());
-            self.asked.entry(key).or_insert((self.now, self.life, false));
-        }
-        let message =
-            Message::parse_datagram(bytes).unwrap_or_else(|e| panic!("{}: {e:?}", String::from_utf8_lossy(bytes)));
-        self.shard.handle_message(self.instant(), peer, message);
-    }
-
     fn go_down(&mut self, away: Time) {
         self.is_up = false;
         self.life += 1;
@@ -576,6 +483,7 @@ impl World {
         self.media = MediaModel::new(Dice::new(self.setup.seed, 30 + u64::from(self.life)));
         self.media_line.clear();
         self.keys.clear();
+        self.visits.clear();
         self.starting = None;
         self.lamps.restart();
         let now = self.instant();
