@@ -25,12 +25,19 @@ struct Office {
 
 impl Office {
     fn new() -> Office {
+        Office::with("")
+    }
+
+    /// One whose profile has these keys too.
+    fn with(keys: &str) -> Office {
         let folder = tempfile::tempdir().unwrap();
         let profiles = folder.path().join("profiles");
         fs::create_dir_all(&profiles).unwrap();
         // MD5 alone: baresip 1.0 gives up when another algorithm is offered first.
-        let profile = "name = \"phones\"\nsources = [\"127.0.0.0/8\"]\nregistrar = true\nauth = \"digest\"\n\
-                       auth_realm = \"office\"\ndigest_algorithms = [\"MD5\"]\n";
+        let profile = format!(
+            "name = \"phones\"\nsources = [\"127.0.0.0/8\"]\nregistrar = true\nauth = \"digest\"\n\
+             auth_realm = \"office\"\ndigest_algorithms = [\"MD5\"]\n{keys}"
+        );
         fs::write(profiles.join("phones.toml"), profile).unwrap();
         let segue = Segue::start_with(&folder.path().join("segue"), &format!("profiles_dir = {profiles:?}\n"));
         segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
@@ -148,4 +155,37 @@ fn baresip_4() {
 #[test]
 fn linphone() {
     works(Make::Linphone, &json!({}));
+}
+
+/// Phones that know SRTP alone call where nothing else is taken: early media and the bridge, to a phone with RTP.
+#[test]
+fn each_speaks_srtp() {
+    let office = Office::with("srtp = \"require\"\nsrtp_to = \"off\"\n");
+    office.subscribe("a", &[]);
+    office.subscribe("b", &["--clip", "green", "--hold", "1500ms"]);
+    let mut other = office.callee(true);
+    for (make, srtp) in [
+        (Make::Pjsua, json!("mandatory")),
+        (Make::Baresip4, json!("srtp-mand")),
+        (Make::Linphone, json!(true)),
+    ] {
+        let mut phone = Handset::start(
+            office.path(),
+            (make, A),
+            Answers::AtOnce,
+            (office.segue.sip_udp(), PASSWORD),
+            &json!({ "srtp": srtp }),
+        );
+        let dialled = phone.dial(&office.segue.uri("b"));
+        phone.expect_hears(CLIP_HZ, SOON);
+        phone.expect("answered", dialled, SOON);
+        phone.expect_hears(B.tone_hz, SOON);
+        other.expect_hears(A.tone_hz, SOON);
+        if make.has_video() {
+            other.show(B.colour);
+            phone.expect_sees(B.colour, SOON);
+        }
+        phone.hang_up();
+        phone.expect("closed", dialled, SOON);
+    }
 }
