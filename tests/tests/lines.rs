@@ -1,4 +1,4 @@
-//! Lines of providers on real sockets: Kamailio as the provider of a Segue.
+//! Lines of providers on real sockets: Kamailio as the provider of a Segue, and one Segue as another's.
 
 use std::{
     fs,
@@ -154,4 +154,47 @@ fn a_line_of_kamailios_takes_calls_in_and_out_and_is_given_back() {
     assert!(segue.ended().is_some_and(|status| status.success()));
     let log = provider.log_text();
     assert!(log.trim_end().ends_with("office-7 is gone"), "{log}");
+}
+
+#[test]
+fn one_segue_is_the_provider_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let phone = seat();
+    let from_here = "sources = [\"127.0.0.0/8\"]\ncountry_code = \"49\"\n";
+    let registrar = format!("{from_here}registrar = true\nauth_realm = \"provider.example\"\n");
+    let provider = segue(&folder.path().join("provider"), &[("accounts", &registrar)]);
+    let mut office = segue(
+        &folder.path().join("office"),
+        &[
+            ("phones", from_here),
+            ("provider", "sources = [\"192.0.2.1/32\"]\ncountry_code = \"49\"\n"),
+        ],
+    );
+    let secret = password(folder.path());
+    let add = [
+        "subscriber",
+        "add",
+        ACCOUNT.0,
+        "--number",
+        "+4930765",
+        "--clip",
+        "clip",
+        "--hold",
+        "300ms",
+    ];
+    provider.cli(&[&add[..], &["--password-file", secret.to_str().unwrap()]].concat());
+    let target = format!("sip:bob@127.0.0.1:{}", phone.port.unwrap());
+    office.cli(&["subscriber", "add", "bob", "--number", "+4930765", "--target", &target]);
+    add_line(&office, provider.sip_udp(), &secret, "+4930765");
+    let registered = provider.rows(&["registration", "list"]);
+    assert_eq!(registered.len(), 1, "{registered:#?}");
+    assert_eq!(registered[0]["user"], ACCOUNT.0, "{registered:#?}");
+
+    let number = ("+4930765", provider.sip_udp());
+    let record = call_in(folder.path(), number, phone, &office, "from@lines");
+    assert_eq!(record["result"], "answered", "{record:#}");
+
+    office.signal(Signal::SIGTERM);
+    assert!(office.ended().is_some_and(|status| status.success()));
+    assert!(provider.rows(&["registration", "list"]).is_empty());
 }

@@ -128,11 +128,20 @@ pub(crate) fn callee(trunk: &Trunk, invite: &Message, is_contact: bool) -> Optio
         let to = invite.to().ok()?.uri.without_params();
         Some(to).filter(|uri| named(uri.clone()))
     };
+    // Where nothing else than our Contact is said, as by a registrar that calls its subscribers, it is for the line itself.
+    let of_line = || {
+        let user = [&trunk.main_number, &trunk.user, &trunk.digest_user];
+        let user = user.into_iter().find(|user| !user.is_empty())?;
+        let at = invite.request_uri()?.host()?.to_string();
+        format!("sip:{user}@{at}").parse().ok()
+    };
+    let contact = invite.request_uri().and_then(|uri| uri.user());
+    let of_other = || of_to().filter(|to: &Uri| to.user() != contact);
     match trunk.callee {
         CalleeFrom::RequestUri => None,
         CalleeFrom::To => of_to(),
         CalleeFrom::PCalledPartyId => of_party(),
-        CalleeFrom::Auto if is_contact => of_party().or_else(of_to),
+        CalleeFrom::Auto if is_contact => of_party().or_else(of_other).or_else(of_line),
         CalleeFrom::Auto => None,
     }
 }
@@ -173,6 +182,22 @@ mod tests {
             };
             let found = callee(&trunk, &invite(lines), is_contact).map(|uri| uri.to_string());
             assert_eq!(found.as_deref(), callee_is, "{from:?} {is_contact} {lines}");
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_but_our_contact_calls_the_line_itself() {
+        let text = "INVITE sip:line-1@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+                    To: <sip:line-1@10.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
+        let invite = Message::parse_datagram(text.as_bytes()).unwrap();
+        for (main_number, callee_is) in [("+4930765", "sip:+4930765@10.0.0.1"), ("", "sip:office-7@10.0.0.1")] {
+            let trunk = Trunk {
+                main_number: main_number.to_owned(),
+                digest_user: "office-7".to_owned(),
+                ..Trunk::default()
+            };
+            let found = callee(&trunk, &invite, true).map(|uri| uri.to_string());
+            assert_eq!(found.as_deref(), Some(callee_is));
         }
     }
 }
