@@ -34,6 +34,11 @@ fn vp8() -> Coded {
 
 /// A red ball that moves over blue, as a phone sends it: each picture's packets.
 fn ball(encoding: &str, pictures: u32, seed: u32) -> Vec<Vec<Vec<u8>>> {
+    film("ball", encoding, pictures, seed, (WIDTH, HEIGHT))
+}
+
+/// The same with another pattern of `videotestsrc`, in another size.
+fn film(pattern: &str, encoding: &str, pictures: u32, seed: u32, (width, height): (usize, usize)) -> Vec<Vec<Vec<u8>>> {
     gst::init().unwrap();
     let coder = match encoding {
         "H264" => {
@@ -42,8 +47,8 @@ fn ball(encoding: &str, pictures: u32, seed: u32) -> Vec<Vec<Vec<u8>>> {
         _ => "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=300 target-bitrate=800000 ! rtpvp8pay",
     };
     let line = format!(
-        "videotestsrc num-buffers={pictures} pattern=ball foreground-color=0xffff0000 background-color=0xff0000ff ! \
-         video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate=25/1 ! {coder} mtu=1200 \
+        "videotestsrc num-buffers={pictures} pattern={pattern} foreground-color=0xffff0000 background-color=0xff0000ff ! \
+         video/x-raw,format=I420,width={width},height={height},framerate=25/1 ! {coder} mtu=1200 \
          timestamp-offset={BEGIN} seqnum-offset=65500 ssrc={seed} pt=96 ! appsink name=out sync=false"
     );
     let mut all: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
@@ -371,21 +376,30 @@ fn after_a_loss_the_source_is_asked_and_nothing_broken_is_shown() {
 #[test]
 #[ignore = "a measurement"]
 fn what_pictures_cost() {
-    for (from, to) in [(h264(), vp8()), (vp8(), h264())] {
-        let name = format!("{} to {}", from.encoding, to.encoding);
-        let sent = ball(&from.encoding, 300, 7);
-        let mut road = Road::new(from, to);
-        road.pace(&sent[..50]);
-        let (began, had) = (Instant::now(), cpu_s(road.process.child.id()));
-        road.pace(&sent[50..]);
-        let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_s(road.process.child.id()) - had);
-        road.took.sort();
-        let status = std::fs::read_to_string(format!("/proc/{}/status", road.process.child.id())).unwrap();
-        let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-        println!(
-            "{name}, {WIDTH}x{HEIGHT}: {:.1} % of a core, one way; {} ms; {memory}",
-            cpu * 100.0 / took,
-            road.took[road.took.len() / 2].as_millis()
-        );
+    let (h264, vp8) = (h264(), vp8());
+    // A still picture but for a moving band, and one in which all moves.
+    for pattern in ["smpte", "zone-plate kx2=20 ky2=20 kt=1"] {
+        for (from, to) in [(&h264, &vp8), (&vp8, &h264)] {
+            cost(pattern, from, to);
+        }
     }
+}
+
+fn cost(pattern: &str, from: &Coded, to: &Coded) {
+    let name = format!("{} to {}", from.encoding, to.encoding);
+    let (width, height) = (640, 360);
+    let sent = film(pattern, &from.encoding, 300, 7, (width, height));
+    let mut road = Road::new(from.clone(), to.clone());
+    road.pace(&sent[..50]);
+    let (began, had) = (Instant::now(), cpu_s(road.process.child.id()));
+    road.pace(&sent[50..]);
+    let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_s(road.process.child.id()) - had);
+    road.took.sort();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", road.process.child.id())).unwrap();
+    let memory = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    println!(
+        "{name}, {pattern}, {width}x{height}: {:.1} % of a core, one way; {} ms; {memory}",
+        cpu * 100.0 / took,
+        road.took[road.took.len() / 2].as_millis()
+    );
 }
