@@ -89,7 +89,8 @@ const deeds = {
     return page.locator(at).first().innerText();
   },
   async texts({ at }) {
-    return page.locator(at).allInnerTexts();
+    // Text of a drawing has no innerText.
+    return page.locator(at).evaluateAll((all) => all.map((one) => one.innerText ?? one.textContent));
   },
   async count({ at }) {
     return page.locator(at).count();

@@ -1,23 +1,297 @@
-//! The pages, in a real browser.
+//! The pages, in a real browser: a subscriber watches what a phone has left, an operator a call while it goes on.
+
+use std::{
+    fs,
+    net::UdpSocket,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use segue_mailbox::{Keeping, Kind, MediaState, Message};
 use segue_store::{Deposit, MediaSource};
 use segue_tests::{
     page::Page,
-    segue::{Segue, sample},
+    phone::{A, Answers, B, Phone, Registrar},
+    segue::{Segue, repository, sample},
+    wait::until,
 };
+use serde_json::Value;
 
-/// What drives the browser sees what is there, and what a person could not use.
+const SOON: Duration = Duration::from_secs(10);
+const PASSWORD: &str = "sesame";
+
+/// Softphones that register; callers of a mailbox hear the beep at once.
+fn office(folder: &Path) -> Segue {
+    let profiles = folder.join("profiles");
+    fs::create_dir_all(&profiles).unwrap();
+    let profile = fs::read_to_string(repository().join("sip-profiles/softphone.toml")).unwrap();
+    // baresip 1.0 gives up when another algorithm than MD5 is offered first.
+    let profile = [
+        ("registrar = false", "registrar = true"),
+        ("menu = true", "menu = false"),
+        (
+            "digest_algorithms = [\"SHA-256\", \"MD5\"]",
+            "digest_algorithms = [\"MD5\"]",
+        ),
+    ]
+    .iter()
+    .fold(profile, |text, (is, shall)| {
+        assert!(text.contains(is), "no {is} in the profile of softphones");
+        text.replace(is, shall)
+    });
+    fs::write(profiles.join("softphone.toml"), profile).unwrap();
+    let segue = Segue::start_with(&folder.join("segue"), &format!("profiles_dir = {profiles:?}\n"));
+    let password = folder.join("password");
+    fs::write(&password, PASSWORD).unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let password = password.to_str().unwrap();
+    segue.cli(&[
+        "subscriber",
+        "add",
+        "b",
+        "--password-file",
+        password,
+        "--no-answer",
+        "1s",
+    ]);
+    segue
+}
+
+/// Logs in by a link that a command has made.
+fn log_in(page: &mut Page, segue: &Segue, command: &[&str]) {
+    let link = segue.cli(command)["link"].as_str().unwrap().to_owned();
+    // The command tells the configured address; the test's server listens where there was room.
+    let path = link.split_once("/login/").unwrap().1;
+    assert_eq!(page.goto(&at(segue, &format!("/login/{path}"))), 200);
+    page.click("main button");
+}
+
+fn at(segue: &Segue, path: &str) -> String {
+    format!("http://{}{path}", segue.http())
+}
+
+/// Usable by everybody: no barriers light or dark, nothing beside a screen of 360 pixels, and no trouble of its own.
+#[track_caller]
+fn expect_usable(page: &mut Page, name: &str) {
+    for scheme in ["dark", "light"] {
+        page.scheme(scheme);
+        assert_eq!(page.barriers(), Vec::<String>::new(), "{name}, {scheme}");
+        if let Some(folder) = pictures() {
+            page.shot(&folder.join(format!("{name}-{scheme}.png")), false);
+        }
+    }
+    page.size(360, 740);
+    let over = page.run("document.documentElement.scrollWidth - window.innerWidth");
+    assert!(
+        over.as_i64().unwrap() <= 0,
+        "{name} is {over} px wider than a small screen"
+    );
+    if let Some(folder) = pictures() {
+        page.shot(&folder.join(format!("{name}-small.png")), false);
+    }
+    page.size(1280, 800);
+    assert_eq!(page.troubles(), Vec::<String>::new(), "{name}");
+}
+
+/// Where pictures of the pages go, when somebody wants them (`make pictures`).
+fn pictures() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("SEGUE_PICTURES")?);
+    fs::create_dir_all(&folder).unwrap();
+    Some(folder)
+}
+
+/// The one message of b.
+fn message(segue: &Segue) -> Option<Value> {
+    segue.rows(&["message", "list", "b"]).pop()
+}
+
 #[test]
-fn the_browser_reads_a_page_and_says_what_is_wrong_with_it() {
+fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = office(folder.path());
+    let registrar = Registrar {
+        at: segue.sip_udp(),
+        password: PASSWORD.to_owned(),
+    };
+    let b = Phone::start_subscribed(folder.path(), B, Answers::OnCommand, &registrar);
+    let mut a = Phone::start(folder.path(), A, Answers::OnCommand);
+    let mut page = Page::open(folder.path());
+    // Who is not logged in is led to the login, and from there to where they wanted to go.
+    page.goto(&at(&segue, "/messages"));
+    assert!(page.url().contains("/login"), "{}", page.url());
+    expect_usable(&mut page, "login");
+    log_in(&mut page, &segue, &["subscriber", "link", "b"]);
+    page.wait_for("text=No messages yet.");
+
+    // The page is open while the call goes on; the message comes by itself.
+    let dialled = a.dial(&segue.uri("b"));
+    a.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    until("the beep to be over", SOON, || {
+        let live = segue.rows(&["call", "live"]);
+        live.iter().any(|call| call["phase"] == "recording").then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(4));
+    let hung_up = Instant::now();
+    a.hang_up();
+    page.wait_for("#messages li video");
+    assert!(page.text("#messages li").contains("New"));
+    until("the phone to be told", SOON, || {
+        b.waiting(hung_up).filter(|told| told.contains("Messages-Waiting: yes"))
+    });
+    expect_usable(&mut page, "mailbox");
+
+    // It plays, and what is decoded is what A's phone has filmed: red.
+    page.run("document.querySelector('video').play()");
+    page.wait_until("document.querySelector('video').currentTime > 1");
+    let pixel = page.run(
+        "(() => { const v = document.querySelector('video'); const c = document.createElement('canvas'); \
+         c.width = c.height = 1; const g = c.getContext('2d'); g.drawImage(v, 0, 0, 1, 1); \
+         return [...g.getImageData(0, 0, 1, 1).data]; })()",
+    );
+    let [red, green, blue] = [0, 1, 2].map(|n| pixel[n].as_i64().unwrap());
+    assert!(red > 150 && green < 90 && blue < 90, "{pixel}");
+    let poster = page.attribute("video", "poster").unwrap();
+    let seen = page.run(&format!(
+        "fetch('{poster}').then((answer) => answer.headers.get('content-type'))"
+    ));
+    assert_eq!(seen, "image/jpeg");
+
+    // Past 80 % it is heard: here, in the store, and on the phone.
+    let heard = Instant::now();
+    page.wait_until("document.querySelector('video').ended");
+    until("the message to be heard", SOON, || {
+        message(&segue).filter(|message| message["state"] == "heard")
+    });
+    page.wait_gone(".badge.fresh");
+    until("the phone to be told", SOON, || {
+        b.waiting(heard).filter(|told| told.contains("Messages-Waiting: no"))
+    });
+
+    // The rules act on what is heard: the page says so by itself.
+    segue.cli(&["retention", "set", "b", "--heard-max", "0"]);
+    page.run("document.querySelector('video').load()");
+    until("the message to go", SOON, || message(&segue).is_none().then_some(()));
+    page.reload();
+    page.wait_for("text=No messages yet.");
+    drop(b);
+}
+
+/// An INVITE as somebody sends it who means ill: markup wherever a caller has a say.
+fn ill_meaning_invite(segue: &Segue, from: std::net::SocketAddr) -> String {
+    let body = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na=sendrecv\r\n",
+        from.port()
+    );
+    format!(
+        "INVITE sip:c@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKill;rport\r\nMax-Forwards: 70\r\n\
+         From: \"<img src=x onerror=window.pwned=1>\" <sip:%3Cscript%3Ewindow.pwned=1%3C/script%3E@{from}>;tag=1\r\n\
+         To: <sip:c@{to}>\r\nCall-ID: <script>pwned()</script>\r\nCSeq: 1 INVITE\r\n\
+         User-Agent: <img src=x onerror=window.pwned=1>\r\nContact: <sip:ill@{from}>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len(),
+        to = segue.sip_udp(),
+    )
+}
+
+/// The ACK of a refusal (RFC 3261 §17.1.1.3).
+fn ack(refused: &str, to: std::net::SocketAddr) -> String {
+    let copied = ["Via", "From", "To", "Call-ID"];
+    let headers: Vec<&str> = refused
+        .lines()
+        .filter(|line| copied.iter().any(|name| line.starts_with(&format!("{name}:"))))
+        .collect();
+    format!(
+        "ACK sip:c@{to} SIP/2.0\r\n{}\r\nMax-Forwards: 70\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+        headers.join("\r\n")
+    )
+}
+
+#[test]
+fn an_operator_sees_a_call_while_it_is_held_and_ends_it_and_markup_of_callers_stays_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = office(folder.path());
+    segue.cli(&["clip", "add", "welcome", sample("clip.mp4").to_str().unwrap()]);
+    let target = "sip:c@127.0.0.1:9";
+    segue.cli(&[
+        "subscriber",
+        "add",
+        "c",
+        "--target",
+        target,
+        "--clip",
+        "welcome",
+        "--hold",
+        "30s",
+    ]);
+    segue.cli(&["admin", "create", "root"]);
+    let mut page = Page::open(folder.path());
+    log_in(&mut page, &segue, &["admin", "link", "root"]);
+    page.goto(&at(&segue, "/operator/calls"));
+    page.wait_for("text=No calls.");
+
+    let ill = UdpSocket::bind("127.0.0.1:0").unwrap();
+    ill.set_read_timeout(Some(SOON)).unwrap();
+    let invite = ill_meaning_invite(&segue, ill.local_addr().unwrap());
+    ill.send_to(invite.as_bytes(), segue.sip_udp()).unwrap();
+    // It appears by itself, with its phase and a hold that grows.
+    page.wait_for("#live tbody tr >> text=holding");
+    page.wait_until("document.querySelector('#live progress').value > 1000");
+    expect_usable(&mut page, "calls");
+
+    page.click("#live tbody a");
+    page.wait_for("svg.ladder");
+    let ladder = page.texts("svg.ladder .message text");
+    assert_eq!(&ladder[..2], ["INVITE (SDP)", "100 Trying"], "{ladder:?}");
+    assert!(page.texts("svg.timeline .source text").contains(&"clip".to_owned()));
+    assert!(page.text("#one").contains("<script>pwned()</script>"));
+    expect_usable(&mut page, "call");
+
+    // Ended: its caller is told, and its page is that of an ended call.
+    page.click("#end button");
+    let mut bytes = [0; 4096];
+    let refused = until("the caller to be refused", SOON, || {
+        let (length, _) = ill.recv_from(&mut bytes).ok()?;
+        let said = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        said.starts_with("SIP/2.0 480").then_some(said)
+    });
+    assert!(refused.contains("Call-ID: <script>"), "{refused}");
+    ill.send_to(ack(&refused, segue.sip_udp()).as_bytes(), segue.sip_udp())
+        .unwrap();
+    page.wait_for("text=No calls.");
+    page.wait_for("#ended >> text=The operator ended the call");
+    assert!(page.text("figure.chart").contains("refused or failed"));
+    page.click("#ended tbody a");
+    page.wait_for("text=The operator ended the call");
+    assert_eq!(page.run("window.pwned ?? null"), Value::Null);
+    assert_eq!(page.troubles(), Vec::<String>::new());
+    let audit = segue.rows(&["audit"]);
+    assert!(
+        audit
+            .iter()
+            .any(|deed| deed["what"] == "call.hang_up" && deed["name"] == "root"),
+        "{audit:?}"
+    );
+
+    // A subscriber has no such pages, and finds no way to them.
+    page.forget();
+    log_in(&mut page, &segue, &["subscriber", "link", "b"]);
+    page.wait_for("h1 >> text=Messages");
+    assert_eq!(page.count("nav >> text=Calls"), 0);
+    assert_eq!(page.goto(&at(&segue, "/operator/calls")), 403);
+}
+
+/// What drives the browser says what is wrong with a page.
+#[test]
+fn what_no_person_could_use_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let segue = Segue::start(&folder.path().join("segue"));
     let mut page = Page::open(folder.path());
-    assert_eq!(page.goto(&format!("http://{}/health", segue.http())), 200);
+    assert_eq!(page.goto(&at(&segue, "/health")), 200);
     assert!(page.text("body").contains("\"status\":\"ok\""));
     let barriers = page.barriers();
     assert!(barriers.iter().any(|b| b.starts_with("html-has-lang")), "{barriers:?}");
-    assert_eq!(page.goto(&format!("http://{}/nothing", segue.http())), 404);
+    assert_eq!(page.goto(&at(&segue, "/nothing/at/all")), 404);
     let troubles = page.troubles();
     assert!(troubles.iter().any(|t| t.contains("404")), "{troubles:?}");
 }

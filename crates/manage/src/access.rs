@@ -5,6 +5,7 @@ pub mod deciding;
 pub mod messages;
 pub mod retention;
 pub mod subscribers;
+pub mod system;
 pub mod tokens;
 
 use segue_records::{Event, Happening};
@@ -140,7 +141,8 @@ impl Access {
         &self.store
     }
 
-    pub(crate) fn now_ms(&self) -> i64 {
+    /// The moment, Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
         (self.now)()
     }
 }

@@ -30,6 +30,7 @@ pub use access::{
     messages::{MessageChange, MessageView, MessagesAsked, heard_after_ms},
     retention::{AuditView, Change, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting},
     subscribers::{SubscriberChange, SubscriberView},
+    system::StorageView,
     tokens::{NewToken, TokenMade, TokenView},
 };
 pub use audit::DeedView;

@@ -14,11 +14,12 @@ mod audit;
 mod calls;
 mod deciding;
 mod follow;
-mod live;
+pub(crate) mod live;
 mod messages;
 mod retention;
 pub(crate) mod session;
 mod subscribers;
+mod system;
 mod tokens;
 
 use axum::{
@@ -68,6 +69,7 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(retention::routes())
         .merge(calls::routes())
         .merge(live::routes())
+        .merge(system::routes())
         .merge(follow::routes())
         .merge(tokens::routes())
         .merge(audit::routes());

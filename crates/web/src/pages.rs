@@ -10,9 +10,12 @@
 //! 5. A test in `crates/web/tests/` that fetches it: what it shows, and that a caller's name that is HTML stays text.
 
 pub(crate) mod assets;
+mod call;
+mod calls;
 pub(crate) mod layout;
 mod login;
 mod mailbox;
+mod system;
 
 use axum::{
     Router,
@@ -29,6 +32,9 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(assets::routes())
         .merge(login::routes())
         .merge(mailbox::routes())
+        .merge(calls::routes())
+        .merge(call::routes())
+        .merge(system::routes())
 }
 
 /// What went wrong, as a page.

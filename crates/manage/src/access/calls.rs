@@ -1,6 +1,7 @@
 //! Records of calls: an operator's.
 
 use segue_records::CallRecord;
+use segue_store::CallsOfHour;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -18,6 +19,13 @@ pub struct CallQuery {
 impl Access {
     /// Ended calls as programs see them in a list, the newest first.
     pub fn calls(&self, asked: &CallQuery, page: &PageAsked) -> Result<Page<Value>, Refusal> {
+        let Page { items, next } = self.call_records(asked, page)?;
+        let items = items.iter().map(CallRecord::to_json).collect();
+        Ok(Page { items, next })
+    }
+
+    /// The same, each whole.
+    pub fn call_records(&self, asked: &CallQuery, page: &PageAsked) -> Result<Page<CallRecord>, Refusal> {
         self.need(Scope::CallsRead)?;
         let limit = page.limit()?;
         let text = asked
@@ -34,17 +42,18 @@ impl Access {
         let found = self
             .store()
             .calls_page(page.after()?.as_deref(), limit.saturating_add(1), fits)?;
-        Ok(Page::of(
-            found,
-            limit,
-            |record| record.id.clone(),
-            |record| record.to_json(),
-        ))
+        Ok(Page::of(found, limit, |record| record.id.clone(), |record| record))
     }
 
     /// All of one call: ladders, what was counted, each switch.
-    pub fn call(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn call(&self, id: &str) -> Result<CallRecord, Refusal> {
         self.need(Scope::CallsRead)?;
-        Ok(self.store().call(id)?.to_full_json())
+        Ok(self.store().call(id)?)
+    }
+
+    /// How many calls began in each hour since a moment (Unix milliseconds), by what became of them; the oldest first.
+    pub fn calls_by_hour(&self, since_ms: i64) -> Result<Vec<CallsOfHour>, Refusal> {
+        self.need(Scope::CallsRead)?;
+        Ok(self.store().calls_by_hour(since_ms)?)
     }
 }

@@ -1,6 +1,7 @@
 //! `segue registration list|remove`: who is registered where.
 
 use clap::Subcommand as ClapSubcommand;
+use segue_manage::RegistrationView;
 use segue_records::{RegistrationRecord, UnixMs};
 use segue_store::{Removal, Store};
 use serde_json::json;
@@ -77,30 +78,17 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 }
 
 fn row(kept: &RegistrationRecord, now: UnixMs) -> Row {
-    let left_ms = kept.expires_at.0.saturating_sub(now.0);
-    // A minute more or less is nothing; below that seconds are shown.
-    let left = u64::try_from(left_ms).unwrap_or(0) / 1_000 * 1_000;
-    let value = json!({
-        "user": kept.user,
-        "contact": kept.contact,
-        "q": f64::from(kept.q) / 1_000.0,
-        "source": kept.source,
-        "transport": kept.transport,
-        "local": kept.local,
-        "by_source": kept.by_source,
-        "path": kept.path,
-        "instance": kept.instance,
-        "user_agent": kept.user_agent,
-        "expires_at": kept.expires_at.rfc3339(),
-        "expires_in_s": left / 1_000,
-    });
+    let view = RegistrationView::new(kept, now);
     let cells = vec![
-        kept.user.clone(),
-        kept.contact.clone(),
-        kept.source.clone(),
-        kept.transport.clone(),
-        DurationMs(left).to_string(),
-        or_dash(kept.user_agent.as_ref()),
+        view.user.clone(),
+        view.contact.clone(),
+        view.source.clone(),
+        view.transport.clone(),
+        DurationMs(view.expires_in_s.saturating_mul(1_000)).to_string(),
+        or_dash(view.user_agent.as_ref()),
     ];
-    Row { value, cells }
+    Row {
+        value: serde_json::to_value(&view).unwrap_or_default(),
+        cells,
+    }
 }

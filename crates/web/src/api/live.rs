@@ -18,7 +18,7 @@ use crate::{given::Asked, portal::Web, problem::Problem, who::Who};
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(show, hang_up))
+        .routes(routes!(show, end))
         .routes(routes!(trunks))
 }
 
@@ -59,13 +59,23 @@ async fn show(who: Who, State(web): State<Web>, Path(call): Path<String>) -> Res
     params(("call" = String, Path, description = "The call's id")),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem))
 )]
-async fn hang_up(who: Who, State(web): State<Web>, Path(call): Path<String>) -> Result<StatusCode, Problem> {
+async fn end(who: Who, State(web): State<Web>, Path(call): Path<String>) -> Result<StatusCode, Problem> {
+    hang_up(&who, &web, call).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Hangs up for somebody, and has it put down before: who did it is known whatever becomes of us.
+pub(crate) async fn hang_up(who: &Who, web: &Web, call: String) -> Result<(), Problem> {
     who.access().need(Scope::CallsWrite)?;
-    if !web.site().live.hang_up(&call).await.map_err(no_answer)? {
+    let live = &web.site().live;
+    if live.show(&call).await.map_err(no_answer)?.is_none() {
         return Err(not_up());
     }
-    who.ask(move |access| access.did("call.hang_up", &call)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let id = call.clone();
+    who.ask(move |access| access.did("call.hang_up", &id)).await?;
+    // Gone meanwhile: it is as they want it.
+    live.hang_up(&call).await.map_err(no_answer)?;
+    Ok(())
 }
 
 /// List the trunks as they are (docs/trunks.md)

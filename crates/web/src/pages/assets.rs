@@ -20,6 +20,16 @@ const FILES: &[(&str, &str, &str)] = &[
         "text/css; charset=utf-8",
         include_str!("../../assets/segue.css"),
     ),
+    (
+        "draw.css",
+        "text/css; charset=utf-8",
+        include_str!("../../assets/draw.css"),
+    ),
+    (
+        "calls.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/calls.js"),
+    ),
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     (
         "mailbox.js",

@@ -1,6 +1,7 @@
 //! What all pages have around them.
 
 use maud::{DOCTYPE, Markup, html};
+use segue_records::UnixMs;
 use segue_store::Role;
 
 use super::assets;
@@ -21,6 +22,11 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
             a.brand href="/" { "Segue" }
             nav aria-label="Main" {
                 a href="/messages" { "Messages" }
+                @if known.role == Role::Operator {
+                    a href="/operator/calls" { "Calls" }
+                    a href="/operator/system" { "System" }
+                    a href="/operator/audit" { "Audit" }
+                }
             }
             form.out method="post" action="/logout" {
                 (csrf(who))
@@ -36,6 +42,13 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
 pub(crate) fn plain(title: &str, main: Markup) -> Markup {
     let top = html! { header.top { a.brand href="/" { "Segue" } } };
     document(title, html! {}, top, main)
+}
+
+/// A moment; a module shows it by the browser's clock.
+pub(crate) fn moment(at: UnixMs) -> Markup {
+    let text = at.rfc3339();
+    let shown = text.get(..19).unwrap_or(&text).replace('T', " ");
+    html! { time datetime=(text) { (shown) " UTC" } }
 }
 
 /// The field that a form of a session must have.
@@ -54,6 +67,7 @@ fn document(title: &str, head: Markup, top: Markup, main: Markup) -> Markup {
                 title { (title) " – Segue" }
                 link rel="icon" href=(assets::path("icon.svg")) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::path("segue.css"));
+                link rel="stylesheet" href=(assets::path("draw.css"));
                 (head)
             }
             body {

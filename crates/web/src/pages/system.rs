@@ -1,0 +1,270 @@
+//! An operator's view of the server: whether it is well, its trunks, who is registered, what is stored, who did what.
+
+use axum::{Router, extract::State, response::Response, routing::get};
+use maud::{Markup, html};
+use segue_manage::{DeedView, Page, PageAsked, RegistrationView, Scope, StorageView};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{failed, layout};
+use crate::{
+    Health, draw,
+    given::{self, Asked},
+    portal::Web,
+    problem::Problem,
+    who::{Visitor, Who},
+};
+
+/// Registrations that the page shows; the API has all.
+const REGISTRATIONS_MAX: usize = 200;
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new()
+        .route("/operator/system", get(show))
+        .route("/operator/audit", get(audit))
+}
+
+/// What the page shows.
+struct Shown {
+    health: Health,
+    trunks: Value,
+    registrations: Vec<RegistrationView>,
+    storage: StorageView,
+}
+
+async fn read(who: &Who, web: &Web) -> Result<Shown, Problem> {
+    who.access().need(Scope::SystemRead)?;
+    let site = web.site().clone();
+    let (health, trunks) = crate::asked(move || ((site.health)(), (site.trunks)()))
+        .await
+        .ok_or_else(Problem::fault)?;
+    let (registrations, storage) = who
+        .ask(|access| Ok((access.registrations(None)?, access.storage()?)))
+        .await?;
+    Ok(Shown {
+        health,
+        trunks,
+        registrations,
+        storage,
+    })
+}
+
+async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, Response> {
+    let shown = read(&who, &web).await.map_err(|problem| failed(&problem))?;
+    Ok(layout::page(
+        &who,
+        "System",
+        &["calls.js"],
+        html! {
+            h1 { "System" }
+            (health(&shown.health))
+            h2 { "Storage" }
+            (storage(&shown.storage))
+            h2 { "Trunks" }
+            (trunks(&shown.trunks))
+            h2 { "Registered phones" }
+            (registrations(&shown.registrations))
+        },
+    ))
+}
+
+fn health(health: &Health) -> Markup {
+    html! {
+        p {
+            span class={ "badge result " @if health.status == "ok" { "good" } @else { "bad" } } { (health.status) }
+            " version " (health.version) ", up for " (uptime(health.uptime_s)) ", " (health.calls) " calls now"
+        }
+        @if !health.reasons.is_empty() {
+            ul { @for reason in &health.reasons { li.warned { (reason) } } }
+        }
+    }
+}
+
+fn storage(storage: &StorageView) -> Markup {
+    let held = storage.used_bytes.saturating_add(storage.file_bytes);
+    let messages = storage.message_bytes.saturating_add(storage.trash_bytes);
+    let part = |name, class, value| draw::Part { name, class, value };
+    let parts = [
+        part("messages", "message", storage.message_bytes),
+        part("trash, freed when its time is over", "gone", storage.trash_bytes),
+        part("clips, records and the rest", "heard", held.saturating_sub(messages)),
+        part("free in the database's file", "free", storage.free_bytes),
+    ];
+    html! {
+        (draw::shares("What is on the disk", &parts, bytes))
+        p {
+            (storage.messages) " messages of " (storage.subscribers) " subscribers, " (storage.unheard) " not heard yet, "
+            (storage.trash) " in the trash; " (storage.calls) " records of calls"
+        }
+    }
+}
+
+fn trunks(trunks: &Value) -> Markup {
+    let trunks = trunks.as_array().map_or(&[][..], Vec::as_slice);
+    let text = |value: &Value, member: &str| match value.get(member) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "–".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    html! {
+        @if trunks.is_empty() {
+            p.none { "There are no trunks." }
+        } @else {
+            div.drawing tabindex="0" role="group" aria-label="Trunks" {
+                table.calls {
+                    thead { tr { @for name in ["Trunk", "Server", "State", "Last answer", "Round trip", "Calls", "Registration"] { th scope="col" { (name) } } } }
+                    tbody {
+                        @for trunk in trunks {
+                            @for server in trunk.get("servers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
+                                tr {
+                                    td { (text(trunk, "name")) }
+                                    td { (text(server, "uri")) " " (text(server, "address")) }
+                                    td { span class={ "badge result " @if text(server, "state") == "up" { "good" } @else { "gone" } } { (text(server, "state")) } }
+                                    td { (text(server, "last_answer")) }
+                                    td.number { (text(server, "rtt_ms")) " ms" }
+                                    td.number { (text(trunk, "calls")) }
+                                    td { (trunk.get("registration").map_or_else(|| "–".to_owned(), |line| text(line, "state"))) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn registrations(registrations: &[RegistrationView]) -> Markup {
+    html! {
+        @if registrations.is_empty() {
+            p.none { "No phone is registered." }
+        } @else {
+            div.drawing tabindex="0" role="group" aria-label="Registered phones" {
+                table.calls {
+                    thead { tr { @for name in ["Subscriber", "Contact", "From", "Phone", "Expires in"] { th scope="col" { (name) } } } }
+                    tbody {
+                        @for one in registrations.iter().take(REGISTRATIONS_MAX) {
+                            tr {
+                                td { (one.user) }
+                                td { (one.contact) }
+                                td { (one.transport) " " (one.source) }
+                                td { (one.user_agent.as_deref().unwrap_or("–")) }
+                                td.number { (one.expires_in_s) " s" }
+                            }
+                        }
+                    }
+                }
+            }
+            @if registrations.len() > REGISTRATIONS_MAX {
+                p { "These are the first " (REGISTRATIONS_MAX) " of " (registrations.len()) "." }
+            }
+        }
+    }
+}
+
+/// What the address of the audit says.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Of {
+    name: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn audit(Visitor(who): Visitor, of: Asked<Of>) -> Result<Markup, Response> {
+    let of = of.0;
+    let (name, page) = (
+        of.name.clone().filter(|name| !name.trim().is_empty()),
+        PageAsked {
+            cursor: of.cursor.clone(),
+            limit: None,
+        },
+    );
+    let asked = name.clone();
+    let read = who
+        .ask(move |access| {
+            access.need(Scope::SystemRead)?;
+            access.audit(asked.as_deref(), &page)
+        })
+        .await;
+    let deeds = read.map_err(|problem| failed(&problem))?;
+    Ok(layout::page(
+        &who,
+        "Audit",
+        &["calls.js"],
+        html! {
+            h1 { "Who did what" }
+            form.filters role="search" method="get" action="/operator/audit" {
+                label for="name" { "By or about" }
+                input #name name="name" value=(name.as_deref().unwrap_or_default());
+                button type="submit" { "Show" }
+            }
+            (rows(&deeds))
+            @if let Some(next) = &deeds.next {
+                @let name = given::encoded(name.as_deref().unwrap_or_default());
+                p { a.more rel="next" href={ "/operator/audit?name=" (name) "&cursor=" (given::encoded(next)) } { "Older" } }
+            }
+        },
+    ))
+}
+
+fn rows(deeds: &Page<DeedView>) -> Markup {
+    html! {
+        @if deeds.items.is_empty() {
+            p.none { "Nothing yet." }
+        } @else {
+            div.drawing tabindex="0" role="group" aria-label="Who did what" {
+                table.calls {
+                    thead { tr { @for name in ["When", "Who", "By", "From", "What", "To what", "Whose"] { th scope="col" { (name) } } } }
+                    tbody {
+                        @for deed in &deeds.items {
+                            tr {
+                                td { time datetime=(deed.at) { (deed.at) } }
+                                td { (deed.name) }
+                                td { (deed.by) }
+                                td { (deed.source) }
+                                td { (deed.what) @if !deed.detail.is_empty() { ": " (deed.detail) } }
+                                td { (deed.object) }
+                                td { (deed.owner.as_deref().unwrap_or("–")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `12.3 MB`.
+fn bytes(bytes: u64) -> String {
+    let units = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{}.{} {name}", bytes / unit, bytes % unit / (unit / 10)),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// `3 d 4 h`, `12 min`.
+fn uptime(s: u64) -> String {
+    match s {
+        0..60 => format!("{s} s"),
+        60..3_600 => format!("{} min", s / 60),
+        3_600..86_400 => format!("{} h {} min", s / 3_600, s / 60 % 60),
+        _ => format!("{} d {} h", s / 86_400, s / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_said_in_what_fits() {
+        assert_eq!(
+            [bytes(999), bytes(1_250), bytes(12_345_678), bytes(3_000_000_000)],
+            ["999 B", "1.2 kB", "12.3 MB", "3.0 GB"]
+        );
+        assert_eq!(
+            [uptime(59), uptime(3_599), uptime(7_260), uptime(100_000)],
+            ["59 s", "59 min", "2 h 1 min", "1 d 3 h"]
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! The operator's pages and routes: calls, the system, the audit.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use fixture::{Office, now};
+use segue_records::{
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, RegistrationRecord, Sent, SwitchRecord, UnixMs,
+};
+use segue_store::Role;
+
+const EVIL: &str = "<img src=x onerror=alert(1)>";
+
+/// A call that began some minutes ago and ended after 20 s; markup wherever its caller had a say.
+fn call(id: &str, minutes: i64, result: CallResult) -> CallRecord {
+    let began = now() - minutes * 60_000;
+    CallRecord {
+        from: format!("sip:{EVIL}@192.0.2.1"),
+        to: "sip:bob@192.0.2.9".to_owned(),
+        first_media_at: Some(UnixMs(began + 40)),
+        ended_at: Some(UnixMs(began + 20_000)),
+        hold_asked_ms: Some(6_000),
+        result,
+        why: format!("The callee said {EVIL}."),
+        legs: vec![LegRecord {
+            sip_call_id: EVIL.to_owned(),
+            target: "sip:bob@192.0.2.9".to_owned(),
+            status: Some(200),
+            reason: None,
+            ladder: vec![LadderStep {
+                at: UnixMs(began),
+                sent: Sent::In,
+                summary: format!("INVITE {EVIL}"),
+            }],
+            media: Vec::new(),
+        }],
+        switches: vec![SwitchRecord {
+            to: "clip".to_owned(),
+            kind: MediaKind::Video,
+            gap_ms: None,
+            at: UnixMs(began + 40),
+        }],
+        ..CallRecord::begun(id.to_owned(), format!("sip-{id}"), UnixMs(began))
+    }
+}
+
+fn phone(user: &str) -> RegistrationRecord {
+    RegistrationRecord {
+        user: user.to_owned(),
+        contact: format!("sip:{user}@192.0.2.7"),
+        q: 1_000,
+        expires_at: UnixMs(now() + 90_500),
+        sip_call_id: "r".to_owned(),
+        cseq: 1,
+        instance: None,
+        reg_id: None,
+        path: Vec::new(),
+        user_agent: Some(EVIL.to_owned()),
+        transport: "udp".to_owned(),
+        local: "192.0.2.9:5060".to_owned(),
+        source: "192.0.2.7:5060".to_owned(),
+        by_source: false,
+    }
+}
+
+#[tokio::test]
+async fn the_calls_of_a_day_are_drawn_listed_searched_and_each_has_a_page() {
+    let office = Office::open().await;
+    office.store.save_call(&call("01A", 3, CallResult::Answered)).unwrap();
+    let other = CallRecord {
+        from: "sip:ann@192.0.2.3".to_owned(),
+        ..call("01B", 2, CallResult::Failed)
+    };
+    office.store.save_call(&other).unwrap();
+    let root = office.browser("root").await;
+    let page = root.get("/operator/calls").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let text = page.text();
+    assert!(text.contains("/operator/calls/01A") && text.contains("/operator/calls/01B"));
+    // Nobody answers for the calls that are up here: that is said, and the rest is shown.
+    assert!(text.contains("signalling thread does not answer"), "{text}");
+    assert!(
+        text.contains("answered 1") && text.contains("refused or failed 1"),
+        "{text}"
+    );
+    assert!(!text.contains("<img"), "{text}");
+    let found = root.get("/operator/calls?q=ANN").await.text();
+    assert!(found.contains("/operator/calls/01B") && !found.contains("/operator/calls/01A"));
+
+    let one = root.get("/operator/calls/01A").await.text();
+    assert!(
+        one.contains("class=\"ladder\"") && one.contains("class=\"timeline\""),
+        "{one}"
+    );
+    assert!(one.contains("6.0 s of 6.0 s"), "{one}");
+    assert!(!one.contains("<img") && one.contains("&lt;img"), "{one}");
+    assert!(!one.contains("End this call"), "it has ended");
+    assert_eq!(root.get("/operator/calls/01C").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_subscriber_has_no_operators_pages_and_a_stranger_is_led_to_the_login() {
+    let office = Office::open().await;
+    office.store.save_call(&call("01A", 3, CallResult::Answered)).unwrap();
+    let bob = office.browser("bob").await;
+    for page in [
+        "/operator/calls",
+        "/operator/calls/01A",
+        "/operator/system",
+        "/operator/audit",
+    ] {
+        assert_eq!(bob.get(page).await.status, 403, "{page}");
+        assert_eq!(office.nobody().get(page).await.status, 303, "{page}");
+    }
+    assert_eq!(bob.form("/operator/calls/01A", "act=end").await.status, 403);
+    for route in [
+        "/api/v1/call-hours",
+        "/api/v1/live",
+        "/api/v1/trunks",
+        "/api/v1/storage",
+    ] {
+        bob.get(route).await.problem(403);
+        office.nobody().get(route).await.problem(401);
+    }
+    let looks = office.program("root", Role::Operator, &["calls:read"]);
+    let ended = looks.change("DELETE", "/api/v1/live/01A", None).await;
+    assert!(ended.problem(403)["detail"].as_str().unwrap().contains("calls:write"));
+}
+
+#[tokio::test]
+async fn hours_are_counted_and_bounded() {
+    let office = Office::open().await;
+    office.store.save_call(&call("01A", 0, CallResult::Answered)).unwrap();
+    office.store.save_call(&call("01B", 0, CallResult::Answered)).unwrap();
+    let root = office.program("root", Role::Operator, &["calls:read"]);
+    let hours = root.get("/api/v1/call-hours").await.json();
+    assert_eq!(
+        (&hours[0]["result"], &hours[0]["calls"]),
+        (&"answered".into(), &2.into())
+    );
+    root.get("/api/v1/call-hours?hours=0").await.problem(422);
+    root.get("/api/v1/live").await.problem(503);
+}
+
+#[tokio::test]
+async fn phones_storage_and_deeds_are_shown_a_subscriber_sees_its_own_phones() {
+    let office = Office::open().await;
+    let all = [("bob", vec![phone("bob")]), ("eve", vec![phone("eve")])];
+    office
+        .store
+        .save_registrations(all.map(|(user, phones)| (user.to_owned(), phones)).to_vec())
+        .unwrap();
+    office.deposit("01E", "eve", |_| ());
+    let root = office.browser("root").await;
+    let text = root.get("/operator/system").await.text();
+    assert!(
+        text.contains("sip:bob@192.0.2.7") && text.contains("sip:eve@192.0.2.7"),
+        "{text}"
+    );
+    assert!(text.contains("1 messages of 2 subscribers, 1 not heard yet"), "{text}");
+    assert!(!text.contains("<img"), "{text}");
+    let storage = root.get("/api/v1/storage").await.json();
+    assert_eq!(storage["message_bytes"], 600_000 + 4, "media and picture: {storage}");
+
+    let bob = office.browser("bob").await;
+    let own = bob.get("/api/v1/registrations").await.json();
+    assert_eq!((own.as_array().unwrap().len(), &own[0]["user"]), (1, &"bob".into()));
+    assert_eq!((&own[0]["q"], &own[0]["expires_in_s"]), (&1.0.into(), &90.into()));
+    bob.get("/api/v1/registrations?user=eve").await.problem(404);
+
+    let audit = root.get("/operator/audit?name=bob").await.text();
+    assert!(audit.contains("session.begin") || audit.contains("login"), "{audit}");
+    assert!(
+        !audit.contains("<td>root</td>"),
+        "only what is by or about bob: {audit}"
+    );
+}
