@@ -33,9 +33,9 @@ pub(crate) fn is_denied(trunk: &Trunk, profile: &Profile, target: &Uri) -> Optio
         return None;
     }
     let dialled = dialled(target)?;
-    let number = trunk.outward(profile, &dialled).number;
-    let denied = trunk.takes(&number).is_none();
-    denied.then(|| format!("the trunk {} does not take {number}", trunk.name))
+    let called = trunk.outward(profile, &dialled);
+    let denied = trunk.takes(&called).is_none();
+    denied.then(|| format!("the trunk {} does not take {}", trunk.name, called.number))
 }
 
 /// An INVITE as a trunk wants it: the callee in its domain, by the number as it wants numbers written, and who calls.

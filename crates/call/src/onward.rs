@@ -171,8 +171,12 @@ impl Cx {
         }
         if let Some(hops) = &profile.next_hop {
             let (number, host) = (number(target), bare_host(target));
+            let e164 = number
+                .as_ref()
+                .and_then(|_| profile.normalise(&target.to_string()).number);
             let callee = Callee {
                 number: number.as_deref(),
+                e164: e164.as_deref(),
                 host: &host,
             };
             if !is_subscriber && !profile.destinations.iter().any(|to| to.admits_callee(callee)) {

@@ -243,6 +243,8 @@ pub struct DestinationError(String);
 pub struct Callee<'a> {
     /// Its number, when it has one, without visual separators.
     pub number: Option<&'a str>,
+    /// The same in E.164, by the numbering of the caller's profile.
+    pub e164: Option<&'a str>,
     /// The host of its Request-URI, an address without brackets; empty when there is none (`tel:`).
     pub host: &'a str,
 }
@@ -252,13 +254,10 @@ impl Destination {
     pub fn admits_callee(&self, callee: Callee<'_>) -> bool {
         match self {
             Destination::Anything => true,
-            Destination::Number { digits, more } => callee.number.is_some_and(|number| {
-                if *more {
-                    number.starts_with(digits)
-                } else {
-                    number == digits
-                }
-            }),
+            Destination::Number { .. } => {
+                let numbers = [callee.number, callee.e164];
+                numbers.into_iter().flatten().any(|number| self.fits(number).is_some())
+            }
             Destination::Place(place) => place.admits(callee.host),
         }
     }
@@ -387,16 +386,46 @@ mod tests {
     #[test]
     fn a_callee_is_admitted_by_its_number_or_its_host() {
         let admits = |entry: &str, number: Option<&str>, host: &str| {
-            entry
-                .parse::<Destination>()
-                .unwrap()
-                .admits_callee(Callee { number, host })
+            entry.parse::<Destination>().unwrap().admits_callee(Callee {
+                number,
+                e164: None,
+                host,
+            })
         };
         assert!(admits("+49*", Some("+4930123"), "x.example") && !admits("+49*", Some("+4830123"), "x.example"));
         assert!(admits("+4930123", Some("+4930123"), "") && !admits("+4930123", Some("+49301234"), ""));
         assert!(!admits("+49*", None, "+4930.example"), "a host is no number");
         assert!(admits("*.example", None, "ims.example") && !admits("*.example", None, "example"));
         assert!(admits("*", None, "anywhere.example"));
+    }
+
+    #[test]
+    fn a_number_is_admitted_as_it_is_dialled_and_in_e164() {
+        let profile = Profile {
+            country_code: "49".into(),
+            area_code: "30".into(),
+            number_rules: vec!["115 -> +49115".to_owned().try_into().unwrap()],
+            ..Profile::default()
+        };
+        let admits = |entry: &str, dialled: &str| {
+            let e164 = profile.normalise(dialled).number;
+            let callee = Callee {
+                number: Some(dialled),
+                e164: e164.as_deref(),
+                host: "",
+            };
+            entry.parse::<Destination>().unwrap().admits_callee(callee)
+        };
+        for dialled in ["+4930123", "004930123", "030123", "123"] {
+            assert!(admits("+4930*", dialled) && admits("+4930123", dialled), "{dialled}");
+            assert!(!admits("+4940*", dialled), "{dialled}");
+        }
+        assert!(
+            admits("0049*", "004930123") && !admits("0049*", "+4930123"),
+            "an entry is as it is written"
+        );
+        assert!(admits("115", "115") && admits("+49115", "115"));
+        assert!(!admits("+49*", "0043123"), "abroad");
     }
 
     #[test]

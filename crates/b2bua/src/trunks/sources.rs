@@ -73,9 +73,7 @@ impl Trunks {
         let dialled = outside::dialled(target);
         let fits = |setup: &TrunkSetup| match &dialled {
             _ if is_urgent => Some(usize::from(setup.trunk.emergency)),
-            Some(dialled) if !setup.trunk.allow.is_empty() => {
-                setup.trunk.takes(&setup.trunk.outward(profile, dialled).number)
-            }
+            Some(dialled) if !setup.trunk.allow.is_empty() => setup.trunk.takes(&setup.trunk.outward(profile, dialled)),
             _ => None,
         };
         let all = self.all.iter();

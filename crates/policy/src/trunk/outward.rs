@@ -59,6 +59,8 @@ pub enum CalleeFrom {
 pub struct Outward {
     /// In E.164, where it is such a number; else as it was dialled.
     pub number: String,
+    /// As it was dialled, without visual separators.
+    pub dialled: String,
     /// As the trunk wants it.
     pub written: String,
 }
@@ -78,14 +80,17 @@ impl Trunk {
             None => said.clone(),
         };
         Outward {
-            number: made.number.unwrap_or(said),
+            number: made.number.unwrap_or_else(|| said.clone()),
+            dialled: said,
             written: format!("{}{written}", self.add),
         }
     }
 
-    /// How well a number fits: how many characters of it the best entry of `allow` names. `None`: the trunk does not take it.
-    pub fn takes(&self, number: &str) -> Option<usize> {
-        let best = |entries: &[crate::Destination]| entries.iter().filter_map(|entry| entry.fits(number)).max();
+    /// How well a number fits, in E.164 and as it was dialled: how many characters of it the best entry of `allow` names. `None`: the
+    /// trunk does not take it.
+    pub fn takes(&self, called: &Outward) -> Option<usize> {
+        let fit = |entry: &crate::Destination| entry.fits(&called.number).max(entry.fits(&called.dialled));
+        let best = |entries: &[crate::Destination]| entries.iter().filter_map(fit).max();
         let allowed = match self.allow.is_empty() {
             true => Some(0),
             false => best(&self.allow),
@@ -204,15 +209,23 @@ mod tests {
                 trunk.deny = deny.iter().map(entry).collect();
             })
         };
+        let of = |dialled: &str| Trunk::default().outward(&berlin(), dialled);
         let german = trunk(&["+49*", "+4930123"], &["+49900*"]);
-        assert_eq!(german.takes("+4930123"), Some(8));
-        assert_eq!(german.takes("+4940999"), Some(3));
-        assert_eq!(german.takes("+499001"), None);
-        assert_eq!(german.takes("+43123"), None);
-        assert_eq!(trunk(&["*"], &["+4*"]).takes("+43123"), None);
-        assert_eq!(trunk(&[], &[]).takes("bob"), Some(0));
-        assert_eq!(trunk(&[], &["+881*"]).takes("+8811"), None);
-        assert_eq!(trunk(&["+4990011*"], &["+49900*"]).takes("+49900112"), Some(8));
-        assert_eq!(trunk(&["+49*"], &["+49*"]).takes("+491"), None);
+        assert_eq!(german.takes(&of("+4930123")), Some(8));
+        assert_eq!(german.takes(&of("+4940999")), Some(3));
+        assert_eq!(german.takes(&of("+499001")), None);
+        assert_eq!(german.takes(&of("+43123")), None);
+        assert_eq!(trunk(&["*"], &["+4*"]).takes(&of("+43123")), None);
+        assert_eq!(trunk(&[], &[]).takes(&of("bob")), Some(0));
+        assert_eq!(trunk(&[], &["+881*"]).takes(&of("+8811")), None);
+        assert_eq!(trunk(&["+4990011*"], &["+49900*"]).takes(&of("+49900112")), Some(8));
+        assert_eq!(trunk(&["+49*"], &["+49*"]).takes(&of("+491")), None);
+        // What is written as people dial it means what they dial.
+        let dear = trunk(&["+49*"], &["0900*"]);
+        assert_eq!(
+            (dear.takes(&of("0900123")), dear.takes(&of("+4930123"))),
+            (None, Some(3))
+        );
+        assert_eq!(trunk(&["030*"], &[]).takes(&of("030123")), Some(3));
     }
 }
