@@ -91,13 +91,17 @@ impl Store {
         }
         let staged = self.stage_media(&media, poster)?;
         let with = self.enforcement();
+        let shares = self.inner.reservations.shares(&id);
         let outcome = self.write(move |tx| {
             if let Some(known) = known(tx, &message.id)? {
                 staged.discard(tx, &with.blobs)?;
                 return Ok(known);
             }
             staged.link(tx, &with.blobs)?;
-            for message in groups::rows(tx, message)? {
+            let bytes = staged.bytes();
+            for message in groups::rows(tx, message, |member, message| {
+                shares.admit(member, message.duration_ms, bytes)
+            })? {
                 insert(tx, &message, &media_type, &staged)?;
                 notices::of_message(tx, &message, staged.bytes(), now_ms)?;
                 enforce(tx, &with, &message.mailbox, now_ms, None)?;

@@ -127,9 +127,16 @@ pub(crate) fn members(db: &Connection, group: &str) -> Result<Vec<String>, Store
         .collect::<Result<Vec<_>, _>>()?)
 }
 
-/// The rows that a message makes: one for each member of a group, the first with its id.
-pub(crate) fn rows(db: &Connection, message: Message) -> Result<Vec<Message>, StoreError> {
-    let members = members(db, &message.mailbox)?;
+/// The rows that a message makes: one for each member of a group who has place for it, the first with its id. Where none of those is a
+/// member any more all are who are.
+pub(crate) fn rows(
+    db: &Connection,
+    message: Message,
+    has_place: impl Fn(&str, &Message) -> bool,
+) -> Result<Vec<Message>, StoreError> {
+    let all = members(db, &message.mailbox)?;
+    let (with, without): (Vec<String>, Vec<String>) = all.into_iter().partition(|member| has_place(member, &message));
+    let members = if with.is_empty() { without } else { with };
     if members.is_empty() {
         return Ok(vec![message]);
     }

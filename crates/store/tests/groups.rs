@@ -173,3 +173,103 @@ fn at_random_nobody_loses_what_another_deletes() {
         }
     }
 }
+
+fn ask(store: &Store, id: &str) -> Result<segue_mailbox::Grant, segue_mailbox::Rule> {
+    let reserve = segue_store::Reserve {
+        message_id: id.to_owned(),
+        mailbox: "sales".to_owned(),
+        from: "sip:alice@example.com".to_owned(),
+        ask: segue_mailbox::Ask {
+            longest_ms: 60_000,
+            least_ms: 5_000,
+            bytes_per_s: 1_000,
+        },
+    };
+    store.reserve(&reserve, std::time::Instant::now()).unwrap()
+}
+
+fn lasting(id: &str, duration_ms: u64) -> segue_store::Deposit {
+    let mut lasting = deposit(id, "sales", b"media");
+    lasting.message.duration_ms = duration_ms;
+    lasting
+}
+
+#[test]
+fn a_place_is_asked_for_with_each_member_and_those_get_the_message_who_have_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sales(dir.path());
+    for member in ["ann", "bob"] {
+        store
+            .set_retention(member, 0, |own| own.unheard_max = Limit::At(1))
+            .unwrap();
+    }
+    store
+        .set_retention("kim", 0, |own| own.unheard_max = Limit::At(2))
+        .unwrap();
+    assert!(ask(&store, "01A").is_ok());
+    assert_eq!(store.reservations(), 3);
+    // What is still spoken counts with each member as a message does.
+    assert!(ask(&store, "01B").is_ok());
+    store.deposit(lasting("01A", 9_000)).unwrap();
+    store.deposit(lasting("01B", 9_000)).unwrap();
+    assert_eq!(
+        (ids(&store, "ann"), ids(&store, "kim")),
+        (vec!["01A".to_owned()], vec!["01A-3".to_owned(), "01B".into()])
+    );
+    assert_eq!(ids(&store, "bob"), ["01A-2"]);
+    assert_eq!(store.reservations(), 0, "what is kept holds no place any more");
+    assert_eq!(
+        ask(&store, "01C"),
+        Err(segue_mailbox::Rule::UnheardMax),
+        "nobody has place"
+    );
+    assert_eq!(store.reservations(), 0);
+    // One heard message makes place with its owner.
+    store.mark_heard("01A", 5).unwrap();
+    assert!(ask(&store, "01D").is_ok());
+    assert_eq!(store.reservations(), 1);
+    store.release("sales", "01D");
+    assert_eq!(store.reservations(), 0);
+}
+
+#[test]
+fn it_may_last_as_long_as_the_member_with_the_most_place_allows_and_is_theirs_who_have_place_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sales(dir.path());
+    store
+        .set_retention("ann", 0, |own| own.max_seconds = Limit::At(10))
+        .unwrap();
+    store
+        .set_retention("bob", 0, |own| own.max_seconds = Limit::At(30))
+        .unwrap();
+    store
+        .set_retention("kim", 0, |own| own.max_seconds = Limit::At(4))
+        .unwrap();
+    assert_eq!(ask(&store, "01A").unwrap().longest_ms, 30_000, "kim has none");
+    store.deposit(lasting("01A", 20_000)).unwrap();
+    assert_eq!(MEMBERS.map(|member| ids(&store, member).len()), [0, 1, 0]);
+    assert_eq!(
+        ask(&store, "01B").unwrap().longest_ms,
+        10_000,
+        "ten seconds are left with both"
+    );
+    // The last packets may go past it by a little.
+    store.deposit(lasting("01B", 10_020)).unwrap();
+    assert_eq!(MEMBERS.map(|member| ids(&store, member).len()), [1, 2, 0]);
+    // Whose places are not known any more get it all.
+    store.deposit(lasting("01C", 20_000)).unwrap();
+    assert_eq!(MEMBERS.map(|member| ids(&store, member).len()), [2, 3, 1]);
+}
+
+#[test]
+fn a_rule_of_the_groups_own_bounds_each_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = sales(dir.path());
+    store
+        .set_retention("sales", 0, |own| own.max_seconds = Limit::At(20))
+        .unwrap();
+    for id in ["01A", "01B"] {
+        assert_eq!(ask(&store, id).unwrap().longest_ms, 20_000);
+        store.deposit(lasting(id, 20_000)).unwrap();
+    }
+}
