@@ -29,14 +29,14 @@ pub(super) fn routes() -> Router<Web> {
 
 /// It is up, or it has ended.
 enum Found {
-    Live(LiveCall),
+    Live(Box<LiveCall>),
     Ended(Box<CallRecord>),
 }
 
 async fn find(who: &Who, web: &Web, id: String) -> Result<Found, Problem> {
     who.access().need(Scope::CallsRead)?;
     if let Ok(Some(live)) = web.site().live.show(&id).await {
-        return Ok(Found::Live(live));
+        return Ok(Found::Live(Box::new(live)));
     }
     let record = who.ask(move |access| access.call(&id)).await?;
     Ok(Found::Ended(Box::new(record)))
@@ -46,7 +46,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, Path(id): Path<Stri
     let found = find(&who, &web, id).await.map_err(|problem| failed(&problem))?;
     let now = UnixMs(who.access().now_ms());
     let (record, live) = match &found {
-        Found::Live(live) => (&live.record, Some(live)),
+        Found::Live(live) => (&live.record, Some(live.as_ref())),
         Found::Ended(record) => (record.as_ref(), None),
     };
     Ok(layout::page(
