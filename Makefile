@@ -1,6 +1,6 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run sipp test fuzz bench deb lint fmt deny clean
+.PHONY: help setup samples build demo run sipp test fuzz bench deb pictures lint fmt deny clean
 
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ sipp: ## Play a SIPp scenario against a running Segue: make sipp SCENARIO=plain;
 
 test: ## Everything that must be green, with a clear last line
 	@tests/all.sh
+
+pictures: build samples ## Take the pictures of the pages in docs/pictures anew, in a real browser
+	@SEGUE_PICTURES='$(CURDIR)/docs/pictures' cargo test --locked -q -p segue-tests --test pages -- --test-threads=1
 
 fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); installs cargo-fuzz once; docs/fuzzing.md
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' TARGET='$(TARGET)' fuzz/run.sh
