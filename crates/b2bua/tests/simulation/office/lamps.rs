@@ -21,6 +21,8 @@ const COUNTED: Time = 150 * MS;
 #[derive(Debug, Clone)]
 struct Lamp {
     user: String,
+    /// Where it has subscribed from.
+    contact: String,
     /// `None`: as long as the contact is registered.
     until: Option<Time>,
     /// The last NOTIFY: its branch, when, what it said, and what came back.
@@ -87,10 +89,16 @@ impl Lamps {
         if lasts != wanted.min(900) {
             return Err(format!("{user} asked for {wanted} s and got {lasts}"));
         }
-        // Who has subscribed is told there alone.
-        self.all.remove(request.contact().unwrap_or_default());
+        // Who has subscribed is told there alone, and a phone that subscribes anew hears its old dialog no more.
+        let contact = request.contact().unwrap_or_default().to_owned();
+        self.all.remove(&contact);
+        // One that has ended still says so.
+        let lives = |lamp: &Lamp| lasts > 0 && lamp.until.is_some_and(|until| until > now);
+        let is_left = |id: &str, lamp: &Lamp| lives(lamp) && lamp.contact == contact && id != request.call_id();
+        self.all.retain(|call_id, lamp| !is_left(call_id, lamp));
         let lamp = self.all.entry(request.call_id().to_owned()).or_insert(Lamp {
             user,
+            contact,
             until: None,
             last: None,
             since: now,
@@ -125,6 +133,7 @@ impl Lamps {
         if is_alone {
             self.all.entry(key.to_owned()).or_insert(Lamp {
                 user: user.clone(),
+                contact: String::new(),
                 until: None,
                 last: None,
                 since: now,
@@ -175,6 +184,12 @@ impl Lamps {
         let Some((key, lamp)) = found else { return };
         let status = response.status().unwrap_or_default();
         if status < 200 {
+            return;
+        }
+        // Too late (RFC 3261 §17.1.2.2): it has failed by then.
+        if lamp.until.is_some() && lamp.last.as_ref().is_some_and(|(_, at, ..)| *at + TRIED <= now) {
+            let key = key.clone();
+            self.all.remove(&key);
             return;
         }
         let later = response.header("retry-after").is_some();
