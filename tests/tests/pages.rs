@@ -123,6 +123,14 @@ fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
     expect_usable(&mut page, "login");
     log_in(&mut page, &segue, &["subscriber", "link", "b"]);
     page.wait_for("text=No messages yet.");
+    // What a caller would meet, asked as a person asks.
+    page.click("nav >> text=Settings");
+    page.fill("#from", "+4930123456");
+    page.click("text=Try");
+    page.wait_for(".probed >> text=then sip:b");
+    expect_usable(&mut page, "settings");
+    page.click("nav >> text=Messages");
+    page.wait_for("text=No messages yet.");
 
     // The page is open while the call goes on; the message comes by itself.
     let dialled = a.dial(&segue.uri("b"));

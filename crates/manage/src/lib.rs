@@ -14,6 +14,7 @@
 
 mod access;
 mod audit;
+mod explain;
 mod link;
 mod login;
 mod page;
@@ -22,6 +23,7 @@ mod refusal;
 mod scope;
 mod secret;
 mod throttle;
+pub mod told;
 
 pub use access::{
     Access, Who,
@@ -34,6 +36,7 @@ pub use access::{
     tokens::{NewToken, TokenMade, TokenView},
 };
 pub use audit::DeedView;
+pub use explain::{At, Explained, Thought, Told};
 pub use link::LINK_MS;
 pub use login::{Begun, From, Limits, Manage};
 pub use page::{Page, PageAsked};

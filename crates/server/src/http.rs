@@ -149,6 +149,7 @@ pub fn site(config: &Config, told: Told) -> Site {
     let events = Events::new(told.watcher.hub.clone(), told.store.clone(), now);
     let gauges = Arc::clone(&told.gauges);
     let live = told.live.clone();
+    let by = config.clone();
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -161,6 +162,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
+        profile: Box::new(move || crate::config::load_profiles(&by).ok()?.into_iter().next()),
         live,
         events: (loopback || anyone).then_some(events),
         any_host: anyone,

@@ -15,6 +15,7 @@ mod calls;
 pub(crate) mod layout;
 mod login;
 mod mailbox;
+mod settings;
 mod system;
 
 use axum::{
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(mailbox::routes())
         .merge(calls::routes())
         .merge(call::routes())
+        .merge(settings::routes())
         .merge(system::routes())
 }
 

@@ -1,10 +1,9 @@
 //! `segue rule add|move|list|remove|explain`: what a subscriber's callers meet, by who calls, when and why (docs/rules.md).
 
 mod explain;
-mod told;
 
 use clap::{Args, Subcommand as ClapSubcommand, ValueEnum};
-use segue_manage::RuleView;
+use segue_manage::{RuleView, told};
 use segue_policy::{ClipChoice, Dates, Outcome, Profile, Rule, Then, Weekly, Who, Why};
 use segue_store::StoreError;
 use serde_json::{Value, json};

@@ -1,14 +1,14 @@
 //! `segue rule explain`: the rules against a call that is only thought of, by the code that reads them for a real one.
 
 use clap::Args;
-use segue_policy::{Calling, Decision, Facts, First, Passed, Plan, Profile, Rule, Rules, Subscriber, Then, Why};
-use serde_json::{Value, json};
+use segue_manage::{At, Refusal, Thought};
+use segue_policy::{Profile, Why};
 
-use super::{WhyWord, told};
+use super::WhyWord;
 use crate::{
     cli::{
-        Context, now_ms,
-        value::{DurationMs, Moment, User},
+        Context,
+        value::{Moment, User},
     },
     config::load_profiles,
     failure::Failure,
@@ -33,50 +33,31 @@ pub struct Asked {
     profile: Option<String>,
 }
 
-/// One reading of the rules.
-struct Reading {
-    /// `None`: before anybody rings.
-    why: Option<Why>,
-    decision: Decision,
-    /// What follows.
-    then: String,
-    /// The same, for programs.
-    outcome: Value,
-}
-
 pub fn perform(asked: &Asked, context: &Context) -> Result<(), Failure> {
     let User(user) = &asked.user;
     let profiles = load_profiles(&context.config)?;
     let profile = chosen(&profiles, asked.profile.as_deref())?;
-    let store = context.store()?;
-    let subscriber = store.subscriber(user)?;
-    // Whether a rule asks for them or not: it is worth saying who the caller is.
-    let rules = Rules {
-        contacts: store.contacts(user)?,
-        ..store.rules_of(user)?
+    let thought = Thought {
+        from: asked.from.clone(),
+        at: asked.at.as_ref().map(|text| match text.parse() {
+            Ok(Moment(ms)) => At::Ms(ms),
+            Err(_) => At::Local(text.clone()),
+        }),
+        why: asked.why.iter().copied().map(Why::from).collect(),
     };
-    let calling = Calling {
-        from: caller(&asked.from),
-        at_ms: moment(asked.at.as_deref(), &subscriber)?,
-    };
-    let facts = rules.facts(&subscriber, profile, &calling);
-    let given: Vec<Why> = asked.why.iter().copied().map(Why::from).collect();
-    let readings = read(&subscriber, &rules, &facts, profile, &given);
-    let said = json!({
-        "user": user,
-        "from": calling.from,
-        "number": facts.number,
-        "anonymous": facts.anonymous,
-        "groups": facts.groups,
-        "known": facts.known,
-        "local": facts.local.to_string(),
-        "time_zone": subscriber.zone,
-        "profile": profile.name,
-        "decisions": readings.iter().map(|reading| reading.to_json(&rules.rules)).collect::<Vec<_>>(),
-    });
-    context.out.object(&said, || {
-        let mut lines = vec![about(&facts, &subscriber)];
-        lines.extend(readings.iter().flat_map(|reading| reading.lines(&rules.rules)));
+    let explained = context.access()?.explain(user, &thought, profile);
+    let explained = explained.map_err(|refusal| match refusal {
+        Refusal::Invalid { why, .. } => Failure::usage(why, "or write RFC 3339: 2026-12-24T14:30:00Z"),
+        other => other.into(),
+    })?;
+    context.out.object(&explained.json, || {
+        let mut lines = vec![explained.about.clone()];
+        for reading in &explained.readings {
+            lines.push(format!("{}:", reading.when));
+            lines.extend(reading.passed.iter().map(|passed| format!("  {passed}")));
+            lines.push(format!("  {}", reading.acts));
+            lines.push(format!("  so: {}", reading.so));
+        }
         lines.join("\n")
     })
 }
@@ -93,202 +74,4 @@ fn chosen<'a>(profiles: &'a [Profile], name: Option<&str>) -> Result<&'a Profile
             format!("name one of {}", names.join(", ")),
         )
     })
-}
-
-/// A caller as a call shows it; who has no scheme is a number.
-fn caller(text: &str) -> String {
-    match text {
-        "anonymous" => "sip:anonymous@anonymous.invalid".to_owned(),
-        text if text.contains(':') => text.to_owned(),
-        text => format!("tel:{text}"),
-    }
-}
-
-fn moment(text: Option<&str>, subscriber: &Subscriber) -> Result<i64, Failure> {
-    let Some(text) = text else { return Ok(now_ms()) };
-    let written = text.parse::<Moment>().ok().map(|Moment(ms)| ms);
-    written.or_else(|| subscriber.zone.moment(text)).ok_or_else(|| {
-        Failure::usage(
-            format!("{text:?} is no moment"),
-            format!(
-                "write \"2026-12-24 14:30\" by the clock of {}, or RFC 3339: 2026-12-24T14:30:00Z",
-                subscriber.zone
-            ),
-        )
-    })
-}
-
-fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile, given: &[Why]) -> Vec<Reading> {
-    // That somebody is offline is known once they are called.
-    let is_before = |why: &Why| why.is_before() && *why != Why::Offline;
-    let (mut whys, mut after): (Vec<Why>, Vec<Why>) = given.iter().copied().partition(is_before);
-    if given.is_empty() {
-        after = Why::ALL.into_iter().filter(|why| why.is_after()).collect();
-    }
-    for why in subscriber.unavailable(facts.local, false) {
-        if !whys.contains(&why) {
-            whys.push(why);
-        }
-    }
-    let mut plan = Plan::new(subscriber, profile);
-    plan.decide_by(rules, facts, &whys, profile.hold_max_ms);
-    let busy_at = subscriber
-        .caps
-        .at(profile)
-        .busy_at
-        .filter(|_| plan.rings_callee() && !plan.decided.rings_anyhow);
-    let (then, outcome) = first(&plan, &whys, busy_at);
-    let rings = plan.decided.first == First::Ring;
-    let mut readings = vec![Reading {
-        why: None,
-        decision: rules.before(facts, &whys),
-        then,
-        outcome,
-    }];
-    // Who is not put through is missed by nobody.
-    readings.extend(after.into_iter().filter(|_| rings).map(|why| {
-        let mut plan = plan.clone();
-        let done = plan.missed(why).map(|(_, then)| then);
-        let (then, outcome) = missed(&plan, done);
-        Reading {
-            why: Some(why),
-            decision: rules.missed(facts, why),
-            then,
-            outcome,
-        }
-    }));
-    readings
-}
-
-fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
-    let words: Vec<&str> = whys.iter().map(|why| why.as_str()).collect();
-    let not_available = match words.is_empty() {
-        true => String::new(),
-        false => format!(" (not available: {})", words.join(", ")),
-    };
-    let (did, text) = match plan.decided.first {
-        First::Ring => {
-            let held = match &plan.clip {
-                Some(clip) => format!("held on {clip} for {}", DurationMs(plan.hold_ms)),
-                None => "no clip to be held on".to_owned(),
-            };
-            let did = if plan.decided.forwarded_for.is_some() {
-                "forward"
-            } else {
-                "ring"
-            };
-            let busy = match busy_at {
-                None => String::new(),
-                Some(1) => "; if the subscriber is in a call already: busy, at once".to_owned(),
-                Some(calls) => format!("; if the subscriber is in {calls} calls already: busy, at once"),
-            };
-            (did, format!("{held}, then {} rings{busy}", plan.targets.join(", ")))
-        }
-        First::Greeting(_) => ("greeting", format!("nobody rings: {}", mailbox(plan))),
-        First::HangUp { anonymous: true } => ("hang-up", "refused with 433".to_owned()),
-        First::HangUp { anonymous: false } => ("hang-up", "refused with 603".to_owned()),
-    };
-    let outcome = json!({
-        "did": did,
-        "not_available": words,
-        "busy_at": busy_at,
-        "targets": plan.targets,
-        "clip": plan.clip,
-        "hold_ms": plan.hold_ms,
-        "greeting": plan.greeting,
-        "message": !plan.decided.no_message,
-    });
-    (format!("{text}{not_available}"), outcome)
-}
-
-fn missed(plan: &Plan, then: Option<Then>) -> (String, Value) {
-    let (did, text) = match then {
-        Some(Then::HangUp) => ("hang-up", "the call ends with the callee's status".to_owned()),
-        Some(Then::Forward(uri)) => ("forward", format!("{uri} rings; if that fails, {}", mailbox(plan))),
-        Some(Then::Ring | Then::Greeting) | None => ("greeting", mailbox(plan)),
-    };
-    let outcome = json!({
-        "did": did,
-        "targets": plan.targets,
-        "greeting": plan.greeting,
-        "message": !plan.decided.no_message,
-    });
-    (text, outcome)
-}
-
-fn mailbox(plan: &Plan) -> String {
-    let greeting = match &plan.greeting {
-        Some(name) => format!("the greeting {name}"),
-        None => "no greeting".to_owned(),
-    };
-    let message = if plan.decided.no_message {
-        "no message"
-    } else {
-        "a message"
-    };
-    format!("{greeting}, {message}")
-}
-
-fn about(facts: &Facts, subscriber: &Subscriber) -> String {
-    let who = match (facts.anonymous, facts.known) {
-        (true, _) => "anonymous".to_owned(),
-        (false, false) => "no contact of theirs".to_owned(),
-        (false, true) if facts.groups.is_empty() => "a contact in no group".to_owned(),
-        (false, true) => format!("a contact in {}", facts.groups.join(", ")),
-    };
-    let number = facts.number.as_ref().map(|number| format!(" ({number})"));
-    format!(
-        "{}{} calls {}: {who}; {} {}",
-        facts.from,
-        number.unwrap_or_default(),
-        subscriber.user,
-        facts.local,
-        subscriber.zone
-    )
-}
-
-fn passed(passed: Passed) -> &'static str {
-    match passed {
-        Passed::Why => "why",
-        Passed::From => "from",
-        Passed::At => "at",
-        Passed::On => "on",
-    }
-}
-
-impl Reading {
-    fn to_json(&self, rules: &[Rule]) -> Value {
-        let rows = self.decision.passed.iter().zip(rules).enumerate();
-        let not: Vec<Value> = rows
-            .map(|(at, (why, _))| json!({"place": at.saturating_add(1), "because_of": passed(*why)}))
-            .collect();
-        json!({
-            "why": self.why,
-            "rule": self.decision.fired.map(|at| at.saturating_add(1)),
-            "passed": not,
-            "outcome": self.outcome,
-        })
-    }
-
-    fn lines(&self, rules: &[Rule]) -> Vec<String> {
-        let mut lines = vec![match self.why {
-            None => "before anybody rings:".to_owned(),
-            Some(why) => format!("nobody takes the call ({}):", why.as_str()),
-        }];
-        for (at, (why, rule)) in self.decision.passed.iter().zip(rules).enumerate() {
-            let because = match why {
-                Passed::Why => format!("it is for another reason: {}", told::why(rule)),
-                Passed::From => format!("it is for other callers: {}", told::from(rule)),
-                Passed::At | Passed::On => format!("it is for another time: {}", told::when(rule)),
-            };
-            lines.push(format!("  rule {} does not act: {because}", at.saturating_add(1)));
-        }
-        let fired = self.decision.fired.and_then(|at| Some((at, rules.get(at)?)));
-        lines.push(match fired {
-            Some((at, rule)) => format!("  rule {} acts: {}", at.saturating_add(1), told::outcome(&rule.outcome)),
-            None => "  no rule acts".to_owned(),
-        });
-        lines.push(format!("  so: {}", self.then));
-        lines
-    }
 }

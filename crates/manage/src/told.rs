@@ -2,8 +2,6 @@
 
 use segue_policy::{ClipChoice, Outcome, Rule, Then};
 
-use crate::cli::value::DurationMs;
-
 fn list<T: ToString>(all: &[T], none: &str) -> String {
     match all.is_empty() {
         true => none.to_owned(),
@@ -11,15 +9,18 @@ fn list<T: ToString>(all: &[T], none: &str) -> String {
     }
 }
 
+/// For whom a rule is.
 pub fn from(rule: &Rule) -> String {
     list(&rule.from, "anybody")
 }
 
+/// Why it acts.
 pub fn why(rule: &Rule) -> String {
     let whys: Vec<&str> = rule.why.iter().map(|why| why.as_str()).collect();
     list(&whys, "always")
 }
 
+/// When it acts.
 pub fn when(rule: &Rule) -> String {
     match (rule.at.is_empty(), rule.on.is_empty()) {
         (true, true) => "at all times".to_owned(),
@@ -40,6 +41,7 @@ pub fn rule(rule: &Rule) -> String {
     )
 }
 
+/// What it decides.
 pub fn outcome(outcome: &Outcome) -> String {
     let name = |choice: &ClipChoice| choice.name().unwrap_or("none").to_owned();
     let then = outcome.then.as_ref().map(|then| match then {
@@ -51,11 +53,19 @@ pub fn outcome(outcome: &Outcome) -> String {
     let parts = [
         then,
         outcome.clip.as_ref().map(|clip| format!("clip {}", name(clip))),
-        outcome.hold_ms.map(|ms| format!("hold {}", DurationMs(ms))),
+        outcome.hold_ms.map(|ms| format!("hold {}", seconds(ms))),
         outcome.greeting.as_ref().map(|clip| format!("greeting {}", name(clip))),
         outcome
             .message
             .map(|message| if message { "a message" } else { "no message" }.to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `6 s`, `1500 ms`.
+pub(crate) fn seconds(ms: u64) -> String {
+    match ms.is_multiple_of(1_000) {
+        true => format!("{} s", ms / 1_000),
+        false => format!("{ms} ms"),
+    }
 }

@@ -1,0 +1,400 @@
+//! What decides about a subscriber's calls and messages: their rules with a probe, do not disturb, and how long messages are kept.
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use maud::{Markup, html};
+use segue_mailbox::Limit;
+use segue_manage::{
+    Access, At, Change, Explained, ForeseenView, Refusal, RetentionChange, RetentionView, SubscriberChange,
+    SubscriberView, Thought, lasting, told,
+};
+use segue_policy::{Profile, Rule};
+use segue_store::Role;
+use serde::Deserialize;
+
+use super::{failed, layout};
+use crate::{
+    given::{self, Asked},
+    portal::Web,
+    problem::Problem,
+    who::{Posted, Visitor, Who},
+};
+
+pub(super) fn routes() -> Router<Web> {
+    Router::new().route("/settings", get(show).post(change))
+}
+
+/// What the address of the page says.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct View {
+    /// Whose; an operator says it.
+    user: Option<String>,
+    /// The probe: who calls.
+    from: Option<String>,
+    /// And when, as a field for moments gives it: `2026-12-24T14:30`.
+    at: Option<String>,
+}
+
+impl View {
+    fn thought(&self) -> Option<Thought> {
+        let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty())?;
+        let at = self.at.as_deref().map(str::trim).filter(|at| !at.is_empty());
+        Some(Thought {
+            from: from.to_owned(),
+            at: at.map(|at| At::Local(at.replacen('T', " ", 1))),
+            why: Vec::new(),
+        })
+    }
+}
+
+/// What the page shows.
+struct Shown {
+    subscriber: SubscriberView,
+    rules: Vec<Rule>,
+    probed: Option<Result<Explained, Refusal>>,
+    retention: RetentionView,
+    foreseen: Vec<ForeseenView>,
+}
+
+fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Result<Shown, Refusal> {
+    let probed = thought.map(|(thought, profile)| access.explain(user, &thought, &profile));
+    Ok(Shown {
+        subscriber: access.subscriber(user)?,
+        rules: access.rules_as_they_are(user)?,
+        // What cannot be read of the question is said beside it.
+        probed: match probed {
+            Some(Err(wrong @ Refusal::Invalid { .. })) => Some(Err(wrong)),
+            other => other.transpose()?.map(Ok),
+        },
+        retention: access.retention(user)?,
+        foreseen: access.foresee_retention(user, None)?,
+    })
+}
+
+/// Whose settings: their own, or whom an operator names.
+fn whose(who: &Who, named: Option<&str>) -> Option<String> {
+    let known = who.access().who();
+    match known.role {
+        Role::Subscriber => Some(known.name.clone()),
+        Role::Operator => named.map(str::to_owned).filter(|name| !name.is_empty()),
+    }
+}
+
+async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) -> Result<Markup, Response> {
+    let view = view.0;
+    let is_operator = who.access().who().role == Role::Operator;
+    let Some(user) = whose(&who, view.user.as_deref()) else {
+        return Ok(layout::page(
+            &who,
+            "Settings",
+            &[],
+            html! { h1 { "Settings" } (choose(None)) },
+        ));
+    };
+    let thought = match view.thought() {
+        None => None,
+        Some(thought) => {
+            let site = web.site().clone();
+            let profile = crate::asked(move || (site.profile)()).await.ok_or_else(Problem::fault);
+            let profile = profile.map_err(|problem| failed(&problem))?;
+            profile.map(|profile| (thought, profile))
+        }
+    };
+    let asked = user.clone();
+    let shown = who.ask(move |access| read(access, &asked, thought)).await;
+    let shown = shown.map_err(|problem| failed(&problem))?;
+    let csrf = layout::csrf(&who);
+    Ok(layout::page(
+        &who,
+        "Settings",
+        &[],
+        html! {
+            h1 { "Settings" @if is_operator { " of " (user) } }
+            @if is_operator { (choose(Some(&user))) }
+            (disturb(&shown.subscriber, &user, &csrf))
+            h2 { "What callers meet" }
+            (rules(&shown.rules))
+            (probe(&view, &user, is_operator, shown.probed.as_ref()))
+            h2 { "How long messages are kept" }
+            (retention(&shown.retention, &user, &csrf))
+            (foreseen(&shown.foreseen))
+        },
+    ))
+}
+
+fn choose(user: Option<&str>) -> Markup {
+    html! {
+        form.filters method="get" action="/settings" {
+            label for="user" { "Subscriber" }
+            input #user name="user" value=(user.unwrap_or_default()) required;
+            button type="submit" { "Show" }
+        }
+    }
+}
+
+fn disturb(subscriber: &SubscriberView, user: &str, csrf: &Markup) -> Markup {
+    let on = subscriber
+        .0
+        .get("dnd")
+        .and_then(serde_json::Value::as_bool)
+        .unwrap_or(false);
+    html! {
+        form.notice method="post" action="/settings" {
+            (csrf)
+            input type="hidden" name="user" value=(user);
+            @if on {
+                span { strong { "Do not disturb is on." } " Nobody rings; callers go straight to the greeting." }
+                button type="submit" name="act" value="dnd-off" { "Turn it off" }
+            } @else {
+                span { "Do not disturb is off." }
+                button type="submit" name="act" value="dnd-on" { "Turn it on" }
+            }
+        }
+    }
+}
+
+fn rules(rules: &[Rule]) -> Markup {
+    html! {
+        @if rules.is_empty() {
+            p.none { "There are no rules: all callers meet the same clip, hold and greeting." }
+        } @else {
+            p { "They are read from the top; the first that fits acts." }
+            ol.rules {
+                @for rule in rules {
+                    li {
+                        strong { (told::from(rule)) } ", " (told::when(rule)) ", " (told::why(rule)) ": "
+                        strong { (told::outcome(&rule.outcome)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What would Alice meet on Sunday at nine?
+fn probe(view: &View, user: &str, is_operator: bool, probed: Option<&Result<Explained, Refusal>>) -> Markup {
+    html! {
+        form.filters method="get" action="/settings" aria-label="Try a call" {
+            @if is_operator { input type="hidden" name="user" value=(user); }
+            label for="from" { "What would" }
+            input #from name="from" placeholder="+49301234567 or sip:alice@example.com" value=(view.from.as_deref().unwrap_or_default()) required;
+            label for="at" { "meet at" }
+            input #at type="datetime-local" name="at" value=(view.at.as_deref().unwrap_or_default());
+            button type="submit" { "Try" }
+        }
+        @match probed {
+            None => {}
+            Some(Err(wrong)) => { p.wrong role="status" { (wrong) } }
+            Some(Ok(explained)) => {
+                div.probed role="status" {
+                    p { (explained.about) }
+                    @for reading in &explained.readings {
+                        h3 { (reading.when) }
+                        p { strong { (reading.so) } }
+                        details {
+                            summary { (reading.acts) }
+                            ul { @for passed in &reading.passed { li { (passed) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn retention(view: &RetentionView, user: &str, csrf: &Markup) -> Markup {
+    let number = |limit: Option<u32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
+    let time = |limit: Option<u64>| limit.map(lasting).unwrap_or_default();
+    let fields = [
+        ("heard_max", "Heard messages, at most", number(view.heard_max), "number"),
+        (
+            "heard_age",
+            "A heard message goes after",
+            time(view.heard_age_ms),
+            "time",
+        ),
+        (
+            "unheard_max",
+            "Unheard messages, at most",
+            number(view.unheard_max),
+            "number",
+        ),
+        (
+            "unheard_age",
+            "An unheard message goes after",
+            time(view.unheard_age_ms),
+            "time",
+        ),
+        ("trash", "The trash keeps for", lasting(view.trash_ms), "time"),
+    ];
+    html! {
+        form.kept method="post" action="/settings" {
+            (csrf)
+            input type="hidden" name="user" value=(user);
+            @for (name, words, value, kind) in fields {
+                label for=(name) { (words) }
+                @if kind == "number" {
+                    input id=(name) name=(name) value=(value) inputmode="numeric" pattern="[0-9]*" placeholder="no limit";
+                } @else {
+                    input id=(name) name=(name) value=(value) pattern="[0-9]+ ?[dhms]" placeholder="no limit" title="a number and d, h, m or s, e.g. 30d";
+                }
+            }
+            button type="submit" name="act" value="retention" { "Keep them so" }
+        }
+        p { "Pinned messages stay whatever the rules say. A field that is empty is no limit." }
+    }
+}
+
+fn foreseen(all: &[ForeseenView]) -> Markup {
+    let going: Vec<&ForeseenView> = all
+        .iter()
+        .filter(|one| !matches!(one.fate, "kept" | "pinned"))
+        .collect();
+    html! {
+        h3 { "What goes next" }
+        @if going.is_empty() {
+            p.none { "Nothing, as it is now." }
+        } @else {
+            div.drawing tabindex="0" role="group" aria-label="What goes next" {
+                table.calls {
+                    thead { tr { @for name in ["Message", "What happens", "When", "By which rule"] { th scope="col" { (name) } } } }
+                    tbody {
+                        @for one in going {
+                            tr {
+                                td { (one.id) }
+                                td { @if one.fate == "later" { "goes" } @else { (one.fate) } }
+                                td { @match &one.at { Some(at) => { time datetime=(at) { (at) } }, None => { "now" } } }
+                                td { (one.rule.unwrap_or("–").replace('_', " ")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Form {
+    act: String,
+    user: String,
+    #[serde(default)]
+    heard_max: String,
+    #[serde(default)]
+    heard_age: String,
+    #[serde(default)]
+    unheard_max: String,
+    #[serde(default)]
+    unheard_age: String,
+    #[serde(default)]
+    trash: String,
+}
+
+/// Does what a form says, and leads back to the page.
+async fn change(Posted { who, form }: Posted<Form>) -> Response {
+    let user = form.user.clone();
+    let back = match who.access().who().role {
+        Role::Subscriber => "/settings".to_owned(),
+        Role::Operator => format!("/settings?user={}", given::encoded(&user)),
+    };
+    match who.ask(move |access| perform(access, &user, &form)).await {
+        Ok(()) => Redirect::to(&back).into_response(),
+        Err(problem) => failed(&problem),
+    }
+}
+
+fn perform(access: &Access, user: &str, form: &Form) -> Result<(), Refusal> {
+    match form.act.as_str() {
+        "dnd-on" | "dnd-off" => {
+            let change = SubscriberChange {
+                dnd: Some(form.act == "dnd-on"),
+                ..SubscriberChange::default()
+            };
+            access.change_subscriber(user, change, |_| true).map(drop)
+        }
+        "retention" => {
+            let trash_ms = match age("trash", &form.trash)? {
+                Limit::Off => Limit::At(0),
+                limit => limit,
+            };
+            let change = RetentionChange {
+                heard_max: Some(Change(number("heard_max", &form.heard_max)?)),
+                heard_age_ms: Some(Change(age("heard_age", &form.heard_age)?)),
+                unheard_max: Some(Change(number("unheard_max", &form.unheard_max)?)),
+                unheard_age_ms: Some(Change(age("unheard_age", &form.unheard_age)?)),
+                trash_ms: Some(Change(trash_ms)),
+                ..RetentionChange::default()
+            };
+            access.set_retention(user, change, |_| true).map(drop)
+        }
+        _ => Err(invalid("act", "there is no such button")),
+    }
+}
+
+fn invalid(field: &'static str, why: &str) -> Refusal {
+    Refusal::Invalid {
+        field,
+        why: why.to_owned(),
+    }
+}
+
+/// Empty: no limit.
+fn number(field: &'static str, text: &str) -> Result<Limit<u32>, Refusal> {
+    match text.trim() {
+        "" => Ok(Limit::Off),
+        text => text
+            .parse()
+            .map(Limit::At)
+            .map_err(|_| invalid(field, "a whole number is needed, or nothing for no limit")),
+    }
+}
+
+/// `30d`, `12 h`; empty: no limit.
+fn age(field: &'static str, text: &str) -> Result<Limit<u64>, Refusal> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Limit::Off);
+    }
+    let units = [
+        ("ms", 1_u64),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    units
+        .into_iter()
+        .find_map(|(name, unit)| {
+            let number: u64 = text.strip_suffix(name)?.trim_end().parse().ok()?;
+            number.checked_mul(unit)
+        })
+        .map(Limit::At)
+        .ok_or_else(|| {
+            invalid(
+                field,
+                "a number and d, h, m or s is needed, e.g. 30d, or nothing for no limit",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_a_number_and_a_unit_and_nothing_is_no_limit() {
+        assert_eq!(age("trash", "30d"), Ok(Limit::At(2_592_000_000)));
+        assert_eq!(age("trash", " 12 h "), Ok(Limit::At(43_200_000)));
+        assert_eq!(age("trash", "1500ms"), Ok(Limit::At(1_500)));
+        assert_eq!(age("trash", ""), Ok(Limit::Off));
+        for wrong in ["d", "12", "-1d", "1.5h", "99999999999999999999d", "30d h"] {
+            assert!(age("trash", wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(number("heard_max", "7"), Ok(Limit::At(7)));
+        assert!(number("heard_max", "seven").is_err());
+    }
+}
