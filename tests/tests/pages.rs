@@ -127,7 +127,7 @@ fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
     page.click("nav >> text=Settings");
     page.fill("#from", "+4930123456");
     page.click("text=Try");
-    page.wait_for(".probed >> text=then sip:b");
+    page.wait_for(".probed >> text=no clip to be held on, then");
     expect_usable(&mut page, "settings");
     page.click("nav >> text=Messages");
     page.wait_for("text=No messages yet.");
