@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::IsTerminal,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -116,6 +117,7 @@ fn story(folder: &Path) {
     let first = message_call(&teller, &segue, (&mut a, &b), folder);
     collected(&teller, &segue, &mut b, &first);
     threshold(&teller, &segue, &mut a, first);
+    pages(&teller, &segue);
 
     teller.chapter("Cleaning up");
     drop((a, b));
@@ -334,6 +336,19 @@ fn profile(folder: &Path) -> PathBuf {
     });
     fs::write(profiles.join("softphone.toml"), text).expect("a profile");
     profiles
+}
+
+/// Whoever watches may look around: the server stays until they have seen enough.
+fn pages(teller: &Teller, segue: &Segue) {
+    if !std::io::stdin().is_terminal() {
+        return;
+    }
+    teller.chapter("The pages");
+    let link = |command: &[&str]| segue.cli(command)["link"].as_str().expect("a link").to_owned();
+    teller.tell(&format!("B's mailbox: {}", link(&["subscriber", "link", "b"])));
+    teller.tell(&format!("the operator's pages: {}", link(&["admin", "create", "root"])));
+    teller.detail("each link logs in once; press Enter when you have seen enough");
+    let _ = std::io::stdin().read_line(&mut String::new());
 }
 
 /// Past two heard messages the oldest heard one goes.
