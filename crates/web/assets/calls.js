@@ -1,15 +1,9 @@
 // Calls: what is up moves on by itself, and holds grow between.
+import { localise } from './clock.js';
+
 const live = document.getElementById('live') ?? document.querySelector('#one[data-live]');
 // At most so often is the page asked for again, milliseconds.
 const EVERY = 1000;
-
-function localise(within) {
-  const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
-  for (const time of within.querySelectorAll('time')) {
-    const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) time.textContent = clock.format(at);
-  }
-}
 
 function replace(was, is) {
   // Who reads a table that was opened keeps it open.
@@ -19,7 +13,6 @@ function replace(was, is) {
   localise(was);
 }
 
-localise(document);
 if (live) {
   // Holds are counted by the server's clock.
   let ahead = Date.now() - Number(live.dataset.now);

@@ -1,16 +1,10 @@
 // The mailbox: how far a message was played, times by this clock, and what happens meanwhile.
+import { localise } from './clock.js';
+
 const csrf = document.querySelector('meta[name="csrf"]').content;
 const list = document.getElementById('messages');
 // How often it is said how far a message was played, milliseconds.
 const SAY_EVERY = 5000;
-
-function localise(within) {
-  const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-  for (const time of within.querySelectorAll('time')) {
-    const at = new Date(time.dateTime);
-    if (!Number.isNaN(at.getTime())) time.textContent = clock.format(at);
-  }
-}
 
 async function say(row, ms) {
   const answer = await fetch(`/api/v1/messages/${encodeURIComponent(row.dataset.id)}`, {
@@ -93,7 +87,6 @@ async function refresh() {
   }
 }
 
-localise(document);
 for (const row of list.children) follow(row);
 const events = new EventSource('/api/v1/events');
 for (const what of ['message.committed', 'message.heard', 'message.unheard', 'message.deleted', 'message.restored', 'events.lost']) {

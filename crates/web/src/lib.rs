@@ -9,6 +9,7 @@
 //! | `pages.rs`, `pages/` | the pages; how one is added |
 //! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
 //! | `draw/` | drawings of calls for the pages |
+//! | `bounded.rs` | how many connect at once |
 //! | `events.rs`, `hub.rs` | what happens, to those who follow it |
 //!
 //! # To add to it
@@ -23,6 +24,7 @@
 //! driven by `tests/src/page.rs` of the workspace.
 
 mod api;
+mod bounded;
 pub mod draw;
 mod events;
 mod given;
@@ -35,7 +37,7 @@ mod problem;
 mod seen;
 mod who;
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -50,6 +52,7 @@ use tokio::net::TcpListener;
 use utoipa::ToSchema;
 
 pub use api::description;
+use bounded::{Bounded, Peer};
 pub use events::Events;
 pub use hub::Hub;
 pub use portal::{Portal, PublicUrl};
@@ -135,8 +138,10 @@ pub async fn serve(
         Some(portal) => routes.merge(portal),
         None => routes,
     };
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    let service = routes.into_make_service_with_connect_info::<Peer>();
+    axum::serve(Bounded::new(listener), service)
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 async fn say_health(State(site): State<Arc<Site>>) -> Response {

@@ -1,10 +1,6 @@
 //! The API and the pages: what both stand on.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{net::IpAddr, str::FromStr, sync::Arc};
 
 use axum::{
     Router,
@@ -16,7 +12,7 @@ use axum::{
 use ipnet::IpNet;
 use segue_manage::{Manage, Refusal};
 
-use crate::{Events, Site, api, events::names_this_machine, pages, problem::Problem};
+use crate::{Events, Site, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
 
 /// Who may reach the API and the pages, and by which address.
 pub struct Portal {
@@ -164,8 +160,8 @@ async fn guard(State(web): State<Web>, mut request: Request, next: Next) -> Resp
     let mut response = match refused(&web, &request) {
         Some(problem) => problem.into_response(),
         None => {
-            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-            let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
+            let peer = request.extensions().get::<ConnectInfo<Peer>>();
+            let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(Peer(peer))| peer.ip());
             let source = web.source(peer, request.headers());
             request.extensions_mut().insert(Source(source));
             next.run(request).await

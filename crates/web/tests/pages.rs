@@ -211,3 +211,22 @@ async fn trunks_are_told_to_whom_events_are() {
     assert!(head.starts_with("http/1.1 403"), "{head}");
     assert!(body["detail"].as_str().unwrap().contains("not loopback"), "{body}");
 }
+
+/// Whoever opens connections and says nothing takes 320 of the files that calls need, and no more.
+#[tokio::test]
+async fn connections_that_say_nothing_are_bounded_and_another_is_served_when_one_goes() {
+    let address = serving(site("ok", &[])).await;
+    let mut silent = Vec::new();
+    for _ in 0..320 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let asked = tokio::spawn(ask(address, "GET /health"));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!asked.is_finished(), "one more is taken");
+    silent.pop();
+    let (head, _) = tokio::time::timeout(std::time::Duration::from_secs(10), asked)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+}

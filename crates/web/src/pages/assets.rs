@@ -26,6 +26,11 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../../assets/draw.css"),
     ),
     (
+        "clock.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/clock.js"),
+    ),
+    (
         "calls.js",
         "text/javascript; charset=utf-8",
         include_str!("../../assets/calls.js"),

@@ -114,22 +114,17 @@ fn live(shown: &Shown) -> Markup {
         @if calls.is_empty() {
             p.none { "No calls." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="Calls that are up" {
-                table.calls {
-                    thead { tr { th scope="col" { "Began" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Phase" } th scope="col" { "Hold" } } }
-                    tbody {
-                        @for call in calls {
-                            tr {
-                                td { a href=(address(&call.record.id)) { (layout::moment(call.record.started_at)) } }
-                                td { (call.record.from) }
-                                td { (call.record.to) }
-                                td { span.badge { (word(&call.phase)) } }
-                                td { (draw::hold(&call.record, UnixMs(shown.now))) }
-                            }
-                        }
+            (layout::table("Calls that are up", &["Began", "From", "To", "Phase", "Hold"], html! {
+                @for call in calls {
+                    tr {
+                        td { a href=(address(&call.record.id)) { (layout::moment(call.record.started_at)) } }
+                        td { (call.record.from) }
+                        td { (call.record.to) }
+                        td { span.badge { (word(&call.phase)) } }
+                        td { (draw::hold(&call.record, UnixMs(shown.now))) }
                     }
                 }
-            }
+            }))
             @if calls.len() == LIVE_MAX { p { "These are the latest " (LIVE_MAX) "; there may be more." } }
         }
     }
@@ -140,22 +135,17 @@ fn ended(calls: &Page<CallRecord>) -> Markup {
         @if calls.items.is_empty() {
             p.none { "Nothing found." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="Ended calls" {
-                table.calls {
-                    thead { tr { th scope="col" { "Began" } th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Result" } th scope="col" { "Why" } } }
-                    tbody {
-                        @for call in &calls.items {
-                            tr {
-                                td { a href=(address(&call.id)) { (layout::moment(call.started_at)) } }
-                                td { (call.from) }
-                                td { (call.to) }
-                                td { span class={ "badge result " (kind(call.result)) } { (call.result.as_str().replace('_', " ")) } }
-                                td { (call.why) }
-                            }
-                        }
+            (layout::table("Ended calls", &["Began", "From", "To", "Result", "Why"], html! {
+                @for call in &calls.items {
+                    tr {
+                        td { a href=(address(&call.id)) { (layout::moment(call.started_at)) } }
+                        td { (call.from) }
+                        td { (call.to) }
+                        td { span class={ "badge result " (kind(call.result)) } { (call.result.as_str().replace('_', " ")) } }
+                        td { (call.why) }
                     }
                 }
-            }
+            }))
         }
     }
 }

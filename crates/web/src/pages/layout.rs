@@ -45,6 +45,18 @@ pub(crate) fn plain(title: &str, main: Markup) -> Markup {
     document(title, html! {}, top, main)
 }
 
+/// A list with its columns, `rows` as `tr`: beside a narrow window it is moved, not cut.
+pub(crate) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
+    html! {
+        div.drawing tabindex="0" role="group" aria-label=(label) {
+            table.calls {
+                thead { tr { @for name in columns { th scope="col" { (name) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
 /// A moment; a module shows it by the browser's clock.
 pub(crate) fn moment(at: UnixMs) -> Markup {
     let text = at.rfc3339();

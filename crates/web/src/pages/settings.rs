@@ -111,7 +111,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) 
     Ok(layout::page(
         &who,
         "Settings",
-        &[],
+        &["clock.js"],
         html! {
             h1 { "Settings" @if is_operator { " of " (user) } }
             @if is_operator { (choose(Some(&user))) }
@@ -259,21 +259,16 @@ fn foreseen(all: &[ForeseenView]) -> Markup {
         @if going.is_empty() {
             p.none { "Nothing, as it is now." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="What goes next" {
-                table.calls {
-                    thead { tr { @for name in ["Message", "What happens", "When", "By which rule"] { th scope="col" { (name) } } } }
-                    tbody {
-                        @for one in going {
-                            tr {
-                                td { (one.id) }
-                                td { @if one.fate == "later" { "goes" } @else { (one.fate) } }
-                                td { @match &one.at { Some(at) => { time datetime=(at) { (at) } }, None => { "now" } } }
-                                td { (one.rule.unwrap_or("–").replace('_', " ")) }
-                            }
-                        }
+            (layout::table("What goes next", &["Message", "What happens", "When", "By which rule"], html! {
+                @for one in going {
+                    tr {
+                        td { (one.id) }
+                        td { @if one.fate == "later" { "goes" } @else { (one.fate) } }
+                        td { @match &one.at { Some(at) => { time datetime=(at) { (at) } }, None => { "now" } } }
+                        td { (one.rule.unwrap_or("–").replace('_', " ")) }
                     }
                 }
-            }
+            }))
         }
     }
 }

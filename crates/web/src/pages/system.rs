@@ -54,7 +54,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, R
     Ok(layout::page(
         &who,
         "System",
-        &["calls.js"],
+        &["clock.js"],
         html! {
             h1 { "System" }
             (health(&shown.health))
@@ -110,26 +110,21 @@ fn trunks(trunks: &Value) -> Markup {
         @if trunks.is_empty() {
             p.none { "There are no trunks." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="Trunks" {
-                table.calls {
-                    thead { tr { @for name in ["Trunk", "Server", "State", "Last answer", "Round trip", "Calls", "Registration"] { th scope="col" { (name) } } } }
-                    tbody {
-                        @for trunk in trunks {
-                            @for server in trunk.get("servers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
-                                tr {
-                                    td { (text(trunk, "name")) }
-                                    td { (text(server, "uri")) " " (text(server, "address")) }
-                                    td { span class={ "badge result " @if text(server, "state") == "up" { "good" } @else { "gone" } } { (text(server, "state")) } }
-                                    td { (text(server, "last_answer")) }
-                                    td.number { (text(server, "rtt_ms")) " ms" }
-                                    td.number { (text(trunk, "calls")) }
-                                    td { (trunk.get("registration").map_or_else(|| "–".to_owned(), |line| text(line, "state"))) }
-                                }
-                            }
+            (layout::table("Trunks", &["Trunk", "Server", "State", "Last answer", "Round trip", "Calls", "Registration"], html! {
+                @for trunk in trunks {
+                    @for server in trunk.get("servers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
+                        tr {
+                            td { (text(trunk, "name")) }
+                            td { (text(server, "uri")) " " (text(server, "address")) }
+                            td { span class={ "badge result " @if text(server, "state") == "up" { "good" } @else { "gone" } } { (text(server, "state")) } }
+                            td { (text(server, "last_answer")) }
+                            td.number { (text(server, "rtt_ms")) " ms" }
+                            td.number { (text(trunk, "calls")) }
+                            td { (trunk.get("registration").map_or_else(|| "–".to_owned(), |line| text(line, "state"))) }
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -139,22 +134,17 @@ fn registrations(registrations: &[RegistrationView]) -> Markup {
         @if registrations.is_empty() {
             p.none { "No phone is registered." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="Registered phones" {
-                table.calls {
-                    thead { tr { @for name in ["Subscriber", "Contact", "From", "Phone", "Expires in"] { th scope="col" { (name) } } } }
-                    tbody {
-                        @for one in registrations.iter().take(REGISTRATIONS_MAX) {
-                            tr {
-                                td { (one.user) }
-                                td { (one.contact) }
-                                td { (one.transport) " " (one.source) }
-                                td { (one.user_agent.as_deref().unwrap_or("–")) }
-                                td.number { (one.expires_in_s) " s" }
-                            }
-                        }
+            (layout::table("Registered phones", &["Subscriber", "Contact", "From", "Phone", "Expires in"], html! {
+                @for one in registrations.iter().take(REGISTRATIONS_MAX) {
+                    tr {
+                        td { (one.user) }
+                        td { (one.contact) }
+                        td { (one.transport) " " (one.source) }
+                        td { (one.user_agent.as_deref().unwrap_or("–")) }
+                        td.number { (one.expires_in_s) " s" }
                     }
                 }
-            }
+            }))
             @if registrations.len() > REGISTRATIONS_MAX {
                 p { "These are the first " (REGISTRATIONS_MAX) " of " (registrations.len()) "." }
             }
@@ -189,7 +179,7 @@ async fn audit(Visitor(who): Visitor, of: Asked<Of>) -> Result<Markup, Response>
     Ok(layout::page(
         &who,
         "Audit",
-        &["calls.js"],
+        &["clock.js"],
         html! {
             h1 { "Who did what" }
             form.filters role="search" method="get" action="/operator/audit" {
@@ -211,24 +201,19 @@ fn rows(deeds: &Page<DeedView>) -> Markup {
         @if deeds.items.is_empty() {
             p.none { "Nothing yet." }
         } @else {
-            div.drawing tabindex="0" role="group" aria-label="Who did what" {
-                table.calls {
-                    thead { tr { @for name in ["When", "Who", "By", "From", "What", "To what", "Whose"] { th scope="col" { (name) } } } }
-                    tbody {
-                        @for deed in &deeds.items {
-                            tr {
-                                td { time datetime=(deed.at) { (deed.at) } }
-                                td { (deed.name) }
-                                td { (deed.by) }
-                                td { (deed.source) }
-                                td { (deed.what) @if !deed.detail.is_empty() { ": " (deed.detail) } }
-                                td { (deed.object) }
-                                td { (deed.owner.as_deref().unwrap_or("–")) }
-                            }
-                        }
+            (layout::table("Who did what", &["When", "Who", "By", "From", "What", "To what", "Whose"], html! {
+                @for deed in &deeds.items {
+                    tr {
+                        td { time datetime=(deed.at) { (deed.at) } }
+                        td { (deed.name) }
+                        td { (deed.by) }
+                        td { (deed.source) }
+                        td { (deed.what) @if !deed.detail.is_empty() { ": " (deed.detail) } }
+                        td { (deed.object) }
+                        td { (deed.owner.as_deref().unwrap_or("–")) }
                     }
                 }
-            }
+            }))
         }
     }
 }
