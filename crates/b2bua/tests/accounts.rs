@@ -1,7 +1,9 @@
-//! Callers who have proven who they are: how much each may call.
+//! Callers who have proven who they are: how much each may call, and whom another call keeps busy.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "accounts/busy.rs"]
+mod busy;
 mod credentials;
 mod office;
 mod shard;

@@ -14,6 +14,7 @@ mod logging;
 mod mailboxes;
 mod metrics;
 mod notices;
+mod obey;
 mod passwords;
 mod pins;
 mod prompts;

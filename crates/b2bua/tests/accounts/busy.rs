@@ -1,13 +1,9 @@
 //! Who is in a call already is busy to the next caller, where it says so.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod credentials;
-mod office;
-mod shard;
-
-use credentials::listed;
-use office::{GROUP, OFFER, Office};
+use crate::{
+    credentials::listed,
+    office::{GROUP, OFFER, Office},
+};
 use segue_policy::{AccountCaps, Profile};
 use segue_sip_wire::Method;
 use segue_store::Listed;

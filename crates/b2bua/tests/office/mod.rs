@@ -1,6 +1,6 @@
 //! An office whose subscribers prove who they are, call and are called.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used)]
 
 use std::{
     sync::Arc,
