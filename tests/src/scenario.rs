@@ -213,11 +213,12 @@ fn words(line: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// What a `play:` line may say: docs/testing.md explains each.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "callee",
     "pause",
     "callee_pause",
     "user",
+    "dials",
     "subscriber",
     "target",
     "retention",

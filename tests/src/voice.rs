@@ -20,12 +20,17 @@ const TICK: Duration = Duration::from_millis(20);
 /// Payload types of the scenarios' offers.
 const PCMU: u8 = 0;
 const TELEPHONE_EVENT: u8 = 101;
+/// So long a stretch that is louder than this (dB below full scale) is somebody who speaks.
+const VOICE_MS: u64 = 200;
+const VOICE_DB: f64 = -40.0;
 
 /// One step of what a voice does.
 #[derive(Debug, Clone, Copy)]
 pub enum Do {
     /// Waits until this tone (Hz) of the other side is over.
     WaitForEndOf(u32),
+    /// Waits until something that is no silence has been heard for a while.
+    WaitForVoice,
     /// Sends its tone for so many milliseconds.
     Speak(u64),
     /// Sends silence for so many milliseconds.
@@ -159,6 +164,7 @@ impl Speaker {
         let mut script = std::mem::take(&mut self.script).into_iter();
         let mut step: Option<(Do, u64)> = None;
         let mut tone_was_there = false;
+        let mut heard_before = 0;
         let mut next = Instant::now();
         while !over.load(Ordering::Relaxed) {
             self.listen();
@@ -174,6 +180,7 @@ impl Speaker {
             if step.is_none() {
                 step = script.next().map(|begun| (begun, 0));
                 tone_was_there = false;
+                heard_before = self.heard.sound.duration_ms();
             }
             let Some((doing, ticks)) = step.as_mut() else { continue };
             let sent_ms = *ticks * 20;
@@ -185,6 +192,10 @@ impl Speaker {
                     let ended = tone_was_there && !hears;
                     tone_was_there |= hears;
                     ended
+                }
+                Do::WaitForVoice => {
+                    let heard = self.heard.sound.duration_ms();
+                    heard >= heard_before + VOICE_MS && self.heard.sound.level_at(heard - VOICE_MS, VOICE_MS) > VOICE_DB
                 }
                 Do::Speak(ms) => {
                     let at = (sent_ms / 20) as usize % (self.tone.len() / SAMPLES) * SAMPLES;

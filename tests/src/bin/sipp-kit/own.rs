@@ -9,12 +9,19 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use segue_tests::{scenario::Scenario, segue::Segue, sipp::Over, wait::until};
+use segue_tests::{
+    scenario::Scenario,
+    segue::{Segue, prompts},
+    sipp::Over,
+    wait::until,
+};
 use serde_json::Value;
 
 /// Servers that go with the run.
 pub struct Own {
     pub segue: Segue,
+    /// Where its profile is, and the files beside it.
+    pub files: PathBuf,
     /// The other one of a pair.
     pub peer: Option<Segue>,
     /// Both ends of the call that keeps a draining server up.
@@ -30,7 +37,9 @@ impl Own {
         };
         let here = folder.join("segue");
         let callee = format!("{callee};transport={}", over.word());
-        let settings = all("settings").join(" ").replace(' ', "\n");
+        let speaks = !all("dials").is_empty();
+        let said = if speaks { prompts() } else { String::new() };
+        let settings = all("settings").join(" ").replace(' ', "\n") + &said;
         let start = |folder: &Path, peer: &str| -> Result<Segue, String> {
             let profiles = profile(folder, &all("profile"), &all("file"), &callee, peer)?;
             Ok(Segue::start_with(
@@ -40,11 +49,20 @@ impl Own {
         };
         let mut own = Own {
             segue: start(&here, "")?,
+            files: here.join("sip-profiles"),
             peer: None,
             call: None,
         };
         if !all("retention").is_empty() {
             own.wait_for_the_notice();
+        }
+        if speaks {
+            until("prompts to be ready", Duration::from_secs(120), || {
+                own.segue
+                    .log_text()
+                    .contains("prompts are ready language=en")
+                    .then_some(())
+            });
         }
         match all("server").first() {
             Some(&"pair") => {

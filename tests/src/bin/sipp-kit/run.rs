@@ -201,7 +201,8 @@ impl Run<'_> {
         let stamp = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis());
         let call_id = format!("{}-{stamp}-{}@sipp", short(&self.scenario), std::process::id());
         let server = self.server.sip.to_string();
-        let mut args = vec!["-s", &self.user, "-cid_str", &call_id, "-m", "1", "-l", "1"];
+        let dialled = self.scenario.play.get("dials").unwrap_or(&self.user);
+        let mut args = vec!["-s", dialled, "-cid_str", &call_id, "-m", "1", "-l", "1"];
         args.extend(keys.iter().map(String::as_str));
         let route = format!(
             "<sip:{server};lr>, <sip:{};transport={};lr>",
@@ -212,7 +213,7 @@ impl Run<'_> {
             args.extend(["-key", "route", &route]);
         }
         // By itself SIPp signs the server's address in place of the Request-URI (RFC 8760 §2.6).
-        let signed = format!("{}@{server}", self.user);
+        let signed = format!("{dialled}@{server}");
         if self.scenario.signs {
             args.extend(["-auth_uri", &signed]);
         }
@@ -221,7 +222,9 @@ impl Run<'_> {
         let caller = Sipp::seated(logs, "caller", short(&self.scenario), seat(None, pause), &args);
 
         let outcome = self.watch(caller, callee, limit);
-        let ended = outcome.and_then(|()| self.record(&call_id));
+        let ended = outcome
+            .and_then(|()| voices.into_iter().try_for_each(heard_something))
+            .and_then(|()| self.record(&call_id));
         let asked = match &self.server.data {
             Some(data) => format!("segue call list --since 1m --data {}", data.display()),
             None => "segue call list --since 1m".to_owned(),
@@ -283,7 +286,7 @@ impl Run<'_> {
     }
 
     /// A voice for a scenario that names its port; SIPp's arguments for it.
-    fn voice(&self, scenario: &Scenario, hz: u32, voices: &mut Vec<Voice>) -> Result<Vec<String>, String> {
+    fn voice(&self, scenario: &Scenario, hz: u32, voices: &mut Vec<(String, Voice)>) -> Result<Vec<String>, String> {
         if !scenario.speaks {
             return Ok(Vec::new());
         }
@@ -296,7 +299,7 @@ impl Run<'_> {
         let script = scenario.play.get("says").map_or("speak:30000", String::as_str);
         let voice = Voice::start(hz, &says(script).map_err(|why| format!("{}: {why}", scenario.name))?);
         let keys = ["-key".to_owned(), "audio_port".to_owned(), voice.port().to_string()];
-        voices.push(voice);
+        voices.push((scenario.name.clone(), voice));
         Ok(keys.into())
     }
 
@@ -409,7 +412,14 @@ fn left(sipp: &Sipp, file: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// `beep pause:700 press:# speak:2000 silent:500` as a voice does it.
+fn heard_something((name, voice): (String, Voice)) -> Result<(), String> {
+    match voice.finish().packets.is_empty() {
+        true => Err(format!("the voice of {name} heard nothing: no RTP came")),
+        false => Ok(()),
+    }
+}
+
+/// `beep voice pause:700 press:1# speak:2000 silent:500` as a voice does it.
 fn says(script: &str) -> Result<Vec<Do>, String> {
     let step = |word: &str| {
         let (what, value) = word.split_once(':').unwrap_or((word, ""));
@@ -418,18 +428,20 @@ fn says(script: &str) -> Result<Vec<Do>, String> {
                 .parse()
                 .map_err(|_| format!("says: {word}: {value:?} is no number of milliseconds"))
         };
-        Ok(match what {
+        Ok(vec![match what {
             "beep" => Do::WaitForEndOf(BEEP),
+            "voice" => Do::WaitForVoice,
             "pause" => Do::Pause(ms()?),
             "speak" => Do::Speak(ms()?),
             "silent" => Do::BeSilent(ms()?),
-            "press" => Do::Press(value.chars().next().ok_or("says: press: wants a key")?),
+            "press" if !value.is_empty() => return Ok(value.chars().map(Do::Press).collect()),
             _ => {
                 return Err(format!(
-                    "says: {word} is none of beep, pause:MS, speak:MS, silent:MS, press:KEY"
+                    "says: {word} is none of beep, voice, pause:MS, speak:MS, silent:MS, press:KEYS"
                 ));
             }
-        })
+        }])
     };
-    script.split_whitespace().map(step).collect()
+    let steps: Result<Vec<Vec<Do>>, String> = script.split_whitespace().map(step).collect();
+    Ok(steps?.concat())
 }

@@ -83,27 +83,30 @@ impl Run<'_> {
         format!("sip:{}@{at}{transport}", self.user)
     }
 
-    fn flags(&self) -> Vec<&str> {
-        self.scenario
-            .play
-            .get("subscriber")
-            .filter(|flags| *flags != "none")
-            .map(|flags| flags.split_whitespace().collect())
-            .unwrap_or_default()
+    /// The options of `segue subscriber add`; `[files]` is where a server of ours has the files of its profile.
+    fn flags(&self) -> Vec<String> {
+        let files = self.server.own.as_ref().map(|own| own.files.display().to_string());
+        let flags = self.scenario.play.get("subscriber").filter(|flags| *flags != "none");
+        let flags = flags.map(|flags| match &files {
+            Some(files) => flags.replace("[files]", files),
+            None => flags.clone(),
+        });
+        let words = flags.as_deref().unwrap_or_default().split_whitespace();
+        words.map(str::to_owned).collect()
     }
 
     fn make(&self, ip: IpAddr, port: u16) -> Result<(), String> {
         let flags = self.flags();
         let clips = flags
             .windows(2)
-            .filter(|two| ["--clip", "--greeting"].contains(&two[0]))
-            .map(|two| two[1]);
+            .filter(|two| ["--clip", "--greeting"].contains(&two[0].as_str()))
+            .map(|two| &two[1]);
         for name in clips {
             if self
                 .server
                 .rows(&["clip", "list"])?
                 .iter()
-                .any(|row| row["name"] == name)
+                .any(|row| row["name"] == name.as_str())
             {
                 continue;
             }
@@ -127,11 +130,8 @@ impl Run<'_> {
         let target = self.target(ip, port);
         let add = |target: &str| {
             let words = ["subscriber", "add", &self.user, "--target", target];
-            words
-                .iter()
-                .chain(&flags)
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>()
+            let words = words.into_iter().map(str::to_owned);
+            words.chain(flags.iter().cloned()).collect::<Vec<_>>()
         };
         let words = add(&target);
         self.server.cli(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
