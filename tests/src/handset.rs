@@ -34,7 +34,8 @@ pub enum Make {
 }
 
 impl Make {
-    fn script(self) -> &'static str {
+    /// Its script, and a word for it.
+    pub fn name(self) -> &'static str {
         match self {
             Make::Pjsua => "pjsua",
             Make::Baresip4 => "baresip4",
@@ -56,6 +57,7 @@ type Said = Arc<Mutex<Vec<(Instant, Value)>>>;
 pub struct Handset {
     make: Make,
     party: Party,
+    video: bool,
     folder: PathBuf,
     child: Child,
     said: Said,
@@ -63,7 +65,7 @@ pub struct Handset {
 }
 
 impl Handset {
-    /// Starts a handset whose files are in `folder/<name>` and waits until it has registered at `server`; `more` are
+    /// Starts a handset whose files are in `folder/<name>-<make>` and waits until it has registered at `server`; `more` are
     /// settings of its script.
     pub fn start(
         folder: &Path,
@@ -72,7 +74,7 @@ impl Handset {
         (server, password): (SocketAddr, &str),
         more: &Value,
     ) -> Handset {
-        let folder = folder.join(party.name);
+        let folder = folder.join(format!("{}-{}", party.name, make.name()));
         fs::create_dir_all(&folder).expect("a handset's folder");
         let tone = folder.join("tone.wav");
         // A whole number of periods: it can be played round and round.
@@ -95,7 +97,7 @@ impl Handset {
         }
         let log = fs::File::create(folder.join("stderr")).expect("a handset's log");
         let mut child = Command::new(repository().join("target/tools/bin/python"))
-            .arg(repository().join(format!("tests/handsets/{}.py", make.script())))
+            .arg(repository().join(format!("tests/handsets/{}.py", make.name())))
             .arg(settings.to_string())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(&folder)
@@ -117,6 +119,7 @@ impl Handset {
         let handset = Handset {
             make,
             party,
+            video: settings["video"] == true,
             folder,
             child,
             said,
@@ -172,7 +175,7 @@ impl Handset {
             match found {
                 Some(value) => return value,
                 None if began.elapsed() < limit => thread::sleep(Duration::from_millis(20)),
-                None => panic!("{}: no {event} within {limit:?}; {}", self.party.name, self.told()),
+                None => panic!("{:?}: no {event} within {limit:?}; {}", self.make, self.told()),
             }
         }
     }
@@ -213,12 +216,23 @@ impl Handset {
             }
             assert!(
                 began.elapsed() < limit,
-                "{} heard {tone:?} and not {hz} Hz after {end} ms; {}",
-                self.party.name,
+                "{:?} heard {tone:?} and not {hz} Hz after {end} ms; {}",
+                self.make,
                 self.told()
             );
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Somebody has spoken to it in the last second: no tone, and no silence; panics after `limit`.
+    #[track_caller]
+    pub fn expect_spoken_to(&self, limit: Duration) {
+        let path = self.folder.join("heard.wav");
+        until("words", limit, || {
+            let sound = read_heard(&path)?;
+            let from = sound.duration_ms().checked_sub(1_000)?;
+            (sound.level_at(from, 900) > -45.0 && sound.tone_at(from, 900).is_none()).then_some(())
+        });
     }
 
     /// The colour it sees now; `None` when no picture comes.
@@ -247,8 +261,8 @@ impl Handset {
             }
             assert!(
                 began.elapsed() < limit,
-                "{} saw {seen:?} and not {colour:?}; {}",
-                self.party.name,
+                "{:?} saw {seen:?} and not {colour:?}; {}",
+                self.make,
                 self.told()
             );
             thread::sleep(Duration::from_millis(100));
@@ -260,9 +274,9 @@ impl Handset {
         self.party
     }
 
-    /// Whether it has a screen.
+    /// Whether it uses its camera and its screen.
     pub fn has_video(&self) -> bool {
-        self.make.has_video()
+        self.video
     }
 }
 

@@ -41,6 +41,7 @@ impl Movie {
         let times = times
             .split_whitespace()
             .filter_map(|line| line.trim_matches(',').parse::<f64>().ok());
+        // By the file's own clock: at the rate that is guessed for it two pictures of a phone that films unevenly would be one.
         let pixels = if has_video(path) {
             decode(
                 path,
@@ -51,6 +52,8 @@ impl Movie {
                     "scale=1:1:flags=area",
                     "-fps_mode",
                     "passthrough",
+                    "-enc_time_base",
+                    "-1",
                     "-f",
                     "rawvideo",
                     "-pix_fmt",

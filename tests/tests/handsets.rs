@@ -6,9 +6,9 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 use segue_tests::{
     handset::{Handset, Make},
     movie::Movie,
-    phone::{A, Answers, B, Codecs, Phone, Registrar},
+    phone::{A, Answers, B, Codecs, Party, Phone, Registrar},
     picture::Colour,
-    segue::{Segue, sample},
+    segue::{Segue, prompts, sample},
     wait::until,
 };
 use serde_json::{Value, json};
@@ -39,7 +39,8 @@ impl Office {
              auth_realm = \"office\"\ndigest_algorithms = [\"MD5\"]\n{keys}"
         );
         fs::write(profiles.join("phones.toml"), profile).unwrap();
-        let segue = Segue::start_with(&folder.path().join("segue"), &format!("profiles_dir = {profiles:?}\n"));
+        let settings = format!("profiles_dir = {profiles:?}\n{}", prompts());
+        let segue = Segue::start_with(&folder.path().join("segue"), &settings);
         segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
         Office { segue, folder }
     }
@@ -72,27 +73,16 @@ impl Office {
 }
 
 /// What everybody expects of a phone: it is called, it calls and meets the clip first, and it leaves a message.
-fn works(make: Make, more: &Value) {
-    let office = Office::new();
-    office.subscribe("a", &[]);
-    office.subscribe("b", &["--clip", "green", "--hold", "3s"]);
-    office.subscribe("away", &[]);
-    let mut phone = Handset::start(
-        office.path(),
-        (make, A),
-        Answers::AtOnce,
-        (office.segue.sip_udp(), PASSWORD),
-        more,
-    );
-    let mut other = office.callee(make.has_video());
-    until("its registration", SOON, || {
-        office.segue.rows(&["registration", "list", "a"]).pop()
-    });
+fn works(office: &Office, make: Make, other: &mut Phone) {
+    let away = format!("away-{}", make.name());
+    office.subscribe(&away, &["--menu", if make.has_video() { "on" } else { "off" }]);
+    let server = (office.segue.sip_udp(), PASSWORD);
+    let mut phone = Handset::start(office.path(), (make, A), Answers::AtOnce, server, &json!({}));
 
     // It is called.
     let dialled = other.dial(&office.segue.uri("a"));
     phone.expect("answered", dialled, SOON);
-    expect_bridged(&mut phone, &mut other);
+    expect_bridged(&mut phone, other);
     other.hang_up();
     phone.expect("closed", dialled, SOON);
 
@@ -103,18 +93,31 @@ fn works(make: Make, more: &Value) {
         phone.expect_sees(Colour::Green, SOON);
     }
     phone.expect("answered", dialled, SOON);
-    expect_bridged(&mut phone, &mut other);
+    expect_bridged(&mut phone, other);
     phone.hang_up();
     phone.expect("closed", dialled, SOON);
 
-    // It leaves a message.
-    let dialled = phone.dial(&office.segue.uri("away"));
+    // It leaves a message, and chooses by keys what becomes of it: told by voice and by the picture.
+    let dialled = phone.dial(&office.segue.uri(&away));
     phone.expect("answered", dialled, SOON);
-    std::thread::sleep(Duration::from_secs(4));
+    if make.has_video() {
+        phone.expect_spoken_to(SOON);
+        phone.expect_sees(Colour::Other, SOON);
+        phone.press('1');
+        phone.expect_sees(Colour::Grey, SOON);
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    if make.has_video() {
+        phone.press('#');
+        phone.expect_spoken_to(SOON);
+        phone.press('9');
+        // A key lasts a while.
+        std::thread::sleep(Duration::from_millis(600));
+    }
     phone.hang_up();
     phone.expect("closed", dialled, SOON);
     let message = until("the message", Duration::from_secs(30), || {
-        office.segue.rows(&["message", "list", "away"]).pop()
+        office.segue.rows(&["message", "list", &away]).pop()
     });
     let (file, _) = office.segue.export(message["id"].as_str().unwrap(), office.path());
     let movie = Movie::decode(&file);
@@ -124,6 +127,7 @@ fn works(make: Make, more: &Value) {
         if make.has_video() { "video" } else { "audio" },
         "{message:#}"
     );
+    assert_eq!(message["urgent"], make.has_video(), "{message:#}");
     if make.has_video() {
         assert!(movie.share_of(A.colour) > 0.9, "{}", movie.share_of(A.colour));
     }
@@ -143,18 +147,69 @@ fn expect_bridged(phone: &mut Handset, other: &mut Phone) {
 }
 
 #[test]
-fn pjsua() {
-    works(Make::Pjsua, &json!({}));
+fn each_is_called_calls_and_leaves_a_message() {
+    let office = Office::new();
+    office.subscribe("a", &[]);
+    office.subscribe("b", &["--clip", "green", "--hold", "2s"]);
+    let mut other = office.callee(true);
+    for make in [Make::Pjsua, Make::Baresip4, Make::Linphone] {
+        works(&office, make, &mut other);
+    }
+    each_does_without_pictures(&office);
 }
 
-#[test]
-fn baresip_4() {
-    works(Make::Baresip4, &json!({}));
-}
-
-#[test]
-fn linphone() {
-    works(Make::Linphone, &json!({}));
+/// Phones without cameras call each other: each meets the other's clip by its sound, and hears the other.
+fn each_does_without_pictures(office: &Office) {
+    let clip = ["--clip", "green", "--hold", "1500ms"];
+    let server = (office.segue.sip_udp(), PASSWORD);
+    let blind = json!({ "video": false });
+    let mut phones = [
+        (Make::Baresip4, Party { name: "c", ..A }),
+        (Make::Linphone, Party { name: "d", ..B }),
+    ]
+    .map(|(make, party)| {
+        office.subscribe(party.name, &clip);
+        Handset::start(office.path(), (make, party), Answers::AtOnce, server, &blind)
+    });
+    for (from, to) in [(0, 1), (1, 0)] {
+        let called = phones[to].party();
+        let dialled = phones[from].dial(&office.segue.uri(called.name));
+        phones[from].expect_hears(CLIP_HZ, SOON);
+        phones[from].expect("answered", dialled, SOON);
+        phones[from].expect_hears(called.tone_hz, SOON);
+        phones[to].expect_hears(phones[from].party().tone_hz, SOON);
+        phones[from].hang_up();
+        for phone in &phones {
+            phone.expect("closed", dialled, SOON);
+        }
+    }
+    let theirs = |call: &Value| {
+        ["sip:c@", "sip:d@"]
+            .iter()
+            .any(|user| call["from"].as_str().is_some_and(|from| from.starts_with(user)))
+    };
+    let calls = until("both calls to be over", SOON, || {
+        let calls = office
+            .segue
+            .rows(&["call", "list", "--since", "1h"])
+            .into_iter()
+            .filter(theirs);
+        Some(calls.collect::<Vec<_>>()).filter(|calls| calls.len() == 2)
+    });
+    for call in calls {
+        let record = office.segue.cli(&["call", "show", call["id"].as_str().unwrap()]);
+        assert_eq!(record["result"], "answered", "{record:#}");
+        let legs = record["legs"].as_array().unwrap();
+        let media: Vec<&Value> = legs
+            .iter()
+            .filter_map(|leg| leg["media"].as_array())
+            .flatten()
+            .collect();
+        assert!(
+            !media.is_empty() && media.iter().all(|stream| stream["kind"] == "audio"),
+            "{media:#?}"
+        );
+    }
 }
 
 /// Phones that know SRTP alone call where nothing else is taken: early media and the bridge, to a phone with RTP.
