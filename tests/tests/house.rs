@@ -11,7 +11,7 @@ use std::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["web", "jobs", "b2bua", "media-worker"]),
     ("web", &["manage", "store", "b2bua", "jobs"]),
-    ("manage", &["store", "policy", "mailbox", "records"]),
+    ("manage", &["store", "policy", "mailbox", "records", "sip-wire"]),
     ("jobs", &["store", "mailbox", "media", "records"]),
     ("b2bua", &["call", "registrar", "sip", "media", "store"]),
     ("store", &["policy", "mailbox", "records"]),

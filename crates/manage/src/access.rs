@@ -1,9 +1,12 @@
 //! The store as somebody may see it.
 
+mod bound;
 pub mod calls;
-pub mod deciding;
+pub mod contacts;
 pub mod messages;
+pub mod registrations;
 pub mod retention;
+pub mod rules;
 pub mod subscribers;
 pub mod system;
 pub mod tokens;
@@ -135,6 +138,18 @@ impl Access {
     /// The store for a change that is put down as this deed.
     pub(crate) fn acting(&self, what: &str, object: &str, owner: Option<&str>) -> Store {
         self.store.acting(self.who.deed(what, object, owner))
+    }
+
+    /// The same with more about it, in words.
+    pub(crate) fn acting_so(&self, what: &str, object: &str, owner: &str, detail: String) -> Store {
+        let deed = self.who.deed(what, object, Some(owner));
+        self.store.acting(Deed { detail, ..deed })
+    }
+
+    /// Whether who asks may change what this subscriber has set.
+    pub(crate) fn may_change_settings(&self, user: &str) -> Result<(), Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        self.owned_user(user)
     }
 
     pub(crate) fn store(&self) -> &Store {

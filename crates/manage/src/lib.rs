@@ -24,13 +24,16 @@ mod scope;
 mod secret;
 mod throttle;
 pub mod told;
+pub mod written;
 
 pub use access::{
     Access, Who,
     calls::CallQuery,
-    deciding::{ContactView, RegistrationView, RuleView},
+    contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     messages::{MessageChange, MessageView, MessagesAsked, heard_after_ms},
+    registrations::RegistrationView,
     retention::{AuditView, Change, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting},
+    rules::{RuleGiven, RuleView},
     subscribers::{SubscriberChange, SubscriberView},
     system::StorageView,
     tokens::{NewToken, TokenMade, TokenView},

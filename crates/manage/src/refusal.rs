@@ -45,7 +45,16 @@ pub enum Refusal {
     System(String),
     /// The store says so.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        match error {
+            StoreError::Changed => Refusal::Changed,
+            other => Refusal::Store(other),
+        }
+    }
 }
 
 impl Refusal {

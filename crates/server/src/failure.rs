@@ -89,6 +89,16 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+impl Failure {
+    /// What was refused of a command line: what an option must not be is told with what would do.
+    pub fn of_options(refusal: Refusal, fix: &str) -> Failure {
+        match refusal {
+            Refusal::Invalid { why, .. } => Failure::usage(why, fix),
+            other => other.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         match refusal {

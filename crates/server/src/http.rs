@@ -162,7 +162,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
-        profile: Box::new(move || crate::config::load_profiles(&by).ok()?.into_iter().next()),
+        profiles: Box::new(move || crate::config::load_profiles(&by).ok()),
         live,
         events: (loopback || anyone).then_some(events),
         any_host: anyone,

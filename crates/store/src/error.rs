@@ -40,7 +40,7 @@ pub enum StoreError {
     /// No such thing.
     #[error("no {what} named '{name}'")]
     NotFound {
-        /// `subscriber`, `clip`, `message`, `call`, `notice`, `operator`, `token`.
+        /// `subscriber`, `clip`, `message`, `call`, `notice`, `operator`, `token`, `rule`, `contact`, ...
         what: &'static str,
         /// The name or id asked for.
         name: String,
@@ -53,6 +53,9 @@ pub enum StoreError {
         /// What to do instead.
         fix: String,
     },
+    /// It is not any more what who changes it has seen of it.
+    #[error("it has been changed meanwhile")]
+    Changed,
     /// Another process kept the write lock past our patience.
     #[error("the database is busy: another process has been writing for too long")]
     Busy,
@@ -86,6 +89,7 @@ impl StoreError {
             StoreError::InUse { .. } => "in_use",
             StoreError::NotFound { .. } => "not_found",
             StoreError::Refused { .. } => "refused",
+            StoreError::Changed => "changed",
             StoreError::Busy => "busy",
             StoreError::Full => "disk_full",
             StoreError::Io(_) => "disk_failed",
@@ -123,9 +127,12 @@ impl StoreError {
                 "operator" => "see 'segue admin list'".to_owned(),
                 "token" => "see 'segue token list'".to_owned(),
                 "notice" => "see 'segue notice list'".to_owned(),
+                "rule" => "see 'segue rule list USER'".to_owned(),
+                "contact" | "contact group" => "see 'segue contact list USER'".to_owned(),
                 _ => "see 'segue call list'".to_owned(),
             },
             StoreError::Refused { fix, .. } => fix.clone(),
+            StoreError::Changed => "read it again, then change it".to_owned(),
             StoreError::Busy | StoreError::QueueFull => "try again; if it stays so, look for a hung process".to_owned(),
             StoreError::Full => "free space on the disk of the data directory, then try again".to_owned(),
             StoreError::Io(_) => {

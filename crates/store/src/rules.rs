@@ -1,5 +1,7 @@
 //! Subscribers' contacts and rules.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use segue_policy::{Address, CONTACTS_MAX, Contact, Rule, Rules, SUBSCRIBER_RULES_MAX};
 
@@ -20,27 +22,11 @@ impl Store {
         let user = user.to_owned();
         self.write(move |tx| {
             exists(tx, &user)?;
-            tx.prepare_cached(
-                "INSERT INTO contact (subscriber, address, name, groups) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (subscriber, address) DO UPDATE SET name = excluded.name, groups = excluded.groups",
-            )?
-            .execute(params![
-                user,
-                contact.address.to_string(),
-                contact.name,
-                contact.groups.join(" ")
-            ])?;
+            put_contact(tx, &user, &contact)?;
             let count: usize = tx
                 .prepare_cached("SELECT count(*) FROM contact WHERE subscriber = ?")?
                 .query_row([&user], |row| row.get(0))?;
-            if count > CONTACTS_MAX {
-                return Err(StoreError::Refused {
-                    why: format!("subscriber '{user}' has {CONTACTS_MAX} contacts, as many as there may be"),
-                    fix: "take several together: +4930* is all numbers that begin so, sip:*@example.com all of a host"
-                        .to_owned(),
-                });
-            }
-            Ok(())
+            few_contacts(&user, count)
         })
     }
 
@@ -88,6 +74,73 @@ impl Store {
             Ok(done)
         })
     }
+
+    /// Changes a subscriber's contacts, and the rules that speak of them, in one transaction and returns what `change` does. Errors:
+    /// [`StoreError::NotFound`] for the subscriber; [`StoreError::Refused`] when there are too many; what `change` says.
+    pub fn change_contacts<T: Send + 'static>(
+        &self,
+        user: &str,
+        change: impl FnOnce(&mut Rules) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            exists(tx, &user)?;
+            let before = Rules {
+                rules: read(tx, &user)?,
+                contacts: contacts(tx, &user)?,
+            };
+            let mut after = before.clone();
+            let done = change(&mut after)?;
+            put_contacts(tx, &user, &before.contacts, &after.contacts)?;
+            if after.rules != before.rules {
+                put(tx, &user, &after.rules)?;
+            }
+            Ok(done)
+        })
+    }
+}
+
+fn few_contacts(user: &str, count: usize) -> Result<(), StoreError> {
+    if count <= CONTACTS_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Refused {
+        why: format!("subscriber '{user}' has {CONTACTS_MAX} contacts, as many as there may be"),
+        fix: "take several together: +4930* is all numbers that begin so, sip:*@example.com all of a host".to_owned(),
+    })
+}
+
+/// Writes what is different.
+fn put_contacts(tx: &Connection, user: &str, before: &[Contact], after: &[Contact]) -> Result<(), StoreError> {
+    fn by_address(all: &[Contact]) -> BTreeMap<&Address, &Contact> {
+        all.iter().map(|contact| (&contact.address, contact)).collect()
+    }
+    let (before, after) = (by_address(before), by_address(after));
+    few_contacts(user, after.len())?;
+    let mut remove = tx.prepare_cached("DELETE FROM contact WHERE subscriber = ? AND address = ?")?;
+    for address in before.keys().filter(|address| !after.contains_key(*address)) {
+        remove.execute([user, &address.to_string()])?;
+    }
+    for contact in after.values() {
+        if before.get(&contact.address) != Some(contact) {
+            put_contact(tx, user, contact)?;
+        }
+    }
+    Ok(())
+}
+
+fn put_contact(tx: &Connection, user: &str, contact: &Contact) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO contact (subscriber, address, name, groups) VALUES (?, ?, ?, ?)
+         ON CONFLICT (subscriber, address) DO UPDATE SET name = excluded.name, groups = excluded.groups",
+    )?
+    .execute(params![
+        user,
+        contact.address.to_string(),
+        contact.name,
+        contact.groups.join(" ")
+    ])?;
+    Ok(())
 }
 
 fn exists(db: &Connection, user: &str) -> Result<(), StoreError> {

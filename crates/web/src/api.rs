@@ -12,11 +12,13 @@
 
 mod audit;
 mod calls;
-mod deciding;
+mod contacts;
 mod follow;
 pub(crate) mod live;
 mod messages;
+mod registrations;
 mod retention;
+mod rules;
 pub(crate) mod session;
 mod subscribers;
 mod system;
@@ -48,6 +50,7 @@ use crate::{Health, portal::Web, problem::Problem, who::Who};
         (name = "session", description = "Who is logged in"),
         (name = "messages", description = "Messages that callers left"),
         (name = "subscribers", description = "Who may be called, and how"),
+        (name = "rules", description = "What a subscriber's callers meet (docs/rules.md), and the contacts that rules are for"),
         (name = "retention", description = "How long messages are kept"),
         (name = "calls", description = "Calls that have ended, and those that are up; for operators"),
         (name = "events", description = "What happens, while it happens"),
@@ -65,7 +68,9 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(messages::routes())
         .merge(subscribers::routes())
-        .merge(deciding::routes())
+        .merge(contacts::routes())
+        .merge(rules::routes())
+        .merge(registrations::routes())
         .merge(retention::routes())
         .merge(calls::routes())
         .merge(live::routes())

@@ -87,8 +87,8 @@ pub struct Site {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// The trunks as they are, for whoever may follow events.
     pub trunks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// The profile by whose numbering calls are thought of; `None`: the profiles cannot be read.
-    pub profile: Box<dyn Fn() -> Option<segue_policy::Profile> + Send + Sync>,
+    /// The profiles; calls are thought of by the numbering of the first. `None`: they cannot be read.
+    pub profiles: Box<dyn Fn() -> Option<Vec<segue_policy::Profile>> + Send + Sync>,
     /// The calls that are up, likewise.
     pub live: LiveCalls,
     /// `None`: nobody may follow events here.

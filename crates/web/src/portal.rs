@@ -11,6 +11,7 @@ use axum::{
 };
 use ipnet::IpNet;
 use segue_manage::{Manage, Refusal};
+use segue_policy::Profile;
 
 use crate::{Events, Site, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
 
@@ -84,6 +85,15 @@ impl Web {
 
     pub(crate) fn site(&self) -> &Arc<Site> {
         &self.0.site
+    }
+
+    /// The profiles, for what is read or bound by them.
+    pub(crate) async fn profiles(&self) -> Result<Vec<Profile>, Problem> {
+        let site = self.site().clone();
+        crate::asked(move || (site.profiles)())
+            .await
+            .flatten()
+            .ok_or_else(Problem::fault)
     }
 
     /// Browsers are to send the cookie by TLS alone.

@@ -60,6 +60,15 @@ impl Seen {
             .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(|said| strong(said) == tag))
     }
 
+    /// The same of what may not be there: then `If-Match` is not fulfilled, and `If-None-Match: *` is (§13.1.2).
+    pub(crate) fn may_put<T: Serialize>(&self, now: Option<&T>) -> bool {
+        let is_new_alone = self.none_match.as_deref().is_some_and(|tags| tags.trim() == "*");
+        match now {
+            Some(now) => !is_new_alone && self.may_change(now),
+            None => self.match_.is_none(),
+        }
+    }
+
     /// Whether a change may be made of what is so now: nobody said what it must be, or it is that (strong comparison).
     pub(crate) fn may_change<T: Serialize>(&self, now: &T) -> bool {
         match self.match_.as_deref().map(str::trim) {
@@ -107,5 +116,9 @@ mod tests {
         assert!(Seen::default().may_change(&1));
         assert!(!seen(header::IF_MATCH, &format!("W/{tag}")).may_change(&1));
         assert!(!seen(header::IF_MATCH, &tag).may_change(&2));
+        assert!(seen(header::IF_NONE_MATCH, "*").may_put(None::<&u8>));
+        assert!(!seen(header::IF_NONE_MATCH, "*").may_put(Some(&1)));
+        assert!(!seen(header::IF_MATCH, "*").may_put(None::<&u8>));
+        assert!(seen(header::IF_MATCH, &tag).may_put(Some(&1)));
     }
 }

@@ -5,7 +5,7 @@
 mod fixture;
 
 use fixture::{Browser, Office};
-use segue_policy::Subscriber;
+use segue_policy::{Contact, Outcome, Rule, Rules, Subscriber, Then};
 use segue_store::Role;
 use serde_json::{Value, json};
 
@@ -16,6 +16,9 @@ fn eves(parameter: &str) -> &'static str {
         "user" => "eve",
         "call" => "call-01E",
         "token" => "TOKEN",
+        "place" => "1",
+        "address" => "+4930111",
+        "group" => "friends",
         other => panic!("what is '{other}' of eve's? say it here"),
     }
 }
@@ -26,6 +29,11 @@ fn body(operation: &str) -> Option<Value> {
         "change_message" => json!({ "heard": true }),
         "change_subscriber" => json!({ "dnd": true }),
         "change_retention" => json!({ "heard_max": 0 }),
+        "add_rule" | "set_rule" => json!({ "then": "hang-up" }),
+        "move_rule" => json!({ "place": 1 }),
+        "add_contact" => json!({ "address": "+4930222" }),
+        "put_contact" => json!({ "groups": [] }),
+        "set_contact_group" => json!({ "contacts": ["+4930111"] }),
         "make_token" => json!({ "label": "mine", "scopes": ["messages:read"] }),
         _ => return None,
     })
@@ -66,7 +74,7 @@ struct Case {
     token: String,
 }
 
-/// Eve has a message, a token, and is in a group that bob is not in.
+/// Eve has a message, a token, a contact, a rule, and is in a group that bob is not in.
 async fn case() -> Case {
     let office = Office::open().await;
     office.deposit("01E", "eve", |new| {
@@ -83,6 +91,22 @@ async fn case() -> Case {
         .unwrap();
     office.store.add_member("sales", "eve").unwrap();
     office.deposit("01G", "sales", |_| ());
+    let deciding = |rules: &mut Rules| {
+        rules.contacts.push(Contact {
+            address: "+4930111".to_owned().try_into().unwrap(),
+            name: Some("For Eve alone".to_owned()),
+            groups: vec!["friends".to_owned()],
+        });
+        rules.rules.push(Rule {
+            outcome: Outcome {
+                then: Some(Then::Greeting),
+                ..Outcome::default()
+            },
+            ..Rule::default()
+        });
+        Ok(())
+    };
+    office.store.change_contacts("eve", deciding).unwrap();
     office.program("eve", Role::Subscriber, &["messages:read"]);
     let token = office.store.tokens(Some("eve")).unwrap()[0].id.clone();
     Case { office, token }
@@ -98,6 +122,8 @@ async fn another_s_things_are_not_there_by_any_route() {
     let before = (
         office.store.message("01E").unwrap(),
         office.store.subscriber("eve").unwrap(),
+        office.store.rules_of("eve").unwrap(),
+        office.store.contacts("eve").unwrap(),
     );
     let mut tried = 0;
     for bob in &browsers {
@@ -116,12 +142,14 @@ async fn another_s_things_are_not_there_by_any_route() {
             assert!(!answer.text().contains("For Eve alone"), "{method} {path}");
         }
     }
-    assert!(tried >= 20, "{tried}");
+    assert!(tried >= 40, "{tried}");
     assert_eq!(
         before,
         (
             office.store.message("01E").unwrap(),
-            office.store.subscriber("eve").unwrap()
+            office.store.subscriber("eve").unwrap(),
+            office.store.rules_of("eve").unwrap(),
+            office.store.contacts("eve").unwrap(),
         )
     );
     assert_eq!(office.store.tokens(Some("eve")).unwrap().len(), 1);

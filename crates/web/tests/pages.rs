@@ -26,7 +26,7 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         not_ready: Box::new(reasons),
         metrics: Box::new(|| "# EOF\n".to_owned()),
         trunks: Box::new(|| serde_json::json!([{ "name": "main" }])),
-        profile: Box::new(|| None),
+        profiles: Box::new(|| None),
         live: segue_b2bua::LiveCalls::new().0,
         events: None,
         any_host: false,

@@ -79,7 +79,7 @@ fn said<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> Resu
 }
 
 /// Longest hold and ring, milliseconds.
-const MS_MAX: u64 = 86_400_000;
+pub(crate) const MS_MAX: u64 = 86_400_000;
 
 impl SubscriberChange {
     fn check(&self) -> Result<(), Refusal> {

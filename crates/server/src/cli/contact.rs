@@ -1,7 +1,8 @@
 //! `segue contact add|list|remove`: whom a subscriber knows, in groups that their rules speak of.
 
 use clap::Subcommand as ClapSubcommand;
-use segue_policy::{Address, Contact, GROUPS_MAX, Profile, check_group};
+use segue_manage::{ContactView, written};
+use segue_policy::{Address, Contact, Profile, check_group};
 use serde_json::{Value, json};
 
 use super::{
@@ -44,40 +45,22 @@ fn group(text: &str) -> Result<String, String> {
     check_group(text).map(|()| text.to_owned()).map_err(|e| e.to_string())
 }
 
-/// Longest name of a contact, characters.
-const NAME_MAX: usize = 100;
-
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Add {
             user: User(user),
             address,
             name,
-            mut group,
+            group,
         } => {
-            group.sort();
-            group.dedup();
-            if group.len() > GROUPS_MAX {
-                return Err(Failure::usage(
-                    format!("a contact is in at most {GROUPS_MAX} groups, not {}", group.len()),
-                    "name fewer --group",
-                ));
-            }
-            if name
-                .as_ref()
-                .is_some_and(|name| name.chars().count() > NAME_MAX || name.contains(char::is_control))
-            {
-                return Err(Failure::usage(
-                    format!("a name is at most {NAME_MAX} characters on one line"),
-                    "shorten --name",
-                ));
-            }
             let contact = Contact {
                 address: address_of(&address, &load_profiles(&context.config)?)?,
                 name,
                 groups: group,
             };
-            context.store()?.put_contact(&user, contact.clone())?;
+            let put = context.access()?.put_contact(&user, contact, |_| true);
+            let contact =
+                put.map_err(|refusal| Failure::of_options(refusal, "shorten --name, or name fewer --group"))?;
             context.out.object(&json_row(&contact), || {
                 format!(
                     "added {} to the contacts of {user}{}",
@@ -87,7 +70,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             })
         }
         Command::List { user: User(user) } => {
-            let rows = context.store()?.contacts(&user)?.iter().map(row).collect();
+            let rows = context.access()?.contacts(&user)?.iter().map(row).collect();
             let nothing =
                 format!("{user} has no contacts; add one with 'segue contact add {user} +4930123456 --group family'");
             context.out.rows(rows, &["ADDRESS", "NAME", "GROUPS"], &nothing)
@@ -97,7 +80,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             address,
         } => {
             let address = address_of(&address, &load_profiles(&context.config)?)?;
-            context.store()?.remove_contact(&user, &address)?;
+            context.access()?.remove_contact(&user, &address, |_| true)?;
             let said = json!({"user": user, "address": address.to_string(), "removed": true});
             context
                 .out
@@ -108,35 +91,24 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 
 /// An address as it is written, a number also as it is dialled: by the first profile that knows it.
 pub fn address_of(text: &str, profiles: &[Profile]) -> Result<Address, Failure> {
-    let dialled = || {
-        let is_dialled = text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '(') && !text.contains('*');
-        let numbers = profiles
-            .iter()
-            .filter(|_| is_dialled)
-            .map(|profile| profile.normalise(text).number);
-        numbers.flatten().next().map(Address::Number)
-    };
-    let written = Address::try_from(text.to_owned());
-    written.or_else(|wrong| {
-        dialled().ok_or_else(|| {
-            Failure::usage(
-                wrong.to_string(),
-                "'segue number explain' says what becomes of a number as it is dialled",
-            )
-        })
+    written::address(text, profiles).map_err(|wrong| {
+        Failure::usage(
+            wrong,
+            "'segue number explain' says what becomes of a number as it is dialled",
+        )
     })
 }
 
-fn in_groups(contact: &Contact) -> String {
+fn in_groups(contact: &ContactView) -> String {
     match contact.groups.as_slice() {
         [] => String::new(),
         groups => format!(", in {}", groups.join(", ")),
     }
 }
 
-fn row(contact: &Contact) -> Row {
+fn row(contact: &ContactView) -> Row {
     let cells = vec![
-        contact.address.to_string(),
+        contact.address.clone(),
         or_dash(contact.name.as_ref()),
         match contact.groups.is_empty() {
             true => "-".to_owned(),
@@ -149,6 +121,6 @@ fn row(contact: &Contact) -> Row {
     }
 }
 
-fn json_row(contact: &Contact) -> Value {
+fn json_row(contact: &ContactView) -> Value {
     json!({"address": contact.address, "name": contact.name, "groups": contact.groups})
 }

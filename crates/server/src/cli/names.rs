@@ -1,7 +1,7 @@
 //! Numbers and aliases of a command line, in the form in which they are looked up.
 
-use segue_policy::{ALIASES_MAX, NUMBERS_MAX, Normalised};
-use segue_sip_wire::Uri;
+use segue_manage::written;
+use segue_policy::{ALIASES_MAX, NUMBERS_MAX};
 
 use super::Context;
 use crate::{config::load_profiles, failure::Failure};
@@ -39,35 +39,15 @@ fn each(
 }
 
 fn number(value: &str, context: &Context) -> Result<String, Failure> {
-    let profiles = load_profiles(&context.config)?;
-    let made: Vec<Normalised> = profiles.iter().map(|profile| profile.normalise(value)).collect();
-    made.iter().find_map(|made| made.number.clone()).ok_or_else(|| {
-        let why = made.first().map_or("there is no profile", |made| made.rule.as_str());
+    written::number(value, &load_profiles(&context.config)?).map_err(|wrong| {
         Failure::usage(
-            format!("{value:?} is no number that any profile knows: {why}"),
+            wrong,
             "write it in E.164, e.g. +4930123456; 'segue number explain' says what becomes of a number",
         )
     })
 }
 
 fn alias(value: &str, context: &Context) -> Result<String, Failure> {
-    let wrong = |why: &str| {
-        Failure::usage(
-            format!("{value:?} is no alias: {why}"),
-            "write it as sip:user@host or tel:+4930123456",
-        )
-    };
-    let uri: Uri = value.parse().map_err(|error| wrong(&format!("{error}")))?;
-    if uri.is_tel() {
-        return Ok(format!("tel:{}", number(value, context)?));
-    }
-    let plain = uri.params().all(|(name, _)| name.eq_ignore_ascii_case("user"));
-    if uri.port().is_some() || uri.headers().is_some() || !plain {
-        return Err(wrong(
-            "it is found whatever the port and the parameters are, and names none",
-        ));
-    }
-    let address = uri.address_of_record().filter(|_| uri.is_sip());
-    let address = address.ok_or_else(|| wrong("it is neither a SIP URI with a user nor a tel: URI"))?;
-    Ok(address.to_string())
+    written::alias(value, &load_profiles(&context.config)?)
+        .map_err(|wrong| Failure::usage(wrong, "write it as sip:user@host or tel:+4930123456"))
 }

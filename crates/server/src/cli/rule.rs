@@ -3,14 +3,13 @@
 mod explain;
 
 use clap::{Args, Subcommand as ClapSubcommand, ValueEnum};
-use segue_manage::{RuleView, told};
-use segue_policy::{ClipChoice, Dates, Outcome, Profile, Rule, Then, Weekly, Who, Why};
+use segue_manage::{Refusal, RuleView, told, written};
+use segue_policy::{ClipChoice, Dates, Outcome, Profile, Rule, Then, Weekly, Why};
 use segue_store::StoreError;
 use serde_json::{Value, json};
 
 use super::{
     Context,
-    contact::address_of,
     output::Row,
     value::{ClipName, DurationMs, OrNone, Target, User},
 };
@@ -144,19 +143,6 @@ fn dates(text: &str) -> Result<Dates, String> {
     Dates::try_from(text.to_owned()).map_err(|e| e.to_string())
 }
 
-fn who(text: &str, profiles: &[Profile]) -> Result<Who, Failure> {
-    match Who::try_from(text.to_owned()) {
-        Ok(who) => Ok(who),
-        Err(_) if text.starts_with(|c: char| c.is_ascii_digit() || "+(".contains(c)) || text.contains(':') => {
-            address_of(text, profiles).map(Who::Address)
-        }
-        Err(_) => Err(Failure::usage(
-            format!("{text:?} is nobody"),
-            "name a group (a-z, 0-9, -), anonymous, unknown, +4930123456, +4930*, sip:alice@example.com or sip:*@example.com",
-        )),
-    }
-}
-
 impl Add {
     fn rule(self, profiles: &[Profile]) -> Result<Rule, Failure> {
         let choice = |OrNone(name): OrNone<ClipName>| match name {
@@ -164,24 +150,19 @@ impl Add {
             Some(ClipName(name)) => ClipChoice::Clip(name),
         };
         let then = match (self.then, self.forward) {
-            (_, Some(Target(uri))) if uri == segue_policy::AS_CALLED => {
-                return Err(Failure::usage(
-                    "as-called is no place to forward to",
-                    "name a SIP URI, e.g. --forward sip:deputy@192.0.2.7",
-                ));
-            }
             (_, Some(Target(uri))) => Some(Then::Forward(uri)),
             (Some(ThenWord::Ring), _) => Some(Then::Ring),
             (Some(ThenWord::Greeting), _) => Some(Then::Greeting),
             (Some(ThenWord::HangUp), _) => Some(Then::HangUp),
             (None, None) => None,
         };
-        let rule = Rule {
+        Ok(Rule {
             from: self
                 .from
                 .iter()
-                .map(|text| who(text, profiles))
-                .collect::<Result<_, _>>()?,
+                .map(|text| written::who(text, profiles))
+                .collect::<Result<_, _>>()
+                .map_err(|wrong| Failure::usage(wrong, written::WHO))?,
             why: self.why.into_iter().map(Why::from).collect(),
             at: self.at,
             on: self.on,
@@ -192,14 +173,31 @@ impl Add {
                 greeting: self.greeting.map(choice),
                 message: self.message.map(|word| word == YesNo::Yes),
             },
-        };
-        rule.check().map_err(|wrong| {
-            Failure::usage(
-                wrong.to_string(),
-                "decide something that is reached: --then, --forward, --clip, --hold, --greeting or --message; see docs/rules.md",
-            )
-        })?;
-        Ok(rule)
+        })
+    }
+}
+
+/// Why a rule is refused, with what would be one.
+fn refused(refusal: Refusal) -> Failure {
+    Failure::of_options(
+        refusal,
+        "decide something that is reached: --then, --forward, --clip, --hold, --greeting or --message; see docs/rules.md",
+    )
+}
+
+/// The same of a rule that is named by its place.
+fn no_such(refusal: Refusal, user: &str, context: &Context) -> Failure {
+    let count = || Some(context.access().ok()?.rules(user).ok()?.len());
+    match refusal {
+        Refusal::Store(StoreError::NotFound { what: "rule", name }) => Failure::refused(
+            "refused",
+            format!("there is no place {name} among the rules of {user}"),
+            match count() {
+                Some(0) => format!("{user} has no rules"),
+                _ => format!("'segue rule list {user}' shows them"),
+            },
+        ),
+        other => other.into(),
     }
 }
 
@@ -207,18 +205,12 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Add(add) => {
             let (User(user), place) = (add.user.clone(), add.place);
-            let rule = add.rule(&load_profiles(&context.config)?)?;
-            let added = rule.clone();
-            let whose = user.clone();
-            let at = context.store()?.change_rules(&user, move |rules| {
-                let end = rules.len().saturating_add(1);
-                let place = place.unwrap_or(end);
-                if place == 0 || place > end {
-                    return Err(no_place(&whose, place, end));
-                }
-                rules.insert(place.saturating_sub(1), added);
-                Ok(place)
-            })?;
+            let profiles = load_profiles(&context.config)?;
+            let rule = add.rule(&profiles)?;
+            let added = context
+                .access()?
+                .add_rule(&user, (rule.clone(), place), &profiles, |_| true);
+            let at = added.map_err(refused)?;
             context.out.object(&json_row(at, &rule), || {
                 format!("added rule {at} of {user}: {}", told::rule(&rule))
             })
@@ -228,22 +220,14 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             from,
             to,
         } => {
-            let whose = user.clone();
-            let rule = context.store()?.change_rules(&user, move |rules| {
-                let count = rules.len();
-                if to == 0 || to > count {
-                    return Err(no_place(&whose, to, count));
-                }
-                let rule = take(rules, &whose, from)?;
-                rules.insert(to.saturating_sub(1), rule.clone());
-                Ok(rule)
-            })?;
+            let moved = context.access()?.move_rule(&user, from, to, |_| true);
+            let rule = moved.map_err(|refusal| no_such(refusal, &user, context))?;
             context.out.object(&json_row(to, &rule), || {
                 format!("rule {from} of {user} is rule {to} now: {}", told::rule(&rule))
             })
         }
         Command::List { user: User(user) } => {
-            let rules = context.store()?.rules_of(&user)?.rules;
+            let rules = context.access()?.rules_as_they_are(&user)?;
             let rows = rules
                 .iter()
                 .enumerate()
@@ -258,33 +242,14 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             user: User(user),
             place,
         } => {
-            let whose = user.clone();
-            let rule = context
-                .store()?
-                .change_rules(&user, move |rules| take(rules, &whose, place))?;
+            let removed = context.access()?.remove_rule(&user, place, |_| true);
+            let rule = removed.map_err(|refusal| no_such(refusal, &user, context))?;
             let said = json!({"user": user, "place": place, "removed": true});
             context.out.object(&said, || {
                 format!("removed rule {place} of {user}: {}", told::rule(&rule))
             })
         }
         Command::Explain(asked) => explain::perform(&asked, context),
-    }
-}
-
-fn no_place(user: &str, place: usize, last: usize) -> StoreError {
-    StoreError::Refused {
-        why: format!("there is no place {place} among the rules of {user}"),
-        fix: match last {
-            0 => format!("{user} has no rules"),
-            _ => format!("name one from 1 to {last}; 'segue rule list {user}' shows them"),
-        },
-    }
-}
-
-fn take(rules: &mut Vec<Rule>, user: &str, place: usize) -> Result<Rule, StoreError> {
-    match place.checked_sub(1) {
-        Some(at) if at < rules.len() => Ok(rules.remove(at)),
-        _ => Err(no_place(user, place, rules.len())),
     }
 }
 

@@ -4,7 +4,6 @@ use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
 use segue_policy::{AnswerAt, HoldOn, Ring, TargetBy, Weekly, Zone};
-use segue_sip_wire::Uri;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A length of time: `[0-9]+(ms|s|m|h|d)`.
@@ -257,31 +256,7 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Target, String> {
-        // As the caller called them: back by the call's Route, or to the profile's next_hop.
-        if text == segue_policy::AS_CALLED || text == segue_policy::REGISTERED {
-            return Ok(Target(text.to_owned()));
-        }
-        let uri: Uri = text
-            .parse()
-            .map_err(|e| format!("{e}; a target is e.g. sip:bob@192.0.2.7:5060"))?;
-        // A number has no host: the next hop of the caller's profile knows the way.
-        if uri.is_tel() && uri.opaque().is_some_and(segue_policy::is_e164) {
-            return Ok(Target(text.to_owned()));
-        }
-        if !uri.is_sip() {
-            return Err("a target is a SIP URI, e.g. sip:bob@192.0.2.7:5060, or tel: and a number in E.164".to_owned());
-        }
-        if uri.headers().is_some() {
-            return Err("a target carries no headers ('?...')".to_owned());
-        }
-        if uri.port() == Some(0) {
-            return Err("port 0 cannot be called".to_owned());
-        }
-        match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
-            Some("udp") if uri.is_sips() => Err("sips: needs TLS: leave transport=udp out".to_owned()),
-            None | Some("udp" | "tcp" | "tls") => Ok(Target(text.to_owned())),
-            Some(other) => Err(format!("transport={other} is not built yet; use udp, tcp or tls")),
-        }
+        segue_manage::written::target(text).map(|()| Target(text.to_owned()))
     }
 }
 

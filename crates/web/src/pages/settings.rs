@@ -20,7 +20,6 @@ use super::{failed, layout};
 use crate::{
     given::{self, Asked},
     portal::Web,
-    problem::Problem,
     who::{Posted, Visitor, Who},
 };
 
@@ -98,10 +97,8 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) 
     let thought = match view.thought() {
         None => None,
         Some(thought) => {
-            let site = web.site().clone();
-            let profile = crate::asked(move || (site.profile)()).await.ok_or_else(Problem::fault);
-            let profile = profile.map_err(|problem| failed(&problem))?;
-            profile.map(|profile| (thought, profile))
+            let profiles = web.profiles().await.map_err(|problem| failed(&problem))?;
+            profiles.into_iter().next().map(|profile| (thought, profile))
         }
     };
     let asked = user.clone();

@@ -1,39 +1,17 @@
-//! Contacts, rules and registrations of subscribers.
+//! Where the phones of subscribers are registered.
 
-use axum::{Json, extract::Path, response::Response};
-use segue_manage::{ContactView, RegistrationView, RuleView};
+use axum::{Json, extract::Path};
+use segue_manage::RegistrationView;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{given::Asked, portal::Web, problem::Problem, seen::Seen, who::Who};
+use crate::{given::Asked, portal::Web, problem::Problem, who::Who};
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
-        .routes(routes!(contacts))
-        .routes(routes!(rules))
         .routes(routes!(registrations))
         .routes(routes!(forget))
-}
-
-/// List whom a subscriber knows, with the groups that rules speak of
-#[utoipa::path(
-    get, path = "/subscribers/{user}/contacts", tag = "subscribers", operation_id = "contacts",
-    params(("user" = String, Path, description = "The subscriber")),
-    responses((status = 200, body = Vec<ContactView>), (status = 304), (status = 404, body = Problem))
-)]
-async fn contacts(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
-    seen.answer(&who.ask(move |access| access.contacts(&user)).await?)
-}
-
-/// List a subscriber's rules in their order (docs/rules.md)
-#[utoipa::path(
-    get, path = "/subscribers/{user}/rules", tag = "subscribers", operation_id = "rules",
-    params(("user" = String, Path, description = "The subscriber")),
-    responses((status = 200, body = Vec<RuleView>), (status = 304), (status = 404, body = Problem))
-)]
-async fn rules(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
-    seen.answer(&who.ask(move |access| access.rules(&user)).await?)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -1,54 +1,11 @@
-//! What decides about a subscriber's calls: their contacts and rules, and where their phones are registered.
+//! Where the phones of subscribers are registered.
 
-use segue_policy::{Rule, Then};
 use segue_records::{RegistrationRecord, UnixMs};
 use segue_store::Removal;
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{Access, Refusal, Scope};
-
-/// A rule as programs see it (docs/rules.md); what is absent is `null`.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Object)]
-pub struct RuleView(pub Value);
-
-impl RuleView {
-    /// The rule in this place, counted from 1.
-    pub fn new(place: usize, rule: &Rule) -> RuleView {
-        let outcome = &rule.outcome;
-        let (then, forward) = match &outcome.then {
-            Some(Then::Forward(uri)) => (json!("forward"), json!(uri)),
-            then => (json!(then), Value::Null),
-        };
-        RuleView(json!({
-            "place": place,
-            "from": rule.from,
-            "why": rule.why,
-            "at": rule.at,
-            "on": rule.on,
-            "then": then,
-            "forward": forward,
-            "clip": outcome.clip,
-            "hold_ms": outcome.hold_ms,
-            "greeting": outcome.greeting,
-            "message": outcome.message,
-        }))
-    }
-}
-
-/// Somebody whom a subscriber knows.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ContactView {
-    /// Their address or number.
-    pub address: String,
-    /// Their name.
-    pub name: Option<String>,
-    /// The groups that they are in.
-    pub groups: Vec<String>,
-}
 
 /// Where a phone is registered.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -101,37 +58,6 @@ impl RegistrationView {
 }
 
 impl Access {
-    /// A subscriber's rules, in their order.
-    pub fn rules(&self, user: &str) -> Result<Vec<RuleView>, Refusal> {
-        let rules = self.rules_as_they_are(user)?;
-        Ok((1..)
-            .zip(&rules)
-            .map(|(place, rule)| RuleView::new(place, rule))
-            .collect())
-    }
-
-    /// The same as they are.
-    pub fn rules_as_they_are(&self, user: &str) -> Result<Vec<Rule>, Refusal> {
-        self.need(Scope::SettingsRead)?;
-        self.owned_user(user)?;
-        Ok(self.store().rules_of(user)?.rules)
-    }
-
-    /// Whom a subscriber knows.
-    pub fn contacts(&self, user: &str) -> Result<Vec<ContactView>, Refusal> {
-        self.need(Scope::SettingsRead)?;
-        self.owned_user(user)?;
-        let contacts = self.store().contacts(user)?;
-        Ok(contacts
-            .into_iter()
-            .map(|contact| ContactView {
-                address: contact.address.to_string(),
-                name: contact.name,
-                groups: contact.groups,
-            })
-            .collect())
-    }
-
     /// Where phones are registered: those of one, or for an operator of all.
     pub fn registrations(&self, user: Option<&str>) -> Result<Vec<RegistrationView>, Refusal> {
         self.need(Scope::SettingsRead)?;

@@ -1,0 +1,127 @@
+//! Where subscribers may have their callers sent.
+//!
+//! An operator sends them anywhere. A subscriber who could would have calls made at the operator's cost, to anywhere (toll fraud): what
+//! they say is bound as a call of their own phone is, by `destinations` of the profile by which phones register. What an operator has
+//! set stays, and may be moved or removed by them, but not changed: else its condition could be made wider.
+
+use segue_policy::{AS_CALLED, Callee, Destination, Profile, REGISTERED, Rule, Subscriber, TargetBy, Then};
+use segue_sip_wire::{Host, Uri};
+
+use crate::{Access, Refusal};
+
+impl Access {
+    /// Whether who asks may have callers of this subscriber sent there by this rule, and to these clips.
+    pub(crate) fn may_have_rule(&self, user: &str, rule: &Rule, profiles: &[Profile]) -> Result<(), Refusal> {
+        let Some(own) = self.own_name() else { return Ok(()) };
+        for clip in rule.clips() {
+            // What others have recorded is theirs.
+            if !self.store().may_use_clip(own, clip)? {
+                return Err(Refusal::not_found("clip", clip));
+            }
+        }
+        match &rule.outcome.then {
+            Some(Then::Forward(uri)) => {
+                may_send(&self.store().subscriber(user)?, uri, profiles).map_err(|why| Refusal::invalid("forward", why))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a subscriber may have their own callers sent there. Error: why not.
+pub(crate) fn may_send(subscriber: &Subscriber, uri: &str, profiles: &[Profile]) -> Result<(), String> {
+    // Where their phones registered was admitted then.
+    if uri == REGISTERED {
+        return Ok(());
+    }
+    let no = || format!("calls from here do not go to {uri}; an operator can have them go there");
+    let Some(parsed) = uri.parse::<Uri>().ok().filter(|_| uri != AS_CALLED) else {
+        return Err(no());
+    };
+    let registering = || profiles.iter().filter(|profile| profile.registrar);
+    let is_admitted = match registering().next() {
+        Some(_) => registering().any(|profile| admits(profile, subscriber, &parsed)),
+        None => profiles
+            .first()
+            .is_some_and(|profile| admits(profile, subscriber, &parsed)),
+    };
+    is_admitted.then_some(()).ok_or_else(no)
+}
+
+/// Whether this profile's `destinations` admit it, by the way on which it goes: a target has its own host, unless it is a number or the
+/// subscriber is reached by the next hop.
+fn admits(profile: &Profile, subscriber: &Subscriber, uri: &Uri) -> bool {
+    let host = match uri.host() {
+        Some(Host::V6(ip)) => ip.to_string(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    };
+    let admits: &dyn Fn(&Destination) -> bool = if uri.is_tel() || subscriber.target_by == TargetBy::NextHop {
+        let number = profile.normalise(&uri.to_string());
+        let said = (!number.said.is_empty()).then_some(number.said);
+        &move |to: &Destination| {
+            to.admits_callee(Callee {
+                number: said.as_deref(),
+                e164: number.number.as_deref(),
+                host: &host,
+            })
+        }
+    } else {
+        &move |to: &Destination| to.admits_place(&host)
+    };
+    profile.destinations.iter().any(admits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(destinations: &[&str]) -> Profile {
+        Profile {
+            destinations: destinations.iter().map(|to| to.parse().unwrap()).collect(),
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn callers_are_sent_where_a_phone_could_call_and_nowhere_else() {
+        let bob = Subscriber::default();
+        let by_hop = Subscriber {
+            target_by: TargetBy::NextHop,
+            ..Subscriber::default()
+        };
+        let office = [profile(&["+49*", "192.0.2.0/24"])];
+        for (who, uri, may) in [
+            (&bob, "registered", true),
+            (&bob, "as-called", false),
+            (&bob, "tel:+4930123456", true),
+            (&bob, "tel:+1900555", false),
+            (&bob, "sip:deputy@192.0.2.9", true),
+            (&bob, "sip:+1900555@198.51.100.1", false),
+            // A number at a host goes to that host, whatever the number.
+            (&bob, "sip:+4930123456@198.51.100.1", false),
+            (&by_hop, "sip:+4930123456@198.51.100.1", true),
+            (&by_hop, "sip:+1900555@198.51.100.1", false),
+        ] {
+            assert_eq!(may_send(who, uri, &office).is_ok(), may, "{uri}");
+            assert_eq!(may_send(who, uri, &[]).is_ok(), uri == "registered", "{uri}");
+        }
+        // "*" is what goes to the next hop; no host is admitted by it.
+        assert!(may_send(&bob, "tel:+1900555", &[profile(&["*"])]).is_ok());
+        assert!(may_send(&bob, "sip:x@198.51.100.1", &[profile(&["*"])]).is_err());
+    }
+
+    #[test]
+    fn it_is_the_profile_of_phones_that_counts() {
+        let bob = Subscriber::default();
+        let trunk = profile(&["*"]);
+        let phones = Profile {
+            registrar: true,
+            ..profile(&["+49*"])
+        };
+        for profiles in [[trunk.clone(), phones.clone()], [phones, trunk]] {
+            assert!(may_send(&bob, "tel:+4930123456", &profiles).is_ok());
+            assert!(may_send(&bob, "tel:+1900555", &profiles).is_err());
+        }
+    }
+}
