@@ -27,7 +27,7 @@ use play::{nothing_is_left, play};
 use story::*;
 
 /// Stories that run at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// T1, so that 64·T1 is 6.4 s and not 32 s.
 const T1: &str = "[sip]\nt1_ms = 100\n";
