@@ -45,7 +45,7 @@ pub use gauges::Gauges;
 pub use headers::{Fate, HEADERS, HeaderRule};
 pub use inbox::{Inbox, InboxEnd};
 pub use keeping::{TRUNK_REALM, trunk_key};
-pub use mailboxes::Mailboxes;
+pub use mailboxes::{Locked, LogIn, Mailboxes, log_in};
 pub use overload::{Caps, Limits, TurnedAway};
 pub use perform::{
     Deposits, LIVE_AT_ONCE, LiveCalls, LiveEnd, NoAnswer, Node, Order, Take, TextDone, TextSender, TextsEnd,

@@ -57,25 +57,37 @@ impl From<MailboxReply> for Served {
 }
 
 /// Somebody gives a number and a PIN.
-pub(crate) struct LogIn<'a> {
+#[derive(Debug)]
+pub struct LogIn<'a> {
+    /// The number, as it was typed.
     pub said: &'a str,
+    /// The PIN.
     pub pin: &'a Pin,
+    /// Where the call comes from.
     pub source: IpAddr,
+    /// By which its numbers are read.
     pub profile: &'a Profile,
+    /// The time, Unix milliseconds: locks outlive the process.
     pub now_ms: i64,
+    /// The time, for sources that have to wait.
     pub now: Instant,
 }
 
 /// A PIN that has just been locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Locked {
+pub struct Locked {
+    /// Whose.
     pub user: String,
+    /// Until then.
     pub until: UnixMs,
 }
 
 /// Who it is, if number and PIN are right. Everything else takes as long and is answered the same: nobody there, no PIN, a wrong one,
 /// one that is locked, a source that has to wait.
-pub(crate) fn log_in(
+///
+/// # Errors
+/// [`StoreError`], of the store.
+pub fn log_in(
     store: &Store,
     mailboxes: &dyn Mailboxes,
     sources: &Mutex<BackingOff>,

@@ -92,6 +92,8 @@ struct Anchor {
     /// Counts what A was given to hear; also the id of a bridge.
     turn: u64,
     sources: u64,
+    /// Something was said: keys are heard meanwhile.
+    is_spoken_to: bool,
     recording: Option<Time>,
     /// What is left of the message that plays.
     left: Option<Time>,
@@ -117,7 +119,9 @@ impl MediaModel {
 
     /// Whether a key of A's would be noticed.
     pub fn hears_keys(&self, key: CallKey) -> bool {
-        self.anchors.get(&key).is_some_and(|a| !a.closed && a.sources > 0)
+        self.anchors
+            .get(&key)
+            .is_some_and(|a| !a.closed && (a.sources > 0 || a.is_spoken_to))
     }
 
     /// Performs an action: what will happen, and when.
@@ -136,6 +140,7 @@ impl MediaModel {
             legs: BTreeMap::new(),
             turn: 0,
             sources: 0,
+            is_spoken_to: false,
             recording: None,
             left: None,
             bridged: None,
@@ -197,6 +202,7 @@ impl MediaModel {
                     anchor.legs.get(&LegId::A).is_some_and(Option::is_some),
                     "said before A is configured"
                 );
+                anchor.is_spoken_to = true;
                 anchor.turn += 1;
                 let over = now + S * prompts.len() as Time + dice.between(0, 20 * MS);
                 vec![(over, Fires::Turn(anchor.turn, MediaEvent::Said { turn: *turn }))]

@@ -1,13 +1,16 @@
 //! A day in an office: subscribers' phones register, want to know of their messages, are called; callers leave messages; phones and
 //! server are unplugged; commands work beside the server; messages are
-//! left for groups, too, and heard and deleted by phone. The registrar and who is told of messages are held against plain references.
+//! left for groups, too, and heard and deleted by phone; strangers guess PINs. The registrar, who is told of messages, PINs and who is busy are
+//! held against plain references.
 //!
 //! `SEGUE_SEED` and `SEGUE_SEEDS` as elsewhere.
 
+mod busy;
 mod desk;
 mod device;
 mod edge;
 mod lamps;
+mod pins;
 mod roll;
 mod setup;
 mod shelf;
@@ -108,7 +111,12 @@ fn live(setup: Setup) -> Result<Marks, String> {
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run().and_then(|()| world.check())));
     let outcome = outcome.unwrap_or_else(|_| Err("a panic, see above".into()));
     match outcome {
-        Ok(()) => Ok(world.marks),
+        Ok(()) => {
+            if number("SEGUE_SEED").is_some() {
+                println!("{}", world.ladder());
+            }
+            Ok(world.marks)
+        }
         Err(why) => Err(format!("{}\n{why}", world.ladder())),
     }
 }
@@ -153,6 +161,15 @@ const SEEN: &[&str] = &[
     "heard by phone",
     "kept by phone",
     "deleted by phone",
+    "PIN: right",
+    "PIN: wrong",
+    "PIN: wrong, and locks",
+    "PIN: locked",
+    "PIN: right, and locked",
+    "PIN: its source has to wait",
+    "a locked PIN was unlocked",
+    "busy in a call of theirs",
+    "a second call came to who takes several",
     "a greeting was recorded",
     "a message was left for several",
     "an urgent message was left",

@@ -12,7 +12,7 @@ use segue_store::{Deposit, Follower, MediaSource, Reserve, Store};
 use tempfile::TempDir;
 
 use super::{
-    setup::{Deed, Setup, TEAM, name},
+    setup::{Deed, PIN, Setup, TEAM, name},
     shelf::Shelf,
     world::{Pending, World},
 };
@@ -60,6 +60,10 @@ impl Desk {
         let (store, follower) = open(dir.path());
         for subscriber in &setup.subscribers {
             store.add_subscriber(subscriber.clone()).expect("a subscriber");
+            if subscriber.user != TEAM {
+                let pin = Some(PIN.as_bytes().to_vec());
+                store.set_pin(&subscriber.user, pin).expect("a PIN");
+            }
         }
         for member in &setup.members {
             store.add_member(TEAM, &name(*member)).expect("a member");
@@ -387,6 +391,15 @@ impl World {
             }
             return;
         }
+        if deed == Deed::Unlock {
+            self.note(format!("     the PIN of {user} is unlocked by a command"));
+            let was_locked = self.desk.store.unlock_pin(&user, now.wall.0).expect("unlocked");
+            let outcome = self.pins.unlocked(&user, now.wall.0, was_locked);
+            if let Some(mark) = self.must(outcome) {
+                self.mark(mark);
+            }
+            return;
+        }
         let of = self.desk.shelf.of(&user, deed == Deed::Restore);
         let Some(id) = of
             .get(usize::try_from(which).expect("few") % of.len().max(1))
@@ -402,7 +415,7 @@ impl World {
             Deed::Unheard => store.mark_unheard(&id, wall).map(drop),
             Deed::Delete => store.delete_message(&id, wall).map(drop),
             Deed::Restore => store.undelete_message(&id, false, wall).map(drop),
-            Deed::Unregister => return,
+            Deed::Unregister | Deed::Unlock => return,
         };
         done.expect("done");
         self.desk.shelf.change(self.now, &user, &id, |item| match deed {
@@ -410,7 +423,7 @@ impl World {
             Deed::Unheard => item.heard = false,
             Deed::Delete => item.deleted = true,
             Deed::Restore => item.deleted = false,
-            Deed::Unregister => {}
+            Deed::Unregister | Deed::Unlock => {}
         });
         self.changed();
     }

@@ -68,7 +68,13 @@ impl World {
                     }
                 }
             }
+            (None, "ACK") => self.busy.is_up(msg.call_id()),
+            (None, "BYE") => self.busy.ended(msg.call_id()),
             (None, "INVITE") if is_new && msg.tag_of_to().is_empty() => {
+                let whose = self.roll.all(now).find(|(_, bound)| bound.uri == msg.request_uri());
+                let whose = whose.map(|(user, _)| user.clone());
+                let outcome = whose.map_or(Ok(()), |user| self.is_free(&user, msg));
+                self.must(outcome);
                 let outcome = self.is_registered(to, msg);
                 if let Some(mark) = self.must(outcome) {
                     self.mark(mark);
@@ -127,6 +133,13 @@ impl World {
         match msg.method() {
             Some("REGISTER") => self.roll.came(&msg, from),
             Some("SUBSCRIBE") => self.lamps.came(&msg),
+            Some("INVITE") if msg.tag_of_to().is_empty() => self.comes_from(from, &msg),
+            Some("BYE") => self.busy.ended(msg.call_id()),
+            None if msg.cseq().1 == "INVITE" && msg.status().is_some_and(|status| status / 100 == 2) => {
+                if let Some(device) = device {
+                    self.busy.answers(self.devices[device].user(), msg.call_id());
+                }
+            }
             None if msg.cseq().1 == "NOTIFY" => self.lamps.heard(self.now, &msg),
             _ => {}
         }

@@ -120,6 +120,8 @@ pub enum Deed {
     Restore,
     /// The subscriber's registrations are removed.
     Unregister,
+    /// Their PIN is unlocked.
+    Unlock,
 }
 
 /// How the server ends.
@@ -139,10 +141,19 @@ pub struct Call {
     pub deposit_takes: Time,
 }
 
-/// A subscriber calls a service with one of their phones.
+/// From where a service is called.
+#[derive(Debug, Clone, Copy)]
+pub enum From {
+    /// One of a subscriber's phones.
+    Device(usize),
+    /// A phone that is nobody's here, at one of a few addresses.
+    Elsewhere(u64),
+}
+
+/// Somebody calls a service.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    pub device: usize,
+    pub from: From,
     pub script: CallerScript,
     pub to: &'static str,
 }
@@ -157,6 +168,8 @@ pub struct Setup {
     pub visits: Vec<Visit>,
     /// Who is in the group, if there is one.
     pub members: Vec<usize>,
+    /// Who is busy to others while they are in a call, by user.
+    pub busy: Vec<bool>,
     /// When, whose, and with which message.
     pub deeds: Vec<(Time, usize, u64, Deed)>,
     /// When, how, and for how long it is away.
@@ -171,13 +184,15 @@ pub const USERS: usize = 3;
 /// The group.
 pub const TEAM: &str = "team";
 
+/// A number, so that it can be typed.
 pub fn name(user: usize) -> String {
-    format!("s{user}")
+    format!("{}", 100 + user)
 }
 
 impl Setup {
     pub fn by(seed: u64) -> Setup {
         let mut dice = Dice::new(seed, 20);
+        let mut dice_of_busy = Dice::new(seed, 25);
         let day = dice.between(120, 300) * S;
         let nat = dice.chance(50);
         let profile = Profile {
@@ -250,7 +265,14 @@ impl Setup {
                 deposit_takes: dice.between(5 * MS, 4 * S),
             }
         });
-        let calls = calls.collect();
+        let mut calls: Vec<Call> = calls.collect();
+        // At times one comes while another is likely to be up.
+        for at in 1..calls.len() {
+            if dice_of_busy.chance(35) {
+                calls[at].to = calls[at - 1].to.clone();
+                calls[at].script.starts = calls[at - 1].script.starts + dice_of_busy.between(2, 30) * S;
+            }
+        }
         let visits = (0..devices.len()).filter(|_| dice.chance(60)).collect::<Vec<_>>();
         let visits = visits.into_iter().map(|device| {
             let mut script = CallerScript::plain();
@@ -261,9 +283,13 @@ impl Setup {
             let all = ['1', '1', '4', '6', '6', '7', '7', '9', '#', '#', '*', '0', '3', '2'];
             script.keys = (0..keys).map(|_| (dice.between(S, 80 * S), dice.pick(&all))).collect();
             let to = dice.weigh(&[(8, "*97"), (2, "*98"), (1, "*78")]);
-            Visit { device, script, to }
+            let from = From::Device(device);
+            Visit { from, script, to }
         });
-        let visits = visits.collect();
+        let mut visits: Vec<Visit> = visits.collect();
+        let (strangers, unlocked) = strangers(&mut Dice::new(seed, 24), day);
+        visits.extend(strangers);
+        let busy = (0..USERS).map(|_| dice_of_busy.chance(40)).collect();
         let deeds = dice.between(0, 6);
         let deeds = (0..deeds).map(|_| {
             let deed = dice.weigh(&[
@@ -277,6 +303,7 @@ impl Setup {
             (dice.between(0, day + 60 * S), user, dice.between(0, 9), deed)
         });
         let mut deeds: Vec<_> = deeds.collect();
+        deeds.extend(unlocked.into_iter().map(|at| (at, 0, 0, Deed::Unlock)));
         // What was deleted is at times wanted back.
         for (at, user, which, deed) in deeds.clone() {
             if deed == Deed::Delete && dice.chance(60) {
@@ -301,9 +328,52 @@ impl Setup {
             calls,
             visits,
             members,
+            busy,
             deeds,
             stops,
             day,
         }
     }
+}
+
+/// The PIN that each subscriber has at first.
+pub const PIN: &str = "2580";
+
+/// Who calls the mailbox from a phone of somebody else, and types: at times one after the other guesses at one subscriber's PIN;
+/// and when that one is unlocked.
+fn strangers(dice: &mut Dice, day: Time) -> (Vec<Visit>, Vec<Time>) {
+    let victim = name(0);
+    let guesses = dice.chance(40);
+    let count = if guesses { 6 } else { dice.between(0, 2) };
+    let visit = |_| {
+        let mut script = CallerScript::plain();
+        script.starts = dice.between(day / 4, day);
+        script.talks = Some(dice.between(20, 60) * S);
+        script.habits.longest = 100 * S;
+        let mut at = dice.between(500 * MS, 3 * S);
+        for _ in 0..dice.between(1, 5) {
+            let others = if guesses { 1 } else { 5 };
+            let number = dice.weigh(&[(10, victim.clone()), (others, name(1)), (1, "999".into())]);
+            let right = if guesses { 1 } else { 6 };
+            let pin = dice.weigh(&[(right, PIN), (3, "1357"), (2, "9876"), (1, "12")]);
+            for key in format!("{number}#{pin}#").chars() {
+                script.keys.push((at, key));
+                at += dice.between(80 * MS, 200 * MS);
+            }
+            at += dice.between(300 * MS, 4 * S);
+        }
+        for _ in 0..dice.between(0, 4) {
+            script.keys.push((at, dice.pick(&['1', '1', '7', '9', '#'])));
+            at += dice.between(500 * MS, 6 * S);
+        }
+        let from = From::Elsewhere(dice.between(0, 2));
+        Visit {
+            from,
+            script,
+            to: "*97",
+        }
+    };
+    let visits = (0..count).map(visit).collect();
+    let unlocked = (0..if guesses { 2 } else { 0 }).map(|_| dice.between(day / 2, day + 30 * S));
+    (visits, unlocked.collect())
 }

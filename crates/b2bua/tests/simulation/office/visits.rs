@@ -9,10 +9,7 @@ use segue_call::{
 use segue_mailbox::Kind;
 use segue_policy::Language;
 
-use super::{
-    setup::name,
-    world::{Pending, World},
-};
+use super::world::{Pending, World};
 use crate::{
     dice::{MS, S, Time},
     store_model::clip,
@@ -37,6 +34,11 @@ pub struct Visit {
     unsure: bool,
     /// When a key or the packet path last spoke.
     spoken_at: Time,
+    /// Keys that were pressed.
+    pub pressed: String,
+    /// Who it is, since number and PIN were right; and how often they were not.
+    pub logged_in: Option<String>,
+    pub wrong: u32,
 }
 
 impl Visit {
@@ -99,6 +101,9 @@ impl Visit {
 
     pub fn hears(&mut self, now: Time, event: &MediaEvent) {
         self.spoken_at = now;
+        if let MediaEvent::Dtmf { key, .. } = event {
+            self.pressed.push(*key);
+        }
         match event {
             MediaEvent::FirstPacket {
                 source: Source::Message,
@@ -175,6 +180,8 @@ impl World {
         let now = self.now;
         let soon = now + self.dice.between(0, 50 * MS);
         let wall = self.instant().wall.0;
+        let outcome = self.may(key, &action);
+        self.must(outcome);
         let (at, reply) = match action {
             MailboxAction::Voice { .. } => {
                 self.visits.entry(key).or_default();
@@ -182,17 +189,10 @@ impl World {
                 let language = Language::default();
                 (soon, MailboxReply::Voice { language, prompts })
             }
-            MailboxAction::LogIn { .. } => {
-                let user = name(0);
-                let right = self.dice.chance(50);
-                (
-                    soon,
-                    if right {
-                        MailboxReply::LoggedIn { user }
-                    } else {
-                        MailboxReply::NotLoggedIn
-                    },
-                )
+            MailboxAction::LogIn { said, pin, source } => {
+                let outcome = self.log_in(key, &said, &pin, source);
+                let Some(reply) = self.must(outcome) else { return };
+                (soon, reply)
             }
             MailboxAction::Open { user } => {
                 self.mark("somebody called their mailbox");
@@ -253,7 +253,13 @@ impl World {
             MailboxAction::SetDnd { .. } | MailboxAction::UseGreeting { .. } | MailboxAction::UseClip { .. } => {
                 (soon, MailboxReply::Done)
             }
-            MailboxAction::SetPin { .. } => (soon, MailboxReply::Done),
+            MailboxAction::SetPin { user, pin } => {
+                let sealed = pin.digits().as_bytes().to_vec();
+                self.desk.store.set_pin(&user, Some(sealed)).expect("a PIN");
+                self.pins.set(&user, pin.digits());
+                self.mark("a PIN was changed by phone");
+                (soon, MailboxReply::Done)
+            }
             MailboxAction::Heard { message_id } => {
                 let outcome = self.visits.entry(key).or_default().is_heard(now, &message_id);
                 self.must(outcome);

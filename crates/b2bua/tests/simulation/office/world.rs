@@ -14,11 +14,13 @@ use segue_sip::{EndpointConfig, Local, Protocol};
 use segue_sip_wire::DigestAlgorithm;
 
 use super::{
+    busy::Busy,
     desk::Desk,
     device::{Device, PASSWORD},
     lamps::Lamps,
+    pins::Pins,
     roll::Roll,
-    setup::{Setup, Stop, TEAM, name},
+    setup::{From, Setup, Stop, TEAM, name},
     visits::Visit,
 };
 use crate::{
@@ -67,6 +69,8 @@ pub struct World {
     pub desk: Desk,
     pub roll: Roll,
     pub lamps: Lamps,
+    pub pins: Pins,
+    pub busy: Busy,
     pub marks: Marks,
     pub records: Vec<(u32, CallRecord)>,
     /// Requests that came, by branch and method: when, in which life of the server, and whether they were answered.
@@ -121,6 +125,8 @@ fn shard(setup: &Setup, life: u32) -> Shard {
     });
     let listed = |of: &segue_policy::Subscriber| {
         let mut listed = credentials::listed(&of.user, PASSWORD);
+        let user = (0..setup.busy.len()).find(|user| name(*user) == of.user);
+        listed.caps.busy_at = user.filter(|user| setup.busy[*user]).map(|_| 1);
         if of.user == TEAM {
             listed.members = setup.members.iter().map(|member| name(*member)).collect();
         }
@@ -143,9 +149,18 @@ impl World {
         let devices = devices.map(|(i, script)| Device::new(seed, i, script.clone(), setup.day));
         let devices: Vec<Device> = devices.collect();
         let visitors = setup.visits.iter().enumerate().map(|(i, visit)| {
-            let device = &devices[visit.device];
-            let (at, protocol) = (device.phone.address, device.phone.protocol);
-            let mut phone = Phone::new(device.user(), at, protocol, Dice::new(seed, 900 + i as u64));
+            let (user, at, protocol) = match visit.from {
+                From::Device(device) => {
+                    let device = &devices[device];
+                    (device.user(), device.phone.address, device.phone.protocol)
+                }
+                From::Elsewhere(place) => {
+                    let at = format!("10.8.0.{}:5060", place + 1).parse().expect("an address");
+                    // It says that it is somebody: that is no proof.
+                    (name(0), at, Protocol::Udp)
+                }
+            };
+            let mut phone = Phone::new(user, at, protocol, Dice::new(seed, 900 + i as u64));
             phone.names_from(1_000_000 + 1_000 * i as u64);
             let mut script = visit.script.clone();
             script.protocol = protocol;
@@ -162,6 +177,8 @@ impl World {
             desk: Desk::new(&setup),
             roll: Roll::default(),
             lamps: Lamps::new(setup.profile.mwi.takes_subscriptions()),
+            pins: Pins::new(),
+            busy: Busy::default(),
             marks: Marks::new(),
             records: Vec::new(),
             asked: BTreeMap::new(),
@@ -315,6 +332,10 @@ impl World {
                 ShardOutput::Refused(refusal) => self.note(format!("     refused {}: {}", refusal.source, refusal.why)),
                 ShardOutput::Ended(key, record) => {
                     self.keys.remove(&key);
+                    self.busy.ended(&record.sip_call_id);
+                    if record.why.contains("and takes no more") {
+                        self.mark("busy in a call of theirs");
+                    }
                     if let Some(visit) = self.visits.remove(&key) {
                         let outcome = visit.ends(self.now);
                         self.must(outcome);
@@ -485,6 +506,8 @@ impl World {
         self.keys.clear();
         self.visits.clear();
         self.starting = None;
+        self.pins.restart();
+        self.busy = Busy::default();
         self.lamps.restart();
         let now = self.instant();
         let kept = self.desk.restart(now.wall);
