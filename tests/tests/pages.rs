@@ -99,6 +99,31 @@ fn pictures() -> Option<PathBuf> {
     Some(folder)
 }
 
+/// B makes a rule by keyboard: callers go straight to the mailbox. What was wrong is said beside its field, and the question that was
+/// asked before has another answer.
+fn make_a_rule(page: &mut Page) {
+    page.click("text=Add a rule");
+    page.choose("#rule-then", "greeting");
+    page.fill("#rule-at", "every morning");
+    page.press("Enter");
+    page.wait_for("#rule-at-wrong >> text=are no hours");
+    assert_eq!(page.run("document.activeElement.id"), "rule-at");
+    assert_eq!(page.run("document.activeElement.value"), "every morning");
+    assert_eq!(page.run("document.getElementById('rule-then').value"), "greeting");
+    let troubles = page.troubles();
+    assert!(troubles.iter().all(|trouble| trouble.contains("422")), "{troubles:?}");
+    expect_usable(page, "rule");
+    page.fill("#rule-at", "daily 00:00-24:00");
+    page.press("Enter");
+    page.wait_for("#rules li >> text=When anybody calls");
+    page.wait_for(".probed >> text=rule 1 acts: straight to the greeting");
+    page.click("text=Add a contact");
+    page.fill("#contact-address", "sip:*@example.com");
+    page.fill("#contact-groups", "partners");
+    page.press("Enter");
+    page.wait_for("td >> text=partners");
+}
+
 /// The one message of b.
 fn message(segue: &Segue) -> Option<Value> {
     segue.rows(&["message", "list", "b"]).pop()
@@ -126,6 +151,7 @@ fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
     page.fill("#from", "+4930123456");
     page.click("text=Try");
     page.wait_for(".probed >> text=no clip to be held on, then");
+    make_a_rule(&mut page);
     expect_usable(&mut page, "settings");
     page.click("nav >> text=Messages");
     page.wait_for("text=No messages yet.");
@@ -146,6 +172,13 @@ fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
         b.waiting(hung_up).filter(|told| told.contains("Messages-Waiting: yes"))
     });
     expect_usable(&mut page, "mailbox");
+    // B's phone has not rung: the rule that was made on the page has sent the caller to the mailbox.
+    let call = &segue.rows(&["call", "list"])[0];
+    let rules = &segue.cli(&["call", "show", call["id"].as_str().unwrap()])["rules"];
+    assert_eq!(
+        *rules,
+        serde_json::json!([{ "place": 1, "why": null, "did": "greeting" }])
+    );
 
     // It plays, and what is decoded is what A's phone has filmed: red.
     page.run("document.querySelector('video').play()");

@@ -18,6 +18,18 @@ impl Store {
         })
     }
 
+    /// The names of the clips that a subscriber may let callers see, see [`Store::may_use_clip`].
+    pub fn clips_to_use(&self, user: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let names = "SELECT c.name FROM clip c
+                         WHERE NOT EXISTS (SELECT 1 FROM own_clip o WHERE o.clip = c.name AND o.subscriber <> ?)
+                         ORDER BY c.name";
+            let mut query = db.prepare_cached(names)?;
+            let names = query.query_map([user], |row| row.get(0))?;
+            Ok(names.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Notes that a clip was recorded by a subscriber at `now_ms`. Those of theirs that are now too many, the oldest first and none that is
     /// in use, are returned: they are to be removed. Error: [`StoreError::NotFound`] for the subscriber.
     pub fn own_clip(&self, clip: &str, user: &str, now_ms: i64) -> Result<Vec<String>, StoreError> {

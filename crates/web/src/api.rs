@@ -18,7 +18,7 @@ pub(crate) mod live;
 mod messages;
 mod registrations;
 mod retention;
-mod rules;
+pub(crate) mod rules;
 pub(crate) mod session;
 mod subscribers;
 mod system;

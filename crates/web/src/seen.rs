@@ -40,6 +40,14 @@ impl Seen {
         }
     }
 
+    /// What a page shows of it, as a form says it again.
+    pub(crate) fn of_form(tag: &str) -> Seen {
+        Seen {
+            none_match: None,
+            match_: Some(tag.to_owned()),
+        }
+    }
+
     /// The value as JSON with its tag; 304 for who has it already.
     pub(crate) fn answer<T: Serialize>(&self, value: &T) -> Result<Response, Problem> {
         let json = serde_json::to_vec(value).map_err(|_| Problem::fault())?;
@@ -74,11 +82,16 @@ impl Seen {
         match self.match_.as_deref().map(str::trim) {
             None | Some("*") => true,
             Some(tags) => {
-                let now = tag(&serde_json::to_vec(now).unwrap_or_default());
+                let now = tag_of(now);
                 tags.split(',').any(|said| said.trim() == now)
             }
         }
     }
+}
+
+/// The tag of a value.
+pub(crate) fn tag_of<T: Serialize>(value: &T) -> String {
+    tag(&serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// The tag of these bytes.

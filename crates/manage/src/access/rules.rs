@@ -227,6 +227,15 @@ impl Access {
         Ok(RuleView::new(place, rule))
     }
 
+    /// The names of the clips that rules of a subscriber may name.
+    pub fn clips_to_name(&self, user: &str) -> Result<Vec<String>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        let mut names = self.store().clips_to_use(user)?;
+        names.retain(|name| segue_mailbox::check_clip_name(name).is_ok());
+        Ok(names)
+    }
+
     /// Adds a rule, at the end or in this place, if the rules are as `is_as_seen` wants them; says where it is.
     ///
     /// # Errors

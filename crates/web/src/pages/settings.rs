@@ -1,30 +1,45 @@
-//! What decides about a subscriber's calls and messages: their rules with a probe, do not disturb, and how long messages are kept.
+//! What decides about a subscriber's calls and messages: their rules with a probe, whom they know, do not disturb, and how long messages
+//! are kept.
+
+mod contacts;
+mod field;
+mod probe;
+mod rules;
 
 use axum::{
     Router,
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use maud::{Markup, html};
 use segue_mailbox::Limit;
 use segue_manage::{
-    Access, At, Change, Explained, ForeseenView, Refusal, RetentionChange, RetentionView, SubscriberChange,
-    SubscriberView, Thought, lasting, told,
+    Access, At, Change, ContactView, Explained, ForeseenView, GroupView, Refusal, RetentionChange, RetentionView,
+    RuleView, SubscriberChange, SubscriberView, Thought, lasting,
 };
 use segue_policy::{Profile, Rule};
 use segue_store::Role;
 use serde::Deserialize;
 
+use self::{
+    field::Wrong,
+    rules::{Around, Known},
+};
 use super::{failed, layout};
 use crate::{
     given::{self, Asked},
     portal::Web,
+    seen::tag_of,
     who::{Posted, Visitor, Who},
 };
 
 pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/settings", get(show).post(change))
+    Router::new()
+        .route("/settings", get(show).post(change))
+        .merge(rules::routes())
+        .merge(contacts::routes())
 }
 
 /// What the address of the page says.
@@ -36,9 +51,53 @@ struct View {
     from: Option<String>,
     /// And when, as a field for moments gives it: `2026-12-24T14:30`.
     at: Option<String>,
+    /// The place of the rule that is to be changed.
+    edit: Option<String>,
+    /// The address of the contact that is to be changed.
+    contact: Option<String>,
+}
+
+/// What was typed and refused, and why.
+#[derive(Default)]
+struct Drafts {
+    rule: Option<rules::Draft>,
+    contact: Option<contacts::Draft>,
+    wrong: Option<Wrong>,
 }
 
 impl View {
+    /// This path with the question that is tried, of whom an operator names.
+    fn at(&self, path: &str, user: Option<&str>) -> String {
+        self.with(path, user, None)
+    }
+
+    /// The page with the form that changes a rule.
+    fn edit(&self, place: usize, user: Option<&str>) -> String {
+        self.with("/settings", user, Some(("edit", &place.to_string())))
+    }
+
+    /// The page with the form that changes a contact.
+    fn contact(&self, address: &str, user: Option<&str>) -> String {
+        self.with("/settings", user, Some(("contact", address)))
+    }
+
+    fn with(&self, path: &str, user: Option<&str>, more: Option<(&str, &str)>) -> String {
+        let asked = [
+            ("user", user),
+            ("from", self.from.as_deref()),
+            ("at", self.at.as_deref()),
+        ];
+        let asked = asked.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let query: Vec<String> = asked
+            .chain(more)
+            .map(|(name, value)| format!("{name}={}", given::encoded(value)))
+            .collect();
+        match query.is_empty() {
+            true => path.to_owned(),
+            false => format!("{path}?{}", query.join("&")),
+        }
+    }
+
     fn thought(&self) -> Option<Thought> {
         let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty())?;
         let at = self.at.as_deref().map(str::trim).filter(|at| !at.is_empty());
@@ -54,6 +113,9 @@ impl View {
 struct Shown {
     subscriber: SubscriberView,
     rules: Vec<Rule>,
+    clips: Vec<String>,
+    contacts: Vec<ContactView>,
+    groups: Vec<GroupView>,
     probed: Option<Result<Explained, Refusal>>,
     retention: RetentionView,
     foreseen: Vec<ForeseenView>,
@@ -64,6 +126,9 @@ fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Res
     Ok(Shown {
         subscriber: access.subscriber(user)?,
         rules: access.rules_as_they_are(user)?,
+        clips: access.clips_to_name(user)?,
+        contacts: access.contacts(user)?,
+        groups: access.groups(user)?,
         // What cannot be read of the question is said beside it.
         probed: match probed {
             Some(Err(wrong @ Refusal::Invalid { .. })) => Some(Err(wrong)),
@@ -83,17 +148,38 @@ fn whose(who: &Who, named: Option<&str>) -> Option<String> {
     }
 }
 
+/// For addresses: whom an operator has named.
+fn named<'a>(who: &Who, user: &'a str) -> Option<&'a str> {
+    (who.access().who().role == Role::Operator).then_some(user)
+}
+
+/// Whether what was refused is shown with what was typed.
+fn is_theirs_to_mend(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNPROCESSABLE_ENTITY
+            | StatusCode::CONFLICT
+            | StatusCode::PRECONDITION_FAILED
+            | StatusCode::NOT_FOUND
+    )
+}
+
 async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) -> Result<Markup, Response> {
     let view = view.0;
-    let is_operator = who.access().who().role == Role::Operator;
-    let Some(user) = whose(&who, view.user.as_deref()) else {
-        return Ok(layout::page(
+    match whose(&who, view.user.as_deref()) {
+        Some(user) => page(&who, &web, &user, &view, Drafts::default()).await,
+        None => Ok(layout::page(
             &who,
             "Settings",
             &[],
             html! { h1 { "Settings" } (choose(None)) },
-        ));
-    };
+        )),
+    }
+}
+
+/// The page, with what was typed and refused in its place.
+async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> Result<Markup, Response> {
+    let is_operator = who.access().who().role == Role::Operator;
     let thought = match view.thought() {
         None => None,
         Some(thought) => {
@@ -101,23 +187,55 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) 
             profiles.into_iter().next().map(|profile| (thought, profile))
         }
     };
-    let asked = user.clone();
+    let asked = user.to_owned();
     let shown = who.ask(move |access| read(access, &asked, thought)).await;
     let shown = shown.map_err(|problem| failed(&problem))?;
-    let csrf = layout::csrf(&who);
+    let csrf = layout::csrf(who);
+    let rules: Vec<RuleView> = (1..)
+        .zip(&shown.rules)
+        .map(|(place, rule)| RuleView::new(place, rule))
+        .collect();
+    let around = Around {
+        user,
+        csrf: &csrf,
+        tag: &tag_of(&rules),
+        view,
+        is_operator,
+    };
+    let known = Known {
+        groups: shown.groups.iter().map(|group| group.name.clone()).collect(),
+        clips: shown.clips,
+    };
+    let wrong = drafts.wrong.as_ref();
+    let edited = view.edit.as_deref().and_then(|place| place.parse::<usize>().ok());
+    let rule = drafts.rule.or_else(|| {
+        let place = edited?;
+        let rule = shown.rules.get(place.checked_sub(1)?)?;
+        Some(rules::Draft::of(place, rule))
+    });
+    let contact = drafts.contact.or_else(|| {
+        let address = view.contact.as_deref()?;
+        let known = shown.contacts.iter().find(|contact| contact.address == address);
+        known.map(contacts::Draft::of)
+    });
     Ok(layout::page(
-        &who,
+        who,
         "Settings",
         &["clock.js"],
         html! {
             h1 { "Settings" @if is_operator { " of " (user) } }
-            @if is_operator { (choose(Some(&user))) }
-            (disturb(&shown.subscriber, &user, &csrf))
+            @if is_operator { (choose(Some(user))) }
+            (disturb(&shown.subscriber, user, &csrf))
             h2 { "What callers meet" }
-            (rules(&shown.rules))
-            (probe(&view, &user, is_operator, shown.probed.as_ref()))
+            (rules::list(&shown.rules, &around, wrong))
+            (rules::form(rule.as_ref(), &around, &known, wrong))
+            (probe::probe(view, user, is_operator, shown.probed.as_ref()))
+            h2 #contacts { "Contacts" }
+            (contacts::list(&shown.contacts, &around, wrong))
+            (contacts::form(contact.as_ref(), &around, wrong))
+            (contacts::groups(&shown.groups, &around))
             h2 { "How long messages are kept" }
-            (retention(&shown.retention, &user, &csrf))
+            (retention(&shown.retention, user, &csrf))
             (foreseen(&shown.foreseen))
         },
     ))
@@ -149,55 +267,6 @@ fn disturb(subscriber: &SubscriberView, user: &str, csrf: &Markup) -> Markup {
             } @else {
                 span { "Do not disturb is off." }
                 button type="submit" name="act" value="dnd-on" { "Turn it on" }
-            }
-        }
-    }
-}
-
-fn rules(rules: &[Rule]) -> Markup {
-    html! {
-        @if rules.is_empty() {
-            p.none { "There are no rules: all callers meet the same clip, hold and greeting." }
-        } @else {
-            p { "They are read from the top; the first that fits acts." }
-            ol.rules {
-                @for rule in rules {
-                    li {
-                        strong { (told::from(rule)) } ", " (told::when(rule)) ", " (told::why(rule)) ": "
-                        strong { (told::outcome(&rule.outcome)) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What would Alice meet on Sunday at nine?
-fn probe(view: &View, user: &str, is_operator: bool, probed: Option<&Result<Explained, Refusal>>) -> Markup {
-    html! {
-        form.filters method="get" action="/settings" aria-label="Try a call" {
-            @if is_operator { input type="hidden" name="user" value=(user); }
-            label for="from" { "What would" }
-            input #from name="from" placeholder="+49301234567 or sip:alice@example.com" value=(view.from.as_deref().unwrap_or_default()) required;
-            label for="at" { "meet at" }
-            input #at type="datetime-local" name="at" value=(view.at.as_deref().unwrap_or_default());
-            button type="submit" { "Try" }
-        }
-        @match probed {
-            None => {}
-            Some(Err(wrong)) => { p.wrong role="status" { (wrong) } }
-            Some(Ok(explained)) => {
-                div.probed role="status" {
-                    p { (explained.about) }
-                    @for reading in &explained.readings {
-                        h3 { (reading.when) }
-                        p { strong { (reading.so) } }
-                        details {
-                            summary { (reading.acts) }
-                            ul { @for passed in &reading.passed { li { (passed) } } }
-                        }
-                    }
-                }
             }
         }
     }
