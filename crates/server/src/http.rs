@@ -14,7 +14,7 @@ use segue_manage::{Limits, Manage};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
-use segue_web::{Events, Health, Portal, Site};
+use segue_web::{Events, Followers, Health, Portal, Site};
 use tokio::sync::watch;
 
 use crate::{
@@ -60,6 +60,8 @@ pub struct Told {
     pub watcher: Watcher,
     /// The calls that are up.
     pub live: LiveCalls,
+    /// What commands show that ask this run of the server.
+    pub key: String,
 }
 
 /// The running HTTP side.
@@ -131,8 +133,14 @@ pub fn portal(config: &Config, store: &Store, watcher: &Watcher) -> Portal {
 
 /// The pages of this server.
 pub fn site(config: &Config, told: Told) -> Site {
-    let loopback = config.http_listen.ip().is_loopback();
-    let anyone = config.http_events_anyone;
+    // Behind a proxy whoever comes by it would be a program of this machine.
+    let is_alone =
+        config.http_listen.ip().is_loopback() && config.http.public.is_none() && config.http.proxies.is_empty();
+    let followers = match is_alone {
+        _ if config.http_events_anyone => Followers::Anyone,
+        true => Followers::ThisMachine,
+        false => Followers::Nobody,
+    };
     let registry = told.watcher.metrics.registry(Parts {
         gauges: Arc::clone(&told.gauges),
         media: Arc::clone(&told.media),
@@ -148,7 +156,7 @@ pub fn site(config: &Config, told: Told) -> Site {
     });
     let events = Events::new(told.watcher.hub.clone(), told.store.clone(), now);
     let gauges = Arc::clone(&told.gauges);
-    let live = told.live.clone();
+    let (live, key) = (told.live.clone(), told.key.clone());
     let by = config.clone();
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
@@ -164,8 +172,9 @@ pub fn site(config: &Config, told: Told) -> Site {
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
         profiles: Box::new(move || crate::config::load_profiles(&by).ok()),
         live,
-        events: (loopback || anyone).then_some(events),
-        any_host: anyone,
+        events: Some(events),
+        followers,
+        key: Some(key),
     }
 }
 

@@ -10,6 +10,7 @@ mod deposits;
 mod failure;
 mod http;
 mod kept_trunks;
+mod key;
 mod logging;
 mod mailboxes;
 mod metrics;

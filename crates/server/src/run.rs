@@ -33,6 +33,7 @@ use crate::{
     deposits::Deposits,
     failure::Failure,
     http::{self, Http},
+    key,
     logging::Log,
     mailboxes::Mailboxes,
     notices,
@@ -216,6 +217,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         notices: notice_stats,
         watcher: watcher.clone(),
         live,
+        key: key::renew(&config.data_dir).map_err(|e| system("the key of this run cannot be written down", &e))?,
     };
     let portal = http::portal(&config, &store, &watcher);
     let http =

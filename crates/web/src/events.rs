@@ -14,13 +14,13 @@ use segue_store::Store;
 use serde::Deserialize;
 
 use crate::{
-    Hub, Site,
+    Followers, Hub, Site,
     hub::{Following, Place, Told, lost_line},
     problem::problem,
 };
 
 /// An empty line this often when nothing happens: whoever has gone is noticed, and nobody in between gives up.
-const ALIVE_EVERY: Duration = Duration::from_secs(15);
+pub(crate) const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Changes read from the store at a time.
 const CHANGES_AT_ONCE: u32 = 500;
 
@@ -56,7 +56,7 @@ pub(crate) async fn follow(State(site): State<Arc<Site>>, headers: HeaderMap, as
         return refusal;
     }
     let Some(events) = &site.events else {
-        return problem(StatusCode::FORBIDDEN, "Not allowed", NOT_LOOPBACK.to_owned());
+        return problem(StatusCode::FORBIDDEN, "Not allowed", NOT_HERE.to_owned());
     };
     let place = match asked.after.as_deref().map(str::parse::<Place>) {
         None => None,
@@ -95,23 +95,44 @@ pub(crate) fn too_many() -> Response {
     )
 }
 
-const NOT_LOOPBACK: &str =
-    "this tells who calls whom, and http.listen is not loopback; http.events = \"anyone\" allows it";
+const NOT_HERE: &str = "this tells who calls whom: it is for commands on the server's machine, as http.listen is not loopback, or \
+                        http.public or http.proxies is set; operators follow /api/v1/events, and http.events = \"anyone\" opens it to all";
 
 /// Why who asks may not know who calls whom, and where calls go.
 pub(crate) fn refused(site: &Site, headers: &HeaderMap) -> Option<Response> {
-    let why = match &site.events {
-        None => NOT_LOOPBACK,
-        Some(_) if site.any_host || names_this_machine(headers) => return None,
-        Some(_) => "the Host header names another machine than this one by address or localhost",
+    if site.key.as_deref().is_some_and(|key| has_key(headers, key)) {
+        return None;
+    }
+    let why = match site.followers {
+        Followers::Anyone => return None,
+        Followers::Nobody => NOT_HERE,
+        Followers::ThisMachine if BY_PROXY.iter().any(|name| headers.contains_key(*name)) => NOT_HERE,
+        Followers::ThisMachine if names_this_machine(headers) => return None,
+        Followers::ThisMachine => "the Host header names another machine than this one by address or localhost",
     };
     Some(problem(StatusCode::FORBIDDEN, "Not allowed", why.to_owned()))
+}
+
+/// What proxies add: then somebody else asks than a program of this machine.
+const BY_PROXY: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// In a time that tells nothing of the key.
+fn has_key(headers: &HeaderMap, key: &str) -> bool {
+    let said = headers.get(header::AUTHORIZATION).map(|said| said.as_bytes());
+    let Some(said) = said.and_then(|said| said.strip_prefix(b"Bearer ".as_slice())) else {
+        return false;
+    };
+    let differs = said
+        .iter()
+        .zip(key.as_bytes())
+        .fold(0, |differs, (a, b)| differs | (a ^ b));
+    !key.is_empty() && said.len() == key.len() && differs == 0
 }
 
 /// A page of elsewhere must not read this through a name that it had resolve to us.
 pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
-        return true;
+        return false;
     };
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),

@@ -91,10 +91,23 @@ pub struct Site {
     pub profiles: Box<dyn Fn() -> Option<Vec<segue_policy::Profile>> + Send + Sync>,
     /// The calls that are up, likewise.
     pub live: LiveCalls,
-    /// `None`: nobody may follow events here.
+    /// What happens; `None`: it is not told here.
     pub events: Option<Events>,
-    /// Events are told whatever the Host header says; else only under this machine's address or `localhost`.
-    pub any_host: bool,
+    /// Who may know who calls whom without being logged in.
+    pub followers: Followers,
+    /// What commands beside the server show (`Authorization: Bearer`): whoever can read the data directory may follow.
+    pub key: Option<String>,
+}
+
+/// Who may ask `/events`, `/calls` and `/trunks`, beside whoever has the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followers {
+    /// Whoever reaches the socket.
+    Anyone,
+    /// Programs of this machine, by its address or `localhost`, and past no proxy that says so.
+    ThisMachine,
+    /// Nobody.
+    Nobody,
 }
 
 /// Serves until `stop` completes; without a portal there are no API and no pages.

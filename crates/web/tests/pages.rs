@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use segue_records::{Event, Happening, UnixMs};
 use segue_store::Store;
-use segue_web::{Events, Health, Hub, Site};
+use segue_web::{Events, Followers, Health, Hub, Site};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -29,7 +29,8 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         profiles: Box::new(|| None),
         live: segue_b2bua::LiveCalls::new().0,
         events: None,
-        any_host: false,
+        followers: Followers::Nobody,
+        key: None,
     }
 }
 
@@ -127,6 +128,7 @@ fn with_events(folder: &tempfile::TempDir) -> (Site, Hub) {
     (
         Site {
             events: Some(events),
+            followers: Followers::ThisMachine,
             ..site("ok", &[])
         },
         hub,
@@ -142,7 +144,7 @@ async fn events_come_as_lines_of_json_while_they_happen() {
     let mut stream = BufReader::new(stream);
     stream
         .get_mut()
-        .write_all(b"GET /events HTTP/1.0\r\n\r\n")
+        .write_all(b"GET /events HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
         .await
         .unwrap();
     let mut line = String::new();
@@ -176,11 +178,32 @@ async fn events_are_refused_off_loopback_under_foreign_names_and_at_no_place() {
     let address = serving(site).await;
     let (head, _) = text(address, "GET /events", "evil.example").await;
     assert!(head.starts_with("http/1.1 403"), "{head}");
+    // By a proxy somebody of elsewhere comes under our name.
+    for name in ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"] {
+        let (head, _) = text(address, "GET /events", &format!("localhost\r\n{name}: 203.0.113.9")).await;
+        assert!(head.starts_with("http/1.1 403"), "{name}: {head}");
+    }
     let (head, _) = ask(address, "GET /events?after=nothing").await;
     assert!(head.starts_with("http/1.1 400"), "{head}");
     hub.close();
     let (head, _) = ask(address, "GET /events").await;
     assert!(head.starts_with("http/1.1 503"), "{head}");
+}
+
+#[tokio::test]
+async fn whoever_shows_the_key_of_the_data_directory_may_ask_wherever_the_server_listens() {
+    let address = serving(Site {
+        key: Some("0123abcd".to_owned()),
+        ..site("ok", &[])
+    })
+    .await;
+    let with = |key: &str| format!("10.0.0.1\r\nAuthorization: Bearer {key}");
+    let (head, _) = text(address, "GET /trunks", &with("0123abcd")).await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    for wrong in ["", "0123abc", "0123abcde", "0123abce", "0"] {
+        let (head, _) = text(address, "GET /trunks", &with(wrong)).await;
+        assert!(head.starts_with("http/1.1 403"), "{wrong}: {head}");
+    }
 }
 
 #[tokio::test]

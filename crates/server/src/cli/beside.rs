@@ -13,6 +13,7 @@ use super::Context;
 use crate::{
     config::Config,
     failure::{Exit, Failure},
+    key,
     run::BOUND_FILE,
 };
 
@@ -50,7 +51,9 @@ pub fn get(config: &Config, page: &str, accept: &str, wait: Duration) -> Result<
     let unreachable = |e: std::io::Error| no_server(format!("{address} cannot be reached: {e}"));
     let mut stream = TcpStream::connect_timeout(&address, CONNECT).map_err(unreachable)?;
     // HTTP/1.0: what comes is the lines themselves, without chunks around them.
-    let request = format!("GET {page} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
+    let key = key::read(&config.data_dir).unwrap_or_default();
+    let request =
+        format!("GET {page} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\nAuthorization: Bearer {key}\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(unreachable)?;
     stream.set_read_timeout(Some(wait)).map_err(unreachable)?;
     let mut stream = BufReader::new(stream);
