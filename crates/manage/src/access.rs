@@ -36,6 +36,7 @@ impl Who {
     pub(crate) fn deed(&self, what: &str, object: &str, owner: Option<&str>) -> Deed {
         Deed {
             name: self.name.clone(),
+            role: self.role,
             by: self.by.clone(),
             source: self.source.clone(),
             what: what.to_owned(),

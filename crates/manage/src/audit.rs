@@ -1,7 +1,7 @@
 //! The audit as it is shown.
 
 use segue_records::UnixMs;
-use segue_store::Done;
+use segue_store::{Done, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,10 +55,10 @@ impl Access {
         let of = match (own, of) {
             (None, of) => {
                 self.need(Scope::SystemRead)?;
-                of
+                of.map(|of| (of, Role::Operator))
             }
-            (Some(own), None) => Some(own),
-            (Some(own), Some(of)) if of == own => Some(own),
+            (Some(own), None) => Some((own, Role::Subscriber)),
+            (Some(own), Some(of)) if of == own => Some((own, Role::Subscriber)),
             (Some(_), Some(of)) => return Err(Refusal::not_found("subscriber", of)),
         };
         let before = match page.after()? {

@@ -78,15 +78,20 @@ impl Manage {
             }
             return Err(Refusal::WrongLogin);
         }
+        let Some(verified) = kept else {
+            return Err(Refusal::WrongLogin);
+        };
         self.throttle.was_right(from.source, Some(name));
         let (secret, new) = self.new_session(name, from, now_ms)?;
         let who = Who::outside(name, "password", &from.source.to_string());
         let acting = self.store.acting(who.deed("login", name, Some(name)));
-        let begun = acting.begin_session(new, now_ms).map_err(|error| match error {
-            // Gone since its password was read.
-            segue_store::StoreError::NotFound { .. } => Refusal::WrongLogin,
-            other => other.into(),
-        })?;
+        let begun = acting
+            .begin_session(new, verified, now_ms)
+            .map_err(|error| match error {
+                // Gone since its password was read, or it is another.
+                segue_store::StoreError::NotFound { .. } => Refusal::WrongLogin,
+                other => other.into(),
+            })?;
         Ok(Begun {
             secret,
             expires_at_ms: begun.expires_at_ms,

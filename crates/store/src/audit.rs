@@ -2,13 +2,18 @@
 
 use rusqlite::{Connection, Row, params};
 
-use crate::{Store, StoreError, now_ms};
+use crate::{Role, Store, StoreError, now_ms};
+
+/// Longest text of a deed that is kept, characters: some of it comes from outside.
+const TEXT_MAX: usize = 512;
 
 /// What somebody does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
     /// Who: the name of an operator or subscriber, or of the system's user for a command.
     pub name: String,
+    /// What they are; who is not in yet, or a subscriber: their deeds are bounded each for itself.
+    pub role: Role,
     /// By what: `session`, `token ID` or `command`.
     pub by: String,
     /// From where; empty for a command.
@@ -53,23 +58,61 @@ impl Store {
         self.inner.writer.submit(move |tx| insert(tx, &deed), |_| ())
     }
 
-    /// Deeds, the newest first: those before the row `before`, of or about one, at most `max`.
-    pub fn audit(&self, of: Option<&str>, before: Option<i64>, max: u32) -> Result<Vec<Done>, StoreError> {
+    /// Puts down what changes nothing here, unless the same was by the same within `within_ms`, as far as their last deeds tell.
+    pub fn put_down_once(&self, deed: Deed, within_ms: i64) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let since = now_ms().saturating_sub(within_ms);
+            let again = tx
+                .prepare_cached(
+                    "SELECT 1 FROM (SELECT at, what, object FROM audit WHERE name = ?1 ORDER BY id DESC LIMIT 500)
+                     WHERE at > ?2 AND what = ?3 AND object = ?4",
+                )?
+                .exists(params![deed.name, since, deed.what, cut(&deed.object)])?;
+            if again { Ok(()) } else { insert(tx, &deed) }
+        })
+    }
+
+    /// Deeds, the newest first: those before the row `before`, of or about one, at most `max`. What a command of a like-named user of the
+    /// system did, or an operator, is not a subscriber's.
+    pub fn audit(&self, of: Option<(&str, Role)>, before: Option<i64>, max: u32) -> Result<Vec<Done>, StoreError> {
+        let before = before.unwrap_or(i64::MAX);
         self.read(|db| {
+            let Some((name, role)) = of else {
+                return Ok(db
+                    .prepare_cached(
+                        "SELECT id, at, name, by, source, what, object, owner, detail, own FROM audit
+                         WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+                    )?
+                    .query_map(params![before, max], done)?
+                    .collect::<Result<_, _>>()?);
+            };
             Ok(db
                 .prepare_cached(
-                    "SELECT id, at, name, by, source, what, object, owner, detail FROM audit
-                     WHERE id < ?1 AND (?2 IS NULL OR name = ?2 OR owner = ?2) ORDER BY id DESC LIMIT ?3",
+                    "SELECT id, at, name, by, source, what, object, owner, detail, own FROM audit WHERE id IN (
+                         SELECT id FROM (SELECT id FROM audit WHERE name = ?2 AND own >= ?4 AND id < ?1 ORDER BY id DESC LIMIT ?3)
+                         UNION
+                         SELECT id FROM (SELECT id FROM audit WHERE owner = ?2 AND id < ?1 ORDER BY id DESC LIMIT ?3))
+                     ORDER BY id DESC LIMIT ?3",
                 )?
-                .query_map(params![before.unwrap_or(i64::MAX), of, max], done)?
+                .query_map(params![before, name, max, own(role)], done)?
                 .collect::<Result<_, _>>()?)
         })
     }
 }
 
+fn own(role: Role) -> bool {
+    role == Role::Subscriber
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices()
+        .nth(TEXT_MAX)
+        .map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
+}
+
 pub(crate) fn insert(tx: &Connection, deed: &Deed) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO audit (at, name, by, source, what, object, owner, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (at, name, by, source, what, object, owner, detail, own) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         now_ms(),
@@ -77,9 +120,10 @@ pub(crate) fn insert(tx: &Connection, deed: &Deed) -> Result<(), StoreError> {
         deed.by,
         deed.source,
         deed.what,
-        deed.object,
+        cut(&deed.object),
         deed.owner,
-        deed.detail
+        cut(&deed.detail),
+        own(deed.role)
     ])?;
     Ok(())
 }
@@ -96,6 +140,7 @@ fn done(row: &Row<'_>) -> rusqlite::Result<Done> {
             object: row.get(6)?,
             owner: row.get(7)?,
             detail: row.get(8)?,
+            role: if row.get(9)? { Role::Subscriber } else { Role::Operator },
         },
     })
 }

@@ -180,11 +180,19 @@ impl Store {
         self.read(|db| link(db, hash, now_ms))
     }
 
-    /// Begins a session for whoever has given their password.
+    /// Begins a session for whoever has given their password; `verified` is what it was checked by.
     ///
-    /// Error: [`StoreError::NotFound`] when they are gone meanwhile.
-    pub fn begin_session(&self, new: NewSession, now_ms: i64) -> Result<Session, StoreError> {
-        self.write(move |tx| begin(tx, &new, now_ms))
+    /// Error: [`StoreError::NotFound`] when they are gone meanwhile, or have another password.
+    pub fn begin_session(&self, new: NewSession, verified: String, now_ms: i64) -> Result<Session, StoreError> {
+        self.write(move |tx| {
+            let is_still = tx
+                .prepare_cached("SELECT 1 FROM identity WHERE name = ? AND password = ?")?
+                .exists([&new.name, &verified])?;
+            if !is_still {
+                return Err(StoreError::not_found("login", &new.name));
+            }
+            begin(tx, &new, now_ms)
+        })
     }
 
     /// Begins a session by a link, which then opens no more; `new.name` is ignored. `None`: it opens nothing.

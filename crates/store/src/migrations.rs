@@ -8,7 +8,7 @@
 
 mod identities;
 
-use identities::IDENTITIES;
+use identities::{AUDIT_BOUNDS, IDENTITIES};
 
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
@@ -33,6 +33,7 @@ pub(crate) const STEPS: &[&str] = &[
     CALL_HOURS,
     DIRECTORY_OF_ALIASES,
     IDENTITIES,
+    AUDIT_BOUNDS,
 ];
 
 /// 1: subscribers, clips, messages, calls.

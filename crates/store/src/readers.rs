@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use crate::{StoreError, schema};
 
-/// Connections at most; a read beyond that waits.
-const READERS_MAX: usize = 4;
+/// Connections at most; a read beyond that waits. The HTTP side reads by four threads at most: the others are for calls.
+const READERS_MAX: usize = 8;
 
 pub(crate) struct Readers {
     path: PathBuf,

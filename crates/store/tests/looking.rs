@@ -66,6 +66,7 @@ fn a_page_of_a_mailbox_is_found_by_what_is_asked() {
 fn deed(what: &str) -> Deed {
     Deed {
         name: "root".to_owned(),
+        role: Role::Operator,
         by: "session".to_owned(),
         source: "127.0.0.1".to_owned(),
         what: what.to_owned(),
@@ -90,10 +91,52 @@ fn what_was_done_and_that_it_was_are_one() {
             .change_subscriber("eve", |_| ())
             .is_err()
     );
-    let done = store.audit(Some("bob"), None, 10).unwrap();
+    let done = store.audit(Some(("bob", Role::Subscriber)), None, 10).unwrap();
     assert_eq!(done.len(), 1);
     assert_eq!(done[0].deed, deed("subscriber.set"));
-    assert_eq!(store.audit(Some("eve"), None, 10), Ok(Vec::new()));
+    assert_eq!(store.audit(Some(("eve", Role::Subscriber)), None, 10), Ok(Vec::new()));
+}
+
+#[test]
+fn nobody_pushes_out_what_others_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.put_down(deed("operator.create")).unwrap();
+    for n in 0..2_200 {
+        let own = Deed {
+            name: "bob".to_owned(),
+            role: Role::Subscriber,
+            object: format!("{n} {}", "x".repeat(60_000)),
+            ..deed("subscriber.set")
+        };
+        store.put_down_later(own).unwrap_or_else(|_| store.flush().unwrap());
+    }
+    store.flush().unwrap();
+    let all = store.audit(None, None, 10_000).unwrap();
+    assert_eq!(all.last().unwrap().deed, deed("operator.create"));
+    assert_eq!(all.len(), 2_001);
+    assert!(all[0].deed.object.len() == 512, "cut");
+}
+
+#[test]
+fn a_command_of_a_like_named_user_is_not_the_subscribers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let command = Deed {
+        name: "bob".to_owned(),
+        by: "command".to_owned(),
+        object: "carol".to_owned(),
+        owner: Some("carol".to_owned()),
+        ..deed("subscriber.set")
+    };
+    store.put_down_once(command.clone(), 60_000).unwrap();
+    store.put_down_once(command.clone(), 60_000).unwrap();
+    let of = |name, role| store.audit(Some((name, role)), None, 10).unwrap().len();
+    assert_eq!(of("bob", Role::Subscriber), 0);
+    assert_eq!(of("bob", Role::Operator), 1, "once");
+    assert_eq!(of("carol", Role::Subscriber), 1);
+    store.put_down_once(command, -1).unwrap();
+    assert_eq!(of("bob", Role::Operator), 2, "long after");
 }
 
 #[test]
@@ -123,7 +166,12 @@ fn who_is_gone_is_logged_in_no_more() {
         user_agent: String::new(),
         expires_at_ms: 1_000,
     };
-    store.begin_session(new(1), 1).unwrap();
+    store.begin_session(new(1), "hash".to_owned(), 1).unwrap();
+    let other = store.begin_session(new(2), "another".to_owned(), 1);
+    assert!(
+        matches!(other, Err(StoreError::NotFound { .. })),
+        "a password that was changed meanwhile"
+    );
     assert!(store.session(&[1; 32], 500, 100).unwrap().is_some());
     assert!(store.session(&[1; 32], 500, 501).unwrap().is_none(), "not used");
     store.session_used([1; 32], 400).unwrap();
@@ -132,7 +180,7 @@ fn who_is_gone_is_logged_in_no_more() {
     assert!(store.session(&[1; 32], 5_000, 1_000).unwrap().is_none(), "at its end");
     // One more than an identity may have ends the one that was used longest ago.
     for n in 10..61 {
-        store.begin_session(new(n), 410).unwrap();
+        store.begin_session(new(n), "hash".to_owned(), 410).unwrap();
     }
     assert!(store.session(&[1; 32], 500, 501).unwrap().is_none());
     assert!(store.session(&[60; 32], 500, 501).unwrap().is_some());

@@ -60,15 +60,14 @@ impl Range {
     }
 }
 
-/// Whether this answer brings the beginning of the media: then somebody has opened it.
-pub(crate) fn is_opening(headers: &HeaderMap) -> bool {
-    let said = headers.get(header::RANGE).and_then(|said| said.to_str().ok());
-    said.is_none_or(|said| said.replace(' ', "").starts_with("bytes=0-"))
+/// Its entity tag.
+pub(crate) fn tag(file: &MediaFile) -> String {
+    format!("\"{}\"", file.tag())
 }
 
 /// Media as an answer. `name`: it is to be saved under it.
 pub(crate) fn answer(access: Access, file: MediaFile, name: Option<&str>, headers: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", file.tag());
+    let tag = tag(&file);
     let kept = [(header::CACHE_CONTROL, "private, no-cache")];
     if Seen::of(headers).has(&tag) {
         return (StatusCode::NOT_MODIFIED, kept, tagged(&tag)).into_response();

@@ -207,7 +207,7 @@ async fn who_changes_rules_that_another_has_changed_is_told_so() {
     let order: Vec<Value> = rules(&bob).await.iter().map(|rule| rule["from"][0].clone()).collect();
     assert_eq!(order, ["unknown", "friends", "anonymous"]);
     // And what was not done is not put down.
-    let audit = office.store.audit(Some("bob"), None, 100).unwrap();
+    let audit = office.store.audit(Some(("bob", Role::Subscriber)), None, 100).unwrap();
     assert_eq!(
         audit.iter().filter(|done| done.deed.what.starts_with("rule.")).count(),
         4

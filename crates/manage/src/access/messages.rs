@@ -8,6 +8,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{Access, Page, PageAsked, Refusal, Scope};
 
+/// A player asks for a message piece by piece: opening it again within this long is one deed, milliseconds.
+const OPENED_AGAIN_MS: i64 = 600_000;
+
 /// A message as programs see it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct MessageView {
@@ -178,7 +181,7 @@ impl Access {
         if self.own_name().is_none() {
             let row = self.owned_message(id)?;
             let deed = self.who().deed("message.open", id, Some(&row.message.mailbox));
-            self.store().put_down(deed)?;
+            self.store().put_down_once(deed, OPENED_AGAIN_MS)?;
         }
         Ok(())
     }

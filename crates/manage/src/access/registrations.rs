@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use crate::{Access, Refusal, Scope};
 
+/// Longest URI of a contact that is looked for, bytes.
+const CONTACT_MAX: usize = 1_024;
+
 /// Where a phone is registered.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RegistrationView {
@@ -72,6 +75,12 @@ impl Access {
         self.need(Scope::SettingsWrite)?;
         self.owned_user(user)?;
         self.store().subscriber(user)?;
+        if contact.is_some_and(|contact| contact.len() > CONTACT_MAX) {
+            return Err(Refusal::invalid(
+                "contact",
+                format!("it is longer than {CONTACT_MAX} bytes"),
+            ));
+        }
         let removal = Removal {
             user: user.to_owned(),
             contact: contact.map(str::to_owned),

@@ -40,7 +40,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use segue_manage::Access;
-use segue_store::{Deed, Store};
+use segue_store::{Deed, Role, Store};
 use tempfile::TempDir;
 
 use crate::{config::Config, failure::Failure, reload::Given};
@@ -280,6 +280,7 @@ fn deed(arguments: impl Iterator<Item = String>) -> Deed {
     let uid = || format!("uid {}", rustix::process::getuid().as_raw());
     Deed {
         name: named("SUDO_USER").or_else(|| named("USER")).unwrap_or_else(uid),
+        role: Role::Operator,
         by: "command".to_owned(),
         source: String::new(),
         what: what.join("."),

@@ -1,4 +1,4 @@
-//! The step of identities.
+//! The steps of identities and of the audit.
 
 /// Who may log in, their sessions, links and tokens; who did what; how far messages were played.
 pub(super) const IDENTITIES: &str = "
@@ -62,4 +62,21 @@ CREATE TABLE played (
     message TEXT PRIMARY KEY REFERENCES message (id) ON DELETE CASCADE,
     ms      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Deeds of subscribers are bounded for each of them, so that nobody pushes out what others did; those of operators and commands in all.
+pub(super) const AUDIT_BOUNDS: &str = "
+ALTER TABLE audit ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+DROP TRIGGER audit_bound;
+CREATE INDEX audit_name ON audit (name, id, own);
+CREATE INDEX audit_owner ON audit (owner, id) WHERE owner IS NOT NULL;
+CREATE INDEX audit_own ON audit (own, id);
+CREATE TRIGGER audit_bound_each AFTER INSERT ON audit WHEN NEW.own = 1 BEGIN
+    DELETE FROM audit WHERE name = NEW.name AND own = 1 AND id <=
+        (SELECT id FROM audit WHERE name = NEW.name AND own = 1 ORDER BY id DESC LIMIT 1 OFFSET 2000);
+END;
+CREATE TRIGGER audit_bound_all AFTER INSERT ON audit WHEN NEW.id % 64 = 0 BEGIN
+    DELETE FROM audit WHERE own = 0 AND id <= (SELECT id FROM audit WHERE own = 0 ORDER BY id DESC LIMIT 1 OFFSET 100000);
+    DELETE FROM audit WHERE own = 1 AND id <= (SELECT id FROM audit WHERE own = 1 ORDER BY id DESC LIMIT 1 OFFSET 200000);
+END;
 ";

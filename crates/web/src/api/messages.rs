@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::Path,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use segue_manage::{MessageChange, MessageView, MessagesAsked, Page, PageAsked};
@@ -140,13 +140,15 @@ async fn play(
     who: Who,
     Path(id): Path<String>,
     wanted: Asked<Wanted>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (asked, opens) = (id.clone(), media::is_opening(&headers));
+    let (asked, seen, gets) = (id.clone(), Seen::of(&headers), method == Method::GET);
     let file = who
         .ask(move |access| {
             let file = access.message_media(&asked, false)?;
-            if opens {
+            // Whoever has it already gets nothing.
+            if gets && file.as_ref().is_some_and(|file| !seen.has(&media::tag(file))) {
                 access.opened(&asked)?;
             }
             Ok(file)
