@@ -39,7 +39,7 @@
 //! | `session` | a browser that is logged in | `hash` is the SHA-256 of what it holds |
 //! | `login_link` | a link that logs in once | likewise; it goes when it is used |
 //! | `token` | by what a program acts for somebody | likewise; `scopes` are words with a space between |
-//! | `audit` | what somebody did | written by the transaction that did it; the newest 100,000 |
+//! | `audit` | what somebody did | written by the transaction that did it; bounded (`own`: by a subscriber, for each) |
 //! | `played` | how far a message was played | |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |

@@ -10,8 +10,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ipnet::IpNet;
-use segue_manage::{Manage, Refusal};
+use segue_manage::{Begun, Manage, Refusal, Secret};
 use segue_policy::Profile;
+use tokio::sync::Semaphore;
 
 use crate::{Events, Site, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
 
@@ -72,7 +73,14 @@ pub(crate) struct Web(Arc<Inner>);
 struct Inner {
     portal: Portal,
     site: Arc<Site>,
+    /// One password is checked at a time: each takes some tens of milliseconds and 19 MiB.
+    checking: Semaphore,
+    /// How many may wait for that.
+    waiting: Semaphore,
 }
+
+/// Logins that wait for their turn; who comes past them is told to come again.
+const LOGINS_WAITING: usize = 32;
 
 impl Web {
     pub(crate) fn manage(&self) -> &Manage {
@@ -113,6 +121,30 @@ impl Web {
         }
     }
 
+    /// Logs in by a password. Waiting for a turn holds none of the threads that serve everything else.
+    pub(crate) async fn login(
+        &self,
+        name: String,
+        password: String,
+        from: segue_manage::From,
+    ) -> Result<Begun, Problem> {
+        let full = || {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many log in at this moment")
+                .fix("try again in some seconds, or use a one-time link")
+        };
+        let _waiting = self.0.waiting.try_acquire().map_err(|_| full())?;
+        let _turn = self.0.checking.acquire().await.map_err(|_| full())?;
+        self.ask(move |manage| manage.login(&name, &password, &from)).await
+    }
+
+    /// Ends the session that a browser had before it logged in anew, if it had one.
+    pub(crate) async fn end(&self, before: Option<Secret>) {
+        if let Some(before) = before {
+            // One that cannot be ended now ends by its age.
+            let _ = self.ask(move |manage| manage.logout(&before)).await;
+        }
+    }
+
     /// Where a request comes from: the peer, or whom a proxy of ours names.
     fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let is_ours = |ip: &IpAddr| self.0.portal.proxies.iter().any(|net| net.contains(ip));
@@ -136,6 +168,21 @@ impl Web {
         source
     }
 
+    /// Whether a page made it whose origin is neither the public address nor the host that was asked.
+    fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
+        let said = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let Some(origin) = said(header::ORIGIN) else {
+            return false;
+        };
+        let public = self.0.portal.public.as_ref().map(ToString::to_string);
+        let host = said(header::HOST).unwrap_or_default();
+        let is_host = origin
+            .strip_prefix(b"http://".as_slice())
+            .or_else(|| origin.strip_prefix(b"https://".as_slice()))
+            .is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+        !is_host && !public.is_some_and(|public| origin.eq_ignore_ascii_case(public.as_bytes()))
+    }
+
     /// Whether a request is meant for us: a page of elsewhere must not reach us through a name that it had resolve to us.
     fn is_meant(&self, headers: &HeaderMap) -> bool {
         let portal = &self.0.portal;
@@ -154,7 +201,12 @@ pub(crate) struct Source(pub IpAddr);
 
 /// All routes of the API and the pages.
 pub(crate) fn routes(portal: Portal, site: Arc<Site>) -> Router {
-    let web = Web(Arc::new(Inner { portal, site }));
+    let web = Web(Arc::new(Inner {
+        portal,
+        site,
+        checking: Semaphore::new(1),
+        waiting: Semaphore::new(LOGINS_WAITING),
+    }));
     let routes = Router::new().merge(api::routes()).merge(pages::routes());
     routes
         .layer(middleware::from_fn_with_state(web.clone(), guard))
@@ -212,13 +264,13 @@ fn refused(web: &Web, request: &Request) -> Option<Problem> {
             .fix("use the address of http.public, or on this machine its address or localhost"),
         );
     }
-    // Fetch metadata: what a browser says of where a request was made. Those that do not say it send no cookie either (SameSite).
+    // What a browser says of where a request was made: by fetch metadata (only to addresses that it trusts), by Origin the others.
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let site = request
         .headers()
         .get("sec-fetch-site")
         .and_then(|site| site.to_str().ok());
-    if is_change && matches!(site, Some("cross-site" | "same-site")) {
+    if is_change && (matches!(site, Some("cross-site" | "same-site")) || web.is_from_elsewhere(request.headers())) {
         return Some(Problem::new(
             StatusCode::FORBIDDEN,
             "a page of elsewhere may not change anything here",

@@ -170,7 +170,60 @@ async fn a_change_without_the_token_against_forged_requests_is_refused() {
         .send("POST", "/api/v1/session", Some(&login), &cross)
         .await
         .problem(403);
-    assert_eq!(bob.change("PATCH", path, Some(&change)).await.status, 200);
+    // One that says so in no other way says its origin.
+    for origin in ["http://evil.example", "null", "http://localhost.evil.example"] {
+        let elsewhere = [("Origin", origin)];
+        bob.change_with("PATCH", path, Some(&change), &elsewhere)
+            .await
+            .problem(403);
+        let answer = office
+            .nobody()
+            .send("POST", "/api/v1/session", Some(&login), &elsewhere)
+            .await;
+        answer.problem(403);
+    }
+    let own = [("Origin", "http://localhost")];
+    assert_eq!(bob.change_with("PATCH", path, Some(&change), &own).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_logs_in_anew_leaves_no_session_behind_and_a_line_break_leads_nowhere() {
+    let office = Office::open().await;
+    office.deposit("01A", "bob", |_| ());
+    let first = office.browser("bob").await;
+    let back = "act=pin&back=%2Fmessages%3Fq%3D%0D%0AX-Evil%3A+1";
+    let answer = first.form("/messages/01A", back).await;
+    assert_eq!(
+        (answer.status, answer.header("location").as_deref()),
+        (303, Some("/messages"))
+    );
+    let login = json!({ "name": "bob", "password": PASSWORD });
+    let again = first.send("POST", "/api/v1/session", Some(&login), &[]).await;
+    assert_eq!(again.status, 200);
+    first.get("/api/v1/session").await.problem(401);
+}
+
+#[tokio::test]
+async fn many_who_log_in_at_once_keep_nobody_else_waiting() {
+    let office = Office::open().await;
+    let login = json!({ "name": "bob", "password": "wrong horse" });
+    let mut tries = tokio::task::JoinSet::new();
+    for n in 0..60 {
+        let (nobody, login) = (office.nobody(), login.clone());
+        let name = format!("nobody{n}");
+        tries.spawn(async move {
+            let body = json!({ "name": name, "password": login["password"] });
+            nobody.send("POST", "/api/v1/session", Some(&body), &[]).await.status
+        });
+    }
+    assert_eq!(office.nobody().get("/login").await.status, 200);
+    let statuses = tries.join_all().await;
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    assert!(
+        statuses.iter().all(|status| [401, 429, 503].contains(status)),
+        "{statuses:?}"
+    );
+    assert!(refused > 0, "{statuses:?}");
 }
 
 #[tokio::test]

@@ -9,11 +9,12 @@ use axum::{
 use futures_util::stream;
 use segue_manage::{Access, Secret};
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    events::{Step, Stream, too_many},
+    events::{ALIVE_EVERY, Step, Stream, too_many},
     given::Asked,
     hub::{Place, Told},
     portal::{Source, Web},
@@ -70,6 +71,7 @@ async fn follow(
         token: bearer(&headers),
         source: source.0,
         web,
+        asked_at: Instant::now(),
     };
     let lines = stream::unfold(following, |mut following| async move {
         let bytes = following.next().await?;
@@ -94,17 +96,21 @@ struct Following {
     token: Option<String>,
     source: Source,
     web: Web,
+    /// When it was last asked whether they still may.
+    asked_at: Instant,
 }
 
 impl Following {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            match self.events.next().await? {
-                // Now and then, and first of all: a comment, and whether they still may.
-                Step::Alive => {
-                    self.access = self.still().await?;
-                    return Some(Bytes::from_static(b": alive\n\n"));
-                }
+            let step = self.events.next().await?;
+            // First of all, and now and then, however much happens.
+            if matches!(step, Step::Alive) || self.asked_at.elapsed() >= ALIVE_EVERY {
+                self.access = self.still().await?;
+                self.asked_at = Instant::now();
+            }
+            match step {
+                Step::Alive => return Some(Bytes::from_static(b": alive\n\n")),
                 Step::Told(told) => {
                     if let Some(text) = self.shown(&told) {
                         return Some(Bytes::from(text));

@@ -87,7 +87,8 @@ async fn login(
     Given(Login { name, password }): Given<Login>,
 ) -> Result<Response, Problem> {
     let from = from(source.0, &headers);
-    let begun = web.ask(move |manage| manage.login(&name, &password, &from)).await?;
+    let begun = web.login(name, password, from).await?;
+    web.end(cookie(&headers, &web)).await;
     let csrf = begun.secret.csrf();
     let mut response = Json(LoggedIn { csrf }).into_response();
     set_cookie(

@@ -88,8 +88,11 @@ async fn login(
         .map_err(|problem| failed(&problem))?;
     let Login { name, password, next } = given::form(&bytes).map_err(|problem| failed(&problem))?;
     let from = from(source, &headers);
-    match web.ask(move |manage| manage.login(name.trim(), &password, &from)).await {
-        Ok(begun) => Ok(begin(&web, &begun, next_page(next.as_deref()))),
+    match web.login(name.trim().to_owned(), password, from).await {
+        Ok(begun) => {
+            web.end(cookie(&headers, &web)).await;
+            Ok(begin(&web, &begun, next_page(next.as_deref())))
+        }
         Err(problem) => {
             let page = form(next.as_deref(), Some(&problem.detail));
             Err((problem.status(), page).into_response())
@@ -135,7 +138,10 @@ async fn login_by_link(
 ) -> Response {
     let from = from(source, &headers);
     match web.ask(move |manage| manage.login_by_link(&link, &from)).await {
-        Ok(begun) => begin(&web, &begun, "/"),
+        Ok(begun) => {
+            web.end(cookie(&headers, &web)).await;
+            begin(&web, &begun, "/")
+        }
         Err(problem) => failed(&problem),
     }
 }

@@ -268,7 +268,8 @@ async fn act(Path(id): Path<String>, Posted { who, form }: Posted<Act>) -> Respo
         return failed(&problem);
     }
     // Nowhere but to this page.
-    let back = match form.back == "/messages" || form.back.starts_with("/messages?") {
+    let is_page = form.back == "/messages" || form.back.starts_with("/messages?");
+    let back = match is_page && !form.back.contains(char::is_control) {
         true => form.back,
         false => "/messages".to_owned(),
     };
