@@ -1,5 +1,6 @@
 //! The store as somebody may see it.
 
+pub mod accounts;
 mod bound;
 pub mod calls;
 pub mod contacts;
@@ -9,6 +10,7 @@ pub mod retention;
 pub mod rules;
 pub mod subscribers;
 pub mod system;
+pub mod targets;
 pub mod tokens;
 
 use segue_records::{Event, Happening};

@@ -28,6 +28,7 @@ pub mod written;
 
 pub use access::{
     Access, Who,
+    accounts::{Seals, SubscriberGiven, Typed},
     calls::CallQuery,
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     messages::{MessageChange, MessageView, MessagesAsked, heard_after_ms},
@@ -36,6 +37,7 @@ pub use access::{
     rules::{RuleGiven, RuleView},
     subscribers::{SubscriberChange, SubscriberView},
     system::StorageView,
+    targets::{TargetGiven, TargetView, TargetsView},
     tokens::{NewToken, TokenMade, TokenView},
 };
 pub use audit::DeedView;

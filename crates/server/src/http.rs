@@ -21,7 +21,8 @@ use crate::{
     cli::now_ms,
     config::Config,
     metrics::{self, Parts},
-    trunks,
+    passwords::{self, Sealer},
+    pins, trunks,
     watch::{Watcher, now},
 };
 
@@ -171,10 +172,34 @@ pub fn site(config: &Config, told: Told) -> Site {
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
         profiles: Box::new(move || crate::config::load_profiles(&by).ok()),
+        seals: Arc::new(SealsOf(config.clone())),
         live,
         events: Some(events),
         followers,
         key: Some(key),
+    }
+}
+
+/// Seals what subscribers prove themselves by, as commands do.
+struct SealsOf(Config);
+
+impl segue_manage::Seals for SealsOf {
+    fn password(&self, user: &str, password: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let profiles = crate::config::load_profiles(&self.0).map_err(|failure| failure.message)?;
+        let realms = passwords::realms(profiles.iter());
+        if realms.is_empty() {
+            return Err("no profile asks for a password".to_owned());
+        }
+        let password = passwords::checked("it", password).map_err(|failure| failure.message)?;
+        let sealer = Sealer::of(&self.0.data_dir).map_err(|failure| failure.message)?;
+        sealer.seal(user, &realms, &password).map_err(|failure| failure.message)
+    }
+
+    fn pin(&self, user: &str, digits: &str) -> Result<Vec<u8>, String> {
+        // Never the digits.
+        let pin = segue_policy::Pin::chosen(digits).map_err(|wrong| wrong.to_string())?;
+        let sealer = Sealer::of(&self.0.data_dir).map_err(|failure| failure.message)?;
+        pins::keep(&sealer, user, &pin).ok_or_else(|| "no random numbers are to be had".to_owned())
     }
 }
 

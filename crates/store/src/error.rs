@@ -128,6 +128,7 @@ impl StoreError {
                 "token" => "see 'segue token list'".to_owned(),
                 "notice" => "see 'segue notice list'".to_owned(),
                 "rule" => "see 'segue rule list USER'".to_owned(),
+                "target" => "see 'segue subscriber show USER'".to_owned(),
                 "contact" | "contact group" => "see 'segue contact list USER'".to_owned(),
                 _ => "see 'segue call list'".to_owned(),
             },

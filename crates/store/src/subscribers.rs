@@ -170,16 +170,33 @@ impl Store {
         is_so: impl FnOnce(&Subscriber) -> bool + Send + 'static,
         change: impl FnOnce(&mut Subscriber) + Send + 'static,
     ) -> Result<Option<Subscriber>, StoreError> {
+        let changed = self.try_change_subscriber(user, move |subscriber| {
+            if !is_so(subscriber) {
+                return Err(StoreError::Changed);
+            }
+            change(subscriber);
+            Ok(())
+        });
+        match changed {
+            Ok((subscriber, ())) => Ok(Some(subscriber)),
+            Err(StoreError::Changed) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same with what `change` says; its error leaves them as they are.
+    pub fn try_change_subscriber<T: Send + 'static>(
+        &self,
+        user: &str,
+        change: impl FnOnce(&mut Subscriber) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<(Subscriber, T), StoreError> {
         let user = user.to_owned();
         self.write(move |tx| {
             let mut subscriber = one(tx, &user)?.ok_or_else(|| StoreError::not_found("subscriber", &user))?;
-            if !is_so(&subscriber) {
-                return Ok(None);
-            }
-            change(&mut subscriber);
+            let done = change(&mut subscriber)?;
             subscriber.user = user;
             put(tx, &subscriber)?;
-            Ok(Some(subscriber))
+            Ok((subscriber, done))
         })
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod rules;
 pub(crate) mod session;
 mod subscribers;
 mod system;
+mod targets;
 mod tokens;
 
 use axum::{
@@ -68,6 +69,7 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(messages::routes())
         .merge(subscribers::routes())
+        .merge(targets::routes())
         .merge(contacts::routes())
         .merge(rules::routes())
         .merge(registrations::routes())

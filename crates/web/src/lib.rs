@@ -89,6 +89,8 @@ pub struct Site {
     pub trunks: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// The profiles; calls are thought of by the numbering of the first. `None`: they cannot be read.
     pub profiles: Box<dyn Fn() -> Option<Vec<segue_policy::Profile>> + Send + Sync>,
+    /// Seals what subscribers prove themselves by.
+    pub seals: std::sync::Arc<dyn segue_manage::Seals>,
     /// The calls that are up, likewise.
     pub live: LiveCalls,
     /// What happens; `None`: it is not told here.

@@ -34,6 +34,11 @@ fn body(operation: &str) -> Option<Value> {
         "add_contact" => json!({ "address": "+4930222" }),
         "put_contact" => json!({ "groups": [] }),
         "set_contact_group" => json!({ "contacts": ["+4930111"] }),
+        "add_target" => json!({ "uri": "registered" }),
+        "move_target" => json!({ "place": 1 }),
+        "add_subscriber" => json!({ "user": "mallory" }),
+        "set_phone_password" => json!({ "password": "guessed" }),
+        "set_pin" => json!({ "pin": "471100" }),
         "make_token" => json!({ "label": "mine", "scopes": ["messages:read"] }),
         _ => return None,
     })
@@ -135,7 +140,7 @@ async fn another_s_things_are_not_there_by_any_route() {
             }
             let answer = bob.change(&method, &path, body(name).as_ref()).await;
             tried += 1;
-            // Calls are operators', and a token sees no tokens: these are forbidden whatever is in them.
+            // Calls and accounts are operators', and a token sees no tokens: these are forbidden whatever is in them.
             let is = |tag: &str| operation["tags"].as_array().unwrap().iter().any(|said| said == tag);
             let forbidden = is("calls") || is("system") || (bob.bearer.is_some() && is("tokens"));
             answer.problem(if forbidden { 403 } else { 404 });

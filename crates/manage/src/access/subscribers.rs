@@ -1,11 +1,14 @@
 //! Subscribers: what is stored of them, and what they may change themselves.
 
-use segue_policy::{Language, Subscriber, Weekly, Zone};
+use segue_policy::{
+    ALIASES_MAX, AccountCaps, AnswerAt, Channel, HoldOn, Language, NUMBERS_MAX, Notify, Profile, Ring, Subscriber,
+    TargetBy, Weekly, Zone, check_mail, check_webhook,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{Access, Page, PageAsked, Refusal, Scope};
+use crate::{Access, Page, PageAsked, Refusal, Scope, access::targets, written};
 
 /// A subscriber as programs see them (docs/cli.md).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -71,6 +74,34 @@ pub struct SubscriberChange {
     /// The clip that is their greeting; `null`: none.
     #[serde(default, deserialize_with = "said")]
     pub greeting: Option<Option<String>>,
+    /// How several targets ring: `together` or `in-order`.
+    #[schema(value_type = Option<String>)]
+    pub ring: Option<Ring>,
+    /// How long each rings in order, 1000 to 170000 milliseconds; `null`: 15 s.
+    #[serde(default, deserialize_with = "said")]
+    pub ring_ms: Option<Option<u64>>,
+    /// What callers are held on: `clip` or `greeting`.
+    #[schema(value_type = Option<String>)]
+    pub hold_on: Option<HoldOn>,
+    /// When callers of the mailbox are answered: `greeting` or `after_greeting`; `null`: as the profile says.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
+    pub answer_at: Option<Option<AnswerAt>>,
+    /// Where they are reached, all places in their order. A subscriber adds none but those that `destinations` admit (docs/rules.md).
+    pub targets: Option<Vec<String>>,
+    /// Their numbers, all of them, also as they are dialled. For operators, as all that follows.
+    pub numbers: Option<Vec<String>>,
+    /// Other addresses of theirs, all of them.
+    pub aliases: Option<Vec<String>>,
+    /// By what their targets are reached: `host` or `next-hop`.
+    #[schema(value_type = Option<String>)]
+    pub target_by: Option<TargetBy>,
+    /// What they are told of, and how.
+    #[schema(value_type = Option<Object>)]
+    pub notify: Option<Notify>,
+    /// How much they may call.
+    #[schema(value_type = Option<Object>)]
+    pub caps: Option<AccountCaps>,
 }
 
 /// What is there, also `null`: absent and `null` are two things.
@@ -82,6 +113,41 @@ fn said<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(value: D) -> Resu
 pub(crate) const MS_MAX: u64 = 86_400_000;
 
 impl SubscriberChange {
+    /// The first of what it names that operators alone may change.
+    fn is_operators(&self) -> Option<&'static str> {
+        [
+            ("numbers", self.numbers.is_some()),
+            ("aliases", self.aliases.is_some()),
+            ("target_by", self.target_by.is_some()),
+            ("notify", self.notify.is_some()),
+            ("caps", self.caps.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(name, is_named)| is_named.then_some(name))
+    }
+
+    /// With numbers and aliases in the form in which they are looked up. Error: [`Refusal::Invalid`] with the field.
+    pub(crate) fn read(mut self, profiles: &[Profile]) -> Result<SubscriberChange, Refusal> {
+        self.check()?;
+        let number = |text: &String| written::number(text, profiles);
+        let alias = |text: &String| written::alias(text, profiles);
+        self.numbers = self
+            .numbers
+            .map(|all| each("numbers", &all, NUMBERS_MAX, number))
+            .transpose()?;
+        self.aliases = self
+            .aliases
+            .map(|all| each("aliases", &all, ALIASES_MAX, alias))
+            .transpose()?;
+        if let Some(targets) = &self.targets {
+            targets::check(targets)?;
+        }
+        if let Some(notify) = &self.notify {
+            check_notify(notify).map_err(|why| Refusal::invalid("notify", why))?;
+        }
+        Ok(self)
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         if self
             .hours
@@ -93,6 +159,13 @@ impl SubscriberChange {
                 format!("there are {} at most", segue_policy::HOURS_MAX),
             ));
         }
+        if self
+            .ring_ms
+            .flatten()
+            .is_some_and(|ms| !(1_000..=170_000).contains(&ms))
+        {
+            return Err(Refusal::invalid("ring_ms", "a target rings for 1000 to 170000"));
+        }
         for (field, ms) in [("hold_ms", self.hold_ms), ("no_answer_ms", self.no_answer_ms)] {
             if ms.flatten().is_some_and(|ms| ms > MS_MAX) {
                 return Err(Refusal::invalid(field, format!("it is {MS_MAX} at most, a day")));
@@ -101,7 +174,7 @@ impl SubscriberChange {
         Ok(())
     }
 
-    fn apply(self, subscriber: &mut Subscriber) {
+    pub(crate) fn apply(self, subscriber: &mut Subscriber) {
         fn set<T>(to: &mut T, new: Option<T>) {
             if let Some(new) = new {
                 *to = new;
@@ -116,12 +189,68 @@ impl SubscriberChange {
         set(&mut subscriber.no_answer_ms, self.no_answer_ms);
         set(&mut subscriber.clip, self.clip);
         set(&mut subscriber.greeting, self.greeting);
+        set(&mut subscriber.ring, self.ring);
+        set(&mut subscriber.ring_ms, self.ring_ms);
+        set(&mut subscriber.hold_on, self.hold_on);
+        set(&mut subscriber.answer_at, self.answer_at);
+        set(&mut subscriber.targets, self.targets);
+        set(&mut subscriber.numbers, self.numbers);
+        set(&mut subscriber.aliases, self.aliases);
+        set(&mut subscriber.target_by, self.target_by);
+        set(&mut subscriber.notify, self.notify);
+        set(&mut subscriber.caps, self.caps);
+    }
+}
+
+/// Each once, in the form in which it is looked up.
+fn each(
+    field: &'static str,
+    all: &[String],
+    max: usize,
+    read: impl Fn(&String) -> Result<String, String>,
+) -> Result<Vec<String>, Refusal> {
+    let read: Result<Vec<String>, String> = all.iter().map(read).collect();
+    let mut read = read.map_err(|why| Refusal::invalid(field, why))?;
+    read.sort();
+    read.dedup();
+    match read.len() {
+        count if count > max => {
+            let why = format!("a subscriber has at most {max}, not {count}");
+            Err(Refusal::invalid(field, why))
+        }
+        _ => Ok(read),
+    }
+}
+
+/// Whether somebody can be told so.
+fn check_notify(notify: &Notify) -> Result<(), String> {
+    if let Some(mail) = &notify.mail {
+        check_mail(mail).map_err(|wrong| wrong.to_string())?;
+    }
+    if let Some(url) = &notify.webhook {
+        check_webhook(url).map_err(|wrong| wrong.to_string())?;
+    }
+    if let Some(uri) = &notify.message_to {
+        let is_sip = uri.starts_with("sip:") || uri.starts_with("sips:");
+        if !is_sip {
+            return Err("a SIP URI is needed, e.g. sip:bob@192.0.2.7:5060".to_owned());
+        }
+        written::target(uri)?;
+    }
+    match notify.by.contains(&Channel::Mail) && notify.mail.is_none() {
+        true => Err("they are to be told by mail, and there is no address for it".to_owned()),
+        false => Ok(()),
     }
 }
 
 impl Access {
     /// Subscribers by name: all for an operator, else themselves.
     pub fn subscribers(&self, page: &PageAsked) -> Result<Page<SubscriberView>, Refusal> {
+        self.find_subscribers("", page)
+    }
+
+    /// The same of those whose name, number or alias has this in it, in whatever case.
+    pub fn find_subscribers(&self, text: &str, page: &PageAsked) -> Result<Page<SubscriberView>, Refusal> {
         self.need(Scope::SettingsRead)?;
         let (limit, after) = (page.limit()?, page.after()?.unwrap_or_default());
         let found: Vec<Subscriber> = match self.own_name() {
@@ -129,7 +258,10 @@ impl Access {
             Some(_) => Vec::new(),
             None => {
                 let all = self.store().subscribers()?.into_iter();
-                all.filter(|subscriber| subscriber.user > after)
+                let text = text.trim().to_lowercase();
+                let has = |name: &String| name.to_lowercase().contains(&text);
+                all.filter(|one| one.user > after)
+                    .filter(|one| has(&one.user) || one.numbers.iter().chain(&one.aliases).any(has))
                     .take(limit.saturating_add(1))
                     .collect()
             }
@@ -144,20 +276,27 @@ impl Access {
         Ok((&self.store().subscriber(user)?).into())
     }
 
-    /// Changes a subscriber if they are as `is_as_seen` wants it.
+    /// Changes a subscriber if they are as `is_as_seen` wants it; numbers by the first profile that knows them.
     ///
     /// # Errors
-    /// They are not there; a clip is not theirs to use; [`Refusal::Changed`].
+    /// They are not there; [`Refusal::Invalid`] with the field; a clip is not theirs to use; what is an operator's; [`Refusal::Changed`].
     pub fn change_subscriber(
         &self,
         user: &str,
         change: SubscriberChange,
+        profiles: &[Profile],
         is_as_seen: impl FnOnce(&SubscriberView) -> bool + Send + 'static,
     ) -> Result<SubscriberView, Refusal> {
-        self.need(Scope::SettingsWrite)?;
-        self.owned_user(user)?;
-        change.check()?;
+        self.may_change_settings(user)?;
+        let change = change.read(profiles)?;
+        let mut of_targets = None;
         if let Some(own) = self.own_name() {
+            if let Some(field) = change.is_operators() {
+                return Err(Refusal::Forbidden {
+                    why: format!("{field} of a subscriber are for operators"),
+                    fix: "ask one".to_owned(),
+                });
+            }
             let clips = [&change.clip, &change.greeting];
             let named = clips.into_iter().filter_map(|clip| clip.as_ref()?.as_deref());
             for clip in named {
@@ -166,11 +305,16 @@ impl Access {
                     return Err(Refusal::not_found("clip", clip));
                 }
             }
+            if let Some(targets) = &change.targets {
+                let before = self.store().subscriber(user)?;
+                targets::may_have(&before, targets, profiles)?;
+                of_targets = Some(before.targets);
+            }
         }
         let acting = self.acting("subscriber.set", user, Some(user));
         let changed = acting.change_subscriber_if(
             user,
-            move |now| is_as_seen(&now.into()),
+            move |now| of_targets.is_none_or(|seen| seen == now.targets) && is_as_seen(&now.into()),
             move |subscriber| change.apply(subscriber),
         )?;
         changed.as_ref().map(SubscriberView::from).ok_or(Refusal::Changed)

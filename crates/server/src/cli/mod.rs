@@ -200,6 +200,11 @@ impl Context {
     fn access(&self) -> Result<Access, Failure> {
         Ok(Access::command(self.store()?, &self.deed.name, now_ms))
     }
+
+    /// The same of the data directory, made if there is none.
+    fn new_access(&self) -> Result<Access, Failure> {
+        Ok(Access::command(self.new_store()?, &self.deed.name, now_ms))
+    }
 }
 
 /// Reads the command line, does what it says, reports how it ended.

@@ -328,10 +328,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 secrets: sealed,
                 pin: pin.flatten(),
             };
-            context
-                .new_store()?
-                .add_subscribers(vec![adding])
-                .map_err(|(_, error)| error)?;
+            context.new_access()?.add_new_subscriber(adding)?;
             if has_password {
                 passwords::wait_for_server(&context.config.data_dir);
             }
@@ -363,7 +360,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 store.set_secrets(&user, sealed)?;
                 passwords::wait_for_server(&context.config.data_dir);
             }
-            let changed = store.change_subscriber(&user, move |subscriber| {
+            let changed = context.access()?.set_subscriber(&user, move |subscriber| {
                 if !targets.is_empty() {
                     subscriber.targets = targets;
                 }
@@ -424,9 +421,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             )
         }
         Command::Remove { user: User(user) } => {
-            let store = context.store()?;
-            store.remove_subscriber(&user)?;
-            let kept = store.messages(&user)?.len();
+            let kept = context.access()?.remove_subscriber(&user, |_| true)?;
             context.out.object(
                 &json!({"user": user, "removed": true, "messages_kept": kept}),
                 || match kept {

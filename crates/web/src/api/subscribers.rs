@@ -1,11 +1,18 @@
 //! Subscribers.
 
-use axum::{extract::Path, response::Response};
-use segue_manage::{Page, PageAsked, SubscriberChange, SubscriberView};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use segue_manage::{Page, PageAsked, SubscriberChange, SubscriberGiven, SubscriberView, Typed};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    given::{Asked, Given},
+    given::{self, Asked, Given},
     portal::Web,
     problem::Problem,
     seen::Seen,
@@ -13,17 +20,124 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, change))
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, change, remove))
+        .routes(routes!(set_password))
+        .routes(routes!(set_pin))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Sought {
+    /// Those whose name, number or alias has this in it; absent: all.
+    q: Option<String>,
 }
 
 /// List subscribers by name; a subscriber sees themselves
 #[utoipa::path(
     get, path = "/subscribers", tag = "subscribers", operation_id = "subscribers",
-    params(PageAsked),
+    params(PageAsked, Sought),
     responses((status = 200, body = Page<SubscriberView>), (status = 304), (status = 401, body = Problem))
 )]
-async fn list(who: Who, page: Asked<PageAsked>, seen: Seen) -> Result<Response, Problem> {
-    seen.answer(&who.ask(move |access| access.subscribers(&page.0)).await?)
+async fn list(who: Who, page: Asked<PageAsked>, sought: Asked<Sought>, seen: Seen) -> Result<Response, Problem> {
+    let q = sought.0.q.unwrap_or_default();
+    seen.answer(&who.ask(move |access| access.find_subscribers(&q, &page.0)).await?)
+}
+
+/// Add a subscriber; for operators
+#[utoipa::path(
+    post, path = "/subscribers", tags = ["subscribers", "system"], operation_id = "add_subscriber",
+    request_body = SubscriberGiven,
+    responses(
+        (status = 201, body = SubscriberView), (status = 403, body = Problem), (status = 422, body = Problem),
+        (status = 409, body = Problem, description = "The name, a number or an alias is another's"),
+        (status = 404, body = Problem, description = "A clip is not there")
+    )
+)]
+async fn add(who: Who, State(web): State<Web>, Given(given): Given<SubscriberGiven>) -> Result<Response, Problem> {
+    let profiles = web.profiles().await?;
+    let at = format!("/api/v1/subscribers/{}", given::encoded(&given.user));
+    let seals = web.site().seals.clone();
+    let added = who.ask(move |access| access.add_subscriber(given, &profiles, seals.as_ref()));
+    let view = Seen::default().answer(&added.await?)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, at)], view).into_response())
+}
+
+/// What stays of a subscriber who is removed.
+#[derive(Debug, Serialize, ToSchema)]
+struct SubscriberRemoved {
+    /// Messages that stay until they are deleted.
+    messages_kept: usize,
+}
+
+/// Remove a subscriber with their rules, contacts and logins; their messages stay until they are deleted; for operators
+#[utoipa::path(
+    delete, path = "/subscribers/{user}", tags = ["subscribers", "system"], operation_id = "remove_subscriber",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses(
+        (status = 200, body = SubscriberRemoved), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 412, body = Problem, description = "They are not what If-Match says")
+    )
+)]
+async fn remove(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Json<SubscriberRemoved>, Problem> {
+    let removed = who.ask(move |access| access.remove_subscriber(&user, |now| seen.may_change(now)));
+    let messages_kept = removed.await?;
+    Ok(Json(SubscriberRemoved { messages_kept }))
+}
+
+/// A phone's password.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PhonePassword {
+    /// It is never told again.
+    #[schema(value_type = String)]
+    password: Typed,
+}
+
+/// Set with which password a subscriber's phones register and call; for operators
+#[utoipa::path(
+    put, path = "/subscribers/{user}/phone-password", tags = ["subscribers", "system"], operation_id = "set_phone_password",
+    params(("user" = String, Path, description = "The subscriber")),
+    request_body = PhonePassword,
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
+)]
+async fn set_password(
+    who: Who,
+    State(web): State<Web>,
+    Path(user): Path<String>,
+    Given(given): Given<PhonePassword>,
+) -> Result<StatusCode, Problem> {
+    let seals = web.site().seals.clone();
+    let set = who.ask(move |access| access.set_phone_password(&user, &given.password, seals.as_ref()));
+    set.await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// A PIN.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PinGiven {
+    /// 4 to 10 digits; `null`: none.
+    #[schema(value_type = Option<String>)]
+    pin: Option<Typed>,
+}
+
+/// Set by which PIN a subscriber reaches their mailbox from phones of others; for operators
+#[utoipa::path(
+    put, path = "/subscribers/{user}/pin", tags = ["subscribers", "system"], operation_id = "set_pin",
+    params(("user" = String, Path, description = "The subscriber")),
+    request_body = PinGiven,
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
+)]
+async fn set_pin(
+    who: Who,
+    State(web): State<Web>,
+    Path(user): Path<String>,
+    Given(given): Given<PinGiven>,
+) -> Result<StatusCode, Problem> {
+    let seals = web.site().seals.clone();
+    let set = who.ask(move |access| access.set_pin(&user, given.pin.as_ref(), seals.as_ref()));
+    set.await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Show a subscriber
@@ -36,7 +150,7 @@ async fn show(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response
     seen.answer(&who.ask(move |access| access.subscriber(&user)).await?)
 }
 
-/// Change what a subscriber may change themselves
+/// Change a subscriber; what is an operator's, a subscriber may not
 #[utoipa::path(
     patch, path = "/subscribers/{user}", tag = "subscribers", operation_id = "change_subscriber",
     params(("user" = String, Path, description = "The subscriber")),
@@ -48,12 +162,13 @@ async fn show(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response
 )]
 async fn change(
     who: Who,
+    State(web): State<Web>,
     Path(user): Path<String>,
     seen: Seen,
     Given(change): Given<SubscriberChange>,
 ) -> Result<Response, Problem> {
-    let changed = who
-        .ask(move |access| access.change_subscriber(&user, change, move |now| seen.may_change(now)))
-        .await?;
-    Seen::default().answer(&changed)
+    let profiles = web.profiles().await?;
+    let changed =
+        who.ask(move |access| access.change_subscriber(&user, change, &profiles, move |now| seen.may_change(now)));
+    Seen::default().answer(&changed.await?)
 }

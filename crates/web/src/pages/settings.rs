@@ -375,7 +375,7 @@ fn perform(access: &Access, user: &str, form: &Form) -> Result<(), Refusal> {
                 dnd: Some(form.act == "dnd-on"),
                 ..SubscriberChange::default()
             };
-            access.change_subscriber(user, change, |_| true).map(drop)
+            access.change_subscriber(user, change, &[], |_| true).map(drop)
         }
         "retention" => {
             let trash_ms = match age("trash", &form.trash)? {

@@ -1,0 +1,160 @@
+//! Subscribers come and go, and get what their phones prove themselves by; by operators.
+
+use std::fmt;
+
+use segue_policy::{Profile, REGISTERED, Subscriber, check_user};
+use segue_store::NewSubscriber;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{Access, Refusal, Scope, SubscriberChange, SubscriberView};
+
+/// What somebody typed and nobody shall read again.
+#[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub struct Typed(pub String);
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("...")
+    }
+}
+
+/// Makes of passwords and PINs what they are checked by, sealed.
+pub trait Seals: Send + Sync {
+    /// Of a phone's password, by realm.
+    ///
+    /// # Errors
+    /// Why it is none, or that nobody asks for one.
+    fn password(&self, user: &str, password: &str) -> Result<Vec<(String, Vec<u8>)>, String>;
+
+    /// Of a PIN.
+    ///
+    /// # Errors
+    /// Why it is none.
+    fn pin(&self, user: &str, digits: &str) -> Result<Vec<u8>, String>;
+}
+
+/// A subscriber that is to be.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriberGiven {
+    /// User part of their SIP address.
+    pub user: String,
+    /// With which their phones register and call; it is never told again.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Typed>,
+    /// 4 to 10 digits, by which they reach their mailbox from phones of others.
+    #[schema(value_type = Option<String>)]
+    pub pin: Option<Typed>,
+    /// What else is set; without targets they are reached wherever their phones are registered.
+    #[serde(default)]
+    pub settings: SubscriberChange,
+}
+
+impl Access {
+    fn may_change_subscribers(&self) -> Result<(), Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        self.need(Scope::SystemWrite)
+    }
+
+    /// Adds a subscriber, with what their phones prove themselves by.
+    ///
+    /// # Errors
+    /// Who asks is no operator; [`Refusal::Invalid`] with the field; the name, a number or an alias is another's; a clip is not there.
+    pub fn add_subscriber(
+        &self,
+        given: SubscriberGiven,
+        profiles: &[Profile],
+        seals: &dyn Seals,
+    ) -> Result<SubscriberView, Refusal> {
+        self.may_change_subscribers()?;
+        let user = given.user;
+        check_user(&user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
+        let settings = given.settings.read(profiles)?;
+        let secrets = match &given.password {
+            None => None,
+            Some(Typed(word)) => Some(seals.password(&user, word).map_err(|why| wrong("password", why))?),
+        };
+        let pin = match &given.pin {
+            None => None,
+            Some(Typed(digits)) => Some(seals.pin(&user, digits).map_err(|why| wrong("pin", why))?),
+        };
+        let mut subscriber = Subscriber {
+            user: user.clone(),
+            targets: vec![REGISTERED.to_owned()],
+            ..Subscriber::default()
+        };
+        settings.apply(&mut subscriber);
+        let view = SubscriberView::from(&subscriber);
+        let new = NewSubscriber {
+            subscriber,
+            secrets,
+            pin,
+        };
+        self.add_new_subscriber(new)?;
+        Ok(view)
+    }
+
+    /// The same as it is to be stored.
+    pub fn add_new_subscriber(&self, new: NewSubscriber) -> Result<(), Refusal> {
+        self.may_change_subscribers()?;
+        let user = new.subscriber.user.clone();
+        let acting = self.acting("subscriber.add", &user, Some(&user));
+        Ok(acting.add_subscribers(vec![new]).map_err(|(_, error)| error)?)
+    }
+
+    /// Changes whatever is to be changed of a subscriber.
+    pub fn set_subscriber(
+        &self,
+        user: &str,
+        change: impl FnOnce(&mut Subscriber) + Send + 'static,
+    ) -> Result<Subscriber, Refusal> {
+        self.may_change_subscribers()?;
+        Ok(self
+            .acting("subscriber.set", user, Some(user))
+            .change_subscriber(user, change)?)
+    }
+
+    /// Removes a subscriber, with their rules, contacts and logins; says how many messages stay until they are deleted.
+    pub fn remove_subscriber(
+        &self,
+        user: &str,
+        is_as_seen: impl FnOnce(&SubscriberView) -> bool,
+    ) -> Result<usize, Refusal> {
+        self.may_change_subscribers()?;
+        if !is_as_seen(&self.subscriber(user)?) {
+            return Err(Refusal::Changed);
+        }
+        let acting = self.acting("subscriber.remove", user, Some(user));
+        acting.remove_subscriber(user)?;
+        Ok(self.store().messages(user)?.len())
+    }
+
+    /// Sets with what a subscriber's phones register and call.
+    pub fn set_phone_password(&self, user: &str, password: &Typed, seals: &dyn Seals) -> Result<(), Refusal> {
+        self.may_change_subscribers()?;
+        self.store().subscriber(user)?;
+        let sealed = seals
+            .password(user, &password.0)
+            .map_err(|why| wrong("password", why))?;
+        let acting = self.acting("subscriber.phone_password", user, Some(user));
+        Ok(acting.set_secrets(user, sealed)?)
+    }
+
+    /// Sets by which PIN a subscriber reaches their mailbox from phones of others, and unlocks it; `None`: by none.
+    pub fn set_pin(&self, user: &str, pin: Option<&Typed>, seals: &dyn Seals) -> Result<(), Refusal> {
+        self.may_change_subscribers()?;
+        self.store().subscriber(user)?;
+        let sealed = match pin {
+            None => None,
+            Some(Typed(digits)) => Some(seals.pin(user, digits).map_err(|why| wrong("pin", why))?),
+        };
+        let acting = self.acting("subscriber.pin", user, Some(user));
+        Ok(acting.set_pin(user, sealed)?)
+    }
+}
+
+fn wrong(field: &'static str, why: String) -> Refusal {
+    Refusal::Invalid { field, why }
+}

@@ -1,0 +1,268 @@
+//! Subscribers and their targets by the API: what an operator does, and what a subscriber may do of it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod fixture;
+
+use fixture::Office;
+use segue_store::Role;
+use serde_json::{Value, json};
+
+const ALL: &str = "/api/v1/subscribers";
+const TARGETS: &str = "/api/v1/subscribers/bob/targets";
+
+#[tokio::test]
+async fn an_operator_adds_changes_finds_and_removes_subscribers() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let anna = json!({
+        "user": "anna", "password": "apple-tree-7", "pin": "471100",
+        "settings": {
+            "numbers": ["030 111"], "aliases": ["sip:Anna@Example.org"], "hold_ms": 4000, "ring": "in-order",
+            "targets": ["sip:anna@198.51.100.7", "tel:+1900555"], "caps": { "calls_at_once": 2 }, "answer_at": "after_greeting",
+        },
+    });
+    let added = root.change("POST", ALL, Some(&anna)).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    assert_eq!(added.header("location").as_deref(), Some("/api/v1/subscribers/anna"));
+    assert!(
+        !added.text().contains("apple-tree") && !added.text().contains("471100"),
+        "never told again"
+    );
+    let view = root.get(&format!("{ALL}/anna")).await.json();
+    assert_eq!(view, added.json());
+    assert_eq!(view["numbers"], json!(["+4930111"]), "as it is dialled");
+    assert_eq!(
+        (&view["ring"], &view["caps"]["calls_at_once"]),
+        (&json!("in-order"), &json!(2))
+    );
+    assert_eq!(office.store.realms_of("anna").unwrap(), ["office"]);
+    assert!(office.store.pin("anna").unwrap().is_some());
+
+    let found = root.get(&format!("{ALL}?q=30111")).await.json();
+    assert_eq!(
+        (found["items"].as_array().unwrap().len(), &found["items"][0]["user"]),
+        (1, &json!("anna"))
+    );
+    let first = root.get(&format!("{ALL}?limit=2")).await.json();
+    let second = root
+        .get(&format!("{ALL}?limit=2&cursor={}", first["next"].as_str().unwrap()))
+        .await
+        .json();
+    assert_eq!(
+        (&first["items"][0]["user"], &second["items"][0]["user"]),
+        (&json!("anna"), &json!("eve"))
+    );
+
+    let change = json!({ "numbers": [], "caps": {}, "target_by": "next-hop", "notify": { "by": ["mail"], "mail": "anna@example.com" } });
+    let changed = root.change("PATCH", &format!("{ALL}/anna"), Some(&change)).await.json();
+    assert_eq!(
+        (&changed["numbers"], &changed["target_by"]),
+        (&json!([]), &json!("next-hop"))
+    );
+    let pin = root
+        .change("PUT", &format!("{ALL}/anna/pin"), Some(&json!({ "pin": null })))
+        .await;
+    assert_eq!((pin.status, office.store.pin("anna").unwrap()), (204, None));
+    let password = json!({ "password": "quiet-river-2" });
+    assert_eq!(
+        root.change("PUT", &format!("{ALL}/anna/phone-password"), Some(&password))
+            .await
+            .status,
+        204
+    );
+
+    office.deposit("01A", "anna", |_| ());
+    let seen = [("If-Match", "\"x\"")];
+    root.change_with("DELETE", &format!("{ALL}/anna"), None, &seen)
+        .await
+        .problem(412);
+    let gone = root.change("DELETE", &format!("{ALL}/anna"), None).await;
+    assert_eq!((gone.status, gone.json()), (200, json!({ "messages_kept": 1 })));
+    root.get(&format!("{ALL}/anna")).await.problem(404);
+    root.change("DELETE", &format!("{ALL}/anna"), None).await.problem(404);
+    let audit = office.store.audit(Some("anna"), None, 100).unwrap();
+    let deeds: Vec<&str> = audit.iter().map(|done| done.deed.what.as_str()).collect();
+    assert_eq!(
+        deeds,
+        [
+            "subscriber.remove",
+            "subscriber.phone_password",
+            "subscriber.pin",
+            "subscriber.set",
+            "subscriber.add"
+        ]
+    );
+    assert!(!format!("{audit:?}").contains("quiet-river"), "{audit:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_subscriber_is_refused_with_its_field_and_nobody_is_added() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    for (settings, field) in [
+        (json!({ "numbers": ["not one"] }), "numbers"),
+        (json!({ "aliases": ["robert"] }), "aliases"),
+        (json!({ "targets": [] }), "targets"),
+        (json!({ "targets": ["http://x"] }), "targets"),
+        (json!({ "targets": ["registered", "registered"] }), "targets"),
+        (json!({ "ring_ms": 1 }), "ring_ms"),
+        (json!({ "hold_ms": 86_400_001_u64 }), "hold_ms"),
+        (json!({ "notify": { "by": ["mail"] } }), "notify"),
+        (
+            json!({ "notify": { "by": ["webhook"], "webhook": "file:///etc/passwd" } }),
+            "notify",
+        ),
+        (
+            json!({ "notify": { "by": ["message"], "message_to": "tel:+49111" } }),
+            "notify",
+        ),
+    ] {
+        let given = json!({ "user": "anna", "settings": settings });
+        let problem = root.change("POST", ALL, Some(&given)).await.problem(422);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with(&format!("{field}: ")), "{settings}: {detail}");
+    }
+    for (given, field) in [
+        (json!({ "user": "an na" }), "user"),
+        (json!({ "user": "anna", "password": "" }), "password"),
+        (json!({ "user": "anna", "pin": "12" }), "pin"),
+    ] {
+        let problem = root.change("POST", ALL, Some(&given)).await.problem(422);
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with(&format!("{field}: ")),
+            "{problem}"
+        );
+        assert!(!problem["detail"].as_str().unwrap().contains("12 "), "never the digits");
+    }
+    root.change("POST", ALL, Some(&json!({ "user": "bob" })))
+        .await
+        .problem(409);
+    let clip = json!({ "user": "anna", "settings": { "clip": "nothing" } });
+    root.change("POST", ALL, Some(&clip)).await.problem(404);
+    root.change("POST", ALL, Some(&json!({ "user": "anna", "vip": true })))
+        .await
+        .problem(400);
+    let reader = office.program("root", Role::Operator, &["settings:write"]);
+    reader
+        .change("POST", ALL, Some(&json!({ "user": "anna" })))
+        .await
+        .problem(403);
+    assert_eq!(office.store.subscribers().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_subscriber_is_reached_no_further_than_a_phone_calls_and_sets_nothing_of_an_operators() {
+    let office = Office::open().await;
+    let (bob, root) = (office.browser("bob").await, office.browser("root").await);
+    for uri in [
+        "as-called",
+        "tel:+1900555",
+        "sip:bob@198.51.100.1",
+        "sip:x@127.0.0.1:22",
+    ] {
+        let problem = bob
+            .change("POST", TARGETS, Some(&json!({ "uri": uri })))
+            .await
+            .problem(422);
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("calls from here do not go to"),
+            "{problem}"
+        );
+        let all = json!({ "targets": ["registered", uri] });
+        bob.change("PATCH", &format!("{ALL}/bob"), Some(&all))
+            .await
+            .problem(422);
+    }
+    bob.change("POST", TARGETS, Some(&json!({ "uri": "mailto:x" })))
+        .await
+        .problem(422);
+    for given in [
+        json!({ "numbers": ["+49111"] }),
+        json!({ "aliases": [] }),
+        json!({ "target_by": "next-hop" }),
+        json!({ "notify": { "by": ["webhook"], "webhook": "http://127.0.0.1/" } }),
+        json!({ "caps": { "calls_at_once": 0 } }),
+    ] {
+        bob.change("PATCH", &format!("{ALL}/bob"), Some(&given))
+            .await
+            .problem(403);
+    }
+    bob.change("POST", ALL, Some(&json!({ "user": "mallory" })))
+        .await
+        .problem(403);
+    bob.change("DELETE", &format!("{ALL}/bob"), None).await.problem(403);
+    let password = json!({ "password": "mine" });
+    bob.change("PUT", &format!("{ALL}/bob/phone-password"), Some(&password))
+        .await
+        .problem(403);
+
+    let added = bob
+        .change(
+            "POST",
+            TARGETS,
+            Some(&json!({ "uri": "sip:bob@192.0.2.9", "place": 1 })),
+        )
+        .await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    assert_eq!(
+        root.change("POST", TARGETS, Some(&json!({ "uri": "tel:+1900555" })))
+            .await
+            .status,
+        201
+    );
+    let in_order = json!({ "ring": "in-order", "ring_ms": 20_000 });
+    assert_eq!(
+        bob.change("PATCH", &format!("{ALL}/bob"), Some(&in_order)).await.status,
+        200
+    );
+    let targets = bob.get(TARGETS).await;
+    let uris = |all: &Value| -> Vec<String> {
+        all["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|target| target["uri"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        uris(&targets.json()),
+        ["sip:bob@192.0.2.9", "sip:bob@127.0.0.1:5070", "tel:+1900555"]
+    );
+    assert_eq!(
+        (&targets.json()["ring"], &targets.json()["ring_ms"]),
+        (&json!("in-order"), &json!(20_000))
+    );
+    assert_eq!(
+        bob.get(&format!("{TARGETS}/3")).await.json(),
+        json!({ "place": 3, "uri": "tel:+1900555" })
+    );
+    // What an operator has set stays with the rest, in whatever place.
+    let tag = targets.header("etag").unwrap();
+    let first = json!({ "place": 1 });
+    let moved = bob
+        .change_with("PATCH", &format!("{TARGETS}/3"), Some(&first), &[("If-Match", &tag)])
+        .await;
+    assert_eq!(uris(&moved.json())[0], "tel:+1900555");
+    bob.change_with("DELETE", &format!("{TARGETS}/1"), None, &[("If-Match", &tag)])
+        .await
+        .problem(412);
+    bob.change("PATCH", &format!("{TARGETS}/1"), Some(&json!({ "place": 4 })))
+        .await
+        .problem(422);
+    for _ in 0..2 {
+        assert_eq!(bob.change("DELETE", &format!("{TARGETS}/1"), None).await.status, 204);
+    }
+    bob.change("DELETE", &format!("{TARGETS}/1"), None).await.problem(422);
+    for place in ["0", "2", "x"] {
+        bob.change("DELETE", &format!("{TARGETS}/{place}"), None)
+            .await
+            .problem(404);
+    }
+    assert_eq!(
+        office.store.subscriber("bob").unwrap().targets,
+        ["sip:bob@127.0.0.1:5070"]
+    );
+}
