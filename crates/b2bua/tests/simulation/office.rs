@@ -1,7 +1,7 @@
 //! A day in an office: subscribers' phones register, want to know of their messages, are called; callers leave messages; phones and
 //! server are unplugged; commands work beside the server; messages are
-//! left for groups, too, and heard and deleted by phone; strangers guess PINs. The registrar, who is told of messages, PINs and who is busy are
-//! held against plain references.
+//! left for groups, too, and heard and deleted by phone; strangers guess PINs; an outside line is registered, called and calls. The registrar,
+//! who is told of messages, PINs, who is busy and the line are held against plain references.
 //!
 //! `SEGUE_SEED` and `SEGUE_SEEDS` as elsewhere.
 
@@ -11,6 +11,7 @@ mod device;
 mod edge;
 mod lamps;
 mod pins;
+mod provider;
 mod roll;
 mod setup;
 mod shelf;
@@ -46,6 +47,8 @@ impl World {
                 .try_for_each(|(user, bound)| self.lamps.knows(now, user, bound, up_since, &self.desk.shelf));
             self.must(knows);
         }
+        let outcome = self.line_stands();
+        self.must(outcome);
         let (counted, must) = (self.shard.stats().registrations, self.roll.total(now));
         // The store keeps milliseconds.
         let soon = self.roll.total(now + 3 * MS);
@@ -77,6 +80,7 @@ impl World {
             return Err("a timer or ports of the shard are left".into());
         }
         self.desk.is_as_it_must_be()?;
+        self.line_is_gone()?;
         let has = |id: &String| self.desk.shelf.all.values().any(|all| all.contains_key(id));
         let lost = self
             .desk
@@ -161,6 +165,12 @@ const SEEN: &[&str] = &[
     "heard by phone",
     "kept by phone",
     "deleted by phone",
+    "the line was asked who it is",
+    "the line was registered",
+    "the line was registered again",
+    "the line was given back",
+    "a call went out by the line",
+    "a call came in by the line",
     "PIN: right",
     "PIN: wrong",
     "PIN: wrong, and locks",

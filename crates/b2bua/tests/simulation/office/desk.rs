@@ -127,6 +127,9 @@ impl Desk {
     }
 
     fn look_up(&self, user: &str, calling: Option<&segue_policy::Calling>, profile: &Profile) -> StoreReply {
+        let number = profile.normalise(user).number;
+        let owner = number.and_then(|number| self.store.owner_of(&number).expect("an owner"));
+        let user = owner.as_deref().unwrap_or(user);
         let Some(found) = self.store.lookup(user).expect("a look-up") else {
             return StoreReply::NotFound;
         };

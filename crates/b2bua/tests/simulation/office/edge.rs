@@ -6,6 +6,7 @@ use segue_sip::{FlowId, Peer, Protocol, Transmit};
 use segue_sip_wire::Message;
 
 use super::{
+    provider,
     roll::user_of,
     world::{Pending, World},
 };
@@ -16,7 +17,8 @@ impl World {
         let Transmit { peer, bytes, id, .. } = transmit;
         let msg = Msg::read(&bytes);
         let caller = self.caller_at(peer.remote, &msg);
-        let is_there = caller.is_some_and(|a| !self.is_dark(a)) || self.device_at(peer.remote).is_some();
+        let is_line = peer.remote == provider::at() && self.provider.is_some();
+        let is_there = caller.is_some_and(|a| !self.is_dark(a)) || self.device_at(peer.remote).is_some() || is_line;
         let arrivals = match is_there {
             true => self
                 .network
@@ -70,6 +72,7 @@ impl World {
             }
             (None, "ACK") => self.busy.is_up(msg.call_id()),
             (None, "BYE") => self.busy.ended(msg.call_id()),
+            (None, "INVITE") if to == provider::at() => {}
             (None, "INVITE") if is_new && msg.tag_of_to().is_empty() => {
                 let whose = self.roll.all(now).find(|(_, bound)| bound.uri == msg.request_uri());
                 let whose = whose.map(|(user, _)| user.clone());
@@ -133,6 +136,9 @@ impl World {
         match msg.method() {
             Some("REGISTER") => self.roll.came(&msg, from),
             Some("SUBSCRIBE") => self.lamps.came(&msg),
+            Some("INVITE") if msg.tag_of_to().is_empty() && from == provider::at() => {
+                self.mark("a call came in by the line");
+            }
             Some("INVITE") if msg.tag_of_to().is_empty() => self.comes_from(from, &msg),
             Some("BYE") => self.busy.ended(msg.call_id()),
             None if msg.cseq().1 == "INVITE" && msg.status().is_some_and(|status| status / 100 == 2) => {

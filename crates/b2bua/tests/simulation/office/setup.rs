@@ -1,6 +1,7 @@
 //! What a day in the office is made of.
 
-use segue_policy::{MessageWaiting, Profile, Ring, Subscriber};
+use segue_policy::{MessageWaiting, Profile, Ring, Subscriber, UnknownCallee};
+use segue_sip::Protocol;
 
 use crate::{
     callee::{CalleeScript, Reach, Word},
@@ -8,6 +9,8 @@ use crate::{
     dice::{Dice, MS, S, Time},
     media_model::MediaScript,
 };
+
+use super::provider::{self, ProviderScript};
 
 /// How a phone is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +141,8 @@ pub struct Call {
     pub script: CallerScript,
     pub media: MediaScript,
     pub to: String,
+    /// It comes from the provider.
+    pub from_line: bool,
     pub deposit_takes: Time,
 }
 
@@ -170,6 +175,8 @@ pub struct Setup {
     pub members: Vec<usize>,
     /// Who is busy to others while they are in a call, by user.
     pub busy: Vec<bool>,
+    /// What the provider of the outside line does, if there is one.
+    pub provider: Option<ProviderScript>,
     /// When, whose, and with which message.
     pub deeds: Vec<(Time, usize, u64, Deed)>,
     /// When, how, and for how long it is away.
@@ -195,7 +202,7 @@ impl Setup {
         let mut dice_of_busy = Dice::new(seed, 25);
         let day = dice.between(120, 300) * S;
         let nat = dice.chance(50);
-        let profile = Profile {
+        let mut profile = Profile {
             align: false,
             transcode: segue_policy::Transcode::Off,
             name: "office".into(),
@@ -262,6 +269,7 @@ impl Setup {
                     true => TEAM.into(),
                     false => name(usize::try_from(dice.between(0, USERS as u64 - 1)).expect("few")),
                 },
+                from_line: false,
                 deposit_takes: dice.between(5 * MS, 4 * S),
             }
         });
@@ -270,7 +278,7 @@ impl Setup {
         for at in 1..calls.len() {
             if dice_of_busy.chance(35) {
                 calls[at].to = calls[at - 1].to.clone();
-                calls[at].script.starts = calls[at - 1].script.starts + dice_of_busy.between(2, 30) * S;
+                calls[at].script.starts = calls[at - 1].script.starts + dice_of_busy.between(1, 12) * S;
             }
         }
         let visits = (0..devices.len()).filter(|_| dice.chance(60)).collect::<Vec<_>>();
@@ -320,6 +328,14 @@ impl Setup {
             )
         });
         let stops = stops.collect();
+        let provider = line(
+            &mut Dice::new(seed, 26),
+            day,
+            &mut profile,
+            &mut subscribers,
+            &mut calls,
+            &mut visits,
+        );
         Setup {
             seed,
             profile,
@@ -329,6 +345,7 @@ impl Setup {
             visits,
             members,
             busy,
+            provider,
             deeds,
             stops,
             day,
@@ -376,4 +393,60 @@ fn strangers(dice: &mut Dice, day: Time) -> (Vec<Visit>, Vec<Time>) {
     let visits = (0..count).map(visit).collect();
     let unlocked = (0..if guesses { 2 } else { 0 }).map(|_| dice.between(day / 2, day + 30 * S));
     (visits, unlocked.collect())
+}
+
+/// In half of the offices there is an outside line: at times it is called by calls that were the subscribers', and calls others.
+fn line(
+    dice: &mut Dice,
+    day: Time,
+    profile: &mut Profile,
+    subscribers: &mut [Subscriber],
+    calls: &mut [Call],
+    visits: &mut Vec<Visit>,
+) -> Option<ProviderScript> {
+    if dice.chance(50) {
+        return None;
+    }
+    profile.country_code = "49".into();
+    profile.unknown_callee = UnknownCallee::Forward;
+    profile.next_hop = Some("trunk:main".parse().expect("a trunk"));
+    profile.destinations = vec!["+49*".parse().expect("numbers")];
+    subscribers[0].numbers = vec![provider::NUMBER.into()];
+    for call in calls {
+        if dice.chance(40) {
+            (call.to, call.from_line) = (provider::NUMBER.into(), true);
+            call.script.protocol = Protocol::Udp;
+        }
+    }
+    let devices = visits.iter().filter_map(|visit| match visit.from {
+        From::Device(device) => Some(device),
+        From::Elsewhere(_) => None,
+    });
+    for device in devices.collect::<Vec<_>>() {
+        if dice.chance(60) {
+            let mut script = CallerScript::by(dice);
+            script.starts = dice.between(day / 4, day);
+            script.habits.longest = 40 * S;
+            // By the device's connection, if it has one.
+            (script.merged, script.again) = (None, None);
+            let from = From::Device(device);
+            visits.push(Visit {
+                from,
+                script,
+                to: provider::OUTSIDE,
+            });
+        }
+    }
+    let mut callee = CalleeScript::by(dice);
+    (callee.reach, callee.wants_tcp, callee.dies, callee.forks) = (Reach::Fine, false, None, 1);
+    callee.habits.longest = 40 * S;
+    Some(ProviderScript {
+        grants_s: dice.pick(&[60, 90, 120, 600]),
+        dark: dice.maybe(25, |d| {
+            let from = d.between(0, day);
+            (from, from + d.between(5 * S, 100 * S))
+        }),
+        ping_ms: dice.pick(&[0, 30_000]),
+        callee,
+    })
 }

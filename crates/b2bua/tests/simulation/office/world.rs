@@ -19,6 +19,7 @@ use super::{
     device::{Device, PASSWORD},
     lamps::Lamps,
     pins::Pins,
+    provider::{self, Provider},
     roll::Roll,
     setup::{From, Setup, Stop, TEAM, name},
     visits::Visit,
@@ -56,6 +57,8 @@ pub(super) enum Pending {
     Stop(usize),
     Down(u32, Time),
     Up,
+    /// A command removes the outside line.
+    Unline,
     Look,
 }
 
@@ -70,6 +73,7 @@ pub struct World {
     pub roll: Roll,
     pub lamps: Lamps,
     pub pins: Pins,
+    pub provider: Option<Provider>,
     pub busy: Busy,
     pub marks: Marks,
     pub records: Vec<(u32, CallRecord)>,
@@ -125,6 +129,7 @@ fn shard(setup: &Setup, life: u32) -> Shard {
     });
     let listed = |of: &segue_policy::Subscriber| {
         let mut listed = credentials::listed(&of.user, PASSWORD);
+        listed.numbers.clone_from(&of.numbers);
         let user = (0..setup.busy.len()).find(|user| name(*user) == of.user);
         listed.caps.busy_at = user.filter(|user| setup.busy[*user]).map(|_| 1);
         if of.user == TEAM {
@@ -140,7 +145,10 @@ impl World {
     pub fn new(setup: Setup) -> World {
         let seed = setup.seed;
         let callers = setup.calls.iter().enumerate().map(|(i, call)| {
-            let at = format!("10.1.0.{}:5060", i + 1).parse().expect("an address");
+            let at = match call.from_line {
+                true => provider::at(),
+                false => format!("10.1.0.{}:5060", i + 1).parse().expect("an address"),
+            };
             let dice = Dice::new(seed, 800 + i as u64);
             let phone = Phone::new(format!("a{i}"), at, call.script.protocol, dice);
             Caller::new(phone, call.script.clone(), call.to.clone(), at)
@@ -178,6 +186,7 @@ impl World {
             roll: Roll::default(),
             lamps: Lamps::new(setup.profile.mwi.takes_subscriptions()),
             pins: Pins::new(),
+            provider: setup.provider.clone().map(|script| Provider::new(seed, script)),
             busy: Busy::default(),
             marks: Marks::new(),
             records: Vec::new(),
@@ -211,6 +220,8 @@ impl World {
         for at in 0..world.setup.stops.len() {
             world.later(world.setup.stops[at].0, Pending::Stop(at));
         }
+        world.add_line();
+        world.later(world.setup.day + 10 * S, Pending::Unline);
         let mut at = 0;
         while at < world.setup.day + 120 * S {
             at += 1_700 * MS;
@@ -277,7 +288,11 @@ impl World {
             }
             let shard = self.shard.poll_timeout().filter(|_| self.is_up).map(|at| self.time(at));
             let callers = self.callers.iter().filter_map(Caller::next_due);
-            let phones = callers.chain(self.devices.iter().filter_map(Device::next_due)).min();
+            let provider = self.provider.iter().filter_map(Provider::next_due);
+            let phones = callers
+                .chain(provider)
+                .chain(self.devices.iter().filter_map(Device::next_due))
+                .min();
             let queued = self.queue.keys().next().map(|(at, _)| *at);
             let Some(next) = [shard, phones, queued].into_iter().flatten().min() else {
                 return Ok(());
@@ -298,6 +313,7 @@ impl World {
                 let now = self.now;
                 self.callers.iter_mut().for_each(|a| a.tick(now));
                 self.devices.iter_mut().for_each(|d| d.tick(now));
+                self.provider.iter_mut().for_each(|p| p.tick(now));
             }
         }
     }
@@ -360,15 +376,41 @@ impl World {
             let phone = &mut self.callers[i].phone;
             let (from, protocol, out) = (phone.address, phone.protocol, std::mem::take(&mut phone.out));
             if !self.is_dark(i) {
-                out.into_iter()
-                    .for_each(|bytes| self.said_by_phone(from, protocol, bytes));
+                for bytes in out {
+                    self.said_by_phone(from, protocol, bytes);
+                }
+            }
+        }
+        let now = self.now;
+        let out = self.provider.as_mut().map(|provider| provider.say(now));
+        for bytes in out.unwrap_or_default() {
+            let arrives = self.said_by_phone(provider::at(), Protocol::Udp, bytes.clone());
+            if let Some(provider) = &mut self.provider {
+                provider.reaches(&bytes, arrives);
             }
         }
         for i in 0..self.devices.len() {
             let device = &mut self.devices[i];
             let (from, protocol, out) = (device.phone.address, device.phone.protocol, device.say());
-            out.into_iter()
-                .for_each(|bytes| self.said_by_phone(from, protocol, bytes));
+            for bytes in out {
+                self.said_by_phone(from, protocol, bytes);
+            }
+        }
+    }
+
+    /// The line is begun with, or left.
+    fn line_begins(&mut self) {
+        if let Some(provider) = &mut self.provider {
+            provider.since = self.now;
+        }
+    }
+
+    /// The outside line, as a command has added it.
+    fn add_line(&mut self) {
+        self.line_begins();
+        let (now, until) = (self.instant(), self.setup.day + 10 * S);
+        if let Some(script) = self.setup.provider.as_ref().filter(|_| self.now < until) {
+            self.shard.handle_trunks(now, vec![provider::trunk(script)]);
         }
     }
 
@@ -406,16 +448,18 @@ impl World {
         u64::from(u32::from(*v4.ip())) << 16 | u64::from(v4.port())
     }
 
-    fn said_by_phone(&mut self, from: SocketAddr, protocol: Protocol, bytes: Vec<u8>) {
+    /// Whether it arrives.
+    fn said_by_phone(&mut self, from: SocketAddr, protocol: Protocol, bytes: Vec<u8>) -> bool {
         let stream = Self::stream(from);
         let arrivals = self.network.arrivals(self.now, protocol, stream, false);
         if arrivals.is_empty() {
             self.note(format!("{from} --> LOST {}", Msg::read(&bytes).summary()));
         }
-        let flow = u64::from(self.life);
+        let (flow, arrives) = (u64::from(self.life), !arrivals.is_empty());
         for at in arrivals {
             self.later(at, Pending::ToShard(from, protocol, flow, bytes.clone()));
         }
+        arrives
     }
 
     fn arrive(&mut self, pending: Pending) {
@@ -424,8 +468,14 @@ impl World {
             Pending::ToShard(from, protocol, flow, bytes) => self.hear(from, protocol, flow, &bytes),
             Pending::ToPhone(to, protocol, msg) => {
                 let caller = self.caller_at(to, &msg);
+                let is_call_of_line = to == provider::at() && caller.is_none();
                 if let Some(caller) = caller.filter(|a| !self.is_dark(*a)) {
                     self.callers[caller].receive(self.now, &msg);
+                } else if is_call_of_line && let Some(provider) = &mut self.provider {
+                    let outcome = provider.receive(self.now, &msg);
+                    if let Some(Some(mark)) = self.must(outcome) {
+                        self.mark(mark);
+                    }
                 } else if let Some(device) = self.device_at(to) {
                     let device = &mut self.devices[device];
                     device.phone.protocol = protocol;
@@ -453,6 +503,8 @@ impl World {
                 match how {
                     Stop::Crash => self.go_down(away),
                     Stop::Orderly => {
+                        self.shard.leave_providers(now);
+                        self.line_begins();
                         self.shard.hang_up_all(now);
                         self.later(self.now + LAST_WORDS, Pending::Down(life, away));
                     }
@@ -460,6 +512,8 @@ impl World {
             }
             Pending::Down(of, away) if of == life => self.go_down(away),
             Pending::Up => self.go_up(),
+            Pending::Unline if self.is_up => self.shard.handle_trunks(now, Vec::new()),
+            Pending::Unline => {}
             Pending::Look => self.look(),
             _ if !self.is_up => {}
             Pending::TransportError(of, id) if of == life => self.shard.handle_transport_error(now, id),
@@ -512,6 +566,7 @@ impl World {
         let now = self.instant();
         let kept = self.desk.restart(now.wall);
         self.shard.restore_registrations(now, kept);
+        self.add_line();
         self.shard.handle_timeout(now);
         for id in self.desk.left() {
             self.deposit(&id, false);
