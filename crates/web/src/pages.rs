@@ -12,10 +12,12 @@
 pub(crate) mod assets;
 mod call;
 mod calls;
+mod field;
 pub(crate) mod layout;
 mod login;
 mod mailbox;
 mod settings;
+mod subscribers;
 mod system;
 
 use axum::{
@@ -36,6 +38,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(calls::routes())
         .merge(call::routes())
         .merge(settings::routes())
+        .merge(subscribers::routes())
         .merge(system::routes())
 }
 

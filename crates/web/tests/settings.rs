@@ -5,6 +5,7 @@ mod fixture;
 
 use fixture::Office;
 use segue_policy::{Outcome, Rule, Then, Who, Why};
+use segue_store::Role;
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 
@@ -365,7 +366,7 @@ async fn nobody_changes_rules_or_contacts_of_anothers_by_a_form_but_an_operator(
         )
         .await;
     assert_eq!(made.header("location").as_deref(), Some("/settings?user=bob#rules"));
-    let audit = office.store.audit(Some("bob"), None, 1).unwrap();
+    let audit = office.store.audit(Some(("bob", Role::Subscriber)), None, 1).unwrap();
     assert_eq!(
         (audit[0].deed.name.as_str(), audit[0].deed.what.as_str()),
         ("root", "rule.add")

@@ -80,7 +80,7 @@ async fn an_operator_adds_changes_finds_and_removes_subscribers() {
     assert_eq!((gone.status, gone.json()), (200, json!({ "messages_kept": 1 })));
     root.get(&format!("{ALL}/anna")).await.problem(404);
     root.change("DELETE", &format!("{ALL}/anna"), None).await.problem(404);
-    let audit = office.store.audit(Some("anna"), None, 100).unwrap();
+    let audit = office.store.audit(Some(("anna", Role::Subscriber)), None, 100).unwrap();
     let deeds: Vec<&str> = audit.iter().map(|done| done.deed.what.as_str()).collect();
     assert_eq!(
         deeds,
@@ -265,4 +265,116 @@ async fn a_subscriber_is_reached_no_further_than_a_phone_calls_and_sets_nothing_
         office.store.subscriber("bob").unwrap().targets,
         ["sip:bob@127.0.0.1:5070"]
     );
+}
+
+/// What a hidden field of a page says.
+fn hidden(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+    rest.split_once('"').unwrap().0.replace("&quot;", "%22")
+}
+
+#[tokio::test]
+async fn an_operator_keeps_subscribers_by_forms_alone_and_nobody_else_does() {
+    const PAGE: &str = "/operator/subscribers";
+    let office = Office::open().await;
+    let (bob, root) = (office.browser("bob").await, office.browser("root").await);
+    let anna = "act=save&seen=&user=anna&password=apple-tree-7&pin=&targets=&numbers=030+111&aliases=";
+    assert_eq!(bob.get(PAGE).await.status, 403);
+    assert_eq!(bob.form(PAGE, anna).await.status, 403);
+    let wrong = root.form(PAGE, &anna.replace("030+111", "my+number")).await;
+    let page = wrong.text();
+    assert!(
+        wrong.status == 422 && page.contains("id=\"subscriber-numbers-wrong\""),
+        "{page}"
+    );
+    assert!(
+        page.contains("value=\"my number\"") && !page.contains("apple-tree"),
+        "{page}"
+    );
+    assert_eq!(root.form(PAGE, anna).await.status, 303);
+    assert_eq!(office.store.subscriber("anna").unwrap().targets, ["registered"]);
+    assert_eq!(office.store.realms_of("anna").unwrap(), ["office"]);
+    let taken = root.form(PAGE, anna).await;
+    assert!(
+        taken.status == 409 && taken.text().contains("exists already"),
+        "{}",
+        taken.text()
+    );
+
+    let found = root.get(&format!("{PAGE}?q=30111")).await.text();
+    assert!(
+        found.contains("/settings?user=anna") && !found.contains("/settings?user=bob"),
+        "{found}"
+    );
+    let page = root.get(&format!("{PAGE}?edit=anna")).await.text();
+    let (_, form) = page.split_once("<details id=\"subscriber\" open").unwrap();
+    let seen = hidden(form, "seen");
+    let change = format!(
+        "act=save&seen={seen}&user=anna&password=&pin=471100&targets=registered,sip:a@192.0.2.1&numbers=&aliases="
+    );
+    assert_eq!(root.form(PAGE, &change).await.status, 303);
+    let now = office.store.subscriber("anna").unwrap();
+    assert_eq!((now.targets.len(), now.numbers.len()), (2, 0));
+    assert!(office.store.pin("anna").unwrap().is_some());
+    assert_eq!(root.form(PAGE, &change).await.status, 412, "seen before that");
+    assert_eq!(
+        root.form(PAGE, &format!("act=remove&seen={seen}&user=anna"))
+            .await
+            .status,
+        412
+    );
+    let page = root.get(&format!("{PAGE}?q=anna")).await.text();
+    let (_, row) = page.split_once("<tbody>").unwrap();
+    let remove = format!("act=remove&seen={}&user=anna", hidden(row, "seen"));
+    assert_eq!(root.form(PAGE, &remove).await.status, 303);
+    assert_eq!(office.store.subscribers().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_subscriber_keeps_their_targets_by_forms_alone() {
+    const PAGE: &str = "/settings/targets";
+    let office = Office::open().await;
+    let (bob, eve) = (office.browser("bob").await, office.browser("eve").await);
+    let seen = |page: &str| hidden(page.split_once("Where they are reached").unwrap().1, "seen");
+    let tag = seen(&bob.get("/settings").await.text());
+    let wrong = bob
+        .form(PAGE, &format!("act=add&user=bob&seen={tag}&uri=tel:%2B1900555"))
+        .await;
+    let page = wrong.text();
+    assert!(
+        wrong.status == 422 && page.contains("id=\"target-uri-wrong\""),
+        "{page}"
+    );
+    assert!(page.contains("value=\"tel:+1900555\""), "{page}");
+    let add = format!("act=add&user=bob&seen={tag}&uri=registered");
+    assert_eq!(eve.form(PAGE, &add).await.status, 404);
+    assert_eq!(bob.form(PAGE, &add).await.status, 303);
+    assert_eq!(
+        bob.form(PAGE, &add.replace("registered", "tel:%2B49301")).await.status,
+        412,
+        "seen before that"
+    );
+    let tag = seen(&bob.get("/settings").await.text());
+    assert_eq!(
+        bob.form(PAGE, &format!("act=in-order&user=bob&seen={tag}"))
+            .await
+            .status,
+        303
+    );
+    let tag = seen(&bob.get("/settings").await.text());
+    assert_eq!(
+        bob.form(PAGE, &format!("act=up&user=bob&place=2&seen={tag}"))
+            .await
+            .status,
+        303
+    );
+    assert_eq!(office.store.subscriber("bob").unwrap().targets[0], "registered");
+    let tag = seen(&bob.get("/settings").await.text());
+    assert_eq!(
+        bob.form(PAGE, &format!("act=remove&user=bob&place=2&seen={tag}"))
+            .await
+            .status,
+        303
+    );
+    assert_eq!(office.store.subscriber("bob").unwrap().targets, ["registered"]);
 }

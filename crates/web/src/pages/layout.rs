@@ -25,6 +25,7 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
                 a href="/settings" { "Settings" }
                 @if known.role == Role::Operator {
                     a href="/operator/calls" { "Calls" }
+                    a href="/operator/subscribers" { "Subscribers" }
                     a href="/operator/system" { "System" }
                     a href="/operator/audit" { "Audit" }
                 }

@@ -2,9 +2,9 @@
 //! are kept.
 
 mod contacts;
-mod field;
 mod probe;
 mod rules;
+mod targets;
 
 use axum::{
     Router,
@@ -17,17 +17,14 @@ use maud::{Markup, html};
 use segue_mailbox::Limit;
 use segue_manage::{
     Access, At, Change, ContactView, Explained, ForeseenView, GroupView, Refusal, RetentionChange, RetentionView,
-    RuleView, SubscriberChange, SubscriberView, Thought, lasting,
+    RuleView, SubscriberChange, SubscriberView, TargetsView, Thought, lasting,
 };
 use segue_policy::{Profile, Rule};
 use segue_store::Role;
 use serde::Deserialize;
 
-use self::{
-    field::Wrong,
-    rules::{Around, Known},
-};
-use super::{failed, layout};
+use self::rules::{Around, Known};
+use super::{failed, field::Wrong, layout};
 use crate::{
     given::{self, Asked},
     portal::Web,
@@ -40,6 +37,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/settings", get(show).post(change))
         .merge(rules::routes())
         .merge(contacts::routes())
+        .merge(targets::routes())
 }
 
 /// What the address of the page says.
@@ -62,6 +60,7 @@ struct View {
 struct Drafts {
     rule: Option<rules::Draft>,
     contact: Option<contacts::Draft>,
+    target: Option<String>,
     wrong: Option<Wrong>,
 }
 
@@ -116,6 +115,7 @@ struct Shown {
     clips: Vec<String>,
     contacts: Vec<ContactView>,
     groups: Vec<GroupView>,
+    targets: TargetsView,
     probed: Option<Result<Explained, Refusal>>,
     retention: RetentionView,
     foreseen: Vec<ForeseenView>,
@@ -129,6 +129,7 @@ fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Res
         clips: access.clips_to_name(user)?,
         contacts: access.contacts(user)?,
         groups: access.groups(user)?,
+        targets: access.targets(user)?,
         // What cannot be read of the question is said beside it.
         probed: match probed {
             Some(Err(wrong @ Refusal::Invalid { .. })) => Some(Err(wrong)),
@@ -154,7 +155,7 @@ fn named<'a>(who: &Who, user: &'a str) -> Option<&'a str> {
 }
 
 /// Whether what was refused is shown with what was typed.
-fn is_theirs_to_mend(status: StatusCode) -> bool {
+pub(super) fn is_theirs_to_mend(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::UNPROCESSABLE_ENTITY
@@ -234,6 +235,8 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             (contacts::list(&shown.contacts, &around, wrong))
             (contacts::form(contact.as_ref(), &around, wrong))
             (contacts::groups(&shown.groups, &around))
+            h2 { "Where they are reached" }
+            (targets::section(&shown.targets, drafts.target.as_deref(), &around, wrong))
             h2 { "How long messages are kept" }
             (retention(&shown.retention, user, &csrf))
             (foreseen(&shown.foreseen))

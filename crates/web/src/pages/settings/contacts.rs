@@ -10,13 +10,10 @@ use maud::{Markup, html};
 use segue_manage::{Access, ContactGiven, ContactView, GroupGiven, GroupView, Refusal, written};
 use segue_policy::Profile;
 
-use super::{
-    Drafts, View,
-    field::{Fields, Pairs, Wrong, listed, one},
-    rules::Around,
-};
+use super::{Drafts, View, rules::Around};
 use crate::{
     given::Asked,
+    pages::field::{Fields, Pairs, Wrong, listed, one},
     pages::layout,
     portal::Web,
     problem::Problem,

@@ -11,11 +11,15 @@ use segue_mailbox::Limit;
 use segue_manage::{Access, Refusal, RuleGiven, lasting, told};
 use segue_policy::{ClipChoice, Profile, Rule, Then, Why};
 
-use super::{
-    Drafts, View,
-    field::{Fields, Pairs, Wrong, listed, one},
+use super::{Drafts, View};
+use crate::{
+    api::rules::as_seen,
+    given::Asked,
+    pages::field::{Fields, Pairs, Wrong, listed, one},
+    portal::Web,
+    seen::Seen,
+    who::Posted,
 };
-use crate::{api::rules::as_seen, given::Asked, portal::Web, seen::Seen, who::Posted};
 
 /// The form, and the list of rules: what is wrong with either is said there.
 const FORM: &str = "rule";

@@ -1,21 +1,21 @@
-//! Fields of the forms of settings: what is wrong with one is said beside it, and what was typed stays.
+//! Fields of forms: what is wrong with one is said beside it, and what was typed stays.
 
 use maud::{Markup, html};
 use segue_manage::Refusal;
 
 /// What is wrong with what was typed.
-pub(super) struct Wrong {
+pub(in crate::pages) struct Wrong {
     /// The form.
-    pub form: &'static str,
+    pub(in crate::pages) form: &'static str,
     /// Its field; empty where it is none's alone.
-    pub field: &'static str,
+    pub(in crate::pages) field: &'static str,
     /// Why, and what would do.
-    pub why: String,
+    pub(in crate::pages) why: String,
 }
 
 impl Wrong {
     /// As it was refused.
-    pub fn of(form: &'static str, refusal: &Refusal) -> Wrong {
+    pub(in crate::pages) fn of(form: &'static str, refusal: &Refusal) -> Wrong {
         match refusal {
             Refusal::Invalid { field, why } => Wrong {
                 form,
@@ -35,20 +35,20 @@ impl Wrong {
 }
 
 /// The fields of one form.
-pub(super) struct Fields<'a> {
-    pub form: &'static str,
-    pub wrong: Option<&'a Wrong>,
+pub(in crate::pages) struct Fields<'a> {
+    pub(in crate::pages) form: &'static str,
+    pub(in crate::pages) wrong: Option<&'a Wrong>,
 }
 
 impl<'a> Fields<'a> {
-    pub fn new(form: &'static str, wrong: Option<&'a Wrong>) -> Fields<'a> {
+    pub(in crate::pages) fn new(form: &'static str, wrong: Option<&'a Wrong>) -> Fields<'a> {
         Fields {
             form,
             wrong: wrong.filter(|wrong| wrong.form == form),
         }
     }
 
-    pub fn id(&self, name: &str) -> String {
+    pub(in crate::pages) fn id(&self, name: &str) -> String {
         format!("{}-{name}", self.form)
     }
 
@@ -57,7 +57,7 @@ impl<'a> Fields<'a> {
     }
 
     /// What is said beside a field.
-    pub fn said(&self, name: &str) -> Markup {
+    pub(in crate::pages) fn said(&self, name: &str) -> Markup {
         html! {
             @if let Some(wrong) = self.wrong(name) {
                 p.wrong id=(format!("{}-wrong", self.id(name))) role="alert" { (wrong.why) }
@@ -66,13 +66,19 @@ impl<'a> Fields<'a> {
     }
 
     /// What is wrong with the whole, or with what is none of these fields.
-    pub fn whole(&self, fields: &[&str]) -> Markup {
+    pub(in crate::pages) fn whole(&self, fields: &[&str]) -> Markup {
         let wrong = self.wrong.filter(|wrong| !fields.contains(&wrong.field));
         html! { @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong.why) } } }
     }
 
     /// A line of text; `empty` is what it means when it is empty, `list` a list of what could stand there.
-    pub fn text(&self, (name, label): (&str, &str), value: &str, empty: &str, list: Option<&str>) -> Markup {
+    pub(in crate::pages) fn text(
+        &self,
+        (name, label): (&str, &str),
+        value: &str,
+        empty: &str,
+        list: Option<&str>,
+    ) -> Markup {
         let (id, wrong) = (self.id(name), self.wrong(name));
         html! {
             div.field {
@@ -86,7 +92,12 @@ impl<'a> Fields<'a> {
     }
 
     /// One of several: value and words.
-    pub fn choice(&self, (name, label): (&str, &str), value: &str, all: &[(String, String)]) -> Markup {
+    pub(in crate::pages) fn choice(
+        &self,
+        (name, label): (&str, &str),
+        value: &str,
+        all: &[(String, String)],
+    ) -> Markup {
         let (id, wrong) = (self.id(name), self.wrong(name));
         let is_known = all.iter().any(|(one, _)| one == value);
         html! {
@@ -105,16 +116,16 @@ impl<'a> Fields<'a> {
 }
 
 /// What forms say, by name.
-pub(super) type Pairs = Vec<(String, String)>;
+pub(in crate::pages) type Pairs = Vec<(String, String)>;
 
 /// The first value of this name; empty if there is none.
-pub(super) fn one<'a>(pairs: &'a Pairs, name: &str) -> &'a str {
+pub(in crate::pages) fn one<'a>(pairs: &'a Pairs, name: &str) -> &'a str {
     let found = pairs.iter().find(|(said, _)| said == name);
     found.map_or("", |(_, value)| value.trim())
 }
 
 /// The values of a list in one field.
-pub(super) fn listed(text: &str, between: char) -> Vec<String> {
+pub(in crate::pages) fn listed(text: &str, between: char) -> Vec<String> {
     let parts = text.split(between).map(str::trim).filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
 }
