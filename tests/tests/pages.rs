@@ -320,6 +320,70 @@ fn an_operator_sees_a_call_while_it_is_held_and_ends_it_and_markup_of_callers_st
     assert_eq!(page.goto(&at(&segue, "/operator/calls")), 403);
 }
 
+#[test]
+fn an_operator_reads_the_profiles_again_and_looks_at_load_and_notices_a_subscriber_says_how_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = office(folder.path());
+    // Nobody is there: it waits, and is tried again.
+    segue.cli(&[
+        "subscriber",
+        "add",
+        "bob",
+        "--notify",
+        "webhook",
+        "--webhook",
+        "http://127.0.0.1:9/",
+    ]);
+    leave(&segue, "01A", "<b>Alice</b>");
+    segue.cli(&["admin", "create", "root"]);
+    let mut page = Page::open(folder.path());
+    log_in(&mut page, &segue, &["admin", "link", "root"]);
+
+    let profile = folder.path().join("profiles/softphone.toml");
+    let text = fs::read_to_string(&profile).unwrap();
+    page.goto(&at(&segue, "/operator/profiles"));
+    expect_usable(&mut page, "profiles");
+    fs::write(&profile, text.replace("menu = false", "menu = true")).unwrap();
+    page.click("main form button");
+    page.wait_for("text=menu of softphone: false became true");
+    fs::write(&profile, text.replace("menu = false", "menu = \"perhaps\"")).unwrap();
+    page.click("main form button");
+    page.wait_for("text=what was read before goes on");
+    let refused = page.text(".probed");
+    assert!(
+        refused.contains("softphone.toml:") && refused.contains("menu"),
+        "{refused}"
+    );
+    let audit = segue.rows(&["audit"]);
+    assert_eq!(
+        audit.iter().filter(|deed| deed["what"] == "server.reload").count(),
+        2,
+        "{audit:?}"
+    );
+
+    page.goto(&at(&segue, "/operator/load"));
+    assert!(page.text("main").contains("New calls are let in as they come"));
+    expect_usable(&mut page, "load");
+    page.goto(&at(&segue, "/operator/notices"));
+    page.wait_for("td >> text=message.committed");
+    expect_usable(&mut page, "notices");
+    page.click("button:has-text('Discard')");
+    page.wait_for("text=There are none.");
+
+    page.forget();
+    log_in(&mut page, &segue, &["subscriber", "link", "bob"]);
+    page.goto(&at(&segue, "/settings/notices"));
+    expect_usable(&mut page, "told");
+    page.click("input[name=by_webhook]");
+    page.click("main form.told button");
+    page.wait_for("text=It is set so.");
+    assert_eq!(
+        segue.cli(&["subscriber", "show", "bob"])["notify"]["by"],
+        serde_json::json!([])
+    );
+    assert_eq!(page.troubles(), Vec::<String>::new());
+}
+
 /// What drives the browser says what is wrong with a page.
 #[test]
 fn what_no_person_could_use_is_found() {

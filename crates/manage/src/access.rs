@@ -5,6 +5,8 @@ mod bound;
 pub mod calls;
 pub mod contacts;
 pub mod messages;
+pub mod notices;
+pub mod notify;
 pub mod registrations;
 pub mod retention;
 pub mod rules;

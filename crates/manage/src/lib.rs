@@ -32,6 +32,8 @@ pub use access::{
     calls::CallQuery,
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     messages::{MessageChange, MessageView, MessagesAsked, heard_after_ms},
+    notices::{NoticeCountView, NoticeQuery, NoticeView},
+    notify::{NotifyBounds, NotifyGiven, NotifyView},
     registrations::RegistrationView,
     retention::{AuditView, Change, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting},
     rules::{RuleGiven, RuleView},

@@ -9,7 +9,10 @@ use std::{
 };
 
 use segue_b2bua::{Gauges, LiveCalls};
-use segue_jobs::{Depositor, RecordFileStats, Transcoders, WorkerPool, notices::NoticeStats};
+use segue_jobs::{
+    Depositor, RecordFileStats, Transcoders, WorkerPool,
+    notices::{NoticeSettings, NoticeStats},
+};
 use segue_manage::{Limits, Manage};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
@@ -20,6 +23,8 @@ use tokio::sync::watch;
 use crate::{
     cli::now_ms,
     config::Config,
+    in_force::{Asks, InForce},
+    load::{Cpu, Load},
     metrics::{self, Parts},
     passwords::{self, Sealer},
     pins, trunks,
@@ -55,6 +60,12 @@ pub struct Told {
     pub hep: HepStats,
     /// The files of call records.
     pub record_files: RecordFileStats,
+    /// The profiles that calls meet.
+    pub in_force: InForce,
+    /// Asks for everything to be read again.
+    pub asks: Asks,
+    /// How subscribers are told.
+    pub notice_settings: NoticeSettings,
     /// How notices fared.
     pub notices: NoticeStats,
     /// Events and metrics.
@@ -88,7 +99,8 @@ impl Http {
                 segue_web::serve(listener, site, Some(portal), async move {
                     let _ = over.wait_for(|stop| *stop).await;
                 })
-                .await
+                .await;
+                io::Result::Ok(())
             };
             let end = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
@@ -157,8 +169,16 @@ pub fn site(config: &Config, told: Told) -> Site {
     });
     let events = Events::new(told.watcher.hub.clone(), told.store.clone(), now);
     let gauges = Arc::clone(&told.gauges);
-    let (live, key) = (told.live.clone(), told.key.clone());
-    let by = config.clone();
+    let (live, key, notices) = (told.live.clone(), told.key.clone(), told.notice_settings.clone());
+    let load = Load {
+        gauges: Arc::clone(&told.gauges),
+        media: Arc::clone(&told.media),
+        transcoders: told.transcoders.clone(),
+        transcode_cpu: config.media_transcode_cpu,
+        in_force: told.in_force.clone(),
+        cpu: Cpu::new(),
+    };
+    let (profiles, in_force, asks) = (told.in_force.clone(), told.in_force.clone(), told.asks.clone());
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -171,8 +191,12 @@ pub fn site(config: &Config, told: Told) -> Site {
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
-        profiles: Box::new(move || crate::config::load_profiles(&by).ok()),
         seals: Arc::new(SealsOf(config.clone())),
+        profiles: Box::new(move || Some(profiles.profiles())),
+        in_force: Box::new(move || in_force.shown()),
+        reload: Box::new(move || asks.ask()),
+        load: Box::new(move || load.view()),
+        may_call: Box::new(move |ip| notices.may_call(ip)),
         live,
         events: Some(events),
         followers,

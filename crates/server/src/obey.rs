@@ -10,7 +10,9 @@ use segue_store::Store;
 use tokio::sync::mpsc;
 
 use crate::{
-    config::Config,
+    config::{Config, KEYS},
+    failure::Failure,
+    in_force::{Asked, InForce},
     logging::Log,
     reload::{Given, Reloaded, reload},
     run::tell,
@@ -21,6 +23,7 @@ use crate::{
 /// What is kept, and where, and how it is told.
 pub struct Kept {
     pub store: Store,
+    pub in_force: InForce,
     pub record_files: RecordPlan,
     pub calls: KeptCalls,
     pub notices: NoticeSettings,
@@ -35,9 +38,9 @@ impl Kept {
     }
 }
 
-/// Makes orders of signals, as long as the shard takes them.
+/// Makes orders of signals and of what pages and API ask, as long as the shard takes them.
 pub async fn obey(
-    mut signals: Signals,
+    (mut signals, mut asked): (Signals, Asked),
     orders: mpsc::Sender<Order>,
     (mut config, given): (Config, Given),
     log: Log,
@@ -46,36 +49,50 @@ pub async fn obey(
 ) {
     let mut draining = false;
     loop {
-        let order = match signals.next().await {
+        let (wish, answer) = tokio::select! {
+            wish = signals.next() => (wish, None),
+            Some(answer) = asked.recv() => (Wish::Reload, Some(answer)),
+        };
+        let order = match wish {
             Wish::Reload => {
                 let (given, running) = (given.clone(), config.clone());
                 // Files may be slow, and this thread carries the calls.
                 let read = tokio::task::spawn_blocking(move || reload(&given, &running)).await;
                 let Ok(read) = read else { continue };
-                match read {
+                let (order, became) = match read {
                     Err(failure) => {
                         tracing::error!("{failure}; what was read before goes on");
                         watcher.server(Happening::ServerReloaded {
                             taken: false,
                             detail: failure.to_string(),
                         });
-                        continue;
+                        (None, refused(&failure))
                     }
                     Ok(mut reloaded) => {
                         if let (Some(renewal), Some(tls)) = (&renewal, reloaded.tls.take()) {
                             renewal.renew(tls);
                         }
                         kept.notices.set(std::mem::take(&mut reloaded.notices));
-                        let order = tell_reloaded(reloaded, &mut config);
+                        let (order, became) = tell_reloaded(reloaded, &mut config, &kept.in_force);
                         log.change(&config);
                         kept.change(&config);
                         watcher.server(Happening::ServerReloaded {
                             taken: true,
                             detail: "configuration and profiles were read again".to_owned(),
                         });
-                        order
+                        (Some(order), became)
                     }
+                };
+                if let Some(order) = order
+                    && orders.send(order).await.is_err()
+                {
+                    return;
                 }
+                if let Some(answer) = answer {
+                    // Who does not wait for it any more finds it in the log.
+                    let _ = answer.send(became);
+                }
+                continue;
             }
             Wish::Drain if !draining && config.drain_ms > 0 => {
                 draining = true;
@@ -100,7 +117,18 @@ pub async fn obey(
     }
 }
 
-fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
+/// What who asked is told of what could not be read.
+fn refused(failure: &Failure) -> segue_web::Reloaded {
+    segue_web::Reloaded {
+        taken: false,
+        refused: Some(failure.to_string()),
+        changed: Vec::new(),
+        waiting: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn tell_reloaded(reloaded: Reloaded, config: &mut Config, in_force: &InForce) -> (Order, segue_web::Reloaded) {
     let Reloaded {
         config: new,
         profiles,
@@ -111,13 +139,24 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config) -> Order {
         notices: _,
     } = reloaded;
     tell(&warnings);
-    for key in waiting {
+    for key in &waiting {
         tracing::warn!("{key} has changed: that holds after a restart");
     }
+    let names: Vec<&str> = profiles.iter().map(|file| file.profile.name.as_str()).collect();
     tracing::info!(
-        profiles = profiles.join(", "),
+        profiles = names.join(", "),
         "configuration and profiles were read again"
     );
+    // Values are not said: what a key names may be a secret.
+    let changed = KEYS.iter().filter(|key| (key.get)(&new) != (key.get)(config));
+    let changed = changed.map(|key| format!("{} of the configuration", key.name));
+    let became = segue_web::Reloaded {
+        taken: true,
+        refused: None,
+        changed: changed.chain(in_force.take(profiles, new.limits())).collect(),
+        waiting: waiting.into_iter().map(str::to_owned).collect(),
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+    };
     *config = new;
-    order
+    (order, became)
 }

@@ -10,7 +10,7 @@ use segue_sip::transport::Tls;
 use crate::{
     check::{Checked, Warning, check},
     cli::now_ms,
-    config::{Config, KEYS},
+    config::{Config, KEYS, ProfileFile},
     failure::Failure,
 };
 
@@ -28,8 +28,8 @@ pub struct Given {
 pub struct Reloaded {
     /// What holds now: new values where they can change, else the old ones.
     pub config: Config,
-    /// The profiles' names, in order.
-    pub profiles: Vec<String>,
+    /// The profiles, in order.
+    pub profiles: Vec<ProfileFile>,
     /// Keys that have changed and hold only after a restart.
     pub waiting: Vec<&'static str>,
     /// What works, and hardly as it is meant.
@@ -47,8 +47,8 @@ pub fn reload(given: &Given, running: &Config) -> Result<Reloaded, Failure> {
     let new = Config::load(given.file.as_deref(), given.data.as_deref())?;
     // Files are read again though their names are the same: that is how a certificate is renewed.
     let checked = check(&new, now_ms())?;
-    let profiles = checked.names();
     let Checked {
+        profiles,
         admission,
         tls,
         notices,
@@ -137,7 +137,8 @@ mod tests {
             waiting,
             ..
         } = reload(&given, &running).unwrap();
-        assert_eq!(profiles, ["office"]);
+        let names: Vec<&str> = profiles.iter().map(|file| file.profile.name.as_str()).collect();
+        assert_eq!(names, ["office"]);
         assert_eq!(waiting, ["data_dir", "sip.udp"]);
         let mut changed: Vec<&str> = KEYS
             .iter()

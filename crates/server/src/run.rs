@@ -33,6 +33,7 @@ use crate::{
     deposits::Deposits,
     failure::Failure,
     http::{self, Http},
+    in_force::{Asks, InForce},
     key,
     logging::Log,
     mailboxes::Mailboxes,
@@ -99,6 +100,7 @@ pub fn run(config: Config, given: Given, ready_file: Option<&Path>) -> Result<Ex
 
 async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>) -> Result<ExitCode, Failure> {
     let Checked {
+        profiles,
         admission,
         tls,
         notices,
@@ -205,7 +207,11 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         data_dir: std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
         pid: std::process::id(),
     };
+    let in_force = InForce::new(profiles, config.limits());
+    let (asks, asked) = Asks::new();
     let told = http::Told {
+        in_force: in_force.clone(),
+        asks,
         gauges: Arc::clone(&gauges),
         media: Arc::clone(&media),
         store: store.clone(),
@@ -214,6 +220,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         transcoders: transcoders.clone(),
         hep,
         record_files: record_stats,
+        notice_settings: notice_settings.clone(),
         notices: notice_stats,
         watcher: watcher.clone(),
         live,
@@ -231,13 +238,14 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     });
     let (orders, orders_end) = mpsc::channel(ORDERS_MAX);
     tokio::spawn(obey(
-        signals,
+        (signals, asked),
         orders,
         (config, given),
         log,
         (watcher.clone(), renewal),
         Kept {
             store: store.clone(),
+            in_force,
             record_files: record_files.plan(),
             calls: kept_calls,
             notices: notice_settings,

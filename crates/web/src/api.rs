@@ -16,12 +16,14 @@ mod contacts;
 mod follow;
 pub(crate) mod live;
 mod messages;
+pub(crate) mod notices;
+pub(crate) mod profiles;
 mod registrations;
 mod retention;
 pub(crate) mod rules;
 pub(crate) mod session;
 mod subscribers;
-mod system;
+pub(crate) mod system;
 mod targets;
 mod tokens;
 
@@ -74,6 +76,8 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(rules::routes())
         .merge(registrations::routes())
         .merge(retention::routes())
+        .merge(notices::routes())
+        .merge(profiles::routes())
         .merge(calls::routes())
         .merge(live::routes())
         .merge(system::routes())

@@ -1,4 +1,5 @@
-//! As many connections at once as are good for the rest of the process: each takes one of the files that calls need, too.
+//! As many connections at once as are good for the rest of the process: each takes one of the files that calls need, too. Who does not
+//! read what is sent gives its place back.
 
 use std::{
     io::{self, IoSlice},
@@ -6,30 +7,33 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
+use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
 };
 
 /// Connections at once: all who may follow events, and 64 more. Who comes later waits until one ends.
-const CONNECTIONS_MAX: usize = 320;
+pub(crate) const CONNECTIONS_MAX: usize = 320;
 
 /// A socket that takes so many connections and no more.
 pub(crate) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    unread: Duration,
 }
 
 /// One of them.
 pub(crate) struct Connection {
     stream: TcpStream,
+    unread: Duration,
+    /// Runs while its peer takes nothing of what is to be sent.
+    stuck: Option<Pin<Box<Sleep>>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -38,35 +42,44 @@ pub(crate) struct Connection {
 pub(crate) struct Peer(pub SocketAddr);
 
 impl Bounded {
-    pub(crate) fn new(listener: TcpListener) -> Bounded {
+    /// `unread`: how long somebody may take nothing of what is sent.
+    pub(crate) fn new(listener: TcpListener, connections: usize, unread: Duration) -> Bounded {
         Bounded {
             listener,
-            room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            room: Arc::new(Semaphore::new(connections)),
+            unread,
         }
     }
-}
 
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    /// The next one; who stops waiting for it loses none.
+    pub(crate) async fn accept(&mut self) -> (Connection, SocketAddr) {
         // It is never closed, so there is a place at some time.
         let place = Arc::clone(&self.room).acquire_owned().await.ok();
         // What accepting fails with is met as axum does for its own sockets.
         let (stream, remote) = Listener::accept(&mut self.listener).await;
-        let connection = Connection { stream, _place: place };
+        let connection = Connection {
+            stream,
+            unread: self.unread,
+            stuck: None,
+            _place: place,
+        };
         (connection, remote)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 
-impl Connected<IncomingStream<'_, Bounded>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Bounded>) -> Peer {
-        Peer(*stream.remote_addr())
+impl Connection {
+    /// What writing came to; it fails when nothing could be written for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let unread = self.unread;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(unread)));
+        match stuck.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+        }
     }
 }
 
@@ -78,7 +91,8 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -86,7 +100,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -8,8 +8,10 @@
 //! | `api.rs`, `api/` | the API, a file a topic; how a route is added |
 //! | `pages.rs`, `pages/` | the pages; how one is added |
 //! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
+//! | `in_force.rs` | the profiles as they are shown, and what became of reading them again |
+//! | `load.rs` | how busy the server is |
 //! | `draw/` | drawings of calls for the pages |
-//! | `bounded.rs` | how many connect at once |
+//! | `serving.rs`, `bounded.rs`, `paced.rs` | connections: how many at once, and how long nothing may come of one |
 //! | `events.rs`, `hub.rs` | what happens, to those who follow it |
 //!
 //! # To add to it
@@ -29,12 +31,16 @@ pub mod draw;
 mod events;
 mod given;
 mod hub;
+mod in_force;
 mod live;
+mod load;
 mod media;
+mod paced;
 mod pages;
 mod portal;
 mod problem;
 mod seen;
+mod serving;
 mod who;
 
 use std::{future::Future, sync::Arc};
@@ -46,15 +52,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::future::BoxFuture;
 use segue_b2bua::LiveCalls;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use utoipa::ToSchema;
 
 pub use api::description;
-use bounded::{Bounded, Peer};
 pub use events::Events;
 pub use hub::Hub;
+pub use in_force::{KeyShown, ProfileShown, ProfilesShown, Reloaded};
+pub use load::{LoadView, Refused, Used};
 pub use portal::{Portal, PublicUrl};
 use problem::{problem, with_reasons};
 
@@ -91,6 +99,14 @@ pub struct Site {
     pub profiles: Box<dyn Fn() -> Option<Vec<segue_policy::Profile>> + Send + Sync>,
     /// Seals what subscribers prove themselves by.
     pub seals: std::sync::Arc<dyn segue_manage::Seals>,
+    /// The same as people see them.
+    pub in_force: Box<dyn Fn() -> ProfilesShown + Send + Sync>,
+    /// Has configuration and profiles read again; `None`: not now.
+    pub reload: Box<dyn Fn() -> BoxFuture<'static, Option<Reloaded>> + Send + Sync>,
+    /// How busy it is.
+    pub load: Box<dyn Fn() -> LoadView + Send + Sync>,
+    /// Whether a webhook may be at this address, by what is configured.
+    pub may_call: Box<dyn Fn(std::net::IpAddr) -> bool + Send + Sync>,
     /// The calls that are up, likewise.
     pub live: LiveCalls,
     /// What happens; `None`: it is not told here.
@@ -112,15 +128,8 @@ pub enum Followers {
     Nobody,
 }
 
-/// Serves until `stop` completes; without a portal there are no API and no pages.
-///
-/// Errors: what accepting fails with.
-pub async fn serve(
-    listener: TcpListener,
-    site: Site,
-    portal: Option<Portal>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+/// Serves until `stop` completes, then answers what is under way; without a portal there are no API and no pages.
+pub async fn serve(listener: TcpListener, site: Site, portal: Option<Portal>, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
     let portal = portal.map(|portal| portal::routes(portal, Arc::clone(&site)));
     let routes = Router::new()
@@ -153,10 +162,7 @@ pub async fn serve(
         Some(portal) => routes.merge(portal),
         None => routes,
     };
-    let service = routes.into_make_service_with_connect_info::<Peer>();
-    axum::serve(Bounded::new(listener), service)
-        .with_graceful_shutdown(stop)
-        .await
+    serving::serve(listener, routes, serving::Patience::default(), stop).await;
 }
 
 async fn say_health(State(site): State<Arc<Site>>) -> Response {

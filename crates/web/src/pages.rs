@@ -14,8 +14,12 @@ mod call;
 mod calls;
 mod field;
 pub(crate) mod layout;
+mod load;
 mod login;
 mod mailbox;
+mod notices;
+mod notify;
+mod profiles;
 mod settings;
 mod subscribers;
 mod system;
@@ -39,6 +43,10 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(call::routes())
         .merge(settings::routes())
         .merge(subscribers::routes())
+        .merge(notify::routes())
+        .merge(notices::routes())
+        .merge(load::routes())
+        .merge(profiles::routes())
         .merge(system::routes())
 }
 

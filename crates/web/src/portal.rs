@@ -59,6 +59,18 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// What is sent there goes by TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Its machine: a name or an address.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+}
+
 impl std::fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scheme = if self.is_https { "https" } else { "http" };

@@ -175,3 +175,58 @@ async fn phones_storage_and_deeds_are_shown_a_subscriber_sees_its_own_phones() {
         "only what is by or about bob: {audit}"
     );
 }
+
+#[tokio::test]
+async fn the_profiles_in_force_are_shown_and_reading_them_again_says_what_became_of_it() {
+    let office = Office::open().await;
+    let root = office.program("root", Role::Operator, &["system:write"]);
+    let shown = root.get("/api/v1/profiles").await.json();
+    let key = &shown["profiles"][0]["keys"][0];
+    assert_eq!(
+        (&key["key"], &key["value"], &key["default"]),
+        (&"nat".into(), &true.into(), &false.into())
+    );
+    let again = root.change("POST", "/api/v1/reload", None).await;
+    assert_eq!((again.status, &again.json()["taken"]), (409, &false.into()));
+    let deeds = office.store.audit(Some("root"), None, 1).unwrap();
+    assert_eq!(deeds[0].deed.what, "server.reload");
+
+    let looks = office.program("root", Role::Operator, &["system:read"]);
+    looks.change("POST", "/api/v1/reload", None).await.problem(403);
+    let bob = office.browser("bob").await;
+    bob.get("/api/v1/profiles").await.problem(403);
+    bob.change("POST", "/api/v1/reload", None).await.problem(403);
+    assert_eq!(bob.get("/operator/profiles").await.status, 403);
+    assert_eq!(bob.form("/operator/profiles", "act=reload").await.status, 403);
+    assert_eq!(office.nobody().get("/operator/profiles").await.status, 303);
+
+    let root = office.browser("root").await;
+    let text = root.get("/operator/profiles").await.text();
+    assert!(
+        text.contains("office.toml:2:7") && text.contains("1 keys of office"),
+        "{text}"
+    );
+    let text = root.form("/operator/profiles", "act=reload").await.text();
+    assert!(text.contains("what was read before goes on"), "{text}");
+    assert!(text.contains("&lt;b&gt;maybe") && !text.contains("<b>maybe"), "{text}");
+}
+
+#[tokio::test]
+async fn a_busy_hour_is_seen_in_bars_and_in_a_table() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let load = root.get("/api/v1/load").await.json();
+    assert_eq!((&load["calls"]["now"], &load["calls"]["max"]), (&40.into(), &50.into()));
+    assert_eq!(load["refused"][0]["count"], 12);
+    let text = root.get("/operator/load").await.text();
+    assert!(text.contains("40 of 50") && text.contains("3, no limit"), "{text}");
+    // Four fifths are full: that is red; so is what is limited.
+    assert!(
+        text.contains("part bad") && text.contains("7 new calls a second"),
+        "{text}"
+    );
+    assert!(text.contains("overload.calls_max"), "{text}");
+    let bob = office.browser("bob").await;
+    bob.get("/api/v1/load").await.problem(403);
+    assert_eq!(bob.get("/operator/load").await.status, 403);
+}

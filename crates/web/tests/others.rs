@@ -16,6 +16,7 @@ fn eves(parameter: &str) -> &'static str {
         "user" => "eve",
         "call" => "call-01E",
         "token" => "TOKEN",
+        "notice" => "1",
         "place" => "1",
         "address" => "+4930111",
         "group" => "friends",
@@ -39,6 +40,7 @@ fn body(operation: &str) -> Option<Value> {
         "add_subscriber" => json!({ "user": "mallory" }),
         "set_phone_password" => json!({ "password": "guessed" }),
         "set_pin" => json!({ "pin": "471100" }),
+        "set_notify" => json!({ "by": ["mail"], "mail": "eve@example.com" }),
         "make_token" => json!({ "label": "mine", "scopes": ["messages:read"] }),
         _ => return None,
     })
@@ -163,8 +165,8 @@ async fn another_s_things_are_not_there_by_any_route() {
         let browser = office.browser(who).await;
         for (method, path, operation) in routes() {
             let (path, has_any) = of_eve(&path, &token);
-            let is_call = operation["tags"][0] == "calls";
-            if has_any && method == "GET" && !is_call {
+            let is_operators = ["calls", "system"].iter().any(|tag| operation["tags"][0] == *tag);
+            if has_any && method == "GET" && !is_operators {
                 assert_eq!(browser.get(&path).await.status, 200, "{who} {path}");
             }
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use segue_records::{Event, Happening, UnixMs};
 use segue_store::Store;
-use segue_web::{Events, Followers, Health, Hub, Site};
+use segue_web::{Events, Followers, Health, Hub, LoadView, ProfilesShown, Site};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -28,6 +28,10 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         trunks: Box::new(|| serde_json::json!([{ "name": "main" }])),
         profiles: Box::new(|| None),
         seals: std::sync::Arc::new(Unsealed),
+        in_force: Box::new(ProfilesShown::default),
+        reload: Box::new(|| Box::pin(std::future::ready(None))),
+        load: Box::new(LoadView::default),
+        may_call: Box::new(|ip| ip == std::net::IpAddr::from([10, 1, 2, 3])),
         live: segue_b2bua::LiveCalls::new().0,
         events: None,
         followers: Followers::Nobody,

@@ -153,7 +153,7 @@ impl Client {
         Err(last)
     }
 
-    fn may(&self, ip: IpAddr) -> bool {
+    pub(super) fn may(&self, ip: IpAddr) -> bool {
         is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip.to_canonical()))
     }
 }

@@ -15,6 +15,7 @@ mod webhook;
 mod words;
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -79,6 +80,14 @@ impl NoticeSettings {
     /// From now on these.
     pub fn set(&self, settings: Settings) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Whether webhooks may be at this address: it is public, or one of those that are allowed besides.
+    pub fn may_call(&self, ip: IpAddr) -> bool {
+        match &self.now().webhook {
+            Some(hook) => hook.may_call(ip),
+            None => is_public(ip),
+        }
     }
 
     fn now(&self) -> Arc<Settings> {

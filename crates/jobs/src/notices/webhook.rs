@@ -3,7 +3,7 @@
 //! `webhook-id` is the notice's key, the same for each attempt; `webhook-signature` is `v1,` and the HMAC-SHA256 of id, timestamp and body with
 //! full stops between, in Base64, for each secret. `webhook-timestamp` is that of the attempt.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Uri;
@@ -91,6 +91,11 @@ impl Hook {
             secrets,
             client: Client::new(allow, store_of(roots)?)?,
         })
+    }
+
+    /// Whether this address may be called.
+    pub(super) fn may_call(&self, ip: IpAddr) -> bool {
+        self.client.may(ip)
     }
 
     pub(super) async fn send(&self, due: &Due, settings: &Settings, now: UnixMs) -> Outcome {

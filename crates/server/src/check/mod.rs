@@ -2,6 +2,7 @@
 
 pub mod certificate;
 mod help;
+mod http;
 mod passwords;
 mod profiles;
 mod securing;
@@ -83,6 +84,7 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let profiles = load_files(config)?;
     warnings.extend(profiles::check(config, &profiles)?);
     warnings.extend(passwords::check(config, &profiles));
+    warnings.extend(http::check(config));
     if let Some((key, why)) = contradiction(&config.registrar) {
         return Err(Failure::refused(
             "bad_configuration",

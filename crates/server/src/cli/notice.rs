@@ -1,12 +1,11 @@
 //! `segue notice list|show|retry|drop`: what subscribers are told of, and what could not be told.
 
 use clap::Subcommand as ClapSubcommand;
-use segue_records::UnixMs;
-use segue_store::{Delivery, DeliveryState, WhichDeliveries};
-use serde_json::{Value, json};
+use segue_manage::{NoticeQuery, NoticeView};
+use serde_json::json;
 
 use super::{
-    Context, now_ms,
+    Context,
     output::{Row, or_dash},
     value::User,
 };
@@ -50,23 +49,19 @@ pub enum Command {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
-    let now = now_ms();
+    let access = context.access()?;
     match command {
         Command::List { user, dead, waiting } => {
-            let user = user.map(|User(user)| user);
-            if let Some(user) = &user {
-                store.subscriber(user)?;
-            }
-            let which = WhichDeliveries {
-                recipient: user,
+            let query = NoticeQuery {
+                user: user.map(|User(user)| user),
                 state: match (dead, waiting) {
-                    (true, _) => Some(DeliveryState::Dead),
-                    (_, true) => Some(DeliveryState::Waiting),
+                    (true, _) => Some("dead".to_owned()),
+                    (_, true) => Some("waiting".to_owned()),
                     (false, false) => None,
                 },
             };
-            let found = store.deliveries(&which, LISTED_MAX, now)?;
+            let mut found = access.notices_before(&query, None, LISTED_MAX)?;
+            found.reverse();
             context.out.rows(
                 found.iter().map(row).collect(),
                 &["ID", "USER", "CHANNEL", "EVENT", "STATE", "TRIED", "NEXT", "SAID"],
@@ -77,97 +72,73 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             )
         }
         Command::Show { id } => {
-            let found = store.delivery(id, now)?;
-            context.out.object(&json_row(&found), || describe(&found))
+            let found = access.notice(id)?;
+            context.out.object(&json!(found), || describe(&found))
         }
         Command::Retry { id: Some(id), .. } => {
-            let tried = store.retry_notice(id, now)?;
-            context.out.object(&json_row(&tried), || {
-                format!("notice {id} to {} by {} is tried again", tried.recipient, tried.channel)
+            let tried = access.retry_notice(id)?;
+            context.out.object(&json!(tried), || {
+                format!("notice {id} to {} by {} is tried again", tried.user, tried.channel)
             })
         }
         Command::Retry { id: None, .. } => {
-            let tried = store.retry_dead_notices(now)?;
+            let tried = access.retry_dead_notices()?;
             context.out.object(&json!({"retried": tried}), || {
                 format!("{tried} dead letters are tried again")
             })
         }
         Command::Drop { id } => {
-            let dropped = store.drop_notice(id, now)?;
+            let dropped = access.drop_notice(id)?;
             context.out.object(&json!({"id": id.to_string(), "dropped": true}), || {
-                format!("dropped notice {id} to {} by {}", dropped.recipient, dropped.channel)
+                format!("dropped notice {id} to {} by {}", dropped.user, dropped.channel)
             })
         }
     }
 }
 
-fn row(found: &Delivery) -> Row {
+fn row(found: &NoticeView) -> Row {
     let cells = vec![
-        found.id.to_string(),
-        found.recipient.clone(),
+        found.id.clone(),
+        found.user.clone(),
         found.channel.clone(),
         found.event.clone(),
         state(found),
         found.attempts.to_string(),
-        or_dash(found.next_at.map(UnixMs::rfc3339)),
+        or_dash(found.next_at.as_ref()),
         or_dash(found.said.as_ref()),
     ];
     Row {
-        value: json_row(found),
+        value: json!(found),
         cells,
     }
 }
 
-fn state(found: &Delivery) -> String {
+fn state(found: &NoticeView) -> String {
     match found.is_tried {
         true => "being tried".to_owned(),
-        false => found.state.name().to_owned(),
+        false => found.state.clone(),
     }
 }
 
-fn json_row(found: &Delivery) -> Value {
-    json!({
-        "id": found.id.to_string(),
-        "key": found.key,
-        "event": found.event,
-        "user": found.recipient,
-        "channel": found.channel,
-        "state": found.state.name(),
-        "is_tried": found.is_tried,
-        "created_at": found.created_at.rfc3339(),
-        "attempts": found.attempts,
-        "next_at": found.next_at.map(UnixMs::rfc3339),
-        "settled_at": found.settled_at.map(UnixMs::rfc3339),
-        "said": found.said,
-        "message_id": found.facts.as_ref().and_then(|facts| facts.message_id.clone()),
-        "call_id": found.facts.as_ref().and_then(|facts| facts.call_id.clone()),
-    })
-}
-
-fn describe(found: &Delivery) -> String {
+fn describe(found: &NoticeView) -> String {
     let mut lines = vec![
         format!(
             "notice {}: {} to {} by {}",
-            found.id, found.event, found.recipient, found.channel
+            found.id, found.event, found.user, found.channel
         ),
         format!("key {}", found.key),
         format!(
             "made {}, {} after {} attempts",
-            found.created_at.rfc3339(),
+            found.created_at,
             state(found),
             found.attempts
         ),
     ];
-    lines.extend(found.next_at.map(|at| format!("tried next {}", at.rfc3339())));
-    lines.extend(
-        found
-            .settled_at
-            .map(|at| format!("{} {}", found.state.name(), at.rfc3339())),
-    );
+    lines.extend(found.next_at.as_ref().map(|at| format!("tried next {at}")));
+    lines.extend(found.settled_at.as_ref().map(|at| format!("{} {at}", found.state)));
     lines.extend(found.said.as_ref().map(|said| format!("said: {said}")));
-    let of = found.facts.as_ref();
-    lines.extend(of.and_then(|f| f.message_id.as_ref()).map(|id| format!("message {id}")));
-    lines.extend(of.and_then(|f| f.call_id.as_ref()).map(|id| format!("call {id}")));
+    lines.extend(found.message_id.as_ref().map(|id| format!("message {id}")));
+    lines.extend(found.call_id.as_ref().map(|id| format!("call {id}")));
     let lines: Vec<String> = lines.iter().map(|line| super::output::clean(line)).collect();
     lines.join("\n")
 }

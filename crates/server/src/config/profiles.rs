@@ -34,6 +34,11 @@ pub struct ProfileFile {
 }
 
 impl ProfileFile {
+    /// Whether it says anything of a key.
+    pub fn stands(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// Where the value of a key stands: `file:line:column`, or just the file.
     pub fn at(&self, key: &str) -> String {
         let file = self.path.display();

@@ -18,6 +18,9 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// All of them.
+    pub const ALL: [DeliveryState; 3] = [DeliveryState::Waiting, DeliveryState::Sent, DeliveryState::Dead];
+
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
@@ -95,17 +98,32 @@ const COLUMNS: &str = "d.id, d.key, n.event, d.recipient, d.channel, d.state, n.
 impl Store {
     /// Deliveries, the oldest first; of more than `max` the newest.
     pub fn deliveries(&self, which: &WhichDeliveries, max: u32, now_ms: i64) -> Result<Vec<Delivery>, StoreError> {
+        let mut all = self.deliveries_before(which, None, max, now_ms)?;
+        all.reverse();
+        Ok(all)
+    }
+
+    /// Deliveries, the newest first, at most `max` of those that are older than one.
+    pub fn deliveries_before(
+        &self,
+        which: &WhichDeliveries,
+        before: Option<i64>,
+        max: u32,
+        now_ms: i64,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let state = which.state.map(DeliveryState::name);
+        let before = before.unwrap_or(i64::MAX);
         self.read(|db| {
-            let mut all = db
+            let all = db
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM delivery d JOIN notice n ON n.id = d.notice
-                     WHERE (?1 IS NULL OR d.recipient = ?1) AND (?2 IS NULL OR d.state = ?2)
-                     ORDER BY d.id DESC LIMIT ?3"
+                     WHERE (?1 IS NULL OR d.recipient = ?1) AND (?2 IS NULL OR d.state = ?2) AND d.id < ?3
+                     ORDER BY d.id DESC LIMIT ?4"
                 ))?
-                .query_map(params![which.recipient, state, max], |row| delivery(row, now_ms))?
+                .query_map(params![which.recipient, state, before, max], |row| {
+                    delivery(row, now_ms)
+                })?
                 .collect::<Result<Vec<_>, _>>()?;
-            all.reverse();
             Ok(all)
         })
     }

@@ -1,13 +1,13 @@
-//! What is stored.
+//! What is stored, and how busy the server is.
 
-use axum::response::Response;
-use segue_manage::StorageView;
+use axum::{Json, extract::State, response::Response};
+use segue_manage::{Scope, StorageView};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{portal::Web, problem::Problem, seen::Seen, who::Who};
+use crate::{load::LoadView, portal::Web, problem::Problem, seen::Seen, who::Who};
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new().routes(routes!(storage))
+    OpenApiRouter::new().routes(routes!(storage)).routes(routes!(load))
 }
 
 /// Show how much is stored
@@ -17,4 +17,19 @@ pub(super) fn routes() -> OpenApiRouter<Web> {
 )]
 async fn storage(who: Who, seen: Seen) -> Result<Response, Problem> {
     seen.answer(&who.ask(|access| access.storage()).await?)
+}
+
+/// Show how busy the server is: calls against their limits, processor, transcoding, what was refused and why
+#[utoipa::path(
+    get, path = "/load", tag = "system", operation_id = "load",
+    responses((status = 200, body = LoadView), (status = 403, body = Problem))
+)]
+async fn load(who: Who, State(web): State<Web>) -> Result<Json<LoadView>, Problem> {
+    Ok(Json(read_load(&who, &web).await?))
+}
+
+pub(crate) async fn read_load(who: &Who, web: &Web) -> Result<LoadView, Problem> {
+    who.access().need(Scope::SystemRead)?;
+    let site = web.site().clone();
+    crate::asked(move || (site.load)()).await.ok_or_else(Problem::fault)
 }

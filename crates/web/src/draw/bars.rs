@@ -100,6 +100,36 @@ pub fn shares(title: &str, parts: &[Part], said: impl Fn(u64) -> String) -> Mark
     }
 }
 
+/// How full something is; without a limit there is no bar, only the number.
+pub fn fill(title: &str, now: u64, max: Option<u64>, said: impl Fn(u64) -> String) -> Markup {
+    let words = match max {
+        Some(max) => format!("{} of {}", said(now), said(max)),
+        None => format!("{}, no limit", said(now)),
+    };
+    html! {
+        figure class="chart" {
+            figcaption { (title) ": " span class="number" { (words) } }
+            @if let Some(max) = max {
+                svg class="shares" viewBox={ "0 0 " (WIDTH) " 18" } preserveAspectRatio="none" role="img" aria-label={ (title) ", " (words) } {
+                    rect class="part free" width=(WIDTH) height="18" {}
+                    // From four fifths on it is time to look.
+                    rect class={ "part " @if now.saturating_mul(5) >= max.saturating_mul(4) { "bad" } @else { "message" } }
+                        width=(along(now, max, WIDTH)) height="18" {}
+                }
+            }
+        }
+    }
+}
+
+/// A value beside the largest of its column; the number stands beside it.
+pub fn bar(value: u64, most: u64) -> Markup {
+    html! {
+        svg class="bar" width="120" height="12" aria-hidden="true" {
+            rect class="part gone" width=(along(value, most, 120.0)) height="12" {}
+        }
+    }
+}
+
 /// Each part with what lies before it.
 fn stacked(parts: &[Part]) -> Vec<(u64, &Part)> {
     let mut before = 0_u64;

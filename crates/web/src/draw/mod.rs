@@ -10,7 +10,7 @@ mod streams;
 mod tests;
 mod timeline;
 
-pub use bars::{Column, Part, columns, shares};
+pub use bars::{Column, Part, bar, columns, fill, shares};
 pub use hold::hold;
 pub use ladder::ladder;
 pub use streams::streams;

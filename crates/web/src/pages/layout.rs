@@ -26,6 +26,8 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
                 @if known.role == Role::Operator {
                     a href="/operator/calls" { "Calls" }
                     a href="/operator/subscribers" { "Subscribers" }
+                    a href="/operator/load" { "Load" }
+                    a href="/operator/notices" { "Notices" }
                     a href="/operator/system" { "System" }
                     a href="/operator/audit" { "Audit" }
                 }

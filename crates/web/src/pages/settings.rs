@@ -227,6 +227,7 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             h1 { "Settings" @if is_operator { " of " (user) } }
             @if is_operator { (choose(Some(user))) }
             (disturb(&shown.subscriber, user, &csrf))
+            p { a href={ "/settings/notices?user=" (given::encoded(user)) } { "How you are told of messages and missed calls" } }
             h2 { "What callers meet" }
             (rules::list(&shown.rules, &around, wrong))
             (rules::form(rule.as_ref(), &around, &known, wrong))

@@ -58,6 +58,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, R
         html! {
             h1 { "System" }
             (health(&shown.health))
+            p { a href="/operator/profiles" { "Profiles in force, and reading them again" } }
             h2 { "Storage" }
             (storage(&shown.storage))
             h2 { "Trunks" }
