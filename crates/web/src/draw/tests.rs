@@ -171,6 +171,17 @@ fn each_source_lasts_until_the_next_of_its_stream() {
 }
 
 #[test]
+fn where_nothing_was_sent_nothing_is_drawn() {
+    let mut call = call();
+    let callee = call.switches.iter_mut().find(|switch| switch.gap_ms == Some(150)).unwrap();
+    callee.gap_ms = Some(4_000);
+    let drawn = timeline(&call, at(0)).into_string();
+    // It came at 9.140 s; the clip's last packet left 4 s before.
+    place(&drawn, "clip from 0.060 s for 5.0 s, gap first");
+    place(&drawn, "callee from 9.140 s for 10 s, gap 4000 ms");
+}
+
+#[test]
 fn of_a_call_that_is_up_the_last_source_lasts_until_now() {
     let mut call = call();
     (call.ended_at, call.answered_at) = (None, None);

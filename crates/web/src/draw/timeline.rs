@@ -80,10 +80,14 @@ pub fn timeline(call: &CallRecord, until: UnixMs) -> Markup {
     }
 }
 
-/// Each source of a stream with the moment when the next one came.
+/// Each source of a stream with the moment when its last packet left: before the next one there is its gap.
 fn played(call: &CallRecord, kind: MediaKind, end: UnixMs) -> Vec<(&SwitchRecord, UnixMs)> {
     let switches: Vec<&SwitchRecord> = call.switches.iter().filter(|switch| switch.kind == kind).collect();
-    let overs = switches.iter().skip(1).map(|next| next.at).chain([end]);
+    let last = |next: &&SwitchRecord| {
+        let gap = next.gap_ms.and_then(|gap| i64::try_from(gap).ok()).unwrap_or(0);
+        UnixMs(next.at.0.saturating_sub(gap))
+    };
+    let overs = switches.iter().skip(1).map(last).chain([end]);
     switches.iter().copied().zip(overs).collect()
 }
 
