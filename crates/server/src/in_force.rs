@@ -166,10 +166,8 @@ mod tests {
         for (name, text) in all {
             fs::write(profiles.join(name), text).unwrap();
         }
-        let config = Config {
-            profiles_dir: Some(profiles),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.profiles_dir = Some(profiles);
         load_files(&config).unwrap()
     }
 

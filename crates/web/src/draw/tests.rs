@@ -173,7 +173,11 @@ fn each_source_lasts_until_the_next_of_its_stream() {
 #[test]
 fn where_nothing_was_sent_nothing_is_drawn() {
     let mut call = call();
-    let callee = call.switches.iter_mut().find(|switch| switch.gap_ms == Some(150)).unwrap();
+    let callee = call
+        .switches
+        .iter_mut()
+        .find(|switch| switch.gap_ms == Some(150))
+        .unwrap();
     callee.gap_ms = Some(4_000);
     let drawn = timeline(&call, at(0)).into_string();
     // It came at 9.140 s; the clip's last packet left 4 s before.
