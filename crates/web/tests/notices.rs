@@ -105,7 +105,7 @@ async fn dead_letters_are_listed_shown_retried_and_discarded_and_that_is_put_dow
     root.change("DELETE", &path, None).await.problem(404);
     assert_eq!(ids(&root.get("/api/v1/notices").await.json()), [dead.clone()]);
 
-    let deeds = office.store.audit(Some("bob"), None, 10).unwrap();
+    let deeds = office.store.audit(Some(("bob", Role::Subscriber)), None, 10).unwrap();
     let put_down: Vec<(&str, &str)> = deeds
         .iter()
         .map(|done| (done.deed.what.as_str(), done.deed.object.as_str()))
@@ -222,7 +222,7 @@ async fn a_subscriber_says_how_they_are_told_within_what_is_safe_an_operator_any
     let mut kept = bob.get(NOTIFY).await.json();
     kept["by"] = json!(["webhook"]);
     assert_eq!(bob.change("PUT", NOTIFY, Some(&kept)).await.status, 200);
-    let deeds = office.store.audit(Some("bob"), None, 1).unwrap();
+    let deeds = office.store.audit(Some(("bob", Role::Subscriber)), None, 1).unwrap();
     assert_eq!(deeds[0].deed.what, "notify.set");
 }
 

@@ -188,7 +188,7 @@ async fn the_profiles_in_force_are_shown_and_reading_them_again_says_what_became
     );
     let again = root.change("POST", "/api/v1/reload", None).await;
     assert_eq!((again.status, &again.json()["taken"]), (409, &false.into()));
-    let deeds = office.store.audit(Some("root"), None, 1).unwrap();
+    let deeds = office.store.audit(Some(("root", Role::Operator)), None, 1).unwrap();
     assert_eq!(deeds[0].deed.what, "server.reload");
 
     let looks = office.program("root", Role::Operator, &["system:read"]);
