@@ -180,8 +180,8 @@ fn where_nothing_was_sent_nothing_is_drawn() {
         .unwrap();
     callee.gap_ms = Some(4_000);
     let drawn = timeline(&call, at(0)).into_string();
-    // It came at 9.140 s; the clip's last packet left 4 s before.
-    place(&drawn, "clip from 0.060 s for 5.0 s, gap first");
+    // It came at 9.140 s; the last packet of the clip left 4 s before.
+    place(&drawn, "clip from 0.070 s for 5.0 s, gap first");
     place(&drawn, "callee from 9.140 s for 10 s, gap 4000 ms");
 }
 
