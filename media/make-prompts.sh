@@ -8,15 +8,24 @@ set -eu
 here=$(dirname "$0")
 out=${1:-$here/out/prompts}
 
-command -v espeak-ng >/dev/null || {
-    echo "make-prompts: espeak-ng is missing; run: apt-get install espeak-ng" >&2
-    exit 1
-}
+for tool in espeak-ng gst-launch-1.0; do
+    command -v "$tool" >/dev/null || {
+        echo "make-prompts: $tool is missing; run: apt-get install espeak-ng gstreamer1.0-tools gstreamer1.0-plugins-base" \
+            "gstreamer1.0-plugins-good" >&2
+        exit 1
+    }
+done
 
-# Speaks in LANGUAGE as ID the TEXT.
+# Speaks in LANGUAGE as ID the TEXT, or makes a tone of ~HZ.
 speak() {
     [ -s "$out/$1/$2.wav" ] && return
-    espeak-ng -v "$1" -s 150 -w "$out/$1/.$2.part" -- "$3"
+    case $3 in
+    '~'*)
+        gst-launch-1.0 -q audiotestsrc wave=sine freq="${3#?}" volume=0.3 samplesperbuffer=441 num-buffers=50 \
+            ! audio/x-raw,format=S16LE,rate=22050,channels=1 ! wavenc ! filesink location="$out/$1/.$2.part"
+        ;;
+    *) espeak-ng -v "$1" -s 150 -w "$out/$1/.$2.part" -- "$3" ;;
+    esac
     mv "$out/$1/.$2.part" "$out/$1/$2.wav"
     made=$((made + 1))
 }

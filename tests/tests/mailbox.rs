@@ -124,6 +124,70 @@ fn linphone_sees_and_hears_its_message() {
     collects(Make::Linphone);
 }
 
+/// A listener at the message of somebody whose phone is here presses 5, talks to them, and is at the message again.
+#[test]
+fn baresip_4_calls_the_sender_back_and_is_at_the_message_again() {
+    const NOW_HZ: u32 = 1250;
+    let folder = tempfile::tempdir().unwrap();
+    let segue = office(folder.path());
+    let server = segue.sip_udp();
+    let registrar = Registrar {
+        at: server,
+        password: PASSWORD.to_owned(),
+    };
+    let mut sender = Phone::start_at(folder.path(), B, Answers::OnCommand, Codecs::PCMU_VP8, Some(&registrar));
+    sender.expect_logged("200 OK");
+    let make = (Make::Baresip4, A);
+    let mut listener = Handset::start(folder.path(), make, Answers::OnCommand, (server, PASSWORD), &json!({}));
+    let dialled = sender.dial(&segue.uri("a"));
+    sender.expect_event("CALL_ESTABLISHED", dialled, SOON);
+    std::thread::sleep(Duration::from_secs(3));
+    sender.hang_up();
+    until("the message", Duration::from_secs(30), || {
+        segue.rows(&["message", "list", "a"]).pop()
+    });
+    until("the prompts", Duration::from_secs(90), || {
+        segue.log_text().contains("prompts are ready").then_some(())
+    });
+    // What is heard of it now is not its message.
+    sender.sound(NOW_HZ);
+
+    let dialled = listener.dial(&segue.uri("*97"));
+    listener.expect("answered", dialled, SOON);
+    std::thread::sleep(Duration::from_secs(3));
+    listener.press('1');
+    listener.expect_hears(B.tone_hz, Duration::from_secs(25));
+    let pressed = std::time::Instant::now();
+    listener.press('5');
+    sender.expect_called(pressed, SOON);
+    sender.answer();
+    sender.expect_event("CALL_ESTABLISHED", pressed, SOON);
+    listener.expect_hears(NOW_HZ, SOON);
+    listener.expect_sees(B.colour, SOON);
+    sender.expect_hears(A.tone_hz, SOON);
+    sender.expect_sees(A.colour, SOON);
+    sender.hang_up();
+    // It is at the message again, in the call that it has made.
+    std::thread::sleep(Duration::from_secs(1));
+    listener.press('1');
+    listener.expect_hears(B.tone_hz, SOON);
+    assert!(listener.events(dialled).iter().all(|said| said["event"] != "closed"));
+    listener.press('7');
+    std::thread::sleep(Duration::from_secs(1));
+    listener.hang_up();
+    listener.expect("closed", dialled, SOON);
+    until("the message to be gone", SOON, || {
+        segue.rows(&["message", "list", "a"]).is_empty().then_some(())
+    });
+    let record = until("the record", SOON, || {
+        let rows = segue.rows(&["call", "list"]);
+        rows.into_iter().find(|row| row["result"] == "mailbox")
+    });
+    let why = record["why"].as_str().unwrap();
+    assert!(why.contains("back (leg 1: the callee answered and hung up)"), "{why}");
+    assert_eq!(record["legs"].as_array().unwrap().len(), 2, "{record:#}");
+}
+
 #[test]
 fn baresip_1_chooses_by_the_picture_is_told_of_a_message_sees_and_hears_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::{
 
 use segue_call::{Call, LegId, Now, Trail};
 use segue_policy::{Emergency, Profile};
-use segue_records::{CallRecord, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
+use segue_records::{CallBackFacts, CallRecord, Event, Happening, LadderStep, LegRecord, PhaseName, Sent, UnixMs};
 use segue_sip::{Ask, LadderEntry, Outgoing, Peer, Place, SessionId};
 
 use segue_sip_wire::{SessionUuid, Uri};
@@ -83,6 +83,8 @@ pub(crate) struct Entry {
     pub phase: (PhaseName, Instant),
     /// It was told that the hold is prolonged.
     pub prolonged: bool,
+    /// So many calls back from a mailbox were told of.
+    pub called_back: usize,
 }
 
 /// A leg's SIP side.
@@ -107,6 +109,14 @@ impl Entry {
             sip_call_id: self.legs.get(&LegId::A).map(|leg| leg.sip_call_id.clone()),
             what,
         })
+    }
+
+    /// Calls back that nobody was told of yet.
+    pub(crate) fn tell_called_back(&mut self) -> Vec<CallBackFacts> {
+        let all = self.call.called_back();
+        let new = all.get(self.called_back..).unwrap_or_default().to_vec();
+        self.called_back = all.len();
+        new
     }
 
     /// Whether a leg's peer is in our trust domain; who helps is, and who calls for help as its side is.

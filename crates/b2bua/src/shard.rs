@@ -209,6 +209,7 @@ impl Shard {
 
     /// The store answered.
     pub fn handle_store(&mut self, now: Now, key: CallKey, reply: StoreReply) {
+        let reply = self.admits_call_back(now, key, reply);
         let reply = self.reached(now, key, reply);
         let Some(reply) = self.tried(now, key, reply) else {
             return self.pump(now);
@@ -437,6 +438,10 @@ impl Shard {
         {
             entry.prolonged = true;
             let event = entry.event(now, Happening::CallProlonged { hold_ms });
+            self.outputs.push_back(ShardOutput::Event(event));
+        }
+        for facts in entry.tell_called_back() {
+            let event = entry.event(now, Happening::CallBack(facts));
             self.outputs.push_back(ShardOutput::Event(event));
         }
         let (phase, (before, since)) = (entry.call.phase(), entry.phase);

@@ -4,6 +4,8 @@
 
 #[path = "accounts/busy.rs"]
 mod busy;
+#[path = "accounts/calling_back.rs"]
+mod calling_back;
 mod credentials;
 mod office;
 mod shard;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use segue_records::{CallRecord, PhaseName};
+use segue_records::{CallBackFacts, CallRecord, PhaseName};
 
 use crate::{
     cx::Cx,
@@ -43,7 +43,7 @@ impl Call {
             self.cx.note_phase(self.phase.name());
         }
         // What passes between the legs changes codecs, and no phase hears of it.
-        if matches!(self.phase, Phase::Bridged(_)) {
+        if self.phase.is_bridged() {
             self.cx.settle_pictures();
         }
         if matches!(self.phase, Phase::Ending(_)) && self.cx.legs.all_gone() {
@@ -87,6 +87,16 @@ impl Call {
     /// The caller has a 200, of the callee or of the mailbox.
     pub fn is_answered(&self) -> bool {
         self.cx.record.answered_at.is_some()
+    }
+
+    /// Whether it asks whom a subscriber calls back from its mailbox: the look-up that is under way is as one for a new call.
+    pub fn asks_whom_to_call_back(&self) -> bool {
+        matches!(&self.phase, Phase::Serving(phase) if phase.asks_whom_to_call_back())
+    }
+
+    /// The calls back from a mailbox that are over, in order.
+    pub fn called_back(&self) -> &[CallBackFacts] {
+        &self.cx.called_back
     }
 
     /// Our identifier of the call (ULID, 26 characters).

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use segue_policy::Service;
-use segue_records::{CallRecord, LegRecord, MediaKind, PhaseName, SwitchRecord};
+use segue_records::{CallBackFacts, CallRecord, LegRecord, MediaKind, PhaseName, SwitchRecord};
 use segue_sdp::Kind;
 use segue_sip_wire::Uri;
 
@@ -18,6 +18,7 @@ use crate::{
     passing::Passing,
     place::Place,
     securing::Secrets,
+    serving::Away,
 };
 
 /// Most switches that a record keeps.
@@ -69,6 +70,10 @@ pub(crate) struct Cx {
     pub way: Option<Way>,
     /// A has called one of our services, and nobody else.
     pub serves: Option<Service>,
+    /// A has left its mailbox for a call within this one, which ends without it.
+    pub away: Option<Away>,
+    /// Such calls that are over, in order.
+    pub called_back: Vec<CallBackFacts>,
     first_clip_packet: Option<Instant>,
     /// When the early phase has lasted long enough.
     early_until: Option<Instant>,
@@ -116,6 +121,8 @@ impl Cx {
             why_given_up: None,
             way: None,
             serves: None,
+            away: None,
+            called_back: Vec::new(),
             first_clip_packet: None,
             // Who calls for help waits as long as it takes.
             early_until: later(now.mono, config.early_max_ms).filter(|_| invite.emergency.is_none()),

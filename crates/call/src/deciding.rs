@@ -42,8 +42,10 @@ pub(crate) fn first(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
 
 /// Nobody takes the call.
 pub(crate) fn missed(mut missed: Missed, mut lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
-    let Some((why, (place, then))) = missed.why.and_then(|why| Some((why, lookup.plan.missed(why)?))) else {
-        return Greeting::begin(missed, lookup, cx);
+    let found = missed.why.and_then(|why| Some((why, lookup.plan.missed(why)?)));
+    let Some((why, (place, then))) = found.filter(|(_, (_, then))| !cx.is_away() || matches!(then, Then::Forward(_)))
+    else {
+        return greet(missed, lookup, cx);
     };
     lookup.choose_greeting();
     match then {
@@ -65,8 +67,16 @@ pub(crate) fn missed(mut missed: Missed, mut lookup: Box<Lookup>, cx: &mut Cx) -
                     "; rule {place} of the callee's names {target}, which could not be called"
                 ));
             }
-            Greeting::begin(missed, lookup, cx)
+            greet(missed, lookup, cx)
         }
+    }
+}
+
+/// To the greeting; but nobody is sent from a mailbox to another.
+fn greet(missed: Missed, lookup: Box<Lookup>, cx: &mut Cx) -> Phase {
+    match cx.is_away() {
+        true => Ending::begin(cx, CallResult::Failed, Some(missed.cause), missed.sentence),
+        false => Greeting::begin(missed, lookup, cx),
     }
 }
 

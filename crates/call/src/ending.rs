@@ -9,9 +9,14 @@ use crate::{cx::Cx, io::RefuseInfo, legs::CallerGone, missed::Missed, phase::Pha
 pub(crate) struct Ending;
 
 impl Ending {
-    /// Everything ends now: what of the legs is not ended yet, and the media.
+    /// Everything ends now: what of the legs is not ended yet, and the media. Of a call that A makes from its mailbox only the callee's side.
     pub fn begin(cx: &mut Cx, result: CallResult, cause: Option<u16>, why: impl Into<String>) -> Phase {
         let mut why: String = why.into();
+        if let Some(away) = &mut cx.away {
+            away.is_over(cause, why);
+            cx.end_branches(reason::NORMAL);
+            return Phase::Ending(Ending);
+        }
         if let Some(trouble) = cx.clip_trouble.take() {
             why.push_str(&format!(" (the clip was not played: {trouble})"));
         }

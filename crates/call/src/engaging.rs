@@ -25,7 +25,11 @@ impl Call {
             true => Engages::All,
             false => Engages::Nobody,
         };
-        match &self.phase {
+        let phase = match &self.phase {
+            Phase::CallingBack(phase) => phase.call(),
+            phase => phase,
+        };
+        match phase {
             Phase::LookingUp(phase) => rings(phase.lookup()),
             Phase::Holding(phase) => rings(Some(phase.lookup())),
             Phase::Ringing(phase) => rings(Some(phase.lookup())),

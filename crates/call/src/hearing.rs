@@ -30,9 +30,11 @@ fn lets_hear(allowed: [Direction; 2]) -> bool {
 }
 
 impl Cx {
-    /// What callees ask to be let through, or who is there, may have changed.
+    /// What callees ask to be let through, or who is there, may have changed. Who calls from its mailbox is answered already, and what it
+    /// is played meanwhile stops for that.
     pub fn hear_callees(&mut self) {
-        if self.plays || self.legs.a != Leg::Inviting || self.a.answer().is_none() {
+        let is_early = !self.plays && self.legs.a == Leg::Inviting;
+        if !is_early && self.away.is_none() || self.a.answer().is_none() {
             return;
         }
         let now = self.hearing.as_ref().map(|hearing| (hearing.leg, hearing.allowed));

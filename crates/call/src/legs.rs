@@ -215,7 +215,10 @@ impl Cx {
             (Leg::Inviting | Leg::Up, LegEvent::OfferAnswered { sdp }) => {
                 let aligns = self.is_aligning();
                 self.re_offer_answered(LegId::A, sdp);
-                aligns.then_some(Seen::CallerAligned { in_vain: false })
+                match aligns {
+                    true => Some(Seen::CallerAligned { in_vain: false }),
+                    false => self.away.is_some().then_some(Seen::CallerChanged),
+                }
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::Key { key, duration_ms }) => {
                 self.pressed(LegId::A, key, Told::Info { duration_ms })
@@ -231,7 +234,10 @@ impl Cx {
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferRefused { status }) => {
                 let aligns = self.is_aligning();
                 self.not_passed_on(LegId::A, status);
-                aligns.then_some(Seen::CallerAligned { in_vain: status == 491 })
+                match aligns {
+                    true => Some(Seen::CallerAligned { in_vain: status == 491 }),
+                    false => self.away.is_some().then_some(Seen::CallerChanged),
+                }
             }
             (Leg::Inviting | Leg::Answered | Leg::Up, LegEvent::OfferWithdrawn) => {
                 self.offer_withdrawn(LegId::A);
@@ -474,16 +480,17 @@ impl Cx {
 
     /// The same, with all that a refusal may say.
     pub fn refuse_a_with(&mut self, info: RefuseInfo) {
-        if matches!(self.legs.a, Leg::Inviting | Leg::Answered) {
+        if self.away.is_none() && matches!(self.legs.a, Leg::Inviting | Leg::Answered) {
             self.legs.a = Leg::Ended;
             self.note_leg(LegId::A, Some(info.status), info.reason.clone());
             self.leg(LegId::A, LegAction::Refuse(info));
         }
     }
 
-    /// End A's leg whatever its state: refuse its INVITE with `status`, or say BYE.
+    /// End A's leg whatever its state: refuse its INVITE with `status`, or say BYE. Not one that goes back to its mailbox.
     pub fn end_a(&mut self, status: u16, reason: &str) {
         match self.legs.a {
+            _ if self.away.is_some() => {}
             Leg::Inviting => self.refuse_a(status, Some(reason), None),
             Leg::Answered if self.a.answer_held => self.refuse_a(status, Some(reason), None),
             Leg::Answered | Leg::Up => {

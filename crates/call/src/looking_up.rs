@@ -113,15 +113,7 @@ impl LookingUp {
     fn plain(self, cx: &mut Cx) -> Phase {
         // A mailbox that its caller was sent to is somebody else's.
         cx.invite.further.sent_on = None;
-        let lookup = Lookup {
-            plan: cx.plain_plan(),
-            clip: None,
-            greeting: None,
-            beep: None,
-            full: None,
-            prompts: None,
-            named: Vec::new(),
-        };
+        let lookup = Lookup::plain(cx.plain_plan());
         self.found(Box::new(lookup), cx)
     }
 
@@ -323,7 +315,7 @@ impl LookingUp {
 
     /// A call that may not go where it would, or would come back to us, is refused before any media; so is one that may not split as
     /// often as it would.
-    fn does_not_get_there(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
+    pub fn does_not_get_there(lookup: &mut Lookup, cx: &mut Cx) -> Option<Phase> {
         if let Some(onward) = ringing::named(&lookup.plan, cx).find(|target| target.onward) {
             match cx.way_on(&onward.uri, !lookup.plan.plain) {
                 Ok(way) => cx.way = Some(way),

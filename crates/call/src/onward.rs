@@ -193,7 +193,7 @@ impl Cx {
 
     /// A call that does not go on: said before anybody is disturbed.
     pub fn does_not_go_on(&mut self, no: &NoWay) -> Phase {
-        let to = self.record.to.clone();
+        let to = self.invite.request_uri.to_string();
         let (status, why) = match no {
             // "… recognizes the user …, but does not currently have a valid forwarding location" (§21.4.18).
             NoWay::Nowhere => (480, format!("{to} is not here, and the profile has no next_hop")),

@@ -8,6 +8,7 @@ use segue_sdp::{
 };
 
 use crate::{
+    apart::Transcoder,
     cx::Cx,
     io::{LegAction, LegId},
     legs::Leg,
@@ -202,6 +203,62 @@ impl Cx {
     /// Whether A is asked to take its callee's codecs.
     pub fn is_aligning(&self) -> bool {
         self.passing.as_ref().is_some_and(|passing| passing.aligns)
+    }
+
+    /// The callee of a bridge is gone, and A stays: what it offered is answered here, and what it is asked counts when it has answered.
+    pub fn callee_left(&mut self) {
+        (self.bridged, self.hearing, self.stays_apart) = (None, None, false);
+        self.end_transcoder();
+        self.settle_pictures();
+        self.transcoder = Transcoder::None;
+        match self.passing.take() {
+            Some(passing) if passing.asked == LegId::A => {
+                let ours = Passing {
+                    asker: None,
+                    aligns: false,
+                    ..passing
+                };
+                self.passing = Some(ours);
+            }
+            Some(Passing { asker: Some(asker), .. }) if asker.leg == LegId::A && !asker.withdrawn => {
+                self.answer_here(LegId::A, &asker.offer)
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether A is asked something.
+    pub fn asks_caller(&self) -> bool {
+        self.passing.as_ref().is_some_and(|passing| passing.asked == LegId::A)
+    }
+
+    /// Which way we have said that A's streams go: sound, pictures.
+    pub fn callers_directions(&self) -> [Option<Direction>; 2] {
+        let says = |kind| Some(self.a.side.as_ref()?.says(kind)?.1);
+        [says(Kind::Audio), says(Kind::Video)]
+    }
+
+    /// Offer A that its streams go as they did before, where its callee had them on hold. Where A has, it says so again (RFC 6337 §5.3).
+    pub fn bring_caller_back(&mut self, before: [Option<Direction>; 2]) {
+        let now = self.callers_directions();
+        // What we only receive A has on hold.
+        let is_held = |now: Option<Direction>, before: Option<Direction>| {
+            now.is_some_and(|now| now != Direction::RecvOnly) && before.is_some() && now != before
+        };
+        let [audio, video] = [0, 1].map(|at| is_held(now[at], before[at]));
+        if self.passing.is_some() || !(audio || video) || !self.takes_offers(LegId::A) {
+            return;
+        }
+        let Some((side, agreed)) = self.party(LegId::A) else {
+            return;
+        };
+        let mut side = side.clone();
+        let wanted = |kind, is_held: bool, at: usize| {
+            let direction = if is_held { before[at] } else { now[at] };
+            Some((of(agreed, kind)?, direction?))
+        };
+        let sdp = side.offer_within(wanted(Kind::Audio, audio, 0), wanted(Kind::Video, video, 1));
+        self.make_offer(LegId::A, None, (side, sdp));
     }
 
     fn make_offer(&mut self, asked: LegId, asker: Option<Asker>, (side, sdp): (Side, Arc<[u8]>)) {

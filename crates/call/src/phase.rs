@@ -5,9 +5,21 @@ use std::time::Instant;
 use segue_records::PhaseName;
 
 use crate::{
-    beeping::Beeping, bridged::Bridged, choosing::Choosing, cx::Cx, ending::Ending, full::Full, greeting::Greeting,
-    holding::Holding, legs::Seen, looking_up::LookingUp, recording::Recording, reviewing::Reviewing, ringing::Ringing,
-    saving::Saving, serving::Serving,
+    beeping::Beeping,
+    bridged::Bridged,
+    choosing::Choosing,
+    cx::Cx,
+    ending::Ending,
+    full::Full,
+    greeting::Greeting,
+    holding::Holding,
+    legs::Seen,
+    looking_up::LookingUp,
+    recording::Recording,
+    reviewing::Reviewing,
+    ringing::Ringing,
+    saving::Saving,
+    serving::{CallingBack, Serving},
 };
 
 /// Where a call is.
@@ -25,6 +37,7 @@ pub(crate) enum Phase {
     Reviewing(Box<Reviewing>),
     Saving(Saving),
     Serving(Box<Serving>),
+    CallingBack(Box<CallingBack>),
     Ending(Ending),
 }
 
@@ -44,7 +57,17 @@ impl Phase {
             Phase::Reviewing(phase) => phase.on(seen, cx),
             Phase::Saving(phase) => phase.on(seen, cx),
             Phase::Serving(phase) => phase.on(seen, cx),
+            Phase::CallingBack(phase) => phase.on(seen, cx),
             Phase::Ending(phase) => Phase::Ending(phase),
+        }
+    }
+
+    /// Whether A and a callee talk.
+    pub fn is_bridged(&self) -> bool {
+        match self {
+            Phase::Bridged(_) => true,
+            Phase::CallingBack(phase) => phase.call().is_bridged(),
+            _ => false,
         }
     }
 
@@ -61,6 +84,7 @@ impl Phase {
             Phase::Reviewing(phase) => phase.deadline(),
             Phase::Saving(phase) => phase.deadline(),
             Phase::Serving(phase) => phase.deadline(),
+            Phase::CallingBack(phase) => phase.deadline(),
             Phase::Bridged(phase) => phase.deadline(),
             Phase::LookingUp(phase) => phase.deadline(),
             Phase::Ending(_) => None,
@@ -83,6 +107,10 @@ impl Phase {
             Phase::Reviewing(_) => PhaseName::Reviewing,
             Phase::Saving(_) => PhaseName::Saving,
             Phase::Serving(_) => PhaseName::Serving,
+            Phase::CallingBack(phase) => match phase.call() {
+                Phase::Ending(_) => PhaseName::Serving,
+                call => call.name(),
+            },
             Phase::Ending(_) => PhaseName::Ending,
         }
     }

@@ -18,6 +18,23 @@ pub struct Event {
     pub what: Happening,
 }
 
+/// A call back from a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallBackFacts {
+    /// Whose sender was called.
+    pub message_id: String,
+    /// The URI that was called, as a phone would dial it; the sender's own where nobody was to be called.
+    pub to: String,
+    /// The leg of the call's record that has answered, or was tried last, counted from 0 (the caller's); `None`: nobody was tried.
+    pub leg: Option<u32>,
+    /// Somebody answered.
+    pub answered: bool,
+    /// SIP status that decided its end, when one did.
+    pub cause: Option<u16>,
+    /// One sentence, without its full stop.
+    pub why: String,
+}
+
 /// What happened. The names in `type` are stable; fields may be added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
@@ -56,6 +73,9 @@ pub enum Happening {
         /// Last packet of the old source to the first of the new one, milliseconds; absent for the first source.
         gap_ms: Option<u64>,
     },
+    /// A subscriber has called the sender of a message back from its mailbox; that call is over, or was none.
+    #[serde(rename = "call.back")]
+    CallBack(CallBackFacts),
     /// A call's last leg has ended; its record follows in the store.
     #[serde(rename = "call.ended")]
     CallEnded {
@@ -262,6 +282,7 @@ impl Happening {
             Happening::CallStarted { .. } => "call.started",
             Happening::CallPhase { .. } => "call.phase",
             Happening::CallProlonged { .. } => "call.prolonged",
+            Happening::CallBack(_) => "call.back",
             Happening::CallSwitch { .. } => "call.switch",
             Happening::CallEnded { .. } => "call.ended",
             Happening::RequestRefused { .. } => "request.refused",

@@ -14,7 +14,7 @@ mod written;
 pub use call_record::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
 };
-pub use event::{Event, Happening, MessageFacts, NoticeOutcome, RegistrationFacts};
+pub use event::{CallBackFacts, Event, Happening, MessageFacts, NoticeOutcome, RegistrationFacts};
 pub use live::LiveCall;
 pub use moment::UnixMs;
 pub use notice::{NoticeEvent, NoticeFacts, NoticeLimit};

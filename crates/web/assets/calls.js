@@ -51,7 +51,7 @@ if (live) {
     setTimeout(() => refresh().catch(() => {}), EVERY);
   };
   const events = new EventSource('/api/v1/events');
-  for (const what of ['call.started', 'call.phase', 'call.switch', 'call.prolonged', 'call.ended', 'events.lost']) {
+  for (const what of ['call.started', 'call.phase', 'call.switch', 'call.prolonged', 'call.back', 'call.ended', 'events.lost']) {
     events.addEventListener(what, soon);
   }
   addEventListener('pagehide', () => events.close());

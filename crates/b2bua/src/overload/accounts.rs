@@ -73,6 +73,15 @@ impl Accounts {
         Ok(())
     }
 
+    /// The same for a call within one that is counted already.
+    ///
+    /// # Errors
+    /// What is used up.
+    pub fn room_for_more(&mut self, now: Now, account: &str, caps: AccountCaps, zone: &Zone) -> Result<(), Used> {
+        let calls_at_once = None;
+        self.room(now, account, AccountCaps { calls_at_once, ..caps }, zone)
+    }
+
     /// Counts a call.
     pub fn take(&mut self, account: &str, call: CallKey) {
         let account = self.0.entry(account.to_owned()).or_default();

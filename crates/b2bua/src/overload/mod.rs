@@ -252,8 +252,13 @@ impl Overload {
 
     /// An account may not call now: `request` is turned away, and again when it comes again.
     pub fn account_full(&mut self, request: u64, used: Used, account: &str) -> Verdict {
-        self.turned_away.account = self.turned_away.account.saturating_add(1);
         self.told.note(request, 403);
+        self.account_used_up(used, account)
+    }
+
+    /// What a call of an account that may not call is told.
+    pub fn account_used_up(&mut self, used: Used, account: &str) -> Verdict {
+        self.turned_away.account = self.turned_away.account.saturating_add(1);
         let (why, option, key, text) = match used {
             Used::Calls(cap) => (
                 format!("the account {account} has {cap} calls, as many as it may at once"),

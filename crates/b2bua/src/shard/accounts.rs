@@ -1,6 +1,6 @@
 //! Callers who have proven who they are, and call more than they may.
 
-use segue_call::Now;
+use segue_call::{Now, StoreReply};
 use segue_policy::Profile;
 use segue_sip::Peer;
 use segue_sip_wire::{Message, Method};
@@ -34,6 +34,31 @@ impl Shard {
         let account = self.proven.as_ref()?;
         let (caps, zone) = self.directory.account(account);
         self.overload.accounts.used(now, account, caps.at(profile), &zone)
+    }
+
+    /// Whom a subscriber calls back from its mailbox is known: that is a new call of the account's, as if its phone had dialled it.
+    pub(super) fn admits_call_back(&mut self, now: Now, key: CallKey, reply: StoreReply) -> StoreReply {
+        let entry = self.calls.get(&key).filter(|entry| entry.call.asks_whom_to_call_back());
+        let (Some(entry), StoreReply::Found(_) | StoreReply::NotFound) = (entry, &reply) else {
+            return reply;
+        };
+        if self.closing {
+            let why = "the server is stopping".to_owned();
+            return StoreReply::LookupFailed { why };
+        }
+        let Some(account) = &entry.account else { return reply };
+        let (caps, zone) = self.directory.account(account);
+        match self
+            .overload
+            .accounts
+            .room_for_more(now, account, caps.at(&entry.profile), &zone)
+        {
+            Ok(()) => reply,
+            Err(used) => {
+                let why = self.overload.account_used_up(used, account).why;
+                StoreReply::LookupFailed { why }
+            }
+        }
     }
 
     /// A call that ends gives back what it was counted under.

@@ -130,6 +130,7 @@ impl Shard {
             engaged: Engaged::default(),
             phase,
             prolonged: false,
+            called_back: 0,
         };
         let started = Happening::CallStarted {
             from: entry.from.clone(),

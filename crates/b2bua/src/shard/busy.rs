@@ -83,6 +83,13 @@ impl Shard {
     /// It is known whom a call rings.
     pub(super) fn engage_callees(&mut self, key: CallKey, plan: &Plan) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        // Who calls from its mailbox calls one after the other.
+        let before = std::mem::take(&mut entry.engaged.callees);
+        forget(
+            &mut self.engaged,
+            key,
+            before.iter().filter(|user| entry.engaged.caller.as_ref() != Some(user)),
+        );
         let members = self.directory.members(&plan.mailbox).iter().cloned();
         // Of a group those ring who are reached.
         let whose = &entry.engaged.whose;
@@ -95,12 +102,17 @@ impl Shard {
 
     /// A call has ended.
     pub(super) fn disengage(&mut self, key: CallKey, engaged: &Engaged) {
-        for user in engaged.caller.iter().chain(&engaged.callees) {
-            if let Some(calls) = self.engaged.get_mut(user) {
-                calls.remove(&key);
-                if calls.is_empty() {
-                    self.engaged.remove(user);
-                }
+        forget(&mut self.engaged, key, engaged.caller.iter().chain(&engaged.callees));
+    }
+}
+
+/// A call is none of these subscribers' any more.
+fn forget<'a>(all: &mut BTreeMap<String, BTreeSet<CallKey>>, key: CallKey, users: impl Iterator<Item = &'a String>) {
+    for user in users {
+        if let Some(calls) = all.get_mut(user) {
+            calls.remove(&key);
+            if calls.is_empty() {
+                all.remove(user);
             }
         }
     }

@@ -7,10 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_b2bua::{Admission, Refusal, Shard, ShardOutput};
-use segue_call::{Lookup, MediaAction, MediaEvent, Now, Ports, StoreAction, StoreReply};
+use segue_b2bua::{Admission, CallKey, Refusal, Shard, ShardOutput};
+use segue_call::{
+    Listed as Heard, Lookup, MailboxAction, MailboxReply, MediaAction, MediaEvent, NotReady, Now, Opened, Ports,
+    StoreAction, StoreReply,
+};
 use segue_policy::{AccountCaps, Auth, Plan, Profile, Subscriber};
-use segue_records::UnixMs;
+use segue_records::{CallBackFacts, Happening, UnixMs};
 use segue_sip_wire::{DigestAlgorithm, Message, Method};
 use segue_store::{Listed, Spent};
 
@@ -38,6 +41,12 @@ pub struct Office {
     pub sent: Vec<Message>,
     /// What a callee's rules make of its plan.
     pub rules: fn(&mut Plan),
+    /// Who has left the one message that is in every mailbox.
+    pub message_from: String,
+    /// Whose mailbox was opened last.
+    pub in_mailbox: Option<CallKey>,
+    /// Calls back that were told of.
+    pub called_back: Vec<CallBackFacts>,
 }
 
 impl Office {
@@ -77,6 +86,9 @@ impl Office {
             spent: Vec::new(),
             sent: Vec::new(),
             rules: |_| (),
+            message_from: String::new(),
+            in_mailbox: None,
+            called_back: Vec::new(),
         }
     }
 
@@ -134,8 +146,61 @@ impl Office {
                     let reply = StoreReply::Found(Box::new(lookup));
                     self.shard.handle_store(self.now, key, reply);
                 }
+                ShardOutput::Store(key, StoreAction::Mailbox(action), _) => self.mailbox(key, &action),
+                ShardOutput::Event(event) => {
+                    if let Happening::CallBack(facts) = event.what {
+                        self.called_back.push(facts);
+                    }
+                }
                 _ => {}
             }
+        }
+    }
+
+    /// A mailbox with one message, of which nothing can be played, and no prompts.
+    fn mailbox(&mut self, key: CallKey, action: &MailboxAction) {
+        let reply = match action {
+            MailboxAction::Voice { .. } => MailboxReply::Voice {
+                language: Default::default(),
+                prompts: None,
+            },
+            MailboxAction::Open { .. } => {
+                self.in_mailbox = Some(key);
+                let messages = vec![Heard {
+                    id: "one".to_owned(),
+                    from: self.message_from.clone(),
+                    duration_ms: 5_000,
+                    ..Heard::default()
+                }];
+                MailboxReply::Opened(Box::new(Opened {
+                    messages,
+                    ..Opened::default()
+                }))
+            }
+            MailboxAction::Prepare { message_id, .. } => MailboxReply::NotReady {
+                message_id: message_id.clone(),
+                why: NotReady::Gone,
+            },
+            _ => return,
+        };
+        let reply = StoreReply::Mailbox(Box::new(reply));
+        self.shard.handle_store(self.now, key, reply);
+    }
+
+    /// A key of who is in its mailbox.
+    pub fn press(&mut self, key: char) {
+        let call = self.in_mailbox.unwrap();
+        let leg = segue_call::LegId::A;
+        self.shard.handle_media(self.now, call, MediaEvent::Dtmf { leg, key });
+        self.drain();
+    }
+
+    /// Seconds pass, with what happens in them.
+    pub fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.later(1);
+            self.shard.handle_timeout(self.now);
+            self.drain();
         }
     }
 

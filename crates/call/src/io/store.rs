@@ -80,6 +80,21 @@ pub struct Lookup {
     pub prompts: Option<ClipInfo>,
 }
 
+impl Lookup {
+    /// For a callee who is no subscriber: there is a plan, and nothing to play.
+    pub(crate) fn plain(plan: Plan) -> Lookup {
+        Lookup {
+            plan,
+            clip: None,
+            greeting: None,
+            named: Vec::new(),
+            beep: None,
+            full: None,
+            prompts: None,
+        }
+    }
+}
+
 /// What the store answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoreReply {

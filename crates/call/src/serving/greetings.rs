@@ -181,7 +181,7 @@ impl Serving {
 
     /// It is a clip.
     pub(super) fn made(&mut self, clip: ClipInfo, cx: &mut Cx) {
-        self.did.push("recorded a greeting");
+        self.did.push("recorded a greeting".to_owned());
         self.mailbox.opened.clips.push(clip.clone());
         self.at = At::Recording(Recording::Made(clip));
         self.say(&[Line::RecordedMenu], cx);
@@ -210,7 +210,7 @@ impl Serving {
     fn use_greeting(&mut self, clip: String, cx: &mut Cx) {
         let Some(user) = self.user.clone() else { return };
         self.mailbox.opened.greeting = Some(clip.clone());
-        self.did.push("chose a greeting");
+        self.did.push("chose a greeting".to_owned());
         let action = MailboxAction::UseGreeting { user, clip };
         self.ask(action, Awaited::Setting(Line::GreetingSet), cx);
     }
@@ -227,7 +227,7 @@ impl Serving {
         let clip = self.mailbox.opened.clips.get(at).map(|clip| clip.name.clone());
         match (key, clip, self.user.clone()) {
             ('1', Some(clip), Some(user)) => {
-                self.did.push("chose a clip");
+                self.did.push("chose a clip".to_owned());
                 let action = MailboxAction::UseClip { user, clip };
                 self.ask(action, Awaited::Setting(Line::ClipSet), cx);
             }

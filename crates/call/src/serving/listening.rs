@@ -80,6 +80,16 @@ impl Mailbox {
         }
     }
 
+    /// Who has left a message.
+    pub fn from(&self, index: usize) -> Option<String> {
+        Some(self.get(index)?.from.clone())
+    }
+
+    /// Its id.
+    pub fn id(&self, index: usize) -> Option<String> {
+        Some(self.get(index)?.id.clone())
+    }
+
     fn get(&self, index: usize) -> Option<&Listed> {
         self.opened.messages.get(index)
     }
@@ -122,6 +132,12 @@ impl Mailbox {
     fn forget(&mut self, index: usize) {
         let id = self.get(index).map(|message| message.id.clone());
         self.ready.retain(|(ready, _)| Some(ready) != id.as_ref());
+    }
+
+    /// A takes other codecs: all is made ready again.
+    pub fn forget_all(&mut self) {
+        self.ready.clear();
+        self.asked.clear();
     }
 
     /// The call goes on: what was marked is deleted.
@@ -300,6 +316,7 @@ impl Serving {
             Some(Ok(clip)) => clip,
         };
         let Some(clip_use) = usable(&clip, cx) else {
+            self.mailbox.forget(index);
             return self.after(&[Line::CannotPlay], cx);
         };
         (self.saying, self.turn) = (None, None);
@@ -362,6 +379,16 @@ impl Serving {
         self.say(&[before, &[Line::AfterMenu]].concat(), cx);
     }
 
+    /// At the message of this place again, after a call to its sender.
+    pub(super) fn back_at(&mut self, index: usize, before: &[Line], cx: &mut Cx) {
+        self.silent = 0;
+        self.at = At::Listening(Listening {
+            index,
+            step: Step::After,
+        });
+        self.after(before, cx);
+    }
+
     pub(super) fn pressed_at_message(&mut self, key: char, cx: &mut Cx) {
         let At::Listening(listening) = &self.at else { return };
         let (index, position) = (listening.index, self.mailbox.position(listening, cx.now.mono));
@@ -380,6 +407,7 @@ impl Serving {
             '6' if at_ms.saturating_add(STEP_MS) < duration_ms => self.play_from(at_ms.saturating_add(STEP_MS), cx),
             // Past its end; but what was skipped was not heard.
             '6' => self.after(&[], cx),
+            '5' => self.call_back(index, cx),
             '7' if self.mailbox.doomed.is_some() => {
                 self.mailbox.doomed = None;
                 self.after(&[Line::Restored], cx);

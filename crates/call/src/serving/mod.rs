@@ -1,6 +1,7 @@
 //! A subscriber serves itself: do not disturb, the mailbox, greetings. There is no callee: A is answered at once, and what it types
 //! decides what it hears and sees next (docs/mailbox.md).
 
+mod calling_back;
 mod greetings;
 mod lines;
 mod listening;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use segue_mailbox::ClipInfo;
 use segue_policy::Service;
 use segue_records::CallResult;
+use segue_sip_wire::Uri;
 
 use crate::{
     cx::Cx,
@@ -27,6 +29,7 @@ use crate::{
     saying::{Saying, Voice},
 };
 
+pub(crate) use calling_back::{Away, CallingBack};
 use greetings::Recording;
 use lines::Line;
 use listening::{Listening, Mailbox};
@@ -67,7 +70,11 @@ pub(crate) struct Serving {
     /// The longest call that the profile allows.
     ends_at: Option<Instant>,
     /// What was done, for the last sentence.
-    did: Vec<&'static str>,
+    did: Vec<String>,
+    /// What A has dialled: Request-URI and To.
+    dialled: (Uri, Uri, Option<String>),
+    /// Senders that were called back.
+    called: u8,
 }
 
 /// Where in the menus it is.
@@ -85,6 +92,8 @@ enum At {
     Menu,
     /// A message.
     Listening(Listening),
+    /// Whom the sender of the message of this place is: the store is asked.
+    Calling(usize),
     /// The menu of greetings.
     Greetings,
     /// A greeting is recorded.
@@ -124,6 +133,12 @@ impl Serving {
             mailbox: Mailbox::default(),
             ends_at: (call_max_ms > 0).then(|| cx.in_ms(call_max_ms)),
             did: Vec::new(),
+            dialled: (
+                cx.invite.request_uri.clone(),
+                cx.invite.to.clone(),
+                cx.invite.to_name.clone(),
+            ),
+            called: 0,
         };
         if cx.a.answer().is_none()
             && let Err(error) = cx.settle_for_mailbox(&serving.lookup)
@@ -195,6 +210,10 @@ impl Serving {
                 self.pressed(key, cx);
             }
             Seen::Store(StoreReply::Mailbox(reply)) => self.answered(*reply, cx),
+            Seen::Store(reply) => match self.at {
+                At::Calling(index) => return self.callee_is(index, reply, cx),
+                _ => return Phase::Serving(self),
+            },
             Seen::Media(MediaEvent::Said { .. } | MediaEvent::SayFailed { .. })
                 if self.turn.is_some_and(|turn| turn.is_over(&seen, cx)) =>
             {
@@ -244,7 +263,7 @@ impl Serving {
             At::Recording(_) => self.said_before_recording(cx),
             At::Clips(at) => self.show_clip(*at, cx),
             At::Typing(_) | At::Menu | At::Greetings => self.until = Some(cx.in_ms(KEY_MS_MAX)),
-            At::Agreeing | At::Waiting(_) | At::Leaving => {}
+            At::Agreeing | At::Waiting(_) | At::Calling(_) | At::Leaving => {}
         }
     }
 
@@ -253,6 +272,7 @@ impl Serving {
         match &self.at {
             At::Waiting(_) => self.leave(&[Line::Trouble], cx),
             At::Listening(_) => self.waited_at_message(cx),
+            At::Calling(index) => self.nobody_says_who(*index, cx),
             At::Recording(_) => self.waited_for_recording(cx),
             At::Typing(typing) if typing.has_digits() => self.typed('#', cx),
             _ => {
@@ -288,8 +308,13 @@ impl Serving {
             At::Greetings => self.pressed_at_greetings(key, cx),
             At::Recording(_) => self.pressed_at_recording(key, cx),
             At::Clips(at) => self.pressed_at_clip(*at, key, cx),
-            At::Agreeing | At::Waiting(_) | At::Leaving => {}
+            At::Agreeing | At::Waiting(_) | At::Calling(_) | At::Leaving => {}
         }
+    }
+
+    /// Whether the store is asked whom A calls back.
+    pub fn asks_whom_to_call_back(&self) -> bool {
+        matches!(self.at, At::Calling(_))
     }
 
     fn answered(&mut self, reply: MailboxReply, cx: &mut Cx) {
@@ -308,7 +333,7 @@ impl Serving {
                     Service::DndOn => (Line::DndOn, "is not to be disturbed"),
                     _ => (Line::DndOff, "may be disturbed again"),
                 };
-                self.did.push(did);
+                self.did.push(did.to_owned());
                 self.leave(&[line], cx);
             }
             (At::Waiting(Awaited::Opening), MailboxReply::Opened(opened)) => self.opened(*opened, cx),
@@ -406,7 +431,7 @@ impl Serving {
                 lines::service(self.service)
             ),
         };
-        let mut did: Vec<String> = self.did.iter().map(|did| (*did).to_owned()).collect();
+        let mut did = std::mem::take(&mut self.did);
         did.extend(self.mailbox.told());
         did.push(how.to_owned());
         Ending::begin(cx, result, cause, format!("{who}, {}", did.join(", ")))

@@ -99,7 +99,7 @@ impl Serving {
             },
             What::NewPinAgain(pin) if pin.digits() == digits => {
                 let Some(user) = self.user.clone() else { return };
-                self.did.push("changed their PIN");
+                self.did.push("changed their PIN".to_owned());
                 self.ask(MailboxAction::SetPin { user, pin }, Awaited::Setting(Line::PinSet), cx);
             }
             What::NewPinAgain(_) => self.type_in(What::NewPin, &[Line::PinsDiffer, Line::AskNewPin], cx),
@@ -110,7 +110,7 @@ impl Serving {
     pub(super) fn not_logged_in(&mut self, cx: &mut Cx) {
         self.wrong = self.wrong.saturating_add(1);
         if self.wrong >= LOGINS_MAX {
-            self.did.push("gave wrong numbers or PINs");
+            self.did.push("gave wrong numbers or PINs".to_owned());
             return self.leave(&[Line::WrongLogin, Line::Goodbye], cx);
         }
         self.type_in(What::Number, &[Line::WrongLogin, Line::AskNumber], cx);

@@ -47,6 +47,7 @@ mod the_early_phase_has_a_cap;
 mod the_longest_call;
 mod the_menu;
 mod the_operator_hangs_up;
+mod the_sender_is_called_back;
 mod transcoded;
 mod volte;
 mod what_b_says_while_it_rings;

@@ -497,6 +497,10 @@ impl Stage {
         self.call.phase()
     }
 
+    pub fn called_back(&self) -> &[segue_records::CallBackFacts] {
+        self.call.called_back()
+    }
+
     pub fn engages(&self) -> String {
         match self.call.engages() {
             segue_call::Engages::At(target) => target.to_string(),

@@ -137,6 +137,7 @@ impl Metrics {
             }
             Happening::CallStarted { .. }
             | Happening::CallProlonged { .. }
+            | Happening::CallBack(_)
             | Happening::CallSwitch { gap_ms: None, .. }
             | Happening::CallEnded { .. }
             | Happening::RequestRefused { .. }
