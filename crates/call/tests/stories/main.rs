@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // A story that goes wrong fails.
 
 mod a_full_mailbox;
+mod after_a_call_back;
 mod alerting_content;
 mod amr;
 mod b_does_not_take_the_call;

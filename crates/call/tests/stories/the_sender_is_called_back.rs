@@ -5,13 +5,13 @@ use segue_call::{Early, LegAction, Listed, MediaEvent, Source, StoreReply};
 use segue_policy::{UnknownCallee, Why};
 use segue_records::{CallRecord, CallResult, PhaseName};
 
-use crate::stage::{A, AUDIO, B, Desk, Setup, Stage, VIDEO, sdp};
+use crate::stage::{A, AUDIO, B, Desk, Setup, Stage, sdp};
 
-const SENDER: &str = "sip:+4930123@pbx.example";
-const BACK: &str = "say message-menu under message-menu";
+pub const SENDER: &str = "sip:+4930123@pbx.example";
+pub const BACK: &str = "say message-menu under message-menu";
 
 /// Bob, who has proven it, dials its mailbox; there is one message, from such a sender, whose phone is at 192.0.2.2.
-fn mailbox(from: &str) -> Setup {
+pub fn mailbox(from: &str) -> Setup {
     let mut desk = Desk {
         speaks: true,
         ..Desk::default()
@@ -54,7 +54,7 @@ fn calls_back(setup: Setup) -> Stage {
 }
 
 /// And talks to its sender.
-fn talks(setup: Setup) -> Stage {
+pub fn talks(setup: Setup) -> Stage {
     let mut s = calls_back(setup);
     s.b().answers();
     s.run_ms(1_000);
@@ -62,7 +62,7 @@ fn talks(setup: Setup) -> Stage {
     s
 }
 
-fn last_said(s: &Stage) -> String {
+pub fn last_said(s: &Stage) -> String {
     let said = s.media_did().into_iter().filter(|did| did.starts_with("say "));
     said.last().unwrap_or_default()
 }
@@ -75,7 +75,7 @@ fn invited(s: &mut Stage, number: u32) -> Option<(String, Option<String>)> {
 }
 
 /// A is in its mailbox, at the message, and has heard of no end.
-fn is_back(s: &mut Stage) {
+pub fn is_back(s: &mut Stage) {
     assert_eq!(s.phase(), PhaseName::Serving);
     let got = s.a().got();
     assert!(
@@ -87,7 +87,7 @@ fn is_back(s: &mut Stage) {
     assert_eq!(s.asked_of_desk().last().map(String::as_str), Some("keep one"));
 }
 
-fn ended(s: &mut Stage) -> CallRecord {
+pub fn ended(s: &mut Stage) -> CallRecord {
     let record = s.finish();
     assert_eq!(record.result, CallResult::Mailbox);
     assert_eq!(record.to, "sip:*97@segue.example");
@@ -527,96 +527,6 @@ fn the_operator_lost_media_and_the_longest_call_end_all_of_it() {
     s.run_ms(60_000);
     assert_eq!(s.b().got(), ["INVITE", "BYE"]);
     assert!(ended(&mut s).why.contains("stayed as long as a call may last"));
-}
-
-#[test]
-fn a_hold_of_the_sender_is_undone_when_it_hangs_up() {
-    let mut s = talks(mailbox(SENDER));
-    let hold = format!("{}a=inactive\r\n{}a=inactive\r\n", AUDIO, VIDEO);
-    s.b().offers(Some(sdp(&hold)));
-    assert_eq!(s.a().got().last().map(String::as_str), Some("offer"));
-    s.a().answers_our_offer(sdp(&hold));
-    assert_eq!(s.b().got().last().map(String::as_str), Some("accept"));
-    s.b().hangs_up();
-    s.run_ms(1);
-    let offered = s.a().told_sdp();
-    assert!(
-        !offered.contains("inactive") && !offered.contains("sendonly"),
-        "{offered}"
-    );
-    assert_ne!(last_said(&s), BACK, "who hears nothing yet is told nothing yet");
-    s.a().answers_our_offer(sdp(&format!("{AUDIO}{VIDEO}")));
-    s.run_ms(1);
-    assert_eq!(last_said(&s), BACK);
-    is_back(&mut s);
-    // One that refuses is in its mailbox all the same.
-    let mut s = talks(mailbox(SENDER));
-    s.b().offers(Some(sdp(&hold)));
-    s.a().answers_our_offer(sdp(&hold));
-    s.b().hangs_up();
-    s.run_ms(1);
-    s.a().refuses_our_offer(491);
-    s.run_ms(1);
-    is_back(&mut s);
-}
-
-#[test]
-fn a_sender_that_goes_while_the_subscriber_is_asked_for_it_leaves_it_as_it_was() {
-    let mut s = talks(mailbox(SENDER));
-    let hold = format!("{}a=inactive\r\n{}a=inactive\r\n", AUDIO, VIDEO);
-    s.b().offers(Some(sdp(&hold)));
-    s.b().hangs_up();
-    s.run_ms(1);
-    assert_eq!(s.a().got(), ["200 sdp", "offer"], "one offer at a time");
-    s.a().answers_our_offer(sdp(&hold));
-    assert_eq!(s.a().got(), ["200 sdp", "offer", "offer"]);
-    assert!(!s.a().told_sdp().contains("inactive"));
-    s.a().answers_our_offer(sdp(&format!("{AUDIO}{VIDEO}")));
-    s.run_ms(1);
-    assert_eq!(last_said(&s), BACK);
-    assert_eq!(s.b().got(), ["INVITE"], "nobody answers who is gone");
-    is_back(&mut s);
-    // It may go while it is asked for that, too.
-    let mut s = talks(mailbox(SENDER));
-    s.b().offers(Some(sdp(&hold)));
-    s.b().hangs_up();
-    s.run_ms(1);
-    s.a().hangs_up();
-    assert!(ended(&mut s).why.ends_with("hung up."));
-}
-
-#[test]
-fn an_offer_that_waits_for_the_sender_is_answered_here_when_that_is_gone() {
-    let mut s = talks(mailbox(SENDER));
-    let hold = format!("{}a=sendonly\r\n{}a=sendonly\r\n", AUDIO, VIDEO);
-    s.a().offers(Some(sdp(&hold)));
-    assert_eq!(s.b().got(), ["INVITE", "offer"]);
-    s.b().hangs_up();
-    s.run_ms(1);
-    assert_eq!(s.a().got(), ["200 sdp", "accept"], "and a hold of its own stays");
-    assert_eq!(s.phase(), PhaseName::Serving);
-    s.a().offers(Some(sdp(&format!("{AUDIO}{VIDEO}"))));
-    assert_eq!(s.a().got(), ["200 sdp", "accept", "accept"]);
-    is_back(&mut s);
-}
-
-#[test]
-fn a_subscriber_that_was_brought_to_its_senders_codec_has_its_messages_in_that() {
-    let mut setup = mailbox(SENDER);
-    setup.offer = Some(sdp("m=audio 4000 RTP/AVP 0 8 9\r\n"));
-    let mut s = talks(setup);
-    let prepared = |s: &Stage| s.asked_of_desk().iter().filter(|asked| *asked == "prepare one").count();
-    assert_eq!(prepared(&s), 1);
-    s.b().offers(Some(sdp("m=audio 4000 RTP/AVP 8\r\n")));
-    s.a().answers_our_offer(sdp("m=audio 4000 RTP/AVP 8\r\n"));
-    s.b().hangs_up();
-    s.run_ms(1);
-    is_back(&mut s);
-    s.keys("1");
-    s.run_ms(3_000);
-    assert_eq!(prepared(&s), 2, "made ready anew");
-    s.a().hangs_up();
-    ended(&mut s);
 }
 
 #[test]
