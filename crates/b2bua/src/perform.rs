@@ -361,7 +361,8 @@ impl Performer {
                 let Answer { reply, clips } = *answer;
                 // A caller who gave up meanwhile plays nothing any more.
                 if self.shard.has(key) {
-                    self.playing.insert(key, clips);
+                    // Beside its messages, where it calls from a mailbox.
+                    self.playing.entry(key).or_default().extend(clips);
                 }
                 self.shard.handle_store(now(), key, reply);
             }

@@ -240,24 +240,25 @@ impl Cx {
 
     /// Offer A that its streams go as they did before, where its callee had them on hold. Where A has, it says so again (RFC 6337 §5.3).
     pub fn bring_caller_back(&mut self, before: [Option<Direction>; 2]) {
-        let now = self.callers_directions();
+        let [audio, video] = self.callers_directions();
+        let [audio_before, video_before] = before;
         // What we only receive A has on hold.
-        let is_held = |now: Option<Direction>, before: Option<Direction>| {
-            now.is_some_and(|now| now != Direction::RecvOnly) && before.is_some() && now != before
+        let held = |now: Option<Direction>, before: Option<Direction>| {
+            before.filter(|_| now.is_some_and(|now| now != Direction::RecvOnly) && now != before)
         };
-        let [audio, video] = [0, 1].map(|at| is_held(now[at], before[at]));
-        if self.passing.is_some() || !(audio || video) || !self.takes_offers(LegId::A) {
+        let (of_audio, of_video) = (held(audio, audio_before), held(video, video_before));
+        let is_any = of_audio.is_some() || of_video.is_some();
+        if self.passing.is_some() || !is_any || !self.takes_offers(LegId::A) {
             return;
         }
         let Some((side, agreed)) = self.party(LegId::A) else {
             return;
         };
         let mut side = side.clone();
-        let wanted = |kind, is_held: bool, at: usize| {
-            let direction = if is_held { before[at] } else { now[at] };
-            Some((of(agreed, kind)?, direction?))
-        };
-        let sdp = side.offer_within(wanted(Kind::Audio, audio, 0), wanted(Kind::Video, video, 1));
+        let wanted = |kind, direction: Option<Direction>| Some((of(agreed, kind)?, direction?));
+        let audio = wanted(Kind::Audio, of_audio.or(audio));
+        let video = wanted(Kind::Video, of_video.or(video));
+        let sdp = side.offer_within(audio, video);
         self.make_offer(LegId::A, None, (side, sdp));
     }
 

@@ -93,6 +93,7 @@ fn a_subscriber_that_was_brought_to_its_senders_codec_has_its_messages_in_that()
     s.keys("1");
     s.run_ms(3_000);
     assert_eq!(prepared(&s), 2, "made ready anew");
+    assert!(s.media_did().contains(&"play message -1 from 0".to_owned()));
     s.a().hangs_up();
     ended(&mut s);
 }
