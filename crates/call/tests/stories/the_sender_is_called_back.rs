@@ -63,8 +63,8 @@ pub fn talks(setup: Setup) -> Stage {
 }
 
 pub fn last_said(s: &Stage) -> String {
-    let said = s.media_did().into_iter().filter(|did| did.starts_with("say "));
-    said.last().unwrap_or_default()
+    let mut said = s.media_did().into_iter().filter(|did| did.starts_with("say "));
+    said.next_back().unwrap_or_default()
 }
 
 fn invited(s: &mut Stage, number: u32) -> Option<(String, Option<String>)> {
