@@ -122,6 +122,7 @@ fn make_a_rule(page: &mut Page) {
     page.fill("#contact-groups", "partners");
     page.press("Enter");
     page.wait_for("td >> text=partners");
+    page.wait_for("#targets li >> text=wherever their phones are registered");
 }
 
 /// The one message of b.
@@ -311,6 +312,16 @@ fn an_operator_sees_a_call_while_it_is_held_and_ends_it_and_markup_of_callers_st
             .any(|deed| deed["what"] == "call.hang_up" && deed["name"] == "root"),
         "{audit:?}"
     );
+
+    page.click("nav >> text=Subscribers");
+    page.wait_for("td >> text=sip:c@127.0.0.1:9");
+    page.click("text=Add a subscriber");
+    page.fill("#subscriber-user", "anna");
+    page.fill("#subscriber-password", PASSWORD);
+    page.press("Enter");
+    page.wait_for("td >> text=anna");
+    page.click("[aria-label='Change anna']");
+    expect_usable(&mut page, "subscribers");
 
     // A subscriber has no such pages, and finds no way to them.
     page.forget();
