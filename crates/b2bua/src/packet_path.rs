@@ -73,8 +73,8 @@ pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
         Event::Recorded { duration_ms, .. } => MediaEvent::Recorded { duration_ms },
         Event::RecordFailed { why } => MediaEvent::RecordFailed { why },
         Event::TranscoderLost { kind } => MediaEvent::TranscoderLost { kind },
-        // Not of the call's words: the performer ends the call, or completes its record.
-        Event::Lost | Event::Tallied { .. } | Event::Closed => return None,
+        // Not of the call's words: the performer ends the call, completes its record, or answers who looks at it.
+        Event::Lost | Event::Counted { .. } | Event::AllCounted | Event::Tallied { .. } | Event::Closed => return None,
         Event::KeyFrameWanted { leg } => MediaEvent::KeyFrameWanted { leg: LegId(leg.0) },
     })
 }

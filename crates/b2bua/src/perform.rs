@@ -28,6 +28,7 @@ use crate::{
     tallies::Tallies,
 };
 
+mod counting;
 mod learnt;
 mod leaving;
 mod live;
@@ -42,6 +43,7 @@ mod transcoding;
 
 pub use transcoding::Transcoding;
 
+use counting::Counting;
 pub use live::{LIVE_AT_ONCE, LiveCalls, LiveEnd, NoAnswer};
 use mailboxes::Desk;
 pub use outside::{Deposits, Take, Watch};
@@ -176,6 +178,7 @@ pub async fn perform(node: Node, orders: mpsc::Receiver<Order>) -> Result<ShardS
         refusals: Refusals::default(),
         watch,
         tallies: Tallies::default(),
+        counting: Counting::default(),
         keeping,
         leaves_until: None,
         desk: Desk::new(mailboxes),
@@ -209,6 +212,7 @@ struct Performer {
     refusals: Refusals,
     watch: Arc<dyn Watch>,
     tallies: Tallies,
+    counting: Counting,
     keeping: Keeping,
     /// How long providers are waited for, to whom it was said that we leave.
     leaves_until: Option<Instant>,
@@ -341,7 +345,12 @@ impl Performer {
             Note::Media(key, segue_media::Event::Tallied { leg, kind, tally }) => {
                 self.tallies.add(key, leg.0, stream_record(kind, tally));
             }
+            Note::Media(key, segue_media::Event::Counted { leg, kind, tally }) => {
+                self.counting.add(key, leg.0, stream_record(kind, tally));
+            }
+            Note::Media(key, segue_media::Event::AllCounted) => self.counting.done(key),
             Note::Media(key, event @ (segue_media::Event::Lost | segue_media::Event::Closed)) => {
+                self.counting.done(key);
                 if let Some(record) = self.tallies.close(key) {
                     self.ended(&record);
                 }

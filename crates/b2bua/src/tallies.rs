@@ -34,6 +34,11 @@ impl Tallies {
         self.calls.entry(key).or_default();
     }
 
+    /// Whether the call has media that is not closed.
+    pub fn is_open(&self, key: CallKey) -> bool {
+        self.calls.get(&key).is_some_and(|call| !call.closed)
+    }
+
     /// What was counted on a stream of a leg.
     pub fn add(&mut self, key: CallKey, leg: u32, stream: StreamRecord) {
         if let Some(call) = self.calls.get_mut(&key) {

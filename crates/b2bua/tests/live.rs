@@ -92,7 +92,7 @@ fn a_call_that_is_up_shows_what_was_said_so_far_and_keeps_it_for_its_record() {
     assert!(sent.iter().all(|message| message.status() == Some(100)));
     let id = shard.live_calls(now, None, 1)[0].record.id.clone();
     for _ in 0..2 {
-        let call = shard.live_call(now, &id).unwrap();
+        let (_, call) = shard.live_call(now, &id).unwrap();
         let ladder: Vec<(Sent, &str)> = call.record.legs[0]
             .ladder
             .iter()

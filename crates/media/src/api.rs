@@ -168,6 +168,8 @@ pub enum Command {
         /// A's pictures are recorded, too.
         pictures: bool,
     },
+    /// Tell what has been counted so far: `Counted` for each m-line, then `AllCounted`.
+    Count,
     /// End the recording; `Recorded` or `RecordFailed` follows.
     StopRecording {
         /// Why, as it shall stand in the spool's last record: `{"duration_ms":..,"cause":".."}`.
@@ -296,6 +298,17 @@ pub enum Event {
         /// Why, one sentence.
         why: String,
     },
+    /// What has been counted on one m-line of a leg so far, as `Count` asked; not for one that carried nothing.
+    Counted {
+        /// Which leg.
+        leg: LegKey,
+        /// Which m-line.
+        kind: Kind,
+        /// What was counted.
+        tally: Tally,
+    },
+    /// Every `Counted` of a `Count` has been told.
+    AllCounted,
     /// What was counted on one m-line of a leg, when the leg was closed; not for one that carried nothing.
     Tallied {
         /// Which leg.

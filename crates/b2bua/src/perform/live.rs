@@ -1,7 +1,12 @@
 //! Questions of other threads about the calls that are up, and the wish to end one.
 
+use std::time::Duration;
+
 use segue_records::LiveCall;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{Performer, now};
 
@@ -9,6 +14,9 @@ use super::{Performer, now};
 const QUESTIONS_MAX: usize = 16;
 /// Calls of one answer: what the signalling thread copies at once.
 pub const LIVE_AT_ONCE: usize = 500;
+
+/// The packet path tells what it counts within a millisecond; a thread that has died never does.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Asks the signalling thread, from any other. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -54,14 +62,15 @@ impl LiveCalls {
         answered.await.map_err(|_| NoAnswer)
     }
 
-    /// One call that is up, with its ladders so far.
+    /// One call that is up, with its ladders so far, and what was counted of its packets.
     ///
     /// # Errors
     /// [`NoAnswer`].
     pub async fn show(&self, id: &str) -> Result<Option<LiveCall>, NoAnswer> {
         let (answer, answered) = oneshot::channel();
         self.ask(Question::Show(id.to_owned(), answer))?;
-        answered.await.map_err(|_| NoAnswer)
+        let answered = timeout(COUNTED_WITHIN, answered).await.map_err(|_| NoAnswer)?;
+        answered.map_err(|_| NoAnswer)
     }
 
     /// Ends a call in order; a recording under way is kept. `false`: it is not up.
@@ -93,9 +102,7 @@ impl Performer {
             Question::List { before, most, answer } => {
                 let _ = answer.send(self.shard.live_calls(now(), before.as_deref(), most));
             }
-            Question::Show(id, answer) => {
-                let _ = answer.send(self.shard.live_call(now(), &id));
-            }
+            Question::Show(id, answer) => self.show(&id, answer),
             Question::HangUp(id, answer) => {
                 let _ = answer.send(self.shard.hang_up(now(), &id));
             }

@@ -17,8 +17,8 @@ impl Shard {
     }
 
     /// One call that is up, with the ladders of its legs so far.
-    pub fn live_call(&self, now: Now, id: &str) -> Option<LiveCall> {
-        let entry = self.calls.values().find(|entry| entry.call.id() == id)?;
+    pub fn live_call(&self, now: Now, id: &str) -> Option<(CallKey, LiveCall)> {
+        let (key, entry) = self.calls.iter().find(|(_, entry)| entry.call.id() == id)?;
         let mut live = entry.live(now);
         for (leg, kept) in &entry.legs {
             let row = usize::try_from(leg.0).ok().and_then(|at| live.record.legs.get_mut(at));
@@ -29,7 +29,7 @@ impl Shard {
                     .extend(ladder(now, self.endpoint.ladder(kept.session).to_vec()));
             }
         }
-        Some(live)
+        Some((*key, live))
     }
 
     /// Ends one call in order, as the operator's wish; a recording under way is kept. `false`: it is not up.

@@ -179,6 +179,7 @@ impl Session {
             }
             Command::StopRecording { cause } => self.stop_recording(&cause, sink),
             Command::Transcode { kind, by } => self.transcode_by(now, kind, by.is_some()),
+            Command::Count => self.count(sink),
             Command::CloseLeg { leg } => self.close_leg(now, leg, sink),
             Command::Close => {
                 if self.recorder.is_some() {

@@ -97,6 +97,18 @@ impl Session {
         }
     }
 
+    /// Tells what has been counted so far on the streams of all legs.
+    pub(super) fn count(&mut self, sink: &mut dyn Sink) {
+        for (leg, streams) in &mut self.legs {
+            for kind in [Kind::Audio, Kind::Video] {
+                if let Some(tally) = streams.stream(kind).tally() {
+                    sink.event(Event::Counted { leg: *leg, kind, tally });
+                }
+            }
+        }
+        sink.event(Event::AllCounted);
+    }
+
     pub(super) fn send_compound(
         &mut self,
         now: Instant,

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use segue_records::{CallRecord, MediaKind, StreamRecord};
 
-/// A line for each stream of each leg: what came, what was lost, what left, what the peer says of it.
+/// A line for each stream of each leg, so far or at its end: what came, what was lost, what left, what the peer says of it.
 pub fn streams(call: &CallRecord) -> Markup {
     let counted = call.legs.iter().enumerate();
     let rows: Vec<(usize, &StreamRecord)> = counted
@@ -11,7 +11,7 @@ pub fn streams(call: &CallRecord) -> Markup {
         .collect();
     html! {
         @if rows.is_empty() {
-            p class="nothing" { "Packets are counted when the call has ended." }
+            p class="nothing" { "Nothing has been counted." }
         } @else {
             div class="drawing" tabindex="0" role="group" aria-label="Packets of each stream" {
                 table class="streams" {

@@ -86,7 +86,20 @@ fn the_way_there_and_back_is_measured_by_our_last_report_and_told_with_a_goodbye
     };
     scene.report(A, Kind::Audio, &receiver_report(ssrc, older));
     scene.memory.rtcp.clear();
+    scene.say(Command::Count);
+    let so_far: Vec<_> = scene
+        .memory
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Counted { leg, kind, tally } => Some(((leg.0, *kind), *tally)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(scene.memory.events.last(), Some(&Event::AllCounted));
+    assert!(scene.tallies().is_empty(), "nothing has ended");
     scene.say(Command::Close);
+    assert_eq!(so_far, scene.tallies().into_iter().collect::<Vec<_>>(), "as at the end");
     let tally = scene.tallies()[&(A.0, Kind::Audio)];
     assert_eq!((tally.peer_lost, tally.peer_jitter_ms), (Some(4), Some(10)));
     assert!((39..=41).contains(&tally.round_trip_ms.unwrap()), "{tally:?}");
