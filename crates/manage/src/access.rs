@@ -14,6 +14,7 @@ pub mod subscribers;
 pub mod system;
 pub mod targets;
 pub mod tokens;
+pub mod trunks;
 
 use segue_records::{Event, Happening};
 use segue_store::{Deed, Role, Store};

@@ -26,6 +26,7 @@ mod subscribers;
 pub(crate) mod system;
 mod targets;
 mod tokens;
+pub(crate) mod trunks;
 
 use axum::{
     Router,
@@ -81,6 +82,7 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(calls::routes())
         .merge(live::routes())
         .merge(system::routes())
+        .merge(trunks::routes())
         .merge(follow::routes())
         .merge(tokens::routes())
         .merge(audit::routes());

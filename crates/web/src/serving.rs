@@ -129,9 +129,18 @@ mod tests {
         };
         let routes = Router::new()
             .route("/", get(|| async { "here" }).post(taken))
+            .route("/slowly", get(|| async { Body::from_stream(slowly()) }))
             .route("/large", get(|| async { vec![0_u8; 64 << 20] }));
         tokio::spawn(serve(listener, routes, patience, std::future::pending()));
         address
+    }
+
+    /// Eight pieces, together three times as long as anybody is waited for here.
+    fn slowly() -> impl futures_util::Stream<Item = Result<&'static str, Infallible>> {
+        futures_util::stream::unfold(0, |piece| async move {
+            sleep(patience().head * 3 / 8).await;
+            (piece < 8).then_some((Ok("piece "), piece + 1))
+        })
     }
 
     /// All that the other side says until it hangs up.
@@ -207,6 +216,17 @@ mod tests {
             steady.write_all(&piece).await.unwrap();
         }
         assert!(rest(&mut steady).await.ends_with(&bytes.to_string()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_takes_long_is_not_cut() {
+        let address = serving(patience()).await;
+        let mut follower = TcpStream::connect(address).await.unwrap();
+        follower
+            .write_all(b"GET /slowly HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        assert_eq!(rest(&mut follower).await.matches("piece ").count(), 8);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use fixture::{Office, now};
 use segue_records::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, RegistrationRecord, Sent, SwitchRecord, UnixMs,
 };
-use segue_store::Role;
+use segue_store::{KeptTrunk, Role};
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 
@@ -229,4 +229,55 @@ async fn a_busy_hour_is_seen_in_bars_and_in_a_table() {
     let bob = office.browser("bob").await;
     bob.get("/api/v1/load").await.problem(403);
     assert_eq!(bob.get("/operator/load").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
+    let office = Office::open().await;
+    let added = KeptTrunk {
+        name: "added".to_owned(),
+        settings: "{}".to_owned(),
+        sealed: Some(b"secret".to_vec()),
+    };
+    office.store.put_trunk(added, true).unwrap();
+    let root = office.program("root", Role::Operator, &["system:write"]);
+    assert_eq!(root.get("/api/v1/trunks/main").await.json()["calls"], 1);
+    root.get("/api/v1/trunks/none").await.problem(404);
+    assert_eq!(root.change("POST", "/api/v1/trunks/main/test", None).await.status, 202);
+    assert_eq!(office.store.take_asked_trunks().unwrap(), ["main"]);
+    root.change("POST", "/api/v1/trunks/none/test", None).await.problem(404);
+    assert_eq!(root.change("DELETE", "/api/v1/trunks/added", None).await.status, 204);
+    root.change("DELETE", "/api/v1/trunks/added", None).await.problem(404);
+    // One of the configuration is changed there.
+    root.change("DELETE", "/api/v1/trunks/main", None).await.problem(404);
+    let deeds = office.store.audit(Some("root"), None, 10).unwrap();
+    let put_down: Vec<&str> = deeds.iter().map(|done| done.deed.what.as_str()).collect();
+    assert!(put_down.starts_with(&["trunk.remove", "trunk.test"]), "{put_down:?}");
+
+    let looks = office.program("root", Role::Operator, &["system:read"]);
+    looks
+        .change("POST", "/api/v1/trunks/main/test", None)
+        .await
+        .problem(403);
+    looks.change("DELETE", "/api/v1/trunks/main", None).await.problem(403);
+    let browser = office.browser("root").await;
+    assert!(
+        browser
+            .get("/operator/system")
+            .await
+            .text()
+            .contains("Ask the trunk main now")
+    );
+    assert_eq!(
+        browser.form("/operator/system", "act=test&trunk=main").await.status,
+        303
+    );
+    assert_eq!(office.store.take_asked_trunks().unwrap(), ["main"]);
+    assert_eq!(
+        browser.form("/operator/system", "act=test&trunk=none").await.status,
+        404
+    );
+    assert_eq!(browser.form("/operator/system", "act=x&trunk=main").await.status, 422);
+    let bob = office.browser("bob").await;
+    assert_eq!(bob.form("/operator/system", "act=test&trunk=main").await.status, 403);
 }

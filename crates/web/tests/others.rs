@@ -17,6 +17,7 @@ fn eves(parameter: &str) -> &'static str {
         "call" => "call-01E",
         "token" => "TOKEN",
         "notice" => "1",
+        "trunk" => "main",
         "place" => "1",
         "address" => "+4930111",
         "group" => "friends",

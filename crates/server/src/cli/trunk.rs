@@ -62,7 +62,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Add { name, options } => add(&name, &options, context),
         Command::Set { name, options } => set(&name, &options, context),
         Command::Remove { name } => {
-            context.store()?.remove_trunk(&name)?;
+            context.access()?.remove_trunk(&name)?;
             passwords::wait_for_server(&context.config.data_dir);
             let said = json!({"name": name, "removed": true});
             context.out.object(&said, || format!("removed the trunk {name}"))

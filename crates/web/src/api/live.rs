@@ -16,10 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{given::Asked, portal::Web, problem::Problem, who::Who};
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show, end))
-        .routes(routes!(trunks))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, end))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -76,18 +73,6 @@ pub(crate) async fn hang_up(who: &Who, web: &Web, call: String) -> Result<(), Pr
     // Gone meanwhile: it is as they want it.
     live.hang_up(&call).await.map_err(no_answer)?;
     Ok(())
-}
-
-/// List the trunks as they are (docs/trunks.md)
-#[utoipa::path(
-    get, path = "/trunks", tag = "system", operation_id = "trunks",
-    responses((status = 200, body = Value), (status = 403, body = Problem))
-)]
-async fn trunks(who: Who, State(web): State<Web>) -> Result<Json<Value>, Problem> {
-    who.access().need(Scope::SystemRead)?;
-    let site = web.site().clone();
-    let trunks = crate::asked(move || (site.trunks)()).await;
-    trunks.map(Json).ok_or_else(Problem::fault)
 }
 
 fn not_up() -> Problem {

@@ -1,6 +1,12 @@
 //! An operator's view of the server: whether it is well, its trunks, who is registered, what is stored, who did what.
 
-use axum::{Router, extract::State, response::Response, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
 use maud::{Markup, html};
 use segue_manage::{DeedView, Page, PageAsked, RegistrationView, Scope, StorageView};
 use serde::Deserialize;
@@ -8,11 +14,13 @@ use serde_json::Value;
 
 use super::{failed, layout};
 use crate::{
-    Health, draw,
+    Health,
+    api::trunks::ask,
+    draw,
     given::{self, Asked},
     portal::Web,
     problem::Problem,
-    who::{Visitor, Who},
+    who::{Posted, Visitor, Who},
 };
 
 /// Registrations that the page shows; the API has all.
@@ -20,7 +28,7 @@ const REGISTRATIONS_MAX: usize = 200;
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
-        .route("/operator/system", get(show))
+        .route("/operator/system", get(show).post(act))
         .route("/operator/audit", get(audit))
 }
 
@@ -62,7 +70,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, R
             h2 { "Storage" }
             (storage(&shown.storage))
             h2 { "Trunks" }
-            (trunks(&shown.trunks))
+            (trunks(&shown.trunks, &layout::csrf(&who)))
             h2 { "Registered phones" }
             (registrations(&shown.registrations))
         },
@@ -100,7 +108,28 @@ fn storage(storage: &StorageView) -> Markup {
     }
 }
 
-fn trunks(trunks: &Value) -> Markup {
+#[derive(Debug, Deserialize)]
+struct Act {
+    act: String,
+    trunk: String,
+}
+
+/// Has a trunk asked, and leads back to the page.
+async fn act(State(web): State<Web>, Posted { who, form }: Posted<Act>) -> Response {
+    let done = match form.act.as_str() {
+        "test" => ask(&who, &web, form.trunk).await,
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "there is no such button",
+        )),
+    };
+    match done {
+        Ok(()) => Redirect::to("/operator/system").into_response(),
+        Err(problem) => failed(&problem),
+    }
+}
+
+fn trunks(trunks: &Value, csrf: &Markup) -> Markup {
     let trunks = trunks.as_array().map_or(&[][..], Vec::as_slice);
     let text = |value: &Value, member: &str| match value.get(member) {
         Some(Value::String(text)) => text.clone(),
@@ -111,7 +140,7 @@ fn trunks(trunks: &Value) -> Markup {
         @if trunks.is_empty() {
             p.none { "There are no trunks." }
         } @else {
-            (layout::table("Trunks", &["Trunk", "Server", "State", "Last answer", "Round trip", "Calls", "Registration"], html! {
+            (layout::table("Trunks", &["Trunk", "Server", "State", "Last answer", "Round trip", "Calls", "Registration", "Do"], html! {
                 @for trunk in trunks {
                     @for server in trunk.get("servers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
                         tr {
@@ -122,6 +151,13 @@ fn trunks(trunks: &Value) -> Markup {
                             td.number { (text(server, "rtt_ms")) " ms" }
                             td.number { (text(trunk, "calls")) }
                             td { (trunk.get("registration").map_or_else(|| "–".to_owned(), |line| text(line, "state"))) }
+                            td {
+                                form.acts method="post" action="/operator/system" {
+                                    (csrf)
+                                    input type="hidden" name="trunk" value=(text(trunk, "name"));
+                                    button type="submit" name="act" value="test" aria-label={ "Ask the trunk " (text(trunk, "name")) " now" } { "Ask now" }
+                                }
+                            }
                         }
                     }
                 }

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub fn perform(name: &str, context: &Context) -> Result<(), Failure> {
     let before = trunk(name, context)?;
-    context.store()?.ask_trunk(name)?;
+    context.access()?.ask_trunk(name)?;
     let until = Instant::now() + WAIT;
     let after = loop {
         thread::sleep(LOOK_EVERY);
