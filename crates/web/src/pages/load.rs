@@ -96,7 +96,7 @@ fn refused(load: &LoadView) -> Markup {
     let most = load.refused.iter().map(|one| one.count).max().unwrap_or(0);
     layout::table(
         "Refused since the start, by reason",
-        &["Because", "How often", "", "What bounds it"],
+        &["Because", "How often", "Beside the others", "What bounds it"],
         html! {
             @for one in &load.refused {
                 tr {
