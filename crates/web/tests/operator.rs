@@ -250,7 +250,7 @@ async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
     root.change("DELETE", "/api/v1/trunks/added", None).await.problem(404);
     // One of the configuration is changed there.
     root.change("DELETE", "/api/v1/trunks/main", None).await.problem(404);
-    let deeds = office.store.audit(Some("root"), None, 10).unwrap();
+    let deeds = office.store.audit(Some(("root", Role::Operator)), None, 10).unwrap();
     let put_down: Vec<&str> = deeds.iter().map(|done| done.deed.what.as_str()).collect();
     assert!(put_down.starts_with(&["trunk.remove", "trunk.test"]), "{put_down:?}");
 
