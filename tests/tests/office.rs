@@ -324,6 +324,14 @@ fn from_nothing_to_thirty_phones() {
     anna.expect("closed", dialled, SOON);
     mobile.finish().unwrap_or_else(|why| panic!("{why}\n{}", office.log()));
     at("201 has called a mobile phone by the provider");
+    let refused =
+        |row: &Value| row["cause"] == 403 && row["why"].as_str().is_some_and(|why| why.contains("destinations"));
+    let before = office.rows("segue call list").into_iter().filter(refused).count();
+    anna.dial(&office.uri("00442079460123"));
+    until("a call abroad to be refused", SOON, || {
+        let now = office.rows("segue call list").into_iter().filter(refused).count();
+        (now == before + 1).then_some(())
+    });
 
     let dialled = ben.dial(&office.uri("*78"));
     let closed = ben.expect("closed", dialled, SOON);
