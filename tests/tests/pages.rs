@@ -407,7 +407,17 @@ fn a_subscriber_watches_messages_in_the_browser() {
     page.run("(() => { const v = document.querySelector('#m-01A video'); v.muted = true; v.play(); return true; })()");
     page.wait_until("document.querySelector('#m-01A video').currentTime > 0.5");
     assert_eq!(page.run("document.querySelector('#m-01A video').videoWidth > 0"), true);
-    page.run("(() => { document.querySelector('#m-01A video').currentTime = 5; return true; })()");
+    page.run("(() => { const v = document.querySelector('#m-01A video'); v.currentTime = v.duration - 0.2; return true; })()");
+    page.wait_until("document.querySelector('#m-01A video').ended");
+    // It was said what was played, and to seek to the end is not to hear it.
+    page.wait_until("Number(document.getElementById('m-01A').dataset.played) > 5000");
+    assert_eq!(page.run("document.getElementById('m-01A').dataset.heard"), "false");
+    assert_eq!(segue.rows(&["message", "list", "bob"])[0]["state"], "unheard");
+    // What is played in the rest of the message adds up with that, also once the page was left.
+    page.reload();
+    page.run(
+        "(() => { const v = document.querySelector('#m-01A video'); v.muted = true; v.playbackRate = 2; v.play(); return true; })()",
+    );
     page.wait_until("document.getElementById('m-01A').dataset.heard === 'true'");
     assert_eq!(segue.rows(&["message", "list", "bob"])[0]["state"], "heard");
     page.run("(() => { document.querySelector('#m-01A video').pause(); return true; })()");

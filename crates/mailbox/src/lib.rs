@@ -4,6 +4,7 @@
 
 mod clip;
 mod message;
+mod played;
 mod recording;
 mod retention;
 mod waiting;
@@ -13,6 +14,7 @@ pub use clip::{
     check_clip_name,
 };
 pub use message::{Keeping, Kind, MediaState, Message, State, heard_after_ms};
+pub use played::Played;
 pub use recording::{Purpose, RecordingEnd, RecordingManifest, StopCause, StreamInfo};
 pub use retention::{
     Act, Ask, ClockGuard, Deletion, Due, Grant, Held, Kept, Limit, OwnRules, Retention, Rule, Scope, TRASH_MS,

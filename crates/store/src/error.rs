@@ -145,6 +145,14 @@ impl StoreError {
         }
     }
 
+    /// What is in the trash is not changed.
+    pub(crate) fn in_trash(id: &str) -> StoreError {
+        StoreError::Refused {
+            why: format!("message {id} is in the trash"),
+            fix: format!("bring it back first: 'segue message undelete {id}'"),
+        }
+    }
+
     /// Shorthand for [`StoreError::NotFound`].
     pub(crate) fn not_found(what: &'static str, name: &str) -> StoreError {
         StoreError::NotFound {

@@ -1,6 +1,6 @@
 //! Mailboxes as people look at them: page by page, the newest first, with what a player needs.
 
-use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 use segue_mailbox::{Kind, Message};
 
 use crate::{
@@ -35,7 +35,7 @@ pub struct MessageQuery {
 pub struct MessageRow {
     /// The message.
     pub message: Message,
-    /// How far it was played, milliseconds.
+    /// How far it was played, milliseconds: where a player goes on.
     pub played_ms: Option<u64>,
     /// It has a still picture.
     pub has_poster: bool,
@@ -115,25 +115,7 @@ impl Store {
 
     /// One message, also in the trash. Error: [`StoreError::NotFound`].
     pub fn message_row(&self, id: &str) -> Result<MessageRow, StoreError> {
-        self.read(|db| {
-            db.prepare_cached(&format!("{} WHERE id = ?", select()))?
-                .query_row([id], message_row)
-                .optional()?
-                .ok_or_else(|| StoreError::not_found("message", id))
-        })
-    }
-
-    /// Keeps how far a message was played, milliseconds. Error: [`StoreError::NotFound`].
-    pub fn set_played(&self, id: &str, ms: u64) -> Result<(), StoreError> {
-        let id = id.to_owned();
-        self.write(move |tx| {
-            if !tx.prepare_cached("SELECT 1 FROM message WHERE id = ?")?.exists([&id])? {
-                return Err(StoreError::not_found("message", &id));
-            }
-            tx.prepare_cached("INSERT OR REPLACE INTO played (message, ms) VALUES (?, ?)")?
-                .execute(params![id, i64::try_from(ms).unwrap_or(i64::MAX)])?;
-            Ok(())
-        })
+        self.read(|db| one_row(db, id)?.ok_or_else(|| StoreError::not_found("message", id)))
     }
 
     /// The media of a message, or its still picture (JPEG); `None`: it has no picture. Error: [`StoreError::NotFound`].
@@ -162,6 +144,11 @@ impl Store {
         let blobs = self.inner.blobs.clone();
         self.read(|db| blobs.read_at(db, BlobId(file.blob), from, max))
     }
+}
+
+pub(crate) fn one_row(db: &Connection, id: &str) -> Result<Option<MessageRow>, StoreError> {
+    let sql = format!("{} WHERE id = ?", select());
+    Ok(db.prepare_cached(&sql)?.query_row([id], message_row).optional()?)
 }
 
 fn select() -> String {

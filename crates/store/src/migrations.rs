@@ -34,6 +34,7 @@ pub(crate) const STEPS: &[&str] = &[
     DIRECTORY_OF_ALIASES,
     IDENTITIES,
     AUDIT_BOUNDS,
+    STRETCHES,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -521,4 +522,14 @@ INSERT INTO call_hour (hour, result, calls)
 const DIRECTORY_OF_ALIASES: &str = "
 CREATE TRIGGER directory_alias_added AFTER INSERT ON alias BEGIN UPDATE directory SET version = version + 1; END;
 CREATE TRIGGER directory_alias_gone AFTER DELETE ON alias BEGIN UPDATE directory SET version = version + 1; END;
+";
+
+/// 23: which parts of a message were played.
+const STRETCHES: &str = "
+CREATE TABLE stretch (
+    message TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+    from_ms INTEGER NOT NULL,
+    to_ms   INTEGER NOT NULL,
+    PRIMARY KEY (message, from_ms)
+) STRICT, WITHOUT ROWID;
 ";

@@ -40,7 +40,8 @@
 //! | `login_link` | a link that logs in once | likewise; it goes when it is used |
 //! | `token` | by what a program acts for somebody | likewise; `scopes` are words with a space between |
 //! | `audit` | what somebody did | written by the transaction that did it; bounded (`own`: by a subscriber, for each) |
-//! | `played` | how far a message was played | |
+//! | `played` | how far a message was played: where it goes on | |
+//! | `stretch` | a part of a message that was played | apart from each other; a bounded number for each |
 //! | `blob` | a run of bytes | `staged` 1: brought in ahead, not yet part of anything; `stager` says who; `doomed` 1: part of nothing any more, but still read |
 //! | `blob_chunk` | at most 256 KiB of a blob | `seq` counts from 0; for blobs of `place` `sqlite` |
 //! | `lease` | somebody reads a blob | until when; then it counts no more. |

@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::{deposit, open, pattern, subscriber};
-use segue_store::{ApiToken, Deed, MessageQuery, NewSession, Role, StoreError};
+use segue_store::{ApiToken, Deed, MessageChanges, MessageQuery, NewSession, Role, StoreError};
 
 #[test]
 fn media_is_read_from_anywhere_across_its_chunks() {
@@ -45,7 +45,11 @@ fn a_page_of_a_mailbox_is_found_by_what_is_asked() {
     for id in ["01A", "01B", "01C"] {
         store.deposit(deposit(id, "bob", b"x")).unwrap();
     }
-    store.set_played("01B", 700).unwrap();
+    let played = MessageChanges {
+        played_ms: Some(700),
+        ..MessageChanges::default()
+    };
+    store.change_message("01B", 1, played.clone(), |_| true).unwrap();
     let query = MessageQuery {
         mailbox: Some("bob".to_owned()),
         before: Some("01C".to_owned()),
@@ -60,7 +64,10 @@ fn a_page_of_a_mailbox_is_found_by_what_is_asked() {
         .collect();
     assert_eq!(shown, [("01B", Some(700)), ("01A", None)]);
     store.free_message("01B").unwrap();
-    assert!(matches!(store.set_played("01B", 1), Err(StoreError::NotFound { .. })));
+    assert!(matches!(
+        store.change_message("01B", 1, played, |_| true),
+        Err(StoreError::NotFound { .. })
+    ));
 }
 
 fn deed(what: &str) -> Deed {

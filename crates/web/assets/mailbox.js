@@ -1,16 +1,28 @@
-// The mailbox: how far a message was played, times by this clock, and what happens meanwhile.
+// The mailbox: what of a message was played, times by this clock, and what happens meanwhile.
 import { localise } from './clock.js';
 
 const csrf = document.querySelector('meta[name="csrf"]').content;
 const list = document.getElementById('messages');
-// How often it is said how far a message was played, milliseconds.
+// How often it is said what of a message was played, milliseconds.
 const SAY_EVERY = 5000;
+// Parts that are said at once.
+const PARTS_MAX = 200;
 
-async function say(row, ms) {
+// What was played, not what was passed over: the server adds it to what was played before and says whether that is enough.
+function stretches(player) {
+  const parts = [];
+  for (let n = 0; n < player.played.length; n += 1) {
+    const [from_ms, to_ms] = [player.played.start(n), player.played.end(n)].map((s) => Math.max(0, Math.round(s * 1000)));
+    if (to_ms > from_ms) parts.push({ from_ms, to_ms });
+  }
+  return parts.sort((a, b) => (b.to_ms - b.from_ms) - (a.to_ms - a.from_ms)).slice(0, PARTS_MAX);
+}
+
+async function say(row, ms, played) {
   const answer = await fetch(`/api/v1/messages/${encodeURIComponent(row.dataset.id)}`, {
     method: 'PATCH',
     headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf },
-    body: JSON.stringify({ played_ms: Math.round(ms) }),
+    body: JSON.stringify({ played_ms: Math.round(ms), played }),
     keepalive: true,
   });
   if (!answer.ok) return;
@@ -29,7 +41,7 @@ function follow(row) {
   let said = 0;
   const tell = () => {
     said = Date.now();
-    say(row, player.currentTime * 1000).catch(() => {});
+    say(row, player.currentTime * 1000, stretches(player)).catch(() => {});
   };
   player.addEventListener('loadedmetadata', () => {
     const played = Number(row.dataset.played);
@@ -37,11 +49,13 @@ function follow(row) {
     if (played > 0 && played < duration * 0.95) player.currentTime = played / 1000;
   });
   player.addEventListener('timeupdate', () => {
-    const isHeardNow = row.dataset.heard === 'false' && player.currentTime * 1000 >= duration * 0.8;
+    const total = stretches(player).reduce((sum, part) => sum + part.to_ms - part.from_ms, 0);
+    const isHeardNow = row.dataset.heard === 'false' && total >= duration * 0.8;
     if (!player.paused && (Date.now() - said > SAY_EVERY || (isHeardNow && Date.now() - said > 500))) tell();
   });
   player.addEventListener('pause', tell);
   player.addEventListener('ended', tell);
+  addEventListener('pagehide', () => { if (!player.paused) tell(); });
 }
 
 function isBusy(row) {

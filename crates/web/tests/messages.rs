@@ -183,20 +183,27 @@ async fn a_message_is_heard_past_four_fifths_and_the_rules_act_at_once() {
     office.deposit("01A", "bob", |_| ());
     office.deposit("01B", "bob", |_| ());
     let bob = office.browser("bob").await;
-    let played = async |id: &str, ms: u64| {
+    let played = async |id: &str, parts: &[(u64, u64)]| {
         let path = format!("/api/v1/messages/{id}");
-        let changed = bob
-            .change("PATCH", &path, Some(&json!({ "played_ms": ms })))
-            .await
-            .json();
+        let parts: Vec<Value> = parts
+            .iter()
+            .map(|(from, to)| json!({ "from_ms": from, "to_ms": to }))
+            .collect();
+        let at = parts.last().map(|part| part["to_ms"].clone());
+        let body = json!({ "played_ms": at, "played": parts });
+        let changed = bob.change("PATCH", &path, Some(&body)).await.json();
         (
             changed["state"].as_str().unwrap().to_owned(),
             changed["played_ms"].as_u64(),
         )
     };
-    assert_eq!(played("01A", 7_999).await, ("unheard".to_owned(), Some(7_999)));
-    assert_eq!(played("01A", 8_000).await, ("heard".to_owned(), Some(8_000)));
-    assert_eq!(played("01B", 99_999).await, ("heard".to_owned(), Some(10_000)));
+    let (heard, unheard) = ("heard".to_owned(), "unheard".to_owned());
+    // To seek to the end is not to hear it, nor is what lies behind it.
+    let end = [(9_990, 10_000), (10_000, 99_999)];
+    assert_eq!(played("01A", &end).await, (unheard.clone(), Some(10_000)));
+    assert_eq!(played("01A", &[(0, 7_989)]).await, (unheard, Some(7_989)));
+    assert_eq!(played("01A", &[(7_000, 7_990)]).await, (heard.clone(), Some(7_990)));
+    assert_eq!(played("01B", &[(1_000, 9_000)]).await, (heard, Some(9_000)));
     // No more than one heard one is kept: the older went.
     let gone = bob.get("/api/v1/messages/01A").await.json();
     assert_eq!(gone["deleted_by"], "heard_max");
@@ -290,4 +297,53 @@ async fn a_body_that_is_wrong_changes_nothing_and_says_why() {
     bob.get("/api/v1/nothing").await.problem(404);
     bob.get("/api/nothing").await.problem(404);
     assert_eq!(office.store.message("01A").unwrap().heard_at_ms, None);
+}
+
+#[tokio::test]
+async fn parts_that_are_none_are_refused_and_change_nothing() {
+    let office = Office::open().await;
+    office.deposit("01A", "bob", |_| ());
+    let bob = office.program("bob", Role::Subscriber, &["messages:write"]);
+    let part = json!({ "from_ms": 0, "to_ms": 9_000 });
+    for (parts, status) in [
+        (json!([part, { "from_ms": 2, "to_ms": 1 }]), 422),
+        (json!(vec![part.clone(); 201]), 422),
+        (json!([{ "from_ms": -1, "to_ms": 9_000 }]), 400),
+        (json!([{ "from_ms": 0 }]), 400),
+    ] {
+        let body = json!({ "played": parts });
+        bob.change("PATCH", "/api/v1/messages/01A", Some(&body))
+            .await
+            .problem(status);
+    }
+    assert_eq!(office.store.message("01A").unwrap().heard_at_ms, None);
+    // A program may say that it was heard.
+    let said = bob
+        .change("PATCH", "/api/v1/messages/01A", Some(&json!({ "heard": true })))
+        .await;
+    assert_eq!(said.json()["state"], "heard");
+}
+
+#[tokio::test]
+async fn of_two_who_change_what_they_have_seen_at_once_one_is_refused() {
+    let office = Office::open().await;
+    office.deposit("01A", "bob", |_| ());
+    let bob = office.program("bob", Role::Subscriber, &["messages:write", "settings:write"]);
+    let paths = ["/api/v1/messages/01A", "/api/v1/subscribers/bob/retention"];
+    for (path, n) in paths.into_iter().flat_map(|path| (0..10).map(move |n| (path, n))) {
+        let tag = bob.get(path).await.header("etag").unwrap().to_owned();
+        let body = |by: u32| match path.contains("retention") {
+            true => json!({ "unheard_max": 100 + 2 * n + by }),
+            false => json!({ "played_ms": 10 + 2 * n + by }),
+        };
+        let seen = [("If-Match", tag.as_str())];
+        let (one, other) = (body(0), body(1));
+        let (one, other) = tokio::join!(
+            bob.change_with("PATCH", path, Some(&one), &seen),
+            bob.change_with("PATCH", path, Some(&other), &seen)
+        );
+        let mut got = [one.status, other.status];
+        got.sort_unstable();
+        assert_eq!(got, [200, 412], "{path}, try {n}");
+    }
 }

@@ -30,7 +30,7 @@ fn body(operation: &str) -> Option<Value> {
     Some(match operation {
         "change_message" => json!({ "heard": true }),
         "change_subscriber" => json!({ "dnd": true }),
-        "change_retention" => json!({ "heard_max": 0 }),
+        "change_retention" | "preview_retention_change" => json!({ "heard_max": 0 }),
         "add_rule" | "set_rule" => json!({ "then": "hang-up" }),
         "move_rule" => json!({ "place": 1 }),
         "add_contact" => json!({ "address": "+4930222" }),

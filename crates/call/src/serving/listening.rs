@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use segue_mailbox::{ClipInfo, heard_after_ms};
+use segue_mailbox::{ClipInfo, Played, heard_after_ms};
 
-use super::{At, Line, PLAYED_LATE_MS_MAX, Serving, lines::Envelope, played::Played, usable};
+use super::{At, Line, PLAYED_LATE_MS_MAX, Serving, lines::Envelope, usable};
 use crate::{
     cx::Cx,
     io::{Listed, MailboxAction, MediaAction, MediaEvent, NotReady, Opened, Source, StoreAction},
@@ -199,7 +199,7 @@ impl Mailbox {
         };
         let played = self.played.entry(message.id.clone()).or_default();
         played.add(from_ms, to_ms.min(message.duration_ms));
-        if message.heard || played.total() < heard_after_ms(message.duration_ms) {
+        if message.heard || !played.is_heard(message.duration_ms) {
             return;
         }
         message.heard = true;

@@ -5,7 +5,6 @@ mod calling_back;
 mod greetings;
 mod lines;
 mod listening;
-mod played;
 mod typing;
 
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use segue_mailbox::{Kind, Message, State};
 use segue_records::UnixMs;
-use segue_store::{Deleted, MediaFile, MessageQuery, MessageRow};
+use segue_store::{Deleted, MediaFile, MessageChanges, MessageQuery, MessageRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -55,7 +55,7 @@ pub struct MessageView {
     pub deleted_at: Option<String>,
     /// What put it there: `user`, or a rule's name.
     pub deleted_by: Option<String>,
-    /// How far it was played.
+    /// How far it was played: where a player goes on.
     pub played_ms: Option<u64>,
     /// There is a still picture of it.
     pub has_poster: bool,
@@ -115,21 +115,50 @@ pub struct MessagesAsked {
     pub q: Option<String>,
 }
 
+/// A part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    /// Where it begins, milliseconds from the message's start.
+    pub from_ms: u64,
+    /// Where it ends.
+    pub to_ms: u64,
+}
+
+/// Parts of one report.
+const STRETCHES_MAX: usize = 200;
+
 /// What is to be changed of a message; what is absent stays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageChange {
     /// It counts as heard, or not.
     pub heard: Option<bool>,
     /// No rule counts or deletes it, or they do.
     pub pinned: Option<bool>,
-    /// How far it was played. Past 80 % it counts as heard.
+    /// Where a player goes on. Nothing is heard by that.
     pub played_ms: Option<u64>,
+    /// Parts that were played, 200 at most; they are added to what was played before. With 80 % of it in all it counts as heard, whatever was
+    /// skipped; what lies behind its end does not count.
+    #[serde(default)]
+    pub played: Vec<Stretch>,
 }
 
-/// From where on a message that is played counts as heard: 80 % of it.
-pub fn heard_after_ms(duration_ms: u64) -> u64 {
-    segue_mailbox::heard_after_ms(duration_ms)
+impl MessageChange {
+    fn checked(self) -> Result<MessageChanges, Refusal> {
+        if self.played.len() > STRETCHES_MAX {
+            return Err(Refusal::invalid("played", format!("there are {STRETCHES_MAX} at most")));
+        }
+        if self.played.iter().any(|part| part.from_ms > part.to_ms) {
+            return Err(Refusal::invalid("played", "a part ends no sooner than it begins".to_owned()));
+        }
+        Ok(MessageChanges {
+            played_ms: self.played_ms,
+            played: self.played.iter().map(|part| (part.from_ms, part.to_ms)).collect(),
+            heard: self.heard,
+            pinned: self.pinned,
+        })
+    }
 }
 
 impl Access {
@@ -186,48 +215,23 @@ impl Access {
         Ok(())
     }
 
-    /// Changes a message if it is as `is_as_seen` wants it, and says what it is then.
+    /// Changes a message if it is as `is_as_seen` wants it when it is changed, and says what it is then.
     ///
     /// # Errors
-    /// It is not there, or in the trash; [`Refusal::Changed`].
+    /// It is not there, or in the trash; a part that was played is none; [`Refusal::Changed`].
     pub fn change_message(
         &self,
         id: &str,
         change: MessageChange,
-        is_as_seen: impl FnOnce(&MessageView) -> bool,
+        is_as_seen: impl FnOnce(&MessageView) -> bool + Send + 'static,
     ) -> Result<MessageView, Refusal> {
         self.need(Scope::MessagesWrite)?;
-        let row = self.owned_message(id)?;
-        let (owner, duration_ms, is_heard) = (
-            row.message.mailbox.clone(),
-            row.message.duration_ms,
-            row.message.heard_at_ms.is_some(),
-        );
-        if !is_as_seen(&row.into()) {
-            return Err(Refusal::Changed);
-        }
-        let now_ms = self.now_ms();
-        let acting = |what: &str| self.acting(what, id, Some(&owner));
-        if let Some(ms) = change.played_ms {
-            let ms = ms.min(duration_ms);
-            self.store().set_played(id, ms)?;
-            if ms >= heard_after_ms(duration_ms) && !is_heard && change.heard.is_none() {
-                acting("message.heard").mark_heard(id, now_ms)?;
-            }
-        }
-        // Pinned before it is heard: else a rule may take it in between.
-        if change.pinned == Some(true) {
-            acting("message.pin").pin_message(id, true, now_ms)?;
-        }
-        match change.heard {
-            Some(true) => acting("message.heard").mark_heard(id, now_ms).map(drop)?,
-            Some(false) => acting("message.unheard").mark_unheard(id, now_ms).map(drop)?,
-            None => {}
-        }
-        if change.pinned == Some(false) {
-            acting("message.unpin").pin_message(id, false, now_ms)?;
-        }
-        Ok(self.owned_message(id)?.into())
+        let owner = self.owned_message(id)?.message.mailbox;
+        let acting = self.acting("message.change", id, Some(&owner));
+        let is_so = move |now: &MessageRow| is_as_seen(&now.clone().into());
+        Ok(acting
+            .change_message(id, self.now_ms(), change.checked()?, is_so)?
+            .into())
     }
 
     /// Deletes a message: into the trash, or for good where there is none.

@@ -1,5 +1,7 @@
 //! How long messages are kept: a mailbox's rules, what they will do, and what they have done.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::digest;
 use segue_mailbox::{Limit, OwnRules, Rule, Scope as Counted};
 use segue_records::UnixMs;
 use segue_store::{AuditRow, Fate, Foreseen, Rules};
@@ -130,6 +132,8 @@ pub struct RetentionChange {
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<Value>)]
     pub trash_ms: Option<Change<u64>>,
+    /// `seen` of a preview of this change: it is made if the same messages go at once by it, else 412.
+    pub seen: Option<String>,
 }
 
 fn said<'de, T: TryFrom<u64>, D: Deserializer<'de>>(value: D) -> Result<Option<Change<T>>, D::Error> {
@@ -243,6 +247,29 @@ impl From<&Foreseen> for ForeseenView {
     }
 }
 
+/// What a change of rules would do.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ChangeForeseen {
+    /// Messages that would go at once.
+    pub going: usize,
+    /// Says which those are; the change takes it as `seen`.
+    pub seen: String,
+    /// What would be to come for each message.
+    pub messages: Vec<ForeseenView>,
+}
+
+/// The same for the same messages, in whatever order.
+fn tag_of<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let ids: std::collections::BTreeSet<&str> = ids.collect();
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for id in ids {
+        digest.update(id.as_bytes());
+        digest.update(b"\n");
+    }
+    let digest = digest.finish();
+    URL_SAFE_NO_PAD.encode(digest.as_ref().get(..15).unwrap_or_default())
+}
+
 /// One automatic deletion.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AuditView {
@@ -303,24 +330,48 @@ impl Access {
         Ok(RetentionView::new(user, &self.store().retention(user)?))
     }
 
-    /// Changes them; they act at once.
+    /// Changes them if they are as `is_as_seen` wants them when they are changed; they act at once.
+    ///
+    /// # Errors
+    /// [`Refusal::Changed`], also when other messages would go at once than were seen to ([`RetentionChange::seen`]).
     pub fn set_retention(
         &self,
         user: &str,
         change: RetentionChange,
-        is_as_seen: impl FnOnce(&RetentionView) -> bool,
+        is_as_seen: impl FnOnce(&RetentionView) -> bool + Send + 'static,
     ) -> Result<RetentionChanged, Refusal> {
-        self.need(Scope::SettingsWrite)?;
-        if !is_as_seen(&self.retention(user)?) {
-            return Err(Refusal::Changed);
-        }
+        self.may_change_settings(user)?;
+        let (seen, name) = (change.seen.clone(), user.to_owned());
         let change = change.checked()?;
         let acting = self.acting("retention.set", user, Some(user));
-        let changed = acting.set_retention(user, self.now_ms(), change)?;
+        let changed = acting.set_retention_if(
+            user,
+            self.now_ms(),
+            move |now| is_as_seen(&RetentionView::new(&name, now)),
+            change,
+            move |going| seen.is_none_or(|seen| seen == tag_of(going.iter().map(String::as_str))),
+        )?;
         Ok(RetentionChanged {
             rules: RetentionView::new(user, &changed.rules),
             evicted: changed.evicted,
             warned: changed.warned,
+        })
+    }
+
+    /// What a change would do, and what would then be to come. Changes nothing.
+    pub fn foresee_change(&self, user: &str, change: RetentionChange) -> Result<ChangeForeseen, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        self.store().subscriber(user)?;
+        let foreseen = self
+            .store()
+            .foresee_retention_with(user, self.now_ms(), change.checked()?)?;
+        let messages: Vec<ForeseenView> = foreseen.iter().map(ForeseenView::from).collect();
+        let going = || messages.iter().filter(|one| one.fate == "deleted");
+        Ok(ChangeForeseen {
+            going: going().count(),
+            seen: tag_of(going().map(|one| one.id.as_str())),
+            messages,
         })
     }
 
@@ -333,6 +384,14 @@ impl Access {
             .store()
             .foresee_retention(user, at_ms.unwrap_or_else(|| self.now_ms()))?;
         Ok(foreseen.iter().map(ForeseenView::from).collect())
+    }
+
+    /// The newest of what the rules have deleted, the newest first.
+    pub fn newest_retention_audit(&self, user: &str, max: u32) -> Result<Vec<AuditView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        let audit = self.store().newest_retention_audit(user, max)?;
+        Ok(audit.iter().map(AuditView::from).collect())
     }
 
     /// What the rules have deleted, oldest first.

@@ -59,6 +59,8 @@ impl Store {
     /// Errors: as [`Store::mark_heard`].
     pub fn mark_unheard(&self, id: &str, now_ms: i64) -> Result<MarkOutcome, StoreError> {
         self.change(id, now_ms, |tx, id| {
+            // Who marks it new hears it anew.
+            tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?.execute([id])?;
             tx.prepare_cached(
                 "UPDATE message SET heard_at = NULL, warned_at = NULL WHERE id = ? AND heard_at IS NOT NULL",
             )?
@@ -155,10 +157,7 @@ impl Store {
         self.write(move |tx| {
             let Place { mailbox, deleted_at } = place(tx, &id)?;
             if deleted_at.is_some() {
-                return Err(StoreError::Refused {
-                    why: format!("message {id} is in the trash"),
-                    fix: format!("bring it back first: 'segue message undelete {id}'"),
-                });
+                return Err(StoreError::in_trash(&id));
             }
             if change(tx, &id)? == 0 {
                 return Ok(MarkOutcome::default());

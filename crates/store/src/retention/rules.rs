@@ -48,11 +48,28 @@ impl Store {
         now_ms: i64,
         change: impl FnOnce(&mut OwnRules) + Send + 'static,
     ) -> Result<ChangedRules, StoreError> {
+        self.set_retention_if(user, now_ms, |_| true, change, |_| true)
+    }
+
+    /// The same for rules that are as `is_so` wants them, if what goes at once is what `may_go` lets go: else all stays as it was.
+    /// Errors: [`StoreError::NotFound`]; [`StoreError::Changed`].
+    pub fn set_retention_if(
+        &self,
+        user: &str,
+        now_ms: i64,
+        is_so: impl FnOnce(&Rules) -> bool + Send + 'static,
+        change: impl FnOnce(&mut OwnRules) + Send + 'static,
+        may_go: impl FnOnce(&[String]) -> bool + Send + 'static,
+    ) -> Result<ChangedRules, StoreError> {
         let user = user.to_owned();
         let with = self.enforcement();
         self.write(move |tx| {
             subscriber_exists(tx, &user)?;
             let mut own = own(tx, &user)?;
+            let effective = own.over(with.defaults);
+            if !is_so(&Rules { own, effective }) {
+                return Err(StoreError::Changed);
+            }
             change(&mut own);
             put(tx, &user, &own)?;
             let effective = own.over(with.defaults);
@@ -62,6 +79,9 @@ impl Store {
                     .execute([&user])?;
             }
             let done = enforce(tx, &with, &user, now_ms, Some(now_ms))?;
+            if !may_go(&done.evicted) {
+                return Err(StoreError::Changed);
+            }
             Ok(ChangedRules {
                 rules: Rules { own, effective },
                 evicted: done.evicted,

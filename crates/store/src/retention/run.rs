@@ -206,9 +206,21 @@ impl Store {
 
     /// What a run at `now_ms` would do to a mailbox, and what is to come for its other messages. Changes nothing.
     pub fn foresee_retention(&self, mailbox: &str, now_ms: i64) -> Result<Vec<Foreseen>, StoreError> {
-        let with = self.enforcement();
+        self.foresee_retention_with(mailbox, now_ms, |_| ())
+    }
+
+    /// The same as if its own rules had been changed so.
+    pub fn foresee_retention_with(
+        &self,
+        mailbox: &str,
+        now_ms: i64,
+        change: impl FnOnce(&mut OwnRules),
+    ) -> Result<Vec<Foreseen>, StoreError> {
+        let defaults = self.retention_defaults();
         self.read(|db| {
-            let rules = with.rules(db, mailbox)?;
+            let mut own = rules::own(db, mailbox)?;
+            change(&mut own);
+            let rules = own.over(defaults);
             let kept = kept(db, mailbox)?;
             let mut now: BTreeMap<String, Fate> = BTreeMap::new();
             for act in sweep(&rules, &kept, Some(now_ms)) {
@@ -242,6 +254,18 @@ impl Store {
                     "SELECT {AUDIT} FROM retention_audit WHERE mailbox = ? ORDER BY id"
                 ))?
                 .query_map([mailbox], audit_row)?
+                .collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
+    /// A mailbox's newest automatic deletions, the newest first, at most `max`.
+    pub fn newest_retention_audit(&self, mailbox: &str, max: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(&format!(
+                    "SELECT {AUDIT} FROM retention_audit WHERE mailbox = ? ORDER BY id DESC LIMIT ?"
+                ))?
+                .query_map(params![mailbox, max], audit_row)?
                 .collect::<Result<Vec<_>, _>>()?)
         })
     }

@@ -55,7 +55,7 @@ async fn show(who: Who, Path(id): Path<String>, seen: Seen) -> Result<Response, 
     seen.answer(&who.ask(move |access| access.message(&id)).await?)
 }
 
-/// Change a message: heard or not, pinned or not, how far it was played
+/// Change a message: heard or not, pinned or not, what of it was played
 #[utoipa::path(
     patch, path = "/messages/{id}", tag = "messages", operation_id = "change_message",
     params(("id" = String, Path, description = "The message")),
@@ -63,7 +63,7 @@ async fn show(who: Who, Path(id): Path<String>, seen: Seen) -> Result<Response, 
     responses(
         (status = 200, body = MessageView), (status = 404, body = Problem),
         (status = 409, body = Problem, description = "It is in the trash"),
-        (status = 412, body = Problem, description = "It is not what If-Match says")
+        (status = 412, body = Problem, description = "It is not what If-Match says"), (status = 422, body = Problem)
     )
 )]
 async fn change(
@@ -72,9 +72,8 @@ async fn change(
     seen: Seen,
     Given(change): Given<MessageChange>,
 ) -> Result<Response, Problem> {
-    let if_so = seen.clone();
     let changed = who
-        .ask(move |access| access.change_message(&id, change, |now| if_so.may_change(now)))
+        .ask(move |access| access.change_message(&id, change, move |now| seen.may_change(now)))
         .await?;
     Seen::default().answer(&changed)
 }

@@ -1,7 +1,7 @@
 //! How long messages are kept.
 
 use axum::{Json, extract::Path, response::Response};
-use segue_manage::{AuditView, ForeseenView, RetentionChange, RetentionChanged, RetentionView};
+use segue_manage::{AuditView, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{given::Given, portal::Web, problem::Problem, seen::Seen, who::Who};
@@ -9,7 +9,7 @@ use crate::{given::Given, portal::Web, problem::Problem, seen::Seen, who::Who};
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(show, change))
-        .routes(routes!(preview))
+        .routes(routes!(preview, preview_change))
         .routes(routes!(audit))
 }
 
@@ -30,7 +30,7 @@ async fn show(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response
     request_body = RetentionChange,
     responses(
         (status = 200, body = RetentionChanged), (status = 404, body = Problem), (status = 422, body = Problem),
-        (status = 412, body = Problem, description = "They are not what If-Match says")
+        (status = 412, body = Problem, description = "They are not what If-Match says, or other messages would go than `seen` says")
     )
 )]
 async fn change(
@@ -39,7 +39,7 @@ async fn change(
     seen: Seen,
     Given(change): Given<RetentionChange>,
 ) -> Result<Json<RetentionChanged>, Problem> {
-    let changed = who.ask(move |access| access.set_retention(&user, change, |now| seen.may_change(now)));
+    let changed = who.ask(move |access| access.set_retention(&user, change, move |now| seen.may_change(now)));
     Ok(Json(changed.await?))
 }
 
@@ -51,6 +51,21 @@ async fn change(
 )]
 async fn preview(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
     seen.answer(&who.ask(move |access| access.foresee_retention(&user, None)).await?)
+}
+
+/// Say what a change of the rules would do now, and what would then be to come; changes nothing
+#[utoipa::path(
+    post, path = "/subscribers/{user}/retention/preview", tag = "retention", operation_id = "preview_retention_change",
+    params(("user" = String, Path, description = "The subscriber")),
+    request_body = RetentionChange,
+    responses((status = 200, body = ChangeForeseen), (status = 404, body = Problem), (status = 422, body = Problem))
+)]
+async fn preview_change(
+    who: Who,
+    Path(user): Path<String>,
+    Given(change): Given<RetentionChange>,
+) -> Result<Json<ChangeForeseen>, Problem> {
+    Ok(Json(who.ask(move |access| access.foresee_change(&user, change)).await?))
 }
 
 /// List what the rules have deleted, oldest first
