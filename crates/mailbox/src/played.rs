@@ -46,7 +46,11 @@ impl Played {
         let at = self.0.partition_point(|&(other, _)| other < from);
         self.0.insert(at, (from, to));
         if self.0.len() > Self::PARTS_MAX {
-            let shortest = self.0.iter().enumerate().min_by_key(|(_, (from, to))| to.saturating_sub(*from));
+            let shortest = self
+                .0
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, (from, to))| to.saturating_sub(*from));
             if let Some((at, _)) = shortest {
                 self.0.remove(at);
             }

@@ -35,7 +35,9 @@ pub use access::{
     notices::{NoticeCountView, NoticeQuery, NoticeView},
     notify::{NotifyBounds, NotifyGiven, NotifyView},
     registrations::RegistrationView,
-    retention::{AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting},
+    retention::{
+        AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting,
+    },
     rules::{RuleGiven, RuleView},
     subscribers::{SubscriberChange, SubscriberView},
     system::StorageView,

@@ -3,11 +3,7 @@
 use rusqlite::{Connection, params};
 use segue_mailbox::Played;
 
-use crate::{
-    Deed, MessageRow, Store, StoreError, audit,
-    mailbox_pages::one_row,
-    retention::enforce,
-};
+use crate::{Deed, MessageRow, Store, StoreError, audit, mailbox_pages::one_row, retention::enforce};
 
 /// What is to be changed of a message; what is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +65,8 @@ impl Store {
                 did.push(if heard { "message.heard" } else { "message.unheard" });
                 if !heard {
                     // Who marks it new hears it anew.
-                    tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?.execute([&id])?;
+                    tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?
+                        .execute([&id])?;
                 }
             }
             let changed = one_row(tx, &id)?.unwrap_or(row);
@@ -114,7 +111,8 @@ fn add_played(tx: &Connection, id: &str, parts: &[(u64, u64)], duration_ms: u64)
     }
     let now = now.within(duration_ms);
     if now != before {
-        tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?.execute([id])?;
+        tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?
+            .execute([id])?;
         let mut add = tx.prepare_cached("INSERT INTO stretch (message, from_ms, to_ms) VALUES (?, ?, ?)")?;
         for &(from, to) in now.parts() {
             add.execute(params![id, stored(from), stored(to)])?;

@@ -5,7 +5,7 @@ mod fixture;
 
 use fixture::{deposit, open, subscriber};
 use segue_mailbox::{Limit, Played};
-use segue_store::{Deed, MessageChanges, Store, StoreError};
+use segue_store::{Deed, MessageChanges, Role, Store, StoreError};
 
 /// Ten seconds of bob's.
 fn leave(store: &Store, id: &str) {
@@ -29,7 +29,10 @@ fn half_today_and_half_tomorrow_is_heard_and_the_end_alone_is_not() {
     let store = open(dir.path());
     leave(&store, "01A");
     assert!(!heard_after(&store, "01A", &[(9_000, 10_000)]));
-    assert!(!heard_after(&store, "01A", &[(20_000, 90_000), (9_500, u64::MAX)]), "nothing is there");
+    assert!(
+        !heard_after(&store, "01A", &[(20_000, 90_000), (9_500, u64::MAX)]),
+        "nothing is there"
+    );
     assert!(!heard_after(&store, "01A", &[(9_000, 10_000), (0, 4_000)]));
     drop(store);
     let store = open(dir.path());
@@ -81,6 +84,7 @@ fn each_thing_that_changed_is_put_down_and_nothing_else() {
     let bob = store.acting(Deed {
         name: "bob".to_owned(),
         by: "session".to_owned(),
+        role: Role::Subscriber,
         source: String::new(),
         what: "message.change".to_owned(),
         object: "01A".to_owned(),
@@ -93,10 +97,19 @@ fn each_thing_that_changed_is_put_down_and_nothing_else() {
         pinned,
         ..MessageChanges::default()
     };
-    for changes in [changes(None, None), changes(Some(true), Some(true)), changes(Some(true), Some(false))] {
+    for changes in [
+        changes(None, None),
+        changes(Some(true), Some(true)),
+        changes(Some(true), Some(false)),
+    ] {
         bob.change_message("01A", 5, changes, |_| true).unwrap();
     }
-    let did: Vec<String> = store.audit(None, None, 10).unwrap().into_iter().map(|done| done.deed.what).collect();
+    let did: Vec<String> = store
+        .audit(None, None, 10)
+        .unwrap()
+        .into_iter()
+        .map(|done| done.deed.what)
+        .collect();
     assert_eq!(did, ["message.unpin", "message.heard", "message.pin"]);
 }
 

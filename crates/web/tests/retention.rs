@@ -25,7 +25,12 @@ async fn what_a_change_would_do_is_foreseen_and_changes_nothing() {
     let preview = format!("{path}/preview");
     let foreseen = bob.change("POST", &preview, Some(&change)).await.json();
     assert_eq!(foreseen["going"], 2, "{foreseen}");
-    let fates: Vec<_> = foreseen["messages"].as_array().unwrap().iter().map(|one| &one["fate"]).collect();
+    let fates: Vec<_> = foreseen["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["fate"])
+        .collect();
     assert_eq!(fates, ["deleted", "deleted", "kept"]);
     assert_eq!(foreseen["messages"][0]["rule"], "heard_max");
     assert_eq!(bob.get(path).await.json()["heard_max"], Value::Null);

@@ -150,7 +150,10 @@ impl MessageChange {
             return Err(Refusal::invalid("played", format!("there are {STRETCHES_MAX} at most")));
         }
         if self.played.iter().any(|part| part.from_ms > part.to_ms) {
-            return Err(Refusal::invalid("played", "a part ends no sooner than it begins".to_owned()));
+            return Err(Refusal::invalid(
+                "played",
+                "a part ends no sooner than it begins".to_owned(),
+            ));
         }
         Ok(MessageChanges {
             played_ms: self.played_ms,

@@ -60,7 +60,8 @@ impl Store {
     pub fn mark_unheard(&self, id: &str, now_ms: i64) -> Result<MarkOutcome, StoreError> {
         self.change(id, now_ms, |tx, id| {
             // Who marks it new hears it anew.
-            tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?.execute([id])?;
+            tx.prepare_cached("DELETE FROM stretch WHERE message = ?")?
+                .execute([id])?;
             tx.prepare_cached(
                 "UPDATE message SET heard_at = NULL, warned_at = NULL WHERE id = ? AND heard_at IS NOT NULL",
             )?
