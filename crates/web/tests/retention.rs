@@ -49,3 +49,48 @@ async fn what_a_change_would_do_is_foreseen_and_changes_nothing() {
     let wrong = json!({ "trash_ms": null });
     bob.change("POST", &preview, Some(&wrong)).await.problem(422);
 }
+
+/// What stands in a page's field.
+fn value<'a>(page: &'a str, name: &str) -> &'a str {
+    let from = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+    from.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn the_page_says_what_goes_before_it_is_saved_and_asks_anew_where_that_changes() {
+    let office = office().await;
+    office.deposit("01D", "bob", |new| {
+        new.message.from_name = Some("<b>Ann</b>".to_owned())
+    });
+    office.store.mark_heard("01D", 1).unwrap();
+    let bob = office.browser("bob").await;
+    let limits = "user=bob&heard_max=3&heard_age=&unheard_max=&unheard_age=&trash=1d";
+    let ask = async |more: &str| bob.form("/settings/kept", &format!("{limits}&{more}")).await;
+    // Saved without a look: it is asked first. Saved by a look that is over: likewise.
+    let asked = ask("act=save").await.text();
+    assert!(asked.contains("If you save this, 1 message goes now."), "{asked}");
+    assert!(
+        asked.contains("&lt;b&gt;Ann&lt;/b&gt;") && asked.contains("4 heard messages, 3 allowed"),
+        "{asked}"
+    );
+    assert_eq!(office.store.messages("bob").unwrap().len(), 4);
+    office.deposit("01E", "bob", |_| ());
+    office.store.mark_heard("01E", 2).unwrap();
+    let stale = format!("act=save&seen={}", value(&asked, "seen"));
+    let other = ask(&stale).await.text();
+    assert!(
+        other.contains("2 messages go now") && other.contains("changed meanwhile"),
+        "{other}"
+    );
+    assert_eq!(office.store.retention("bob").unwrap().effective.heard_max, None);
+    let seen = format!("act=save&seen={}", value(&other, "seen"));
+    assert_eq!(ask(&seen).await.status, 303);
+    assert_eq!(office.store.messages("bob").unwrap().len(), 3);
+    // What has gone, and why, stays on the page; where nothing would go it is saved at once.
+    let page = bob.get("/settings").await.text();
+    assert!(page.contains("too many heard messages"), "{page}");
+    let looked = ask("act=look").await.text();
+    assert!(looked.contains("nothing goes now"), "{looked}");
+    assert_eq!(ask("act=save").await.status, 303);
+    assert_eq!(ask("act=other").await.status, 422);
+}

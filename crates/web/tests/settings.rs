@@ -74,8 +74,8 @@ async fn what_is_set_acts_at_once_and_is_put_down() {
     assert_eq!(bob.form("/settings", "act=dnd-on&user=bob").await.status, 303);
     assert!(office.store.subscriber("bob").unwrap().dnd);
     assert!(bob.get("/settings").await.text().contains("Do not disturb is on."));
-    let kept = "act=retention&user=bob&heard_max=5&heard_age=30d&unheard_max=&unheard_age=&trash=2d";
-    assert_eq!(bob.form("/settings", kept).await.status, 303);
+    let kept = "act=save&user=bob&heard_max=5&heard_age=30d&unheard_max=&unheard_age=&trash=2d";
+    assert_eq!(bob.form("/settings/kept", kept).await.status, 303);
     let rules = office.store.retention("bob").unwrap().effective;
     assert_eq!(
         (rules.heard_max, rules.heard_age_ms, rules.unheard_max, rules.trash_ms),
@@ -83,11 +83,11 @@ async fn what_is_set_acts_at_once_and_is_put_down() {
     );
     let page = bob.get("/settings").await.text();
     assert!(
-        page.contains("value=\"30d\"") && page.contains("<td>01A</td>"),
+        page.contains("value=\"30d\"") && page.contains("it was heard long ago"),
         "it goes in 30 days: {page}"
     );
     let wrong = bob
-        .form("/settings", "act=retention&user=bob&heard_max=many&trash=1d")
+        .form("/settings/kept", "act=save&user=bob&heard_max=many&trash=1d")
         .await;
     assert_eq!(wrong.status, 422);
     assert_eq!(office.store.retention("bob").unwrap().effective.heard_max, Some(5));
@@ -114,8 +114,12 @@ async fn nobody_sets_anything_of_anothers_but_an_operator() {
             .text()
             .contains("<strong>hang up</strong>")
     );
-    for form in ["act=dnd-on&user=bob", "act=retention&user=bob&heard_max=0&trash=0s"] {
-        assert_eq!(eve.form("/settings", form).await.status, 404, "{form}");
+    for (path, form) in [
+        ("/settings", "act=dnd-on&user=bob"),
+        ("/settings/kept", "act=save&user=bob&heard_max=0&trash=0s"),
+        ("/settings/kept", "act=look&user=bob&heard_max=0&trash=0s"),
+    ] {
+        assert_eq!(eve.form(path, form).await.status, 404, "{form}");
     }
     assert_eq!(
         eve.raw_form("/settings", "act=dnd-on&user=eve").await.status,

@@ -37,6 +37,9 @@ pub enum Command {
         /// As if it were then (RFC 3339)
         #[arg(long, value_name = "TIME")]
         at: Option<Moment>,
+        /// As if these had been set
+        #[command(flatten)]
+        rules: NewRules,
     },
     /// Apply the rules now, as the server does every minute
     Run {
@@ -153,9 +156,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let said = RetentionView::new(&user, &rules);
             context.out.object(&value(&said), || sentences(&user, &rules))
         }
-        Command::Preview { user: User(user), at } => {
+        Command::Preview {
+            user: User(user),
+            at,
+            rules,
+        } => {
             let at_ms = at.map_or_else(now_ms, |Moment(at)| at);
-            let foreseen = store.foresee_retention(&user, at_ms)?;
+            let foreseen = store.foresee_retention_with(&user, at_ms, |own| rules.change(own))?;
             if foreseen.is_empty() {
                 store.subscriber(&user)?;
             }

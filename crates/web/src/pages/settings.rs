@@ -2,6 +2,7 @@
 //! are kept.
 
 mod contacts;
+mod kept;
 mod probe;
 mod rules;
 mod targets;
@@ -16,8 +17,8 @@ use axum::{
 use maud::{Markup, html};
 use segue_mailbox::Limit;
 use segue_manage::{
-    Access, At, Change, ContactView, Explained, ForeseenView, GroupView, Refusal, RetentionChange, RetentionView,
-    RuleView, SubscriberChange, SubscriberView, TargetsView, Thought, lasting,
+    Access, At, ContactView, Explained, GroupView, Refusal, RuleView, SubscriberChange, SubscriberView, TargetsView,
+    Thought,
 };
 use segue_policy::{Profile, Rule};
 use segue_store::Role;
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/settings", get(show).post(change))
         .merge(rules::routes())
         .merge(contacts::routes())
+        .merge(kept::routes())
         .merge(targets::routes())
 }
 
@@ -117,8 +119,7 @@ struct Shown {
     groups: Vec<GroupView>,
     targets: TargetsView,
     probed: Option<Result<Explained, Refusal>>,
-    retention: RetentionView,
-    foreseen: Vec<ForeseenView>,
+    kept: kept::Kept,
 }
 
 fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Result<Shown, Refusal> {
@@ -135,8 +136,7 @@ fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Res
             Some(Err(wrong @ Refusal::Invalid { .. })) => Some(Err(wrong)),
             other => other.transpose()?.map(Ok),
         },
-        retention: access.retention(user)?,
-        foreseen: access.foresee_retention(user, None)?,
+        kept: kept::read(access, user)?,
     })
 }
 
@@ -238,9 +238,8 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             (contacts::groups(&shown.groups, &around))
             h2 { "Where they are reached" }
             (targets::section(&shown.targets, drafts.target.as_deref(), &around, wrong))
-            h2 { "How long messages are kept" }
-            (retention(&shown.retention, user, &csrf))
-            (foreseen(&shown.foreseen))
+            h2 #kept { "How long messages are kept" }
+            (kept::section(&shown.kept, &csrf))
         },
     ))
 }
@@ -276,87 +275,10 @@ fn disturb(subscriber: &SubscriberView, user: &str, csrf: &Markup) -> Markup {
     }
 }
 
-fn retention(view: &RetentionView, user: &str, csrf: &Markup) -> Markup {
-    let number = |limit: Option<u32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
-    let time = |limit: Option<u64>| limit.map(lasting).unwrap_or_default();
-    let fields = [
-        ("heard_max", "Heard messages, at most", number(view.heard_max), "number"),
-        (
-            "heard_age",
-            "A heard message goes after",
-            time(view.heard_age_ms),
-            "time",
-        ),
-        (
-            "unheard_max",
-            "Unheard messages, at most",
-            number(view.unheard_max),
-            "number",
-        ),
-        (
-            "unheard_age",
-            "An unheard message goes after",
-            time(view.unheard_age_ms),
-            "time",
-        ),
-        ("trash", "The trash keeps for", lasting(view.trash_ms), "time"),
-    ];
-    html! {
-        form.kept method="post" action="/settings" {
-            (csrf)
-            input type="hidden" name="user" value=(user);
-            @for (name, words, value, kind) in fields {
-                label for=(name) { (words) }
-                @if kind == "number" {
-                    input id=(name) name=(name) value=(value) inputmode="numeric" pattern="[0-9]*" placeholder="no limit";
-                } @else {
-                    input id=(name) name=(name) value=(value) pattern="[0-9]+ ?[dhms]" placeholder="no limit" title="a number and d, h, m or s, e.g. 30d";
-                }
-            }
-            button type="submit" name="act" value="retention" { "Keep them so" }
-        }
-        p { "Pinned messages stay whatever the rules say. A field that is empty is no limit." }
-    }
-}
-
-fn foreseen(all: &[ForeseenView]) -> Markup {
-    let going: Vec<&ForeseenView> = all
-        .iter()
-        .filter(|one| !matches!(one.fate, "kept" | "pinned"))
-        .collect();
-    html! {
-        h3 { "What goes next" }
-        @if going.is_empty() {
-            p.none { "Nothing, as it is now." }
-        } @else {
-            (layout::table("What goes next", &["Message", "What happens", "When", "By which rule"], html! {
-                @for one in going {
-                    tr {
-                        td { (one.id) }
-                        td { @if one.fate == "later" { "goes" } @else { (one.fate) } }
-                        td { @match &one.at { Some(at) => { time datetime=(at) { (at) } }, None => { "now" } } }
-                        td { (one.rule.unwrap_or("–").replace('_', " ")) }
-                    }
-                }
-            }))
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 struct Form {
     act: String,
     user: String,
-    #[serde(default)]
-    heard_max: String,
-    #[serde(default)]
-    heard_age: String,
-    #[serde(default)]
-    unheard_max: String,
-    #[serde(default)]
-    unheard_age: String,
-    #[serde(default)]
-    trash: String,
 }
 
 /// Does what a form says, and leads back to the page.
@@ -380,21 +302,6 @@ fn perform(access: &Access, user: &str, form: &Form) -> Result<(), Refusal> {
                 ..SubscriberChange::default()
             };
             access.change_subscriber(user, change, &[], |_| true).map(drop)
-        }
-        "retention" => {
-            let trash_ms = match age("trash", &form.trash)? {
-                Limit::Off => Limit::At(0),
-                limit => limit,
-            };
-            let change = RetentionChange {
-                heard_max: Some(Change(number("heard_max", &form.heard_max)?)),
-                heard_age_ms: Some(Change(age("heard_age", &form.heard_age)?)),
-                unheard_max: Some(Change(number("unheard_max", &form.unheard_max)?)),
-                unheard_age_ms: Some(Change(age("unheard_age", &form.unheard_age)?)),
-                trash_ms: Some(Change(trash_ms)),
-                ..RetentionChange::default()
-            };
-            access.set_retention(user, change, |_| true).map(drop)
         }
         _ => Err(invalid("act", "there is no such button")),
     }
