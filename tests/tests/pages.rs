@@ -285,6 +285,8 @@ fn an_operator_sees_a_call_while_it_is_held_and_ends_it_and_markup_of_callers_st
     assert_eq!(&ladder[..2], ["INVITE (SDP)", "100 Trying"], "{ladder:?}");
     assert!(page.texts("svg.timeline .source text").contains(&"clip".to_owned()));
     assert!(page.text("#one").contains("<script>pwned()</script>"));
+    // What the packet path has counted so far is there while the call is up.
+    assert_eq!(page.texts("table.streams tbody tr td:first-child")[0], "caller");
     expect_usable(&mut page, "call");
 
     // Ended: its caller is told, and its page is that of an ended call.

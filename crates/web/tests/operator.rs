@@ -266,7 +266,7 @@ async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
             .get("/operator/system")
             .await
             .text()
-            .contains("Ask the trunk main now")
+            .contains("Ask now: the trunk main")
     );
     assert_eq!(
         browser.form("/operator/system", "act=test&trunk=main").await.status,

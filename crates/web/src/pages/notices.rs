@@ -153,8 +153,8 @@ fn rows(notices: &Page<NoticeView>, view: &View, csrf: &Markup) -> Markup {
                                 input type="hidden" name="id" value=(one.id);
                                 input type="hidden" name="user" value=(view.user.as_deref().unwrap_or_default());
                                 input type="hidden" name="state" value=(view.state.as_deref().unwrap_or_default());
-                                button type="submit" name="act" value="retry" aria-label={ "Try notice " (one.id) " again" } { "Try again" }
-                                button type="submit" name="act" value="drop" aria-label={ "Discard notice " (one.id) } { "Discard" }
+                                button type="submit" name="act" value="retry" aria-label={ "Try again: notice " (one.id) } { "Try again" }
+                                button type="submit" name="act" value="drop" aria-label={ "Discard: notice " (one.id) } { "Discard" }
                             }
                         }
                     }

@@ -155,7 +155,7 @@ fn trunks(trunks: &Value, csrf: &Markup) -> Markup {
                                 form.acts method="post" action="/operator/system" {
                                     (csrf)
                                     input type="hidden" name="trunk" value=(text(trunk, "name"));
-                                    button type="submit" name="act" value="test" aria-label={ "Ask the trunk " (text(trunk, "name")) " now" } { "Ask now" }
+                                    button type="submit" name="act" value="test" aria-label={ "Ask now: the trunk " (text(trunk, "name")) } { "Ask now" }
                                 }
                             }
                         }
