@@ -116,8 +116,12 @@ fn what_the_account_has_used_up_and_a_server_that_stops_call_nobody_back() {
         profile.account_minutes_per_day = 1;
         profile.rtp_gone_ms = 0;
     };
-    let cases: [(fn(&mut Profile), u64, &str); 2] = [
-        (once_a_minute, 0, "calls more often than 1 times a minute"),
+    let cases = [
+        (
+            once_a_minute as fn(&mut Profile),
+            0_u64,
+            "calls more often than 1 times a minute",
+        ),
         (one_minute, 61, "has called for the 1 minutes"),
     ];
     for (set, seconds, why) in cases {
