@@ -1,7 +1,9 @@
 //! Clips: prepared by a worker, stored whole.
 
+mod preview;
 mod refresh;
 
+pub use preview::preview;
 pub use refresh::refresh;
 
 use std::path::Path;
@@ -73,6 +75,21 @@ pub fn prepare_and_store(
     file: &Path,
     progress: &mut dyn FnMut(u8),
 ) -> Result<ClipInfo, ClipError> {
+    prepare_and(pool, store, name, file, progress, |clip| store.put_clip(clip))
+}
+
+/// Prepares a file as clip `name` and has it stored by `finish`, which replaces one of that name.
+///
+/// # Errors
+/// [`ClipError`]; nothing was changed then.
+pub fn prepare_and(
+    pool: &WorkerPool,
+    store: &Store,
+    name: &str,
+    file: &Path,
+    progress: &mut dyn FnMut(u8),
+    finish: impl FnOnce(NewClip) -> Result<ClipInfo, StoreError>,
+) -> Result<ClipInfo, ClipError> {
     if [BEEP_CLIP, BUILT_IN_FULL_CLIP].contains(&name) {
         return Err(ClipError::Reserved);
     }
@@ -85,7 +102,8 @@ pub fn prepare_and_store(
         out_dir,
         longest_ms: LONGEST_MS,
     };
-    make(pool, store, name, job, progress)
+    let folder = work::folder(store.data_dir(), work::PREPARE)?;
+    Ok(finish(prepared(pool, name, folder.path(), job, LIMIT, progress)?)?)
 }
 
 /// The built-in beep, made if the store does not have it yet in every rendition.
@@ -117,18 +135,8 @@ fn ensure(
         Ok(old) if !old.missing().is_empty() => {}
         known => return Ok(known?),
     }
-    make(pool, store, name, job, &mut |_| {})
-}
-
-fn make(
-    pool: &WorkerPool,
-    store: &Store,
-    name: &str,
-    job: impl FnOnce(String) -> Job,
-    progress: &mut dyn FnMut(u8),
-) -> Result<ClipInfo, ClipError> {
     let folder = work::folder(store.data_dir(), work::PREPARE)?;
-    Ok(store.put_clip(prepared(pool, name, folder.path(), job, LIMIT, progress)?)?)
+    Ok(store.put_clip(prepared(pool, name, folder.path(), job, LIMIT, &mut |_| {})?)?)
 }
 
 /// What a worker makes of such a job, in this empty folder.

@@ -17,6 +17,7 @@ mod record_files;
 mod recording;
 mod stats;
 mod transcoders;
+mod uploads;
 mod work;
 
 pub use deposit::{DepositError, DepositOutcome};
@@ -28,3 +29,4 @@ pub use preview::Preview;
 pub use record_files::{Form, RecordFile, RecordFileError, RecordFileStats, RecordFiles, RecordPlan, RecordWriter};
 pub use stats::{DepositStats, WorkStats};
 pub use transcoders::{Budget, NoTranscoder, TranscodeStats, Transcoder, Transcoders};
+pub use uploads::Preparer;

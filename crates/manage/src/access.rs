@@ -3,6 +3,7 @@
 pub mod accounts;
 mod bound;
 pub mod calls;
+pub mod clips;
 pub mod contacts;
 pub mod messages;
 pub mod notices;
@@ -15,6 +16,7 @@ pub mod system;
 pub mod targets;
 pub mod tokens;
 pub mod trunks;
+pub mod uploads;
 
 use segue_records::{Event, Happening};
 use segue_store::{Deed, Role, Store};

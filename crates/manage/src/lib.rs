@@ -30,6 +30,7 @@ pub use access::{
     Access, Who,
     accounts::{Seals, SubscriberGiven, Typed},
     calls::CallQuery,
+    clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     messages::{MessageChange, MessageView, MessagesAsked, Stretch},
     notices::{NoticeCountView, NoticeQuery, NoticeView},
@@ -43,6 +44,7 @@ pub use access::{
     system::StorageView,
     targets::{TargetGiven, TargetView, TargetsView},
     tokens::{NewToken, TokenMade, TokenView},
+    uploads::{NewUpload, UploadView},
 };
 pub use audit::DeedView;
 pub use explain::{At, Explained, Thought, Told};

@@ -30,6 +30,13 @@ impl Secret {
         Ok(Secret(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
+    /// 128 bits by chance as letters and digits, to name something that is no secret.
+    pub fn id() -> Result<String, Refusal> {
+        let mut bytes = [0_u8; 16];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| Refusal::no_random())?;
+        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// One that somebody says.
     pub fn said(text: &str) -> Option<Secret> {
         (!text.is_empty() && text.len() <= TEXT_MAX).then(|| Secret(text.to_owned()))

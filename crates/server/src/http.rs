@@ -10,14 +10,14 @@ use std::{
 
 use segue_b2bua::{Gauges, LiveCalls};
 use segue_jobs::{
-    Depositor, RecordFileStats, Transcoders, WorkerPool,
+    Depositor, Preparer, RecordFileStats, Transcoders, WorkerPool,
     notices::{NoticeSettings, NoticeStats},
 };
 use segue_manage::{Limits, Manage};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
-use segue_web::{Events, Followers, Health, Portal, Site};
+use segue_web::{Events, Followers, Health, Portal, Site, Uploads};
 use tokio::sync::watch;
 
 use crate::{
@@ -130,7 +130,7 @@ impl Http {
 }
 
 /// The API and the pages for people.
-pub fn portal(config: &Config, store: &Store, watcher: &Watcher) -> Portal {
+pub fn portal(config: &Config, store: &Store, watcher: &Watcher, preparer: Preparer) -> Portal {
     let limits = Limits {
         idle_ms: config.http.session_idle_ms,
         max_ms: config.http.session_max_ms,
@@ -141,6 +141,10 @@ pub fn portal(config: &Config, store: &Store, watcher: &Watcher) -> Portal {
         public: config.http.public.clone(),
         proxies: config.http.proxies.clone(),
         is_loopback: config.http_listen.ip().is_loopback(),
+        uploads: Uploads {
+            preparer,
+            max_bytes: config.http.upload_max,
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use segue_b2bua::{ClipCache, Gauges, Inbox, LiveCalls, Node, Shard, ShardConfig,
 use segue_call::KeySecret;
 use segue_jobs::notices::{NoticeSettings, NoticeStats};
 use segue_jobs::{
-    Budget, Clocks, Depositor, Keeper, Phone, RETENTION_EVERY, RecordFileStats, RecordFiles, Transcoders,
+    Budget, Clocks, Depositor, Keeper, Phone, Preparer, RETENTION_EVERY, RecordFileStats, RecordFiles, Transcoders,
     WorkerCommand, WorkerPool,
 };
 use segue_media::{Kind, Media, MediaConfig, transcode::TranscodeLink};
@@ -209,6 +209,8 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
     };
     let in_force = InForce::new(profiles, config.limits());
     let (asks, asked) = Asks::new();
+    let preparer = Preparer::start(store.clone(), pool.clone(), now_ms)
+        .map_err(|e| system("the thread of the uploads cannot start", &e))?;
     let told = http::Told {
         in_force: in_force.clone(),
         asks,
@@ -226,7 +228,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         live,
         key: key::renew(&config.data_dir).map_err(|e| system("the key of this run cannot be written down", &e))?,
     };
-    let portal = http::portal(&config, &store, &watcher);
+    let portal = http::portal(&config, &store, &watcher, preparer);
     let http =
         Http::start(http, http::site(&config, told), portal).map_err(|e| system("the HTTP side cannot start", &e))?;
     // Before anybody is told that we are ready: from here a signal is an order.

@@ -29,7 +29,19 @@ fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
     assert_eq!(list.as_array().unwrap().len(), 1);
     assert_eq!(
         keys(&list[0]),
-        sorted(["id", "name", "duration_ms", "bytes", "renditions", "missing", "used_by"])
+        sorted([
+            "id",
+            "name",
+            "owner",
+            "duration_ms",
+            "bytes",
+            "has_video",
+            "has_poster",
+            "renditions",
+            "missing",
+            "used_by",
+            "uses"
+        ])
     );
     assert!(list[0]["id"].is_string());
     assert_eq!(

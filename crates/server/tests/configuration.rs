@@ -103,6 +103,7 @@ fn config_prints_each_key_with_value_meaning_and_source() {
             "http.proxies",
             "http.session_idle",
             "http.session_max",
+            "http.upload_max",
             "mail.server",
             "mail.port",
             "mail.tls",

@@ -38,6 +38,15 @@ impl Store {
     ///
     /// Error: [`StoreError::Refused`] without a rendition.
     pub fn put_clip(&self, clip: NewClip) -> Result<ClipInfo, StoreError> {
+        self.put_clip_if(clip, |_| Ok(()))
+    }
+
+    /// The same with more in its transaction, before the former clip goes; what that refuses is not done.
+    pub(crate) fn put_clip_if(
+        &self,
+        clip: NewClip,
+        more: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<ClipInfo, StoreError> {
         if clip.renditions.is_empty() {
             return Err(StoreError::Refused {
                 why: format!("clip '{}' has nothing to play", clip.name),
@@ -50,6 +59,7 @@ impl Store {
         let for_commit = caches.clone();
         let stored = staged.and_then(|poster| {
             self.write(move |tx| {
+                more(tx)?;
                 let all = for_commit.iter().map(|(_, staged)| *staged);
                 for bytes in all.chain(poster) {
                     blobs.link(tx, bytes)?;
@@ -59,7 +69,9 @@ impl Store {
         });
         if stored.is_err() {
             let blobs = self.inner.blobs.clone();
-            let _ = self.write(move |tx| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id)));
+            // Nothing was done: nothing is put down.
+            let undo = move |tx: &Connection| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id));
+            let _ = self.inner.writer.write(undo);
         }
         stored
     }
@@ -92,7 +104,8 @@ impl Store {
                 tx.prepare_cached("UPDATE clip SET name = ' ' || id WHERE id = ?")?
                     .execute([id])?;
                 tx.prepare_cached(
-                    "INSERT INTO clip (name, duration_ms, poster) SELECT ?, duration_ms, poster FROM clip WHERE id = ?",
+                    "INSERT INTO clip (name, duration_ms, poster, preview, preview_type)
+                     SELECT ?, duration_ms, poster, preview, preview_type FROM clip WHERE id = ?",
                 )?
                 .execute(params![name, id])?;
                 let new = tx.last_insert_rowid();
@@ -105,7 +118,9 @@ impl Store {
         });
         if stored.is_err() {
             let blobs = self.inner.blobs.clone();
-            let _ = self.write(move |tx| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id)));
+            // Nothing was done: nothing is put down.
+            let undo = move |tx: &Connection| caches.iter().try_for_each(|(_, bytes)| blobs.drop_bytes(tx, bytes.id));
+            let _ = self.inner.writer.write(undo);
         }
         stored
     }
@@ -178,6 +193,9 @@ impl Store {
                 });
             }
             delete_clip(tx, &blobs, clip.id)?;
+            // Whoever gives another clip this name later owns that one.
+            tx.prepare_cached("DELETE FROM own_clip WHERE clip = ?")?
+                .execute([&name])?;
             Ok(())
         })
     }
@@ -273,10 +291,10 @@ fn delete_clip(tx: &Connection, blobs: &Blobs, clip: i64) -> Result<(), StoreErr
         .prepare_cached("SELECT cache FROM rendition WHERE clip = ?")?
         .query_map([clip], |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
-    let poster: Option<i64> = tx
-        .prepare_cached("SELECT poster FROM clip WHERE id = ?")?
-        .query_row([clip], |row| row.get(0))?;
-    bytes.extend(poster);
+    let shown: [Option<i64>; 2] = tx
+        .prepare_cached("SELECT poster, preview FROM clip WHERE id = ?")?
+        .query_row([clip], |row| Ok([row.get(0)?, row.get(1)?]))?;
+    bytes.extend(shown.into_iter().flatten());
     tx.prepare_cached("DELETE FROM rendition WHERE clip = ?")?
         .execute([clip])?;
     tx.prepare_cached("DELETE FROM clip WHERE id = ?")?.execute([clip])?;

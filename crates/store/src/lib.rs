@@ -37,6 +37,7 @@ mod stats;
 mod subscribers;
 mod tokens;
 mod trunks;
+mod uploads;
 mod waiting;
 mod writer;
 
@@ -73,6 +74,7 @@ pub use stats::{COMMIT_US, Space, Stats};
 pub use subscribers::{Found, NewSubscriber};
 pub use tokens::{ApiToken, TOKENS_MAX};
 pub use trunks::{KeptTrunk, KeptTrunks};
+pub use uploads::{UPLOAD_KEPT_MS, UPLOADED_MAX, UPLOADS_MAX, UPLOADS_OF_ONE_MAX, Upload, UploadFile, UploadState};
 
 pub use blobs::MediaStore;
 use blobs::{Blobs, Stager};

@@ -54,6 +54,14 @@ pub struct MediaFile {
 }
 
 impl MediaFile {
+    pub(crate) fn new(blob: i64, media_type: String, bytes: u64) -> MediaFile {
+        MediaFile {
+            blob,
+            media_type,
+            bytes,
+        }
+    }
+
     /// The same for the same bytes, another for others.
     pub fn tag(&self) -> String {
         format!("m{}-{}", self.blob, self.bytes)

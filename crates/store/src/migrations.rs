@@ -7,8 +7,10 @@
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
 mod identities;
+mod uploads;
 
 use identities::{AUDIT_BOUNDS, IDENTITIES};
+use uploads::UPLOADS;
 
 /// Every step, in order.
 pub(crate) const STEPS: &[&str] = &[
@@ -35,6 +37,7 @@ pub(crate) const STEPS: &[&str] = &[
     IDENTITIES,
     AUDIT_BOUNDS,
     STRETCHES,
+    UPLOADS,
 ];
 
 /// 1: subscribers, clips, messages, calls.

@@ -1,4 +1,4 @@
-//! Clips that subscribers have recorded by phone: theirs alone to choose from, and not more than a few.
+//! Clips that subscribers have recorded by phone or uploaded: theirs alone to choose from, and not more than a few.
 
 use rusqlite::params;
 use segue_mailbox::ClipInfo;
@@ -9,7 +9,7 @@ use crate::{Store, StoreError, clips};
 const OWN_MAX: i64 = 5;
 
 impl Store {
-    /// Whether a subscriber may let callers see a clip: one that is there and that no other has recorded.
+    /// Whether a subscriber may let callers see a clip: one that is there and that is not another's.
     pub fn may_use_clip(&self, user: &str, clip: &str) -> Result<bool, StoreError> {
         self.read(|db| {
             let may = "SELECT 1 FROM clip c WHERE c.name = ?1
@@ -47,11 +47,11 @@ impl Store {
             tx.prepare_cached("DELETE FROM own_clip WHERE subscriber = ? AND clip NOT IN (SELECT name FROM clip)")?
                 .execute([&user])?;
             let mut unused = tx.prepare_cached(
-                "SELECT clip FROM own_clip AS own WHERE subscriber = ?1 AND clip <> ?2
+                "SELECT clip FROM own_clip AS own WHERE subscriber = ?1 AND clip <> ?2 AND uploaded = 0
                      AND NOT EXISTS (SELECT 1 FROM subscriber WHERE clip = own.clip OR greeting = own.clip)
                      AND NOT EXISTS (SELECT 1 FROM rule WHERE clip = own.clip OR greeting = own.clip)
                  ORDER BY recorded_at, clip
-                 LIMIT max(0, (SELECT count(*) FROM own_clip WHERE subscriber = ?1) - ?3)",
+                 LIMIT max(0, (SELECT count(*) FROM own_clip WHERE subscriber = ?1 AND uploaded = 0) - ?3)",
             )?;
             let too_many = unused.query_map(params![user, clip, OWN_MAX], |row| row.get(0))?;
             Ok(too_many.collect::<Result<_, _>>()?)

@@ -12,8 +12,9 @@
 //! | `rule` | a rule of a subscriber | `place` counts from 0, in their order; `rule` is the JSON of `segue_policy::Rule` |
 //! | `retention` | a mailbox's own rules | absent row or NULL: the default; -1: no limit |
 //! | `retention_audit` | one automatic deletion | `allowed` and `found` in the rule's unit; `found` as it was before |
-//! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced |
-//! | `own_clip` | a clip that a subscriber has recorded by phone | by the clip's name |
+//! | `clip` | a prepared clip | `id` is never used again: it changes when the clip is replaced; `preview`: what browsers play, made when it is first wanted |
+//! | `own_clip` | a clip that a subscriber has recorded by phone or uploaded | by the clip's name; `uploaded` 1: it stays until they delete it |
+//! | `upload` | a clip on its way in by HTTP | its bytes are in `<data>/uploads/<id>`; `name`, `role`, `by`, `source` as in `audit`; `subscriber` NULL: a clip for all |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
 //! | `message` | one stored message, of a group one for each member | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
 //! | `member` | who is in a group | `team` is the group, a subscriber; a message for it is a row of `message` for each member, with the same `media` |

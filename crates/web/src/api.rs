@@ -12,6 +12,7 @@
 
 mod audit;
 mod calls;
+mod clips;
 mod contacts;
 mod follow;
 pub(crate) mod live;
@@ -27,6 +28,7 @@ pub(crate) mod system;
 mod targets;
 mod tokens;
 pub(crate) mod trunks;
+mod uploads;
 
 use axum::{
     Router,
@@ -55,6 +57,7 @@ use crate::{Health, portal::Web, problem::Problem, who::Who};
         (name = "messages", description = "Messages that callers left"),
         (name = "subscribers", description = "Who may be called, and how"),
         (name = "rules", description = "What a subscriber's callers meet (docs/rules.md), and the contacts that rules are for"),
+        (name = "clips", description = "What callers see and hear: clips, greetings, and uploads of them"),
         (name = "retention", description = "How long messages are kept"),
         (name = "calls", description = "Calls that have ended, and those that are up; for operators"),
         (name = "events", description = "What happens, while it happens"),
@@ -76,6 +79,8 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(contacts::routes())
         .merge(rules::routes())
         .merge(registrations::routes())
+        .merge(clips::routes())
+        .merge(uploads::routes())
         .merge(retention::routes())
         .merge(notices::routes())
         .merge(profiles::routes())

@@ -10,6 +10,7 @@
 //! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
 //! | `in_force.rs` | the profiles as they are shown, and what became of reading them again |
 //! | `load.rs` | how busy the server is |
+//! | `upload.rs` | bytes of clips from a request to the disk |
 //! | `draw/` | drawings of calls for the pages |
 //! | `serving.rs`, `bounded.rs`, `paced.rs` | connections: how many at once, and how long nothing may come of one |
 //! | `events.rs`, `hub.rs` | what happens, to those who follow it |
@@ -41,6 +42,7 @@ mod portal;
 mod problem;
 mod seen;
 mod serving;
+mod upload;
 mod who;
 
 use std::{future::Future, sync::Arc};
@@ -65,6 +67,7 @@ pub use in_force::{KeyShown, ProfileShown, ProfilesShown, Reloaded};
 pub use load::{LoadView, Refused, Used};
 pub use portal::{Portal, PublicUrl};
 use problem::{problem, with_reasons};
+pub use upload::Uploads;
 
 /// What `GET /health` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

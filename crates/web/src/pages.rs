@@ -12,6 +12,7 @@
 pub(crate) mod assets;
 mod call;
 mod calls;
+mod clips;
 mod field;
 pub(crate) mod layout;
 mod load;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(mailbox::routes())
         .merge(calls::routes())
         .merge(call::routes())
+        .merge(clips::routes())
         .merge(settings::routes())
         .merge(subscribers::routes())
         .merge(notify::routes())

@@ -14,7 +14,7 @@ use segue_manage::{Begun, Manage, Refusal, Secret};
 use segue_policy::Profile;
 use tokio::sync::Semaphore;
 
-use crate::{Events, Site, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
+use crate::{Events, Site, Uploads, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
 
 /// Who may reach the API and the pages, and by which address.
 pub struct Portal {
@@ -28,6 +28,8 @@ pub struct Portal {
     pub proxies: Vec<IpNet>,
     /// The socket is on loopback.
     pub is_loopback: bool,
+    /// Clips on their way in.
+    pub uploads: Uploads,
 }
 
 /// `http://host[:port]` or `https://host[:port]`.
@@ -101,6 +103,10 @@ impl Web {
 
     pub(crate) fn events(&self) -> &Events {
         &self.0.portal.events
+    }
+
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.0.portal.uploads
     }
 
     pub(crate) fn site(&self) -> &Arc<Site> {

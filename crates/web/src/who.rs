@@ -4,10 +4,11 @@
 //! - [`Who`] in a handler of the API: a session's cookie or a token (`Authorization: Bearer`). A change by a session needs the header
 //!   `X-CSRF-Token`; without it the handler is not reached.
 //! - [`Posted`] in a handler of a form: the same, with the field `csrf` in place of the header.
+//! - [`PostedFile`] in a handler of a form with a file: the same, once its field was read.
 //! - [`Visitor`] in a handler of a page: as [`Who`], and who is not logged in is led to the login.
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, Request},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
@@ -151,6 +152,45 @@ impl<T: DeserializeOwned> FromRequest<Web> for Posted<T> {
         who.means_it(Some(&csrf)).map_err(failed)?;
         let form = given::form(&bytes).map_err(failed)?;
         Ok(Posted { who, form })
+    }
+}
+
+/// Who sends a form with a file in it, before it is known that they mean it: its field `csrf` comes before the file, and is read with the rest.
+pub(crate) struct PostedFile(Who, Multipart);
+
+impl PostedFile {
+    pub(crate) fn parts(self) -> (Sender, Multipart) {
+        (Sender(self.0), self.1)
+    }
+}
+
+/// Who has sent a form, before it is known that they mean it.
+pub(crate) struct Sender(Who);
+
+impl Sender {
+    /// Whether they mean it, by what the form says.
+    pub(crate) fn means_it(self, csrf: &str) -> Result<Who, Problem> {
+        self.0.means_it(Some(csrf))?;
+        Ok(self.0)
+    }
+}
+
+impl FromRequest<Web> for PostedFile {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, web: &Web) -> Result<PostedFile, Response> {
+        let (parts, body) = request.into_parts();
+        let who = Who::of(&parts, web).await.map_err(|problem| match problem.status() {
+            StatusCode::UNAUTHORIZED => Redirect::to("/login").into_response(),
+            _ => crate::pages::failed(&problem),
+        })?;
+        let form = Multipart::from_request(Request::from_parts(parts, body), web)
+            .await
+            .map_err(|_| {
+                let wrong = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is no form with a file");
+                crate::pages::failed(&wrong)
+            })?;
+        Ok(PostedFile(who, form))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A clip that an older version prepared gains what this one makes besides. Its file is not kept: the best sound and picture that it
 //! has are made a file again, of which a worker prepares the rest.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use segue_mailbox::{ClipInfo, Kind, RecordingManifest, RenditionProfile, StreamInfo};
 use segue_media::{
@@ -54,7 +54,9 @@ pub fn refresh(
             work::folder(store.data_dir(), work::PREPARE)?,
             work::folder(store.data_dir(), work::PREPARE)?,
         );
-        let input = again.path().join(file_again(pool, store, &clip, again.path())?);
+        let input = again
+            .path()
+            .join(file_again(pool, store, &clip, again.path(), LIMIT)?.0);
         let input = input.to_string_lossy().into_owned();
         let job = |out_dir| Job::PrepareClip {
             input,
@@ -77,8 +79,14 @@ pub fn refresh(
     Ok((store.add_renditions(&clip, fitted)?, added))
 }
 
-/// Makes a file of the best sound and picture; its name in the folder.
-fn file_again(pool: &WorkerPool, store: &Store, clip: &ClipInfo, folder: &Path) -> Result<String, ClipError> {
+/// Makes a file of the best sound and picture; its name in the folder, and its media type.
+pub(super) fn file_again(
+    pool: &WorkerPool,
+    store: &Store,
+    clip: &ClipInfo,
+    folder: &Path,
+    limit: Duration,
+) -> Result<(String, String), ClipError> {
     let has = |profile: RenditionProfile| clip.renditions.iter().any(|made| made.profile == profile);
     let sound = SOUNDS.into_iter().find(|(profile, ..)| has(*profile));
     let picture = PICTURES.into_iter().find(|(profile, _)| has(*profile));
@@ -130,8 +138,8 @@ fn file_again(pool: &WorkerPool, store: &Store, clip: &ClipInfo, folder: &Path) 
         spool: spool.to_string_lossy().into_owned(),
         out_dir: out.to_string_lossy().into_owned(),
     };
-    match run(pool, &job, LIMIT, &mut |_| {})? {
-        Outcome::Recording { file, .. } => Ok(format!("again/{file}")),
+    match run(pool, &job, limit, &mut |_| {})? {
+        Outcome::Recording { file, media_type, .. } => Ok((format!("again/{file}"), media_type)),
         _ => Err(something_else()),
     }
 }

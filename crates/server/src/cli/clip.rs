@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::{WorkerCommand, WorkerPool, clips};
 use segue_mailbox::{ClipInfo, RenditionProfile};
-use segue_policy::Subscriber;
+use segue_manage::{ClipView, PageAsked};
 use serde_json::{Value, json};
 
 use super::{
@@ -35,7 +35,7 @@ pub enum Command {
         /// The clip [default: all that lack something]
         name: Option<ClipName>,
     },
-    /// Remove a clip that no subscriber uses
+    /// Remove a clip that no subscriber and no rule uses
     Remove {
         /// The clip
         name: ClipName,
@@ -50,17 +50,22 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         } => {
             readable(&file)?;
             let clip = prepare(context, &name, &file)?;
-            context.out.object(&json_row(&clip, &[]), || describe(&clip))
+            context.out.object(&json_row(&clip), || describe(&clip))
         }
         Command::List => {
-            let store = context.store()?;
-            let subscribers = store.subscribers()?;
-            let clips = store.clips()?;
-            let rows = clips
-                .iter()
-                .filter(|c| !c.is_built_in())
-                .map(|c| row(c, &users(c, &subscribers)))
-                .collect();
+            let access = context.access()?;
+            let mut page = PageAsked::default();
+            let mut rows = Vec::new();
+            loop {
+                let found = access.clips(&page)?;
+                for clip in &found.items {
+                    rows.push(row(clip)?);
+                }
+                match found.next {
+                    Some(next) => page.cursor = Some(next),
+                    None => break,
+                }
+            }
             let columns = ["NAME", "LENGTH", "RENDITIONS", "BYTES", "USED BY", "MISSING"];
             context
                 .out
@@ -68,7 +73,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Refresh { name } => refresh(context, name.map(|ClipName(name)| name)),
         Command::Remove { name: ClipName(name) } => {
-            context.store()?.remove_clip(&name)?;
+            context.access()?.remove_clip(&name)?;
             context
                 .out
                 .object(&json!({"name": name, "removed": true}), || format!("removed {name}"))
@@ -186,16 +191,6 @@ fn refreshed(clip: &ClipInfo, added: Vec<RenditionProfile>) -> Row {
     }
 }
 
-fn users<'a>(clip: &ClipInfo, subscribers: &'a [Subscriber]) -> Vec<&'a str> {
-    let uses = |s: &&Subscriber| {
-        [&s.clip, &s.greeting]
-            .into_iter()
-            .flatten()
-            .any(|name| *name == clip.name)
-    };
-    subscribers.iter().filter(uses).map(|s| s.user.as_str()).collect()
-}
-
 fn bytes(clip: &ClipInfo) -> u64 {
     clip.renditions.iter().map(|r| r.bytes).sum()
 }
@@ -209,26 +204,26 @@ fn names(profiles: impl IntoIterator<Item = RenditionProfile>) -> String {
     names.join(", ")
 }
 
-fn seconds(clip: &ClipInfo) -> String {
-    format!("{}.{} s", clip.duration_ms / 1_000, clip.duration_ms / 100 % 10)
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1_000, ms / 100 % 10)
 }
 
-fn row(clip: &ClipInfo, users: &[&str]) -> Row {
+fn row(clip: &ClipView) -> Result<Row, Failure> {
+    let some = |list: Vec<&str>| or_dash((!list.is_empty()).then(|| list.join(", ")));
     let cells = vec![
         clip.name.clone(),
-        seconds(clip),
-        renditions(clip),
-        bytes(clip).to_string(),
-        or_dash((!users.is_empty()).then(|| users.join(", "))),
-        or_dash((!clip.missing().is_empty()).then(|| names(clip.missing()))),
+        seconds(clip.duration_ms),
+        some(clip.renditions.iter().map(|one| one.profile).collect()),
+        clip.bytes.to_string(),
+        some(clip.used_by.iter().map(String::as_str).collect()),
+        some(clip.missing.clone()),
     ];
-    Row {
-        value: json_row(clip, users),
-        cells,
-    }
+    let value = serde_json::to_value(clip)
+        .map_err(|e| Failure::refused("system", format!("{} cannot be shown: {e}", clip.name), "report this"))?;
+    Ok(Row { value, cells })
 }
 
-fn json_row(clip: &ClipInfo, users: &[&str]) -> Value {
+fn json_row(clip: &ClipInfo) -> Value {
     let renditions: Vec<Value> = clip
         .renditions
         .iter()
@@ -241,7 +236,7 @@ fn json_row(clip: &ClipInfo, users: &[&str]) -> Value {
         "bytes": bytes(clip),
         "renditions": renditions,
         "missing": clip.missing().into_iter().map(RenditionProfile::name).collect::<Vec<_>>(),
-        "used_by": users,
+        "used_by": [],
     })
 }
 
@@ -257,7 +252,7 @@ fn describe(clip: &ClipInfo) -> String {
     format!(
         "clip {}: {}, {kind}, as {} ({} bytes)",
         clip.name,
-        seconds(clip),
+        seconds(clip.duration_ms),
         renditions(clip),
         bytes(clip)
     )

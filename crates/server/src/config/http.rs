@@ -10,6 +10,7 @@ use crate::cli::value::DurationMs;
 /// Most proxies.
 const PROXIES_MAX: usize = 50;
 const HOUR_MS: u64 = 3_600_000;
+const MEGABYTE: u64 = 1_000_000;
 
 /// Those of its keys that are for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Http {
     pub session_idle_ms: u64,
     /// How long a session lasts at most, milliseconds.
     pub session_max_ms: u64,
+    /// Longest clip that is uploaded, bytes.
+    pub upload_max: u64,
 }
 
 impl Default for Http {
@@ -31,6 +34,7 @@ impl Default for Http {
             proxies: Vec::new(),
             session_idle_ms: 12 * HOUR_MS,
             session_max_ms: 30 * 24 * HOUR_MS,
+            upload_max: 200 * MEGABYTE,
         }
     }
 }
@@ -92,6 +96,16 @@ pub(super) const KEYS: &[Key] = &[
         live: None,
         set: |c, raw| lasting(raw).map(|v| c.http.session_max_ms = v),
         get: |c| json!(c.http.session_max_ms),
+    },
+    Key {
+        name: "http.upload_max",
+        meaning: "longest file that may be uploaded as a clip, megabytes",
+        live: None,
+        set: |c, raw| {
+            raw.number(1..=10_000)
+                .map(|v| c.http.upload_max = v.saturating_mul(MEGABYTE))
+        },
+        get: |c| json!(c.http.upload_max / MEGABYTE),
     },
 ];
 

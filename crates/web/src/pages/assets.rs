@@ -35,6 +35,11 @@ const FILES: &[(&str, &str, &str)] = &[
         "text/javascript; charset=utf-8",
         include_str!("../../assets/calls.js"),
     ),
+    (
+        "clips.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/clips.js"),
+    ),
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     (
         "mailbox.js",

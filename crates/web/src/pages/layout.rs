@@ -22,6 +22,7 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
             a.brand href="/" { "Segue" }
             nav aria-label="Main" {
                 a href="/messages" { "Messages" }
+                a href="/clips" { "Clips" }
                 a href="/settings" { "Settings" }
                 @if known.role == Role::Operator {
                     a href="/operator/calls" { "Calls" }

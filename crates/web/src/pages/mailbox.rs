@@ -248,7 +248,7 @@ fn day_and_time(rfc3339: &str) -> String {
 }
 
 /// `0:14`.
-fn length(ms: u64) -> String {
+pub(super) fn length(ms: u64) -> String {
     let s = ms.saturating_add(500) / 1_000;
     format!("{}:{:02}", s / 60, s % 60)
 }

@@ -1,0 +1,180 @@
+//! Clips and greetings: those that an operator gives to all, and those of each subscriber.
+
+use segue_mailbox::{ClipInfo, RenditionProfile};
+use segue_policy::Subscriber;
+use segue_store::{MediaFile, Store, StoreError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{Access, Page, PageAsked, Refusal, Scope};
+
+/// One form in which a clip is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RenditionView {
+    /// Which, e.g. `h264-640-mode1` (docs/codecs.md).
+    pub profile: &'static str,
+    /// How long, bytes.
+    pub bytes: u64,
+}
+
+/// Where a clip is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ClipUse {
+    /// By which subscriber.
+    pub user: String,
+    /// `clip`: callers see it; `greeting`: it asks for a message; `rule`: a rule of theirs names it.
+    pub r#as: &'static str,
+    /// The rule's place, from 1.
+    pub rule: Option<u32>,
+}
+
+/// A clip as programs see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ClipView {
+    /// Changes when the clip is replaced.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whose it is; `null`: everybody's.
+    pub owner: Option<String>,
+    /// Playing time, milliseconds.
+    pub duration_ms: u64,
+    /// All renditions together, bytes.
+    pub bytes: u64,
+    /// There is a picture in it.
+    pub has_video: bool,
+    /// There is a still picture of it.
+    pub has_poster: bool,
+    /// In which forms it is stored.
+    pub renditions: Vec<RenditionView>,
+    /// Forms that this version makes besides: `segue clip refresh`.
+    pub missing: Vec<&'static str>,
+    /// Subscribers whose callers see or hear it; a subscriber sees themselves alone.
+    pub used_by: Vec<String>,
+    /// The same one by one, with rules.
+    pub uses: Vec<ClipUse>,
+}
+
+fn view(store: &Store, clip: &ClipInfo, subscribers: &[Subscriber], own: Option<&str>) -> Result<ClipView, StoreError> {
+    let mut uses = Vec::new();
+    for subscriber in subscribers {
+        for (what, name) in [("clip", &subscriber.clip), ("greeting", &subscriber.greeting)] {
+            if name.as_deref() == Some(clip.name.as_str()) {
+                uses.push(ClipUse {
+                    user: subscriber.user.clone(),
+                    r#as: what,
+                    rule: None,
+                });
+            }
+        }
+    }
+    let mut used_by: Vec<String> = uses.iter().map(|one| one.user.clone()).collect();
+    used_by.dedup();
+    let by_rules = store.rules_with_clip(&clip.name)?.into_iter();
+    uses.extend(
+        by_rules
+            .filter(|(user, _)| own.is_none_or(|own| own == user))
+            .map(|(user, place)| ClipUse {
+                user,
+                r#as: "rule",
+                rule: Some(place),
+            }),
+    );
+    let renditions = clip.renditions.iter().map(|one| RenditionView {
+        profile: one.profile.name(),
+        bytes: one.bytes,
+    });
+    Ok(ClipView {
+        id: clip.id.to_string(),
+        name: clip.name.clone(),
+        owner: store.clip_owner(&clip.name)?,
+        duration_ms: clip.duration_ms,
+        bytes: clip.renditions.iter().map(|one| one.bytes).sum(),
+        has_video: clip.renditions.iter().any(|one| one.profile.is_video()),
+        has_poster: store.clip_media(&clip.name, true)?.is_some(),
+        renditions: renditions.collect(),
+        missing: clip.missing().into_iter().map(RenditionProfile::name).collect(),
+        used_by,
+        uses,
+    })
+}
+
+impl Access {
+    /// Clips by name: all for an operator, for a subscriber their own and those that are everybody's.
+    pub fn clips(&self, page: &PageAsked) -> Result<Page<ClipView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        let (limit, after) = (page.limit()?, page.after()?.unwrap_or_default());
+        let subscribers = self.subscribers_seen()?;
+        let mut found = Vec::new();
+        for clip in self.store().clips()? {
+            if clip.is_built_in() || clip.name <= after || !self.sees_clip(&clip.name)? {
+                continue;
+            }
+            found.push(view(self.store(), &clip, &subscribers, self.own_name())?);
+            if found.len() > limit {
+                break;
+            }
+        }
+        Ok(Page::of(found, limit, |one| one.name.clone(), |one| one))
+    }
+
+    /// One clip.
+    pub fn clip(&self, name: &str) -> Result<ClipView, Refusal> {
+        let clip = self.seen_clip(name)?;
+        Ok(view(self.store(), &clip, &self.subscribers_seen()?, self.own_name())?)
+    }
+
+    /// Deletes a clip; a subscriber their own. Calls that play it go on.
+    ///
+    /// # Errors
+    /// It is used, by whom is said; it is everybody's, and who asks is no operator.
+    pub fn remove_clip(&self, name: &str) -> Result<(), Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        self.seen_clip(name)?;
+        let owner = self.store().clip_owner(name)?;
+        if self.own_name().is_some() && owner.as_deref() != self.own_name() {
+            return Err(Refusal::Forbidden {
+                why: format!("the clip '{name}' is for all, and not yours to delete"),
+                fix: "ask an operator".to_owned(),
+            });
+        }
+        Ok(self.acting("clip.remove", name, owner.as_deref()).remove_clip(name)?)
+    }
+
+    /// A clip's still picture; `None`: it has none.
+    pub fn clip_poster(&self, name: &str) -> Result<Option<MediaFile>, Refusal> {
+        self.seen_clip(name)?;
+        Ok(self.store().clip_media(name, true)?)
+    }
+
+    /// A clip as browsers play it; `None`: it has not been made yet, of this clip.
+    pub fn clip_preview(&self, name: &str) -> Result<Result<MediaFile, ClipInfo>, Refusal> {
+        let clip = self.seen_clip(name)?;
+        Ok(self.store().clip_media(name, false)?.ok_or(clip))
+    }
+
+    /// A clip that they may see.
+    fn seen_clip(&self, name: &str) -> Result<ClipInfo, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        let clip = self.store().clip(name)?;
+        if clip.is_built_in() || !self.sees_clip(name)? {
+            return Err(Refusal::not_found("clip", name));
+        }
+        Ok(clip)
+    }
+
+    fn sees_clip(&self, name: &str) -> Result<bool, Refusal> {
+        match self.own_name() {
+            Some(own) => Ok(self.store().may_use_clip(own, name)?),
+            None => Ok(true),
+        }
+    }
+
+    /// All for an operator, else themselves.
+    fn subscribers_seen(&self) -> Result<Vec<Subscriber>, Refusal> {
+        Ok(match self.own_name() {
+            Some(own) => vec![self.store().subscriber(own)?],
+            None => self.store().subscribers()?,
+        })
+    }
+}
