@@ -13,6 +13,7 @@ use segue_store::{Deposit, MediaSource};
 use segue_tests::{
     page::Page,
     phone::{A, Answers, B, Phone, Registrar},
+    picture::Colour,
     segue::{Segue, repository, sample},
     wait::until,
 };
@@ -215,6 +216,84 @@ fn a_message_that_a_phone_leaves_appears_plays_and_is_heard() {
     page.reload();
     page.wait_for("text=No messages yet.");
     drop(b);
+}
+
+/// What the browser decodes of a player in the middle of its picture: red, green, blue.
+fn pixel(page: &mut Page, player: &str) -> [i64; 3] {
+    let pixel = page.run(&format!(
+        "(() => {{ const v = document.querySelector('{player}'); const c = document.createElement('canvas'); \
+         c.width = c.height = 1; const g = c.getContext('2d'); g.drawImage(v, 0, 0, 1, 1); \
+         return [...g.getImageData(0, 0, 1, 1).data]; }})()"
+    ));
+    [0, 1, 2].map(|n| pixel[n].as_i64().unwrap())
+}
+
+#[test]
+fn a_clip_that_is_dropped_on_the_page_is_looked_at_chosen_and_met_by_a_caller() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = office(folder.path());
+    let registrar = Registrar {
+        at: segue.sip_udp(),
+        password: PASSWORD.to_owned(),
+    };
+    let _b = Phone::start_registered(folder.path(), B, Answers::OnCommand, &registrar);
+    let mut a = Phone::start(folder.path(), A, Answers::OnCommand);
+    let mut page = Page::open(folder.path());
+    log_in(&mut page, &segue, &["subscriber", "link", "b"]);
+    page.click("nav >> text=Clips");
+    page.wait_for("text=No clips yet.");
+
+    // What is no film is refused with the reason; it is forgotten by a button.
+    let words = folder.path().join("words.mp4");
+    fs::write(&words, "no film at all").unwrap();
+    page.upload("#file", &words);
+    page.wait_until("document.getElementById('name').value === 'words'");
+    page.click("#upload button");
+    page.wait_for("#uploads >> text=is no clip");
+    page.wait_for("#told.wrong");
+    page.click("#uploads button");
+    page.wait_gone("#uploads li");
+
+    // Dropped; of the first request a part comes, and its answer is lost: it goes on from there.
+    page.run(
+        "(() => { const send = XMLHttpRequest.prototype.send; window.sent = []; \
+         XMLHttpRequest.prototype.send = function (body) { window.sent.push(body.size); \
+         if (window.sent.length > 1) { send.call(this, body); return; } \
+         const lost = this.onerror; this.onload = () => lost(); send.call(this, body.slice(0, 100000)); }; \
+         window.states = new Set(); const told = document.getElementById('told'); \
+         new MutationObserver(() => window.states.add(told.textContent)) \
+         .observe(told, { childList: true, characterData: true, subtree: true }); })()",
+    );
+    let film = sample("clip.mp4");
+    let bytes = fs::metadata(&film).unwrap().len();
+    page.drop_file("#upload", &film, "video/mp4");
+    page.wait_for("text=clip is ready.");
+    assert_eq!(
+        page.run("window.states.has('Uploading…') && window.states.has('Preparing…')"),
+        true
+    );
+    assert_eq!(page.run("window.sent"), serde_json::json!([bytes, bytes - 100_000]));
+    page.wait_for("#c-clip video");
+
+    // Looked at as callers get it: green, and it moves.
+    page.run("document.querySelector('#c-clip video').play()");
+    page.wait_until("document.querySelector('#c-clip video').currentTime > 0.5");
+    let [red, green, blue] = pixel(&mut page, "#c-clip video");
+    assert!(green > 110 && red < 100 && blue < 100, "{red} {green} {blue}");
+    page.run("document.querySelector('#c-clip video').pause()");
+    expect_usable(&mut page, "clips");
+
+    // Chosen, a caller meets it.
+    page.click("#c-clip >> text=Show to callers");
+    page.wait_for("text=Your callers are held on the clip clip.");
+    page.wait_for("#c-clip .badge >> text=Callers see it");
+    a.dial(&segue.uri("b"));
+    a.expect_sees(Colour::Green, SOON);
+    a.hang_up();
+
+    // As long as it is chosen it stays; who deletes it is told why.
+    page.click("#c-clip >> text=Delete");
+    page.wait_for("text=clip 'clip' is used by b");
 }
 
 /// An INVITE as somebody sends it who means ill: markup wherever a caller has a say.
