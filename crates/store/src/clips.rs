@@ -286,7 +286,7 @@ fn insert(tx: &Connection, clip: i64, caches: &[(RenditionInfo, Staged)]) -> Res
 }
 
 /// Deletes a clip's row, its renditions and all their bytes.
-fn delete_clip(tx: &Connection, blobs: &Blobs, clip: i64) -> Result<(), StoreError> {
+pub(crate) fn delete_clip(tx: &Connection, blobs: &Blobs, clip: i64) -> Result<(), StoreError> {
     let mut bytes = tx
         .prepare_cached("SELECT cache FROM rendition WHERE clip = ?")?
         .query_map([clip], |row| row.get::<_, i64>(0))?

@@ -200,14 +200,30 @@ impl Store {
         })
     }
 
-    /// Removes a subscriber and their rules. Their messages stay, listed under their name until deleted.
+    /// Removes a subscriber, their rules and the clips of their own that nobody else shows. Their messages stay, listed under their name
+    /// until deleted.
+    ///
     /// Error: [`StoreError::NotFound`].
     pub fn remove_subscriber(&self, user: &str) -> Result<(), StoreError> {
         let user = user.to_owned();
+        let blobs = self.inner.blobs.clone();
         self.write(move |tx| {
+            // What they have recorded themselves must not become everybody's; unless somebody else shows it already.
+            let own = tx
+                .prepare_cached(
+                    "SELECT clip.id FROM clip JOIN own_clip ON own_clip.clip = clip.name
+                     WHERE own_clip.subscriber = ?1
+                         AND NOT EXISTS (SELECT 1 FROM subscriber s WHERE s.user <> ?1 AND clip.name IN (s.clip, s.greeting))
+                         AND NOT EXISTS (SELECT 1 FROM rule r WHERE r.subscriber <> ?1 AND clip.name IN (r.clip, r.greeting))",
+                )?
+                .query_map([&user], |row| row.get::<_, i64>(0))?
+                .collect::<Result<Vec<_>, _>>()?;
             let removed = tx
                 .prepare_cached("DELETE FROM subscriber WHERE user = ?")?
                 .execute([&user])?;
+            for clip in own {
+                clips::delete_clip(tx, &blobs, clip)?;
+            }
             names::remove(tx, &user)?;
             tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
                 .execute([&user])?;

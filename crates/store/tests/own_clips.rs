@@ -61,3 +61,28 @@ fn a_few_recorded_clips_are_kept_and_those_in_use_are_not_removed() {
     store.remove_clip("rec-3").unwrap();
     assert!(own(7).is_empty());
 }
+
+#[test]
+fn what_a_subscriber_recorded_goes_with_them_unless_another_shows_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    for clip in ["ring", "rec-1", "rec-2", "rec-3"] {
+        put_clip(&store, clip);
+    }
+    let with = |user: &str, clip: &str| Subscriber {
+        user: user.into(),
+        clip: Some(clip.into()),
+        ..Subscriber::default()
+    };
+    store.put_subscriber(with("bob", "rec-1")).unwrap();
+    store.put_subscriber(with("eve", "rec-2")).unwrap();
+    for clip in ["rec-1", "rec-2", "rec-3"] {
+        store.own_clip(clip, "bob", 1).unwrap();
+    }
+    assert!(store.remove_subscriber("nobody").is_err());
+    store.remove_subscriber("bob").unwrap();
+    let left: Vec<String> = store.clips().unwrap().into_iter().map(|clip| clip.name).collect();
+    assert_eq!(left, ["rec-2", "ring"]);
+    store.remove_subscriber("eve").unwrap();
+    assert!(store.clip("rec-2").is_ok(), "not hers");
+}
