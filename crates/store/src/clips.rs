@@ -1,10 +1,12 @@
 //! Prepared clips and their packet caches.
 
+use std::{fs::File, path::Path};
+
 use rusqlite::{Connection, OptionalExtension, params};
 use segue_mailbox::{ClipInfo, RenditionInfo, RenditionProfile};
 
 use crate::{
-    Store, StoreError,
+    MediaFile, Store, StoreError,
     blobs::{BlobId, Blobs, Staged, read_all},
 };
 
@@ -164,6 +166,60 @@ impl Store {
             }
             Ok(clips)
         })
+    }
+
+    /// The rules that name a clip: their subscribers and places, which count from 1.
+    pub fn rules_with_clip(&self, clip: &str) -> Result<Vec<(String, u32)>, StoreError> {
+        self.read(|db| {
+            Ok(db
+                .prepare_cached(
+                    "SELECT subscriber, place + 1 FROM rule WHERE clip = ?1 OR greeting = ?1 ORDER BY subscriber, place",
+                )?
+                .query_map([clip], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// A clip's still picture (JPEG), or as what browsers play it; `None`: there is none (yet). Error: [`StoreError::NotFound`].
+    pub fn clip_media(&self, clip: &str, poster: bool) -> Result<Option<MediaFile>, StoreError> {
+        let (column, kind) = match poster {
+            true => ("c.poster", "'image/jpeg'"),
+            false => ("c.preview", "coalesce(c.preview_type, '')"),
+        };
+        self.read(|db| {
+            let found: Option<Option<MediaFile>> = db
+                .prepare_cached(&format!(
+                    "SELECT b.id, {kind}, b.bytes FROM clip c LEFT JOIN blob b ON b.id = {column} WHERE c.name = ?"
+                ))?
+                .query_row([clip], |row| {
+                    let (blob, media_type, bytes) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(Option::zip(blob, bytes).map(|(blob, bytes)| MediaFile::new(blob, media_type, bytes)))
+                })
+                .optional()?;
+            found.ok_or_else(|| StoreError::not_found("clip", clip))
+        })
+    }
+
+    /// Keeps as what browsers play this clip. Error: [`StoreError::NotFound`] when it was replaced or removed meanwhile.
+    pub fn set_clip_preview(&self, clip: i64, media_type: &str, file: &Path) -> Result<(), StoreError> {
+        let mut file = File::open(file).map_err(|error| StoreError::Io(error.to_string()))?;
+        let staged = self.stage(&mut file)?;
+        let (blobs, media_type) = (self.inner.blobs.clone(), media_type.to_owned());
+        let kept = self.write(move |tx| {
+            blobs.link(tx, staged)?;
+            let done = tx
+                .prepare_cached("UPDATE clip SET preview = ?, preview_type = ? WHERE id = ? AND preview IS NULL")?
+                .execute(params![staged.id.0, media_type, clip])?;
+            if done == 0 {
+                return Err(StoreError::not_found("clip", &clip.to_string()));
+            }
+            Ok(())
+        });
+        if kept.is_err() {
+            let blobs = self.inner.blobs.clone();
+            let _ = self.inner.writer.write(move |tx| blobs.drop_bytes(tx, staged.id));
+        }
+        kept
     }
 
     /// Removes a clip. Errors: [`StoreError::NotFound`]; [`StoreError::Refused`] while a subscriber names it.

@@ -1,6 +1,6 @@
 //! Clips that subscribers have recorded by phone or uploaded: theirs alone to choose from, and not more than a few.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use segue_mailbox::ClipInfo;
 
 use crate::{Store, StoreError, clips};
@@ -81,6 +81,16 @@ impl Store {
                 found.extend(clips::by_name(db, &name)?);
             }
             Ok(found)
+        })
+    }
+
+    /// Whose a clip is; `None`: everybody's. Error: [`StoreError::NotFound`].
+    pub fn clip_owner(&self, clip: &str) -> Result<Option<String>, StoreError> {
+        self.read(|db| {
+            db.prepare_cached("SELECT subscriber FROM clip LEFT JOIN own_clip ON clip = clip.name WHERE name = ?")?
+                .query_row([clip], |row| row.get(0))
+                .optional()?
+                .ok_or_else(|| StoreError::not_found("clip", clip))
         })
     }
 }

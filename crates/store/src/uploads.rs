@@ -11,7 +11,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
 
-use crate::{Deed, MediaFile, NewClip, Role, Store, StoreError};
+use crate::{Deed, NewClip, Role, Store, StoreError};
 
 const FOLDER: &str = "uploads";
 /// Most uploads of one name that are not ready.
@@ -405,70 +405,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Whose a clip is; `None`: everybody's. Error: [`StoreError::NotFound`].
-    pub fn clip_owner(&self, clip: &str) -> Result<Option<String>, StoreError> {
-        self.read(|db| {
-            db.prepare_cached("SELECT subscriber FROM clip LEFT JOIN own_clip ON clip = clip.name WHERE name = ?")?
-                .query_row([clip], |row| row.get(0))
-                .optional()?
-                .ok_or_else(|| StoreError::not_found("clip", clip))
-        })
-    }
-
-    /// The rules that name a clip: their subscribers and places, which count from 1.
-    pub fn rules_with_clip(&self, clip: &str) -> Result<Vec<(String, u32)>, StoreError> {
-        self.read(|db| {
-            Ok(db
-                .prepare_cached(
-                    "SELECT subscriber, place + 1 FROM rule WHERE clip = ?1 OR greeting = ?1 ORDER BY subscriber, place",
-                )?
-                .query_map([clip], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// A clip's still picture (JPEG), or as what browsers play it; `None`: there is none (yet). Error: [`StoreError::NotFound`].
-    pub fn clip_media(&self, clip: &str, poster: bool) -> Result<Option<MediaFile>, StoreError> {
-        let (column, kind) = match poster {
-            true => ("c.poster", "'image/jpeg'"),
-            false => ("c.preview", "coalesce(c.preview_type, '')"),
-        };
-        self.read(|db| {
-            let found: Option<Option<MediaFile>> = db
-                .prepare_cached(&format!(
-                    "SELECT b.id, {kind}, b.bytes FROM clip c LEFT JOIN blob b ON b.id = {column} WHERE c.name = ?"
-                ))?
-                .query_row([clip], |row| {
-                    let (blob, media_type, bytes) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(Option::zip(blob, bytes).map(|(blob, bytes)| MediaFile::new(blob, media_type, bytes)))
-                })
-                .optional()?;
-            found.ok_or_else(|| StoreError::not_found("clip", clip))
-        })
-    }
-
-    /// Keeps as what browsers play this clip. Error: [`StoreError::NotFound`] when it was replaced or removed meanwhile.
-    pub fn set_clip_preview(&self, clip: i64, media_type: &str, file: &Path) -> Result<(), StoreError> {
-        let mut file = File::open(file).map_err(|error| failed(&error))?;
-        let staged = self.stage(&mut file)?;
-        let (blobs, media_type) = (self.inner.blobs.clone(), media_type.to_owned());
-        let kept = self.write(move |tx| {
-            blobs.link(tx, staged)?;
-            let done = tx
-                .prepare_cached("UPDATE clip SET preview = ?, preview_type = ? WHERE id = ? AND preview IS NULL")?
-                .execute(params![staged.id.0, media_type, clip])?;
-            if done == 0 {
-                return Err(StoreError::not_found("clip", &clip.to_string()));
-            }
-            Ok(())
-        });
-        if kept.is_err() {
-            let blobs = self.inner.blobs.clone();
-            let _ = self.inner.writer.write(move |tx| blobs.drop_bytes(tx, staged.id));
-        }
-        kept
     }
 
     fn uploads_folder(&self) -> PathBuf {
