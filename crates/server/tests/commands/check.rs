@@ -1,11 +1,8 @@
 //! What `segue config check` finds before a server does, and that a server refuses the same.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use fixture::Segue;
+use crate::fixture::Segue;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::Value;
 

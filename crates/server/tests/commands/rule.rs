@@ -1,11 +1,8 @@
 //! Contacts and rules on the command line, and what `segue rule explain` says of them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::fs;
 
-use fixture::{Segue, clip, keys, sorted};
+use crate::fixture::{Segue, clip, keys, sorted};
 use serde_json::{Value, json};
 
 /// Bob, with a clip and a greeting, where numbers are Berlin's.

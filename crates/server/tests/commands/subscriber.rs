@@ -1,9 +1,6 @@
 //! `segue subscriber` beside a running store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-mod fixture;
-
-use fixture::{Segue, clip, keys, sorted};
+use crate::fixture::{Segue, clip, keys, sorted};
 use segue_policy::AnswerAt;
 use serde_json::{Value, json};
 

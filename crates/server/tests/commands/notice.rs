@@ -1,9 +1,6 @@
 //! `segue notice` and the notices' options of `segue subscriber`, beside a running store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-mod fixture;
-
-use fixture::{Segue, deposit, keys, sorted};
+use crate::fixture::{Segue, deposit, keys, sorted};
 use segue_policy::Channel;
 use serde_json::{Value, json};
 

@@ -1,11 +1,8 @@
 //! `segue clip` beside a running store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::fs;
 
-use fixture::{Segue, clip, keys, sorted};
+use crate::fixture::{Segue, clip, keys, sorted};
 use segue_mailbox::RenditionProfile;
 use segue_store::{NewClip, NewRendition};
 use serde_json::{Value, json};

@@ -1,7 +1,4 @@
 //! `segue config`, `segue doctor`, options and exit codes that all commands share.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::{
     fs,
@@ -10,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use fixture::{Segue, ended, keys, sorted};
+use crate::fixture::{Segue, ended, keys, sorted};
 use serde_json::{Value, json};
 
 fn row<'a>(rows: &'a Value, field: &str, name: &str) -> &'a Value {

@@ -1,11 +1,8 @@
 //! `segue message` and `segue retention` beside a running store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::fs;
 
-use fixture::{Segue, deposit, keys, sorted};
+use crate::fixture::{Segue, deposit, keys, sorted};
 use serde_json::{Value, json};
 
 fn with_messages(n: usize) -> (Segue, segue_store::Store) {

@@ -1,11 +1,8 @@
 //! `segue admin`, `segue token`, `segue audit` and how subscribers come to their pages.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-mod fixture;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use fixture::Segue;
+use crate::fixture::Segue;
 use serde_json::json;
 
 fn password_file(segue: &Segue, password: &str) -> String {

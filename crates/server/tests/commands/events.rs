@@ -1,9 +1,6 @@
 //! `segue events` where there is no server, or none that lets it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-mod fixture;
-
-use fixture::Segue;
+use crate::fixture::Segue;
 
 #[test]
 fn without_a_server_it_is_exit_5_with_the_fix() {

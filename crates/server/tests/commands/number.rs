@@ -1,11 +1,8 @@
 //! Numbers of subscribers, and `segue number explain`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::fs;
 
-use fixture::Segue;
+use crate::fixture::Segue;
 use serde_json::json;
 
 fn segue() -> Segue {

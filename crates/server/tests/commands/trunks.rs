@@ -1,9 +1,6 @@
 //! `[[trunk]]` as it is read and checked, and `segue trunk` where there is no server.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-mod fixture;
-
-use fixture::Segue;
+use crate::fixture::Segue;
 
 const TRUNK: &str = "\n[[trunk]]\nname = \"main\"\nservers = [\"192.0.2.1\"]\n";
 

@@ -1,14 +1,11 @@
 //! `segue call` and `segue wait` beside a running store.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod fixture;
 
 use std::{
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use fixture::{Segue, deposit, keys, sorted};
+use crate::fixture::{Segue, deposit, keys, sorted};
 use segue_records::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RefusedRecord, Sent, StreamRecord,
     SwitchRecord, UnixMs,
@@ -216,7 +213,7 @@ fn waiting_ends_as_soon_as_it_is_there() {
     thread::sleep(Duration::from_millis(300));
     server.deposit(deposit("01M", "bob", b"media")).unwrap();
     server.save_call(&call("01C", now_ms())).unwrap();
-    let [message, call] = waiting.map(|child| fixture::ended(child.wait_with_output().unwrap()));
+    let [message, call] = waiting.map(|child| crate::fixture::ended(child.wait_with_output().unwrap()));
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!((message.code, call.code), (0, 0));
     assert_eq!(serde_json::from_str::<Value>(&message.out).unwrap()["id"], "01M");

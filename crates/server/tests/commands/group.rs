@@ -1,9 +1,6 @@
 //! `segue group`: one message for several.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-mod fixture;
-
-use fixture::{Segue, deposit};
+use crate::fixture::{Segue, deposit};
 use serde_json::json;
 
 #[test]
