@@ -13,6 +13,7 @@
 //! | `upload.rs` | bytes of clips from a request to the disk |
 //! | `draw/` | drawings of calls for the pages |
 //! | `serving.rs`, `bounded.rs`, `paced.rs` | connections: how many at once, and how long nothing may come of one |
+//! | `followers.rs` | how many streams one identity follows |
 //! | `events.rs`, `hub.rs` | what happens, to those who follow it |
 //!
 //! # To add to it
@@ -30,6 +31,7 @@ mod api;
 mod bounded;
 pub mod draw;
 mod events;
+mod followers;
 mod given;
 mod hub;
 mod in_force;

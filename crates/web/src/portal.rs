@@ -14,7 +14,10 @@ use segue_manage::{Begun, Manage, Refusal, Secret};
 use segue_policy::Profile;
 use tokio::sync::Semaphore;
 
-use crate::{Events, Site, Uploads, api, bounded::Peer, events::names_this_machine, pages, problem::Problem};
+use crate::{
+    Events, Site, Uploads, api, bounded::Peer, events::names_this_machine, followers::Followers, pages,
+    problem::Problem,
+};
 
 /// Who may reach the API and the pages, and by which address.
 pub struct Portal {
@@ -91,6 +94,8 @@ struct Inner {
     checking: Semaphore,
     /// How many may wait for that.
     waiting: Semaphore,
+    /// Who follows uploads.
+    followers: Followers,
 }
 
 /// Logins that wait for their turn; who comes past them is told to come again.
@@ -153,6 +158,11 @@ impl Web {
         let _waiting = self.0.waiting.try_acquire().map_err(|_| full())?;
         let _turn = self.0.checking.acquire().await.map_err(|_| full())?;
         self.ask(move |manage| manage.login(&name, &password, &from)).await
+    }
+
+    /// Who follows uploads, and how many of them.
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.0.followers
     }
 
     /// Ends the session that a browser had before it logged in anew, if it had one.
@@ -224,6 +234,7 @@ pub(crate) fn routes(portal: Portal, site: Arc<Site>) -> Router {
         site,
         checking: Semaphore::new(1),
         waiting: Semaphore::new(LOGINS_WAITING),
+        followers: Followers::default(),
     }));
     let routes = Router::new().merge(api::routes()).merge(pages::routes());
     routes

@@ -395,3 +395,36 @@ async fn the_page_works_without_a_script() {
     // Nobody acts for another.
     assert_eq!(bob.form("/clips/act", "act=no-clip&user=eve").await.status, 404);
 }
+
+#[tokio::test]
+async fn nobody_follows_more_uploads_than_they_may() {
+    let office = Office::open().await;
+    let (bob, eve) = (office.browser("bob").await, office.browser("eve").await);
+    let events = format!("{}/events", begun(&bob, "hello", 1_000).await);
+    let hers = format!("{}/events", begun(&eve, "hers", 1_000).await);
+    let mut follows = Vec::new();
+    for _ in 0..8 {
+        let mut stream = bob.begin("GET", &events, b"", &[]).await;
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        follows.push(stream);
+    }
+    bob.get(&events).await.problem(503);
+    // Another may, and so may they again as soon as one has gone.
+    let mut stream = eve.begin("GET", &hers, b"", &[]).await;
+    stream.read_exact(&mut [0; 15]).await.unwrap();
+    drop(follows.pop());
+    let mut statuses = Vec::new();
+    for _ in 0..200 {
+        let mut stream = bob.begin("GET", &events, b"", &[]).await;
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        statuses.push(first);
+        if &first == b"HTTP/1.1 200" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the place did not come back: {statuses:?}");
+}

@@ -18,7 +18,7 @@ use futures_util::stream;
 use segue_manage::{NewUpload, UploadView};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{portal::Web, problem::Problem, upload, who::Who};
+use crate::{followers::Place, portal::Web, problem::Problem, upload, who::Who};
 
 const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,termination,expiration";
@@ -166,12 +166,18 @@ async fn delete(who: Who, Path(id): Path<String>) -> Result<Response, Problem> {
 #[utoipa::path(
     get, path = "/uploads/{upload}/events", tag = "clips", operation_id = "upload_events",
     params(("upload" = String, Path, description = "The upload")),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem))
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem),
+        (status = 503, body = Problem, description = "They follow as many as they may"))
 )]
 async fn follow(who: Who, State(web): State<Web>, Path(id): Path<String>) -> Result<Response, Problem> {
     let asked = id.clone();
     who.ask(move |access| access.upload(&asked)).await?;
+    let Some(place) = web.followers().enter(&who.access().who().name) else {
+        let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "you follow as many uploads as one may");
+        return Err(full.fix("end one of the others, or ask for the upload now and then"));
+    };
     let following = Following {
+        _place: place,
         who,
         web,
         id,
@@ -191,6 +197,7 @@ async fn follow(who: Who, State(web): State<Web>, Path(id): Path<String>) -> Res
 }
 
 struct Following {
+    _place: Place,
     who: Who,
     web: Web,
     id: String,
