@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -297,25 +298,35 @@ fn tone() -> Vec<u8> {
 
 /// A port of 127.0.0.1 that nobody has now.
 pub fn free_port(over: Over) -> u16 {
-    let bound = match over {
-        Over::Udp => UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
-        Over::Tcp => TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
-    };
-    bound.expect("a free port").port()
+    free_ports(1, |port| match over {
+        Over::Udp => UdpSocket::bind(("127.0.0.1", port)).is_ok(),
+        Over::Tcp => TcpListener::bind(("127.0.0.1", port)).is_ok(),
+    })
 }
 
 /// An even port with three free ones after it.
 fn free_media_port() -> u16 {
-    for _ in 0..200 {
-        let first = free_port(Over::Udp) & !1;
-        let all: Vec<_> = (first..=first.saturating_add(3))
-            .map(|port| UdpSocket::bind(("127.0.0.1", port)))
-            .collect();
-        if all.iter().all(Result::is_ok) {
-            return first;
+    free_ports(4, |port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+}
+
+/// The first, even one of so many free ports. They are below those that the system gives to connections and to sockets that name none: otherwise
+/// one of these could take a port between this look at it and its use. No two looks of a process find the same.
+fn free_ports(count: u16, is_free: impl Fn(u16) -> bool) -> u16 {
+    const FIRST: u32 = 10_000;
+    const BLOCK: u32 = 4;
+    // Up to where the media of the server begins (`media.ports`).
+    const BLOCKS: u32 = (20_000 - FIRST) / BLOCK;
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    // Processes that run side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(7_919);
+    for _ in 0..BLOCKS {
+        let look = begin.wrapping_add(LOOKS.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + look % BLOCKS * BLOCK).expect("below 20000");
+        if (port..port + count).all(&is_free) {
+            return port;
         }
     }
-    panic!("no four free ports in a row");
+    panic!("no {count} free ports in a row");
 }
 
 /// The SDP of each response in a message log that was received to the first INVITE.
@@ -334,7 +345,29 @@ fn answers(log: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::answers;
+    use super::{Over, answers, free_media_port, free_port};
+
+    #[test]
+    fn many_who_look_for_ports_at_once_find_different_ones_that_no_connection_gets() {
+        let looks: Vec<_> = (0..8)
+            .map(|_| {
+                std::thread::spawn(|| -> Vec<u16> {
+                    let each = |_| [free_port(Over::Tcp), free_port(Over::Udp), free_media_port()];
+                    (0..40).flat_map(each).collect()
+                })
+            })
+            .collect();
+        let mut found: Vec<u16> = looks.into_iter().flat_map(|look| look.join().unwrap()).collect();
+        assert!(
+            found
+                .iter()
+                .all(|port| (10_000..20_000).contains(port) && port % 2 == 0)
+        );
+        let all = found.len();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), all);
+    }
 
     #[test]
     fn answers_are_the_sdp_of_received_responses_to_the_first_invite() {
