@@ -64,6 +64,14 @@ const deeds = {
   async press({ key }) {
     await page.keyboard.press(key);
   },
+  // Presses what begins a download, keeps it, and says what it is called.
+  async download({ at, file }) {
+    const begun = page.waitForEvent('download');
+    await page.locator(at).first().click();
+    const download = await begun;
+    await download.saveAs(file);
+    return download.suggestedFilename();
+  },
   async upload({ at, files }) {
     await page.locator(at).first().setInputFiles(files);
   },

@@ -105,6 +105,13 @@ impl Page {
         self.make(json!({"do": "upload", "at": at, "files": [file]}));
     }
 
+    /// Presses what begins a download, keeps it as this file, and says what the page calls it.
+    #[track_caller]
+    pub fn download(&mut self, at: &str, file: &Path) -> String {
+        let name = self.make(json!({"do": "download", "at": at, "file": file}));
+        name.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Drags a file there and drops it.
     #[track_caller]
     pub fn drop_file(&mut self, at: &str, file: &Path, media_type: &str) {

@@ -2,9 +2,11 @@
 
 pub mod accounts;
 mod bound;
+pub mod callers;
 pub mod calls;
 pub mod clips;
 pub mod contacts;
+pub mod export;
 pub mod messages;
 pub mod notices;
 pub mod notify;

@@ -32,6 +32,7 @@ pub use access::{
     calls::CallQuery,
     clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
+    export::{Exported, SEVERAL_MAX},
     messages::{MessageChange, MessageView, MessagesAsked, Stretch},
     notices::{NoticeCountView, NoticeQuery, NoticeView},
     notify::{NotifyBounds, NotifyGiven, NotifyView},

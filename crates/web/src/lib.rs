@@ -8,6 +8,7 @@
 //! | `api.rs`, `api/` | the API, a file a topic; how a route is added |
 //! | `pages.rs`, `pages/` | the pages; how one is added |
 //! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
+//! | `archive.rs` | several messages as one ZIP |
 //! | `in_force.rs` | the profiles as they are shown, and what became of reading them again |
 //! | `load.rs` | how busy the server is |
 //! | `upload.rs` | bytes of clips from a request to the disk |
@@ -28,6 +29,7 @@
 //! driven by `tests/src/page.rs` of the workspace.
 
 mod api;
+mod archive;
 mod bounded;
 pub mod draw;
 mod events;

@@ -147,3 +147,49 @@ async fn a_long_mailbox_is_shown_in_parts_and_searched() {
     assert_eq!(found.matches("data-id=").count(), 1);
     assert!(bob.get("/messages?q=nobody").await.text().contains("Nothing found."));
 }
+
+#[tokio::test]
+async fn who_is_known_has_the_name_that_their_contact_has_and_each_day_stands_once() {
+    let office = Office::open().await;
+    let contact = |address: &str, name: &str| segue_policy::Contact {
+        address: address.to_owned().try_into().unwrap(),
+        name: Some(name.to_owned()),
+        groups: Vec::new(),
+    };
+    office.store.put_contact("bob", contact("+4930111", "Mother")).unwrap();
+    office.store.put_contact("bob", contact("+4940*", "Hamburg")).unwrap();
+    office
+        .store
+        .put_contact("eve", contact("sip:alice@example.org", "Of eve alone"))
+        .unwrap();
+    let day_ms = 86_400_000;
+    for (n, from) in [
+        "sip:030111@example.org",
+        "sip:040222@example.org",
+        "sip:alice@example.org",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        office.deposit(&format!("01{n}"), "bob", |new| {
+            new.message.from = from.to_owned();
+            new.message.received_at_ms += i64::try_from(n / 2).unwrap() * day_ms;
+        });
+    }
+    let page = office.browser("bob").await.get("/messages").await.text();
+    // The list's own name comes first, what the caller said of itself after it.
+    assert!(
+        page.contains("<strong>Mother</strong> <span class=\"address\">(Alice) </span>"),
+        "{page}"
+    );
+    assert!(!page.contains("Hamburg") && !page.contains("Of eve alone"), "{page}");
+    let days: Vec<&str> = page
+        .split(r#"<h2 class="day">"#)
+        .skip(1)
+        .map(|rest| &rest[..10])
+        .collect();
+    assert_eq!(days, ["2023-11-15", "2023-11-14"]);
+    // An operator sees them by the names of those whose they are.
+    let page = office.browser("root").await.get("/messages").await.text();
+    assert!(page.contains("<strong>Mother</strong>"), "{page}");
+}

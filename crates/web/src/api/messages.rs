@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    archive,
     given::{Asked, Given},
     media,
     portal::Web,
@@ -25,6 +26,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(export))
         .routes(routes!(show, change, delete))
         .routes(routes!(undelete))
         .routes(routes!(play))
@@ -43,6 +45,36 @@ pub(super) fn routes() -> OpenApiRouter<Web> {
 async fn list(who: Who, asked: Asked<MessagesAsked>, page: Asked<PageAsked>, seen: Seen) -> Result<Response, Problem> {
     let found = who.ask(move |access| access.messages(&asked.0, &page.0)).await?;
     seen.answer(&found)
+}
+
+/// Several messages as one ZIP, with an index of them as JSON; none of them counts as heard by that
+#[utoipa::path(
+    get, path = "/messages/export", tag = "messages", operation_id = "export_messages",
+    params(("id" = Vec<String>, Query, description = "The messages, 100 at most: `id=A&id=B`")),
+    responses(
+        (status = 200, content_type = "application/zip", body = Vec<u8>,
+            description = "It breaks off if one of them is freed meanwhile"),
+        (status = 404, body = Problem), (status = 422, body = Problem)
+    )
+)]
+async fn export(who: Who, asked: Asked<Vec<(String, String)>>, method: Method) -> Result<Response, Problem> {
+    let ids: Vec<String> = asked
+        .0
+        .into_iter()
+        .filter(|(name, _)| name == "id")
+        .map(|(_, id)| id)
+        .collect();
+    let gets = method == Method::GET;
+    let exported = who
+        .ask(move |access| {
+            let exported = access.export_messages(&ids)?;
+            for one in exported.iter().filter(|one| gets && one.media.is_some()) {
+                access.opened(&one.message.id)?;
+            }
+            Ok(exported)
+        })
+        .await?;
+    archive::answer(who.access().clone(), exported)
 }
 
 /// Show a message, also one in the trash

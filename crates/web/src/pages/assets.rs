@@ -42,6 +42,11 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     (
+        "keys.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/keys.js"),
+    ),
+    (
         "mailbox.js",
         "text/javascript; charset=utf-8",
         include_str!("../../assets/mailbox.js"),

@@ -1,17 +1,23 @@
-//! The mailbox: messages with their pictures, played where they stand, and what can be done with each.
+//! The mailbox: messages with their pictures, played where they stand, and what can be done with each and with several.
+
+mod keys;
+mod row;
+mod several;
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use maud::{Markup, html};
-use segue_mailbox::{Kind, MediaState, Waiting};
+use segue_mailbox::Waiting;
 use segue_manage::{Access, MessageChange, MessageView, MessagesAsked, Page, PageAsked, Refusal};
+use segue_policy::Profile;
 use segue_store::Role;
 use serde::Deserialize;
 
+pub(super) use self::row::length;
 use super::{failed, layout};
 use crate::{
     given::{self, Asked},
@@ -21,7 +27,7 @@ use crate::{
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
-        .route("/messages", get(show))
+        .route("/messages", get(show).post(several::act))
         .route("/messages/{id}", post(act))
 }
 
@@ -34,8 +40,11 @@ struct View {
     #[serde(default)]
     show: String,
     cursor: Option<String>,
-    /// The message that was just deleted: it can be had back here.
+    /// The messages that were just deleted, with a comma between: they can be had back here.
     deleted: Option<String>,
+    /// A button was pressed for several, and none was chosen.
+    #[serde(default)]
+    none: bool,
 }
 
 impl View {
@@ -72,11 +81,13 @@ impl View {
 /// What the page shows.
 struct Shown {
     page: Page<MessageView>,
+    /// What their owners call those who left them.
+    known: Vec<Option<String>>,
     /// Of one mailbox.
     waiting: Option<Waiting>,
 }
 
-fn read(access: &Access, view: &View) -> Result<Shown, Refusal> {
+fn read(access: &Access, view: &View, profile: &Profile) -> Result<Shown, Refusal> {
     let asked = view.asked();
     let page = PageAsked {
         cursor: view.cursor.clone(),
@@ -87,35 +98,56 @@ fn read(access: &Access, view: &View) -> Result<Shown, Refusal> {
         Role::Subscriber => Some(who.name.clone()),
         Role::Operator => asked.mailbox.clone(),
     };
+    let page = access.messages(&asked, &page)?;
     Ok(Shown {
         waiting: mailbox.map(|mailbox| access.waiting(&mailbox)).transpose()?,
-        page: access.messages(&asked, &page)?,
+        known: access.known_callers(&page.items, profile)?,
+        page,
     })
 }
 
-async fn show(Visitor(who): Visitor, view: Asked<View>) -> Result<Markup, Response> {
+async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) -> Result<Markup, Response> {
     let view = view.0;
     let asked = view.clone();
-    let shown = who.ask(move |access| read(access, &asked)).await;
-    let Shown { page, waiting } = shown.map_err(|problem| failed(&problem))?;
+    // How numbers are written is the first profile's, as where rules are tried.
+    let profiles = web.profiles().await.map_err(|problem| failed(&problem))?;
+    let profile = profiles.into_iter().next().unwrap_or_default();
+    let shown = who.ask(move |access| read(access, &asked, &profile)).await;
+    let Shown { page, known, waiting } = shown.map_err(|problem| failed(&problem))?;
     let is_operator = who.access().who().role == Role::Operator;
     let back = view.path(view.cursor.as_deref());
     let csrf = layout::csrf(&who);
+    let around = row::Around {
+        with_mailbox: is_operator,
+        csrf: &csrf,
+        back: &back,
+    };
+    // Each day stands above its first message.
+    let day = |message: &MessageView| message.received_at.get(..10).unwrap_or_default().to_owned();
+    let mut last = String::new();
+    let rows = page.items.iter().zip(&known).map(|(message, known)| {
+        let day = day(message);
+        let first = (day != last).then_some(day.as_str());
+        let row = row::row(message, known.as_deref(), first, &around);
+        last = day;
+        row
+    });
+    let rows: Vec<Markup> = rows.collect();
     Ok(layout::page(
         &who,
         "Messages",
         &["mailbox.js"],
         html! {
-            h1 { "Messages" }
+            h1 #top tabindex="-1" { "Messages" }
             @if let Some(waiting) = waiting { p #counts { (counts(&waiting)) } }
-            (deleted(&view, &csrf, &back))
+            div #done role="status" { (several::done(&view, &csrf, &back)) }
             (filters(&view, is_operator))
-            ul.messages #messages {
-                @for message in &page.items {
-                    (row(message, is_operator, &csrf, &back))
-                }
+            (keys::help())
+            ul.messages #messages data-trash=(view.show == "trash") {
+                @for row in rows { (row) }
             }
-            @if page.items.is_empty() { p.none { (nothing(&view)) } }
+            p.none hidden[!page.items.is_empty()] { (nothing(&view)) }
+            (several::bar(&view, page.items.is_empty(), &csrf, &back))
             @if let Some(next) = &page.next {
                 p { a.more rel="next" href=(view.path(Some(next))) { "Older messages" } }
             }
@@ -135,20 +167,6 @@ fn nothing(view: &View) -> &'static str {
         ("", "new") => "No new messages.",
         ("", _) => "No messages yet.",
         _ => "Nothing found.",
-    }
-}
-
-/// What was just deleted can be had back.
-fn deleted(view: &View, csrf: &Markup, back: &str) -> Markup {
-    html! {
-        @if let Some(id) = &view.deleted {
-            form.notice role="status" method="post" action=(action(id)) {
-                (csrf)
-                input type="hidden" name="back" value=(back);
-                span { "Deleted." }
-                button type="submit" name="act" value="undelete" autofocus { "Undo" }
-            }
-        }
     }
 }
 
@@ -178,81 +196,6 @@ fn action(id: &str) -> String {
     format!("/messages/{}", given::encoded(id))
 }
 
-fn row(message: &MessageView, with_mailbox: bool, csrf: &Markup, back: &str) -> Markup {
-    let is_new = message.heard_at.is_none();
-    let id = given::encoded(&message.id);
-    let caller = message.from_name.as_deref().filter(|name| !name.trim().is_empty());
-    let label = format!("Message from {}", caller.unwrap_or(&message.from));
-    html! {
-        li.message.new[is_new] #{ "m-" (message.id) } data-id=(message.id) data-duration=(message.duration_ms)
-            data-played=(message.played_ms.unwrap_or(0)) data-heard=(!is_new) {
-            (player(message, &id, &label))
-            div.about {
-                p.caller {
-                    @if let Some(name) = caller { strong { (name) } " " }
-                    span.address { (message.from) }
-                }
-                p.facts {
-                    @if is_new { span.badge.fresh { "New" } }
-                    @if message.urgent { span.badge.urgent { "Urgent" } }
-                    @if message.pinned { span.badge { "Pinned" } }
-                    @if message.interrupted { span.badge { "Cut short" } }
-                    @if with_mailbox { span { "for " (message.mailbox) } }
-                    time datetime=(message.received_at) { (day_and_time(&message.received_at)) }
-                    span { (length(message.duration_ms)) }
-                }
-                @if let (Some(warned), None) = (&message.warned_at, &message.deleted_at) {
-                    p.warned { "It will be deleted soon; you were told on " (day_and_time(warned)) ". Pin it to keep it." }
-                }
-                form.acts method="post" action=(action(&message.id)) aria-label=(label) {
-                    (csrf)
-                    input type="hidden" name="back" value=(back);
-                    @if message.deleted_at.is_some() {
-                        (button("undelete", "Restore"))
-                    } @else {
-                        @if is_new { (button("heard", "Mark heard")) } @else { (button("unheard", "Mark new")) }
-                        @if message.pinned { (button("unpin", "Unpin")) } @else { (button("pin", "Pin")) }
-                        (button("delete", "Delete"))
-                    }
-                    @if message.media_state == MediaState::Ready {
-                        a href={ "/api/v1/messages/" (id) "/media?download=true" } download { "Save" }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn button(act: &str, words: &str) -> Markup {
-    html! { button type="submit" name="act" value=(act) { (words) } }
-}
-
-fn player(message: &MessageView, id: &str, label: &str) -> Markup {
-    let media = format!("/api/v1/messages/{id}/media");
-    let poster = message.has_poster.then(|| format!("/api/v1/messages/{id}/poster"));
-    html! {
-        @if message.media_state == MediaState::Raw {
-            p.raw { "This message is still being prepared." }
-        } @else if message.kind == Kind::Video {
-            video controls playsinline preload="none" poster=[poster] src=(media) aria-label=(label) {}
-        } @else {
-            audio controls preload="none" src=(media) aria-label=(label) {}
-        }
-    }
-}
-
-/// `2026-03-01 12:03 UTC`; the module shows it by the browser's clock.
-fn day_and_time(rfc3339: &str) -> String {
-    let text = rfc3339.get(..16).unwrap_or(rfc3339);
-    format!("{} UTC", text.replace('T', " "))
-}
-
-/// `0:14`.
-pub(super) fn length(ms: u64) -> String {
-    let s = ms.saturating_add(500) / 1_000;
-    format!("{}:{:02}", s / 60, s % 60)
-}
-
 #[derive(Debug, Deserialize)]
 struct Act {
     act: String,
@@ -267,20 +210,25 @@ async fn act(Path(id): Path<String>, Posted { who, form }: Posted<Act>) -> Respo
     if let Err(problem) = done {
         return failed(&problem);
     }
+    let done = (form.act == "delete").then_some(("deleted", id));
+    Redirect::to(&back_to(&form.back, done)).into_response()
+}
+
+/// The address that a form leads back to, with what was done.
+fn back_to(back: &str, done: Option<(&str, String)>) -> String {
     // Nowhere but to this page.
-    let is_page = form.back == "/messages" || form.back.starts_with("/messages?");
-    let back = match is_page && !form.back.contains(char::is_control) {
-        true => form.back,
-        false => "/messages".to_owned(),
+    let is_page = back == "/messages" || back.starts_with("/messages?");
+    let back = match is_page && !back.contains(char::is_control) {
+        true => back,
+        false => "/messages",
     };
-    let back = match form.act.as_str() {
-        "delete" => {
+    match done {
+        Some((name, value)) => {
             let mark = if back.contains('?') { '&' } else { '?' };
-            format!("{back}{mark}deleted={}", given::encoded(&id))
+            format!("{back}{mark}{name}={}", given::encoded(&value))
         }
-        _ => back,
-    };
-    Redirect::to(&back).into_response()
+        None => back.to_owned(),
+    }
 }
 
 fn perform(access: &Access, id: &str, act: &str) -> Result<(), Refusal> {
@@ -306,12 +254,6 @@ fn perform(access: &Access, id: &str, act: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_length_is_minutes_and_seconds() {
-        assert_eq!([length(0), length(14_220), length(61_500)], ["0:00", "0:14", "1:02"]);
-        assert_eq!(day_and_time("2026-03-01T12:03:12.480Z"), "2026-03-01 12:03 UTC");
-    }
 
     #[test]
     fn the_address_of_a_page_is_encoded() {
