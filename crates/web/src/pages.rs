@@ -24,6 +24,7 @@ mod profiles;
 mod settings;
 mod subscribers;
 mod system;
+mod tokens;
 
 use axum::{
     Router,
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(load::routes())
         .merge(profiles::routes())
         .merge(system::routes())
+        .merge(tokens::routes())
 }
 
 /// What went wrong, as a page.

@@ -376,3 +376,67 @@ async fn nobody_changes_rules_or_contacts_of_anothers_by_a_form_but_an_operator(
         ("root", "rule.add")
     );
 }
+
+#[tokio::test]
+async fn room_playing_time_and_what_is_counted_together_are_limits_too_and_are_foreseen() {
+    let office = office().await;
+    for id in ["01A", "01B"] {
+        office.deposit(id, "bob", |_| ());
+        office.store.mark_heard(id, fixture::now()).unwrap();
+    }
+    let bob = office.browser("bob").await;
+    let form = |act: &str, more: &str| {
+        format!("act={act}&user=bob&heard_max=&heard_age=&unheard_max=&unheard_age=&trash=2d&{more}")
+    };
+    // Each is 10 s long and has 600,004 bytes: with half as much, one goes.
+    for (limits, why) in [
+        ("max_bytes=700+kB&max_seconds=&scope=mailbox", "700000 allowed"),
+        ("max_bytes=&max_seconds=15s&scope=mailbox", "15 allowed"),
+    ] {
+        let looked = bob.form("/settings/kept", &form("look", limits)).await.text();
+        assert!(
+            looked.contains("1 message goes now.") && looked.contains(why),
+            "{limits}: {looked}"
+        );
+        // Saved without having seen that, it is shown first.
+        assert_eq!(bob.form("/settings/kept", &form("save", limits)).await.status, 200);
+        assert_eq!(office.store.retention("bob").unwrap().effective.max_seconds, None);
+    }
+    let limits = "max_bytes=5GB&max_seconds=2h&scope=conversation";
+    assert_eq!(bob.form("/settings/kept", &form("save", limits)).await.status, 303);
+    let rules = office.store.retention("bob").unwrap().effective;
+    assert_eq!(
+        (rules.max_bytes, rules.max_seconds, rules.scope.name()),
+        (Some(5_000_000_000), Some(7_200), "conversation")
+    );
+    let page = bob.get("/settings").await.text();
+    for wanted in [
+        r#"value="5GB""#,
+        r#"value="2h""#,
+        r#"<option value="conversation" selected>"#,
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    // A form without them leaves them as they are.
+    bob.form("/settings/kept", &form("save", "x=")).await;
+    assert_eq!(
+        office.store.retention("bob").unwrap().effective.max_bytes,
+        Some(5_000_000_000)
+    );
+    for (limits, field, why) in [
+        ("max_bytes=5+parsecs", "max_bytes", "e.g. 500MB"),
+        ("max_seconds=1500ms", "max_seconds", "whole seconds"),
+        ("scope=galaxy", "scope", "conversation"),
+    ] {
+        let wrong = bob.form("/settings/kept", &form("save", limits)).await;
+        let page = wrong.text();
+        assert_eq!(wrong.status, 422, "{limits}");
+        let said = format!("id=\"kept-{field}-wrong\"");
+        assert!(page.contains(&said) && page.contains(why), "{limits}: {page}");
+    }
+    let typed = bob
+        .form("/settings/kept", &form("save", "max_bytes=5+parsecs"))
+        .await
+        .text();
+    assert!(typed.contains(r#"value="5 parsecs""#), "what was typed stays: {typed}");
+}

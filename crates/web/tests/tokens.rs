@@ -107,3 +107,103 @@ async fn a_token_counts_until_its_time_is_over() {
     let removed = office.store.remove_subscriber("bob");
     assert_eq!((removed, office.store.tokens(None).unwrap().len()), (Ok(()), 0));
 }
+
+/// The secret that a page says.
+fn secret(page: &str) -> String {
+    let secret = page
+        .split(r#"<code id="secret">"#)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{page}"));
+    secret.split('<').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_is_made_on_the_page_said_once_and_revoked() {
+    let office = Office::open().await;
+    let bob = office.browser("bob").await;
+    let page = bob.get("/settings/tokens").await.text();
+    assert!(
+        page.contains("No tokens yet.") && page.contains("messages:write"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("calls:") && !page.contains("system:"),
+        "those are operators': {page}"
+    );
+    assert!(bob.get("/settings").await.text().contains(r#"href="/settings/tokens""#));
+
+    let form = "label=phone+%3Cb%3Ebook&scope=messages%3Aread&scope=settings%3Aread&lasting=2592000";
+    let made = bob.form("/settings/tokens", form).await;
+    assert_eq!(
+        (made.status, made.header("cache-control").as_deref()),
+        (201, Some("no-store"))
+    );
+    let secret = secret(&made.text());
+    let program = Browser {
+        bearer: Some(secret.clone()),
+        ..office.nobody()
+    };
+    assert_eq!(program.get("/api/v1/messages").await.status, 200);
+    // That it was used is written before what is written now.
+    office.deposit("01A", "bob", |_| ());
+    assert_eq!(program.change("DELETE", "/api/v1/messages/01A", None).await.status, 403);
+    let page = bob.get("/settings/tokens").await.text();
+    assert!(!page.contains(&secret), "said once");
+    assert!(
+        page.contains("phone &lt;b&gt;book") && page.contains("messages:read, settings:read"),
+        "{page}"
+    );
+    let token = office.store.tokens(Some("bob")).unwrap().remove(0);
+    let lasts_ms = token.expires_at_ms.unwrap() - token.created_at_ms;
+    assert_eq!(lasts_ms, 2_592_000_000);
+    assert!(!page.contains("<td>never</td>"), "it was used: {page}");
+
+    // What is wrong is said beside its field, and what was typed stays.
+    for (form, why) in [
+        ("label=&scope=messages%3Aread&lasting=", "1 to 100 characters"),
+        ("label=mine&lasting=", "name one at least"),
+        ("label=mine&scope=calls%3Aread&lasting=", "for operators"),
+        ("label=mine&scope=messages%3Aread&lasting=soon", "a number of seconds"),
+    ] {
+        let wrong = bob.form("/settings/tokens", form).await;
+        let page = wrong.text();
+        assert_eq!(wrong.status, 422, "{form}");
+        assert!(page.contains(why) && !page.contains("id=\"secret\""), "{form}: {page}");
+        assert!(!form.contains("mine") || page.contains("value=\"mine\""), "{page}");
+    }
+    assert_eq!(office.store.tokens(None).unwrap().len(), 1);
+
+    // Neither a program, nor another, nor a forged form has a hand in it.
+    let path = format!("/settings/tokens/{}", token.id);
+    assert_eq!(program.get("/settings/tokens").await.status, 403);
+    assert_eq!(program.form("/settings/tokens", form).await.status, 403);
+    assert_eq!(program.form(&path, "").await.status, 403);
+    assert_eq!(office.browser("eve").await.form(&path, "").await.status, 404);
+    assert_eq!(bob.raw_form(&path, "").await.status, 403);
+    // An operator has a page of their own tokens, not of bob's.
+    let root = office.browser("root").await;
+    let page = root.get("/settings/tokens").await.text();
+    assert!(
+        page.contains("system:write") && !page.contains("&lt;b&gt;book"),
+        "{page}"
+    );
+    assert_eq!(root.form(&path, "").await.status, 404);
+    assert_eq!(
+        root.form("/settings/tokens", "label=x&scope=system%3Aread&lasting=")
+            .await
+            .status,
+        201
+    );
+
+    assert_eq!(
+        bob.form(&path, "").await.header("location").as_deref(),
+        Some("/settings/tokens")
+    );
+    assert_eq!(program.get("/api/v1/messages").await.status, 401);
+    assert!(bob.get("/settings/tokens").await.text().contains("No tokens yet."));
+    let audit = root.get("/operator/audit?name=bob").await.text();
+    assert!(
+        audit.contains("token.create") && audit.contains("token.revoke"),
+        "{audit}"
+    );
+}

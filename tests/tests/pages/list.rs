@@ -260,3 +260,46 @@ fn a_mailbox_is_gone_through_by_keys_and_others_come_meanwhile() {
     assert_eq!(page.count("#messages > li"), 3);
     assert_eq!(page.troubles(), Vec::<String>::new());
 }
+
+/// A token is made by keyboard, said once, and does what it may; the limits of the mailbox are seen before they are saved.
+#[test]
+fn a_subscriber_makes_a_token_and_looks_at_limits_before_they_are_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let segue = Segue::start(&folder.path().join("segue"));
+    segue.cli(&["subscriber", "add", "bob"]);
+    leave(&segue, "01A", "Alice");
+    let mut page = Page::open(folder.path());
+    log_in(&mut page, &segue, &["subscriber", "link", "bob"]);
+    page.click("nav >> text=Settings");
+    page.click("text=Tokens by which programs act for you");
+    page.fill("#token-label", "phone book");
+    page.press("Enter");
+    page.wait_for("#token-label");
+    page.wait_for("text=name one at least");
+    assert_eq!(page.run("document.getElementById('token-label').value"), "phone book");
+    let troubles = page.troubles();
+    assert!(troubles.iter().all(|trouble| trouble.contains("422")), "{troubles:?}");
+    page.run("document.querySelector('input[value=\"messages:read\"]').focus()");
+    page.press("Space");
+    page.click("text=Make it");
+    page.wait_for("#secret");
+    let secret = page.text("#secret");
+    expect_usable(&mut page, "tokens");
+    let answer = page.run(&format!(
+        "fetch('/api/v1/messages/01A', {{ credentials: 'omit', headers: {{ Authorization: 'Bearer {secret}' }} }}).then((a) => a.status)"
+    ));
+    assert_eq!(answer, 200);
+    page.goto(&super::at(&segue, "/settings/tokens"));
+    assert_eq!(page.count("#secret"), 0, "said once");
+    page.click("td button");
+    page.wait_for("text=No tokens yet.");
+
+    page.click("text=Back to the settings");
+    page.fill("#max_seconds", "3s");
+    page.fill("#max_bytes", "5 GB");
+    page.choose("#scope", "conversation");
+    page.click("text=What would go?");
+    page.wait_for("text=If you save this");
+    expect_usable(&mut page, "limits");
+    assert_eq!(page.run("document.getElementById('max_seconds').value"), "3s");
+}

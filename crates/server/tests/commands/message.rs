@@ -348,6 +348,44 @@ fn preview_says_what_run_then_does_and_audit_what_it_has_done() {
 }
 
 #[test]
+fn preview_says_what_other_limits_would_do_and_sets_none_of_them() {
+    let (segue, _server) = with_messages(3);
+    for id in ["01M0", "01M1", "01M2"] {
+        segue.json(&["message", "heard", id]);
+    }
+    let before = segue.json(&["retention", "show", "bob"]);
+    let would = |limits: &[&str]| -> Vec<(String, String)> {
+        let preview = segue.json(&[&["retention", "preview", "bob"], limits].concat());
+        let rows = preview
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["fate"] == "deleted");
+        let of = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+        rows.map(|row| (of(row, "id"), of(row, "rule"))).collect()
+    };
+    let gone = |ids: &[&str], rule: &str| -> Vec<(String, String)> {
+        ids.iter().map(|id| ((*id).to_owned(), rule.to_owned())).collect()
+    };
+    assert_eq!(would(&[]), []);
+    assert_eq!(would(&["--heard-max", "1"]), gone(&["01M0", "01M1"], "heard_max"));
+    assert_eq!(
+        would(&["--max-seconds", "0"]),
+        gone(&["01M0", "01M1", "01M2"], "max_seconds")
+    );
+    assert_eq!(
+        would(&["--max-bytes", "0"]),
+        gone(&["01M0", "01M1", "01M2"], "max_bytes")
+    );
+    assert_eq!(segue.json(&["retention", "show", "bob"]), before, "nothing was set");
+    assert_eq!(segue.json(&["message", "list", "bob"]).as_array().unwrap().len(), 3);
+    // What it says is what happens.
+    let set = segue.json(&["retention", "set", "bob", "--heard-max", "1"]);
+    assert_eq!(set["evicted"], json!(["01M0", "01M1"]));
+    segue.fails(2, &["retention", "preview", "bob", "--max-bytes", "much"]);
+}
+
+#[test]
 fn open_plays_with_what_is_here_and_says_what_to_install_where_nothing_is() {
     use std::os::unix::fs::PermissionsExt;
     let (segue, server) = with_messages(1);

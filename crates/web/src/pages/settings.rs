@@ -3,6 +3,7 @@
 
 mod contacts;
 mod kept;
+mod limit;
 mod probe;
 mod rules;
 mod targets;
@@ -173,7 +174,11 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) 
             &who,
             "Settings",
             &[],
-            html! { h1 { "Settings" } (choose(None)) },
+            html! {
+                h1 { "Settings" }
+                (choose(None))
+                p { a href="/settings/tokens" { "Tokens by which programs act for you" } }
+            },
         )),
     }
 }
@@ -228,6 +233,7 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             @if is_operator { (choose(Some(user))) }
             (disturb(&shown.subscriber, user, &csrf))
             p { a href={ "/settings/notices?user=" (given::encoded(user)) } { "How you are told of messages and missed calls" } }
+            p { a href="/settings/tokens" { "Tokens by which programs act for you" } }
             h2 { "What callers meet" }
             (rules::list(&shown.rules, &around, wrong))
             (rules::form(rule.as_ref(), &around, &known, wrong))

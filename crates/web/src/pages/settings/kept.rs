@@ -2,6 +2,7 @@
 
 use axum::{
     Router,
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
     routing::post,
 };
@@ -12,10 +13,18 @@ use segue_manage::{
 };
 use serde::Deserialize;
 
-use super::{age, invalid, named, number};
+use super::{
+    age, invalid,
+    limit::{bytes, seconds, shown_bytes},
+    named, number,
+};
 use crate::{
     given,
-    pages::{failed, layout},
+    pages::{
+        failed,
+        field::{Fields, Wrong},
+        layout,
+    },
     portal::Web,
     who::Posted,
 };
@@ -44,6 +53,10 @@ pub(super) struct Typed {
     unheard_age: String,
     #[serde(default)]
     trash: String,
+    /// These stay as they are where a form does not have them.
+    max_bytes: Option<String>,
+    max_seconds: Option<String>,
+    scope: Option<String>,
     /// What was shown to go at once; empty: nothing was shown.
     #[serde(default)]
     seen: String,
@@ -60,6 +73,9 @@ impl Typed {
             unheard_max: number(view.unheard_max),
             unheard_age: time(view.unheard_age_ms),
             trash: lasting(view.trash_ms),
+            max_bytes: Some(view.max_bytes.map(shown_bytes).unwrap_or_default()),
+            max_seconds: Some(time(view.max_seconds.map(|s| s.saturating_mul(1_000)))),
+            scope: Some(view.scope.clone()),
             ..Typed::default()
         }
     }
@@ -75,36 +91,48 @@ impl Typed {
             unheard_max: Some(Change(number("unheard_max", &self.unheard_max)?)),
             unheard_age_ms: Some(Change(age("unheard_age", &self.unheard_age)?)),
             trash_ms: Some(Change(trash_ms)),
+            max_bytes: limit(&self.max_bytes, |text| bytes("max_bytes", text))?,
+            max_seconds: limit(&self.max_seconds, |text| seconds("max_seconds", text))?,
+            scope: self.scope.clone(),
             ..RetentionChange::default()
         })
     }
 
-    fn form(&self, csrf: &Markup) -> Markup {
+    fn form(&self, csrf: &Markup, wrong: Option<&Wrong>) -> Markup {
+        let said = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (max_bytes, max_seconds) = (said(&self.max_bytes), said(&self.max_seconds));
         let fields = [
-            ("heard_max", "Heard messages, at most", &self.heard_max, "number"),
-            ("heard_age", "A heard message goes after", &self.heard_age, "time"),
-            ("unheard_max", "Unheard messages, at most", &self.unheard_max, "number"),
-            (
-                "unheard_age",
-                "An unheard message goes after",
-                &self.unheard_age,
-                "time",
-            ),
-            ("trash", "The trash keeps for", &self.trash, "time"),
+            ("heard_max", "Heard messages, at most", &self.heard_max, NUMBER),
+            ("heard_age", "A heard message goes after", &self.heard_age, TIME),
+            ("unheard_max", "Unheard messages, at most", &self.unheard_max, NUMBER),
+            ("unheard_age", "An unheard message goes after", &self.unheard_age, TIME),
+            ("max_bytes", "Room for all, at most", &max_bytes, BYTES),
+            ("max_seconds", "Playing time of all, at most", &max_seconds, TIME),
+            ("trash", "The trash keeps for", &self.trash, TIME),
         ];
+        let names: Vec<&str> = fields.iter().map(|(name, ..)| *name).chain(["scope"]).collect();
+        let around = Fields::new("kept", wrong);
         html! {
             form.kept method="post" action="/settings/kept" {
                 (csrf)
                 input type="hidden" name="user" value=(self.user);
                 input type="hidden" name="seen" value=(self.seen);
-                @for (name, words, value, kind) in fields {
+                @for (name, words, value, (pattern, title)) in fields {
+                    @let is_wrong = wrong.is_some_and(|wrong| wrong.field == name);
                     label for=(name) { (words) }
-                    @if kind == "number" {
-                        input id=(name) name=(name) value=(value) inputmode="numeric" pattern="[0-9]*" placeholder="no limit";
-                    } @else {
-                        input id=(name) name=(name) value=(value) pattern="[0-9]+ ?(d|h|m|s|ms)" placeholder="no limit" title="a number and d, h, m or s, e.g. 30d";
+                    input id=(name) name=(name) value=(value) pattern=(pattern) title=(title) placeholder="no limit"
+                        inputmode=[(pattern == NUMBER.0).then_some("numeric")] aria-invalid=[is_wrong.then_some("true")]
+                        aria-describedby=[is_wrong.then(|| format!("{}-wrong", around.id(name)))] autofocus[is_wrong];
+                    (around.said(name))
+                }
+                label for="scope" { "Counted together" }
+                select #scope name="scope" {
+                    @for (name, words) in SCOPES {
+                        option value=(name) selected[self.scope.as_deref() == Some(name)] { (words) }
                     }
                 }
+                (around.said("scope"))
+                (around.whole(&names))
                 div.acts {
                     button type="submit" name="act" value="look" { "What would go?" }
                     button type="submit" name="act" value="save" { "Keep them so" }
@@ -113,6 +141,28 @@ impl Typed {
             p { "Pinned messages stay whatever the rules say. A field that is empty is no limit." }
         }
     }
+}
+
+/// What may stand in a field, and what it says of that.
+const NUMBER: (&str, &str) = ("[0-9]*", "a whole number");
+const TIME: (&str, &str) = ("[0-9]+ ?(d|h|m|s|ms)", "a number and d, h, m or s, e.g. 30d");
+const BYTES: (&str, &str) = (
+    "[0-9]+ ?([kMG]B|[KMG]iB)?",
+    "a number of bytes, or with kB, MB, GB, KiB, MiB or GiB, e.g. 500MB",
+);
+
+/// What the numbers of messages, their bytes and their playing time are counted over.
+const SCOPES: [(&str, &str); 2] = [
+    ("mailbox", "all messages"),
+    ("conversation", "the messages of each caller by themselves"),
+];
+
+/// What is typed in a field that a form has.
+fn limit(
+    text: &Option<String>,
+    read: impl FnOnce(&str) -> Result<Limit<u64>, Refusal>,
+) -> Result<Option<Change<u64>>, Refusal> {
+    Ok(text.as_deref().map(read).transpose()?.map(Change))
 }
 
 /// A message that goes, as people know it.
@@ -233,7 +283,7 @@ pub(super) fn read(access: &Access, user: &str) -> Result<Kept, Refusal> {
 
 pub(super) fn section(kept: &Kept, csrf: &Markup) -> Markup {
     html! {
-        (Typed::of(&kept.limits).form(csrf))
+        (Typed::of(&kept.limits).form(csrf, None))
         h3 { "What goes next" }
         (kept.going.table("What goes next", "Nothing, as it is now."))
         h3 { "What has gone by these rules" }
@@ -254,6 +304,14 @@ pub(super) fn section(kept: &Kept, csrf: &Markup) -> Markup {
     }
 }
 
+/// What became of what was typed.
+enum Outcome {
+    Saved,
+    Looked(Looked),
+    /// It cannot be so; nothing was looked at or saved.
+    Refused(Typed, Wrong),
+}
+
 /// What would go, which was not seen before.
 struct Looked {
     typed: Typed,
@@ -265,45 +323,61 @@ struct Looked {
 
 async fn change(Posted { who, form }: Posted<Typed>) -> Response {
     let user = form.user.clone();
-    let looked = match who.ask(move |access| perform(access, form)).await {
-        Ok(looked) => looked,
+    let outcome = match who.ask(move |access| try_out(access, form)).await {
+        Ok(outcome) => outcome,
         Err(problem) => return failed(&problem),
     };
     let back = match named(&who, &user) {
         Some(user) => format!("/settings?user={}#kept", given::encoded(user)),
         None => "/settings#kept".to_owned(),
     };
-    let Some(Looked {
-        typed,
-        count,
-        going,
-        is_other,
-    }) = looked
-    else {
-        return Redirect::to(&back).into_response();
+    let csrf = layout::csrf(&who);
+    let (status, body) = match outcome {
+        Outcome::Saved => return Redirect::to(&back).into_response(),
+        Outcome::Refused(typed, wrong) => (StatusCode::UNPROCESSABLE_ENTITY, typed.form(&csrf, Some(&wrong))),
+        Outcome::Looked(looked) => (StatusCode::OK, looked.shown(&csrf)),
     };
-    let words = match count {
-        0 => "If you save this, nothing goes now.".to_owned(),
-        1 => "If you save this, 1 message goes now.".to_owned(),
-        n => format!("If you save this, {n} messages go now."),
+    let page = html! {
+        h1 { "Before it is saved" }
+        (body)
+        p { a href=(back) { "Leave it as it is" } }
     };
-    layout::page(
-        &who,
-        "Before it is saved",
-        &["clock.js"],
+    (status, layout::page(&who, "Before it is saved", &["clock.js"], page)).into_response()
+}
+
+impl Looked {
+    fn shown(&self, csrf: &Markup) -> Markup {
+        let words = match self.count {
+            0 => "If you save this, nothing goes now.".to_owned(),
+            1 => "If you save this, 1 message goes now.".to_owned(),
+            n => format!("If you save this, {n} messages go now."),
+        };
         html! {
-            h1 { "Before it is saved" }
             p.notice role="status" {
                 strong { (words) }
-                @if is_other { " That has changed meanwhile; nothing was saved." }
+                @if self.is_other { " That has changed meanwhile; nothing was saved." }
             }
-            (typed.form(&layout::csrf(&who)))
+            (self.typed.form(csrf, None))
             h2 { "What would go, and when" }
-            (going.table("What would go", "Nothing."))
-            p { a href=(back) { "Leave it as it is" } }
-        },
-    )
-    .into_response()
+            (self.going.table("What would go", "Nothing."))
+        }
+    }
+}
+
+/// What is wrong with a field is said beside it.
+fn try_out(access: &Access, form: Typed) -> Result<Outcome, Refusal> {
+    let typed = form.clone();
+    match perform(access, form) {
+        Ok(None) => Ok(Outcome::Saved),
+        Ok(Some(looked)) => Ok(Outcome::Looked(looked)),
+        Err(Refusal::Invalid { field, why }) => {
+            // Fields of the page have no unit in their names.
+            let field = field.strip_suffix("_ms").unwrap_or(field);
+            let form = "kept";
+            Ok(Outcome::Refused(typed, Wrong { form, field, why }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Saves it if nothing goes at once by it but what was shown; else says what would.
