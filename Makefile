@@ -30,7 +30,7 @@ test: ## Everything that must be green, with a clear last line
 	@tests/all.sh
 
 pictures: build samples ## Take the pictures of the pages in docs/pictures anew, in a real browser
-	@SEGUE_PICTURES='$(CURDIR)/docs/pictures' cargo test --locked -q -p segue-tests --test pages -- --test-threads=1
+	@SEGUE_PICTURES='$(CURDIR)/docs/pictures' cargo test --locked -q -p segue-tests --test pictures
 
 fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); installs cargo-fuzz once; docs/fuzzing.md
 	@FUZZ_SECONDS='$(FUZZ_SECONDS)' TARGET='$(TARGET)' fuzz/run.sh

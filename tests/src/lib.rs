@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod certificate;
 pub mod control;
+pub mod desk;
 pub mod handset;
 pub mod impair;
 pub mod kamailio;

@@ -3,16 +3,16 @@
 use std::{
     fs,
     net::UdpSocket,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use segue_tests::{
+    desk::{self, PASSWORD, at, expect_usable, log_in},
     page::Page,
     phone::{A, Answers, B, Phone, Registrar},
     picture::Colour,
-    segue::{Segue, repository, sample},
+    segue::{Segue, sample},
     wait::until,
 };
 use serde_json::Value;
@@ -21,84 +21,21 @@ use serde_json::Value;
 mod list;
 
 const SOON: Duration = Duration::from_secs(10);
-const PASSWORD: &str = "sesame";
 
-/// Softphones that register; callers of a mailbox hear the beep at once.
+/// An office where b has a phone.
 fn office(folder: &Path) -> Segue {
-    let profiles = folder.join("profiles");
-    fs::create_dir_all(&profiles).unwrap();
-    let profile = fs::read_to_string(repository().join("sip-profiles/softphone.toml")).unwrap();
-    // baresip 1.0 gives up when another algorithm than MD5 is offered first.
-    let profile = [
-        ("registrar = false", "registrar = true"),
-        ("menu = true", "menu = false"),
-        (
-            "digest_algorithms = [\"SHA-256\", \"MD5\"]",
-            "digest_algorithms = [\"MD5\"]",
-        ),
-    ]
-    .iter()
-    .fold(profile, |text, (is, shall)| {
-        assert!(text.contains(is), "no {is} in the profile of softphones");
-        text.replace(is, shall)
-    });
-    fs::write(profiles.join("softphone.toml"), profile).unwrap();
-    let segue = Segue::start_with(&folder.join("segue"), &format!("profiles_dir = {profiles:?}\n"));
-    let password = folder.join("password");
-    fs::write(&password, PASSWORD).unwrap();
-    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
-    let password = password.to_str().unwrap();
+    let segue = desk::office(folder, "");
+    let password = desk::password_file(folder);
     segue.cli(&[
         "subscriber",
         "add",
         "b",
         "--password-file",
-        password,
+        &password,
         "--no-answer",
         "1s",
     ]);
     segue
-}
-
-/// Logs in by a link that a command has made.
-fn log_in(page: &mut Page, segue: &Segue, command: &[&str]) {
-    let link = segue.cli(command)["link"].as_str().unwrap().to_owned();
-    assert_eq!(page.goto(&link), 200);
-    page.click("main button");
-}
-
-fn at(segue: &Segue, path: &str) -> String {
-    format!("http://{}{path}", segue.http())
-}
-
-/// Usable by everybody: no barriers light or dark, nothing beside a screen of 360 pixels, and no trouble of its own.
-#[track_caller]
-fn expect_usable(page: &mut Page, name: &str) {
-    for scheme in ["dark", "light"] {
-        page.scheme(scheme);
-        assert_eq!(page.barriers(), Vec::<String>::new(), "{name}, {scheme}");
-        if let Some(folder) = pictures() {
-            page.shot(&folder.join(format!("{name}-{scheme}.png")), false);
-        }
-    }
-    page.size(360, 740);
-    let over = page.run("document.documentElement.scrollWidth - window.innerWidth");
-    assert!(
-        over.as_i64().unwrap() <= 0,
-        "{name} is {over} px wider than a small screen"
-    );
-    if let Some(folder) = pictures() {
-        page.shot(&folder.join(format!("{name}-small.png")), false);
-    }
-    page.size(1280, 800);
-    assert_eq!(page.troubles(), Vec::<String>::new(), "{name}");
-}
-
-/// Where pictures of the pages go, when somebody wants them (`make pictures`).
-fn pictures() -> Option<PathBuf> {
-    let folder = PathBuf::from(std::env::var_os("SEGUE_PICTURES")?);
-    fs::create_dir_all(&folder).unwrap();
-    Some(folder)
 }
 
 /// B makes a rule by keyboard: callers go straight to the mailbox. What was wrong is said beside its field, and the question that was

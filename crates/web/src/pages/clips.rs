@@ -217,7 +217,7 @@ fn row(clip: &ClipView, user: Option<&str>, is_operator: bool, csrf: &Markup) ->
                 p.facts {
                     span { (length(clip.duration_ms)) }
                     span { (if clip.has_video { "video" } else { "sound alone" }) }
-                    span { (clip.renditions.len()) " forms" }
+                    span { (clip.renditions.len()) " renditions" }
                     @match (&clip.owner, is_operator) {
                         (None, _) => span { "for all" },
                         (Some(owner), true) => span { "of " (owner) },

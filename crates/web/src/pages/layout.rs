@@ -7,7 +7,23 @@ use segue_store::Role;
 use super::assets;
 use crate::who::Who;
 
-/// A page of somebody who is logged in. `scripts`: names of modules in `assets/`.
+/// Where one gets from every page.
+const EVERYBODYS: [(&str, &str); 3] = [
+    ("/messages", "Messages"),
+    ("/clips", "Clips"),
+    ("/settings", "Settings"),
+];
+/// Where operators get besides.
+const OPERATORS: [(&str, &str); 6] = [
+    ("/operator/calls", "Calls"),
+    ("/operator/subscribers", "Subscribers"),
+    ("/operator/load", "Load"),
+    ("/operator/notices", "Notices"),
+    ("/operator/system", "System"),
+    ("/operator/audit", "Audit"),
+];
+
+/// A page of somebody who is logged in. `title` is what leads there, if something does. `scripts`: names of modules in `assets/`.
 pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Markup {
     let known = who.access().who();
     let head = html! {
@@ -21,16 +37,9 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
         header.top {
             a.brand href="/" { "Segue" }
             nav aria-label="Main" {
-                a href="/messages" { "Messages" }
-                a href="/clips" { "Clips" }
-                a href="/settings" { "Settings" }
+                @for (path, name) in EVERYBODYS { (link(path, name, title)) }
                 @if known.role == Role::Operator {
-                    a href="/operator/calls" { "Calls" }
-                    a href="/operator/subscribers" { "Subscribers" }
-                    a href="/operator/load" { "Load" }
-                    a href="/operator/notices" { "Notices" }
-                    a href="/operator/system" { "System" }
-                    a href="/operator/audit" { "Audit" }
+                    @for (path, name) in OPERATORS { (link(path, name, title)) }
                 }
             }
             form.out method="post" action="/logout" {
@@ -41,6 +50,11 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
         }
     };
     document(title, head, top, main)
+}
+
+/// The page that one is on is marked.
+fn link(path: &str, name: &str, title: &str) -> Markup {
+    html! { a href=(path) aria-current=[(name == title).then_some("page")] { (name) } }
 }
 
 /// A page of nobody.

@@ -120,18 +120,15 @@ fn waiting(counts: &[NoticeCountView]) -> Markup {
 }
 
 fn rows(notices: &Page<NoticeView>, view: &View, csrf: &Markup) -> Markup {
-    let time =
-        |at: &Option<String>| html! { @match at { Some(at) => { time datetime=(at) { (at) } }, None => { "–" } } };
     html! {
         @if notices.items.is_empty() {
             p.none { "There are none." }
         } @else {
-            (layout::table("Notices", &["Made", "To", "By", "Of", "State", "Attempts", "Next", "What was said last", "Do"], html! {
+            (layout::table("Notices", &["Made", "To", "Of", "State", "What was said last", "Do"], html! {
                 @for one in &notices.items {
                     tr {
                         td { time datetime=(one.created_at) { (one.created_at) } }
-                        td { (one.user) }
-                        td { (one.channel) }
+                        td { (one.user) br; "by " (one.channel) }
                         td {
                             @match &one.call_id {
                                 Some(call) => { a href={ "/operator/calls/" (given::encoded(call)) } { (one.event) } },
@@ -142,10 +139,11 @@ fn rows(notices: &Page<NoticeView>, view: &View, csrf: &Markup) -> Markup {
                             span class={ "badge result " @match one.state.as_str() { "sent" => { "good" }, "dead" => { "bad" }, _ => { "gone" } } } {
                                 @if one.is_tried { "being tried" } @else { (one.state) }
                             }
-                            " " @if one.settled_at.is_some() { (time(&one.settled_at)) }
+                            @if let Some(at) = &one.settled_at { br; time datetime=(at) { (at) } }
+                            br;
+                            @if one.attempts == 1 { "1 attempt" } @else { (one.attempts) " attempts" }
+                            @if let Some(at) = &one.next_at { ", next " time datetime=(at) { (at) } }
                         }
-                        td.number { (one.attempts) }
-                        td { (time(&one.next_at)) }
                         td { (one.said.as_deref().unwrap_or("–")) }
                         td {
                             form.acts method="post" action="/operator/notices" {

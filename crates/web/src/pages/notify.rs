@@ -53,7 +53,7 @@ async fn show(Visitor(who): Visitor, view: Asked<View>) -> Result<Markup, Respon
 }
 
 fn page(who: &Who, main: &Markup) -> Markup {
-    layout::page(who, "Notices", &[], html! { h1 { "How you are told" } (main) })
+    layout::page(who, "How you are told", &[], html! { h1 { "How you are told" } (main) })
 }
 
 fn choose(user: Option<&str>) -> Markup {

@@ -88,15 +88,15 @@ fn one(profile: &ProfileShown) -> Markup {
     html! {
         h2 { (profile.name) }
         p { (profile.file) }
-        (keys(&format!("What {} says", profile.name), &said))
+        (keys(&format!("What {} says", profile.name), &profile.file, &said))
         details {
             summary { (silent.len()) " keys of " (profile.name) " are as by default" }
-            (keys(&format!("What {} leaves out", profile.name), &silent))
+            (keys(&format!("What {} leaves out", profile.name), &profile.file, &silent))
         }
     }
 }
 
-fn keys(label: &str, keys: &[&KeyShown]) -> Markup {
+fn keys(label: &str, file: &str, keys: &[&KeyShown]) -> Markup {
     layout::table(
         label,
         &["Key", "Value", "Default", "Said in", "What it wants"],
@@ -106,12 +106,21 @@ fn keys(label: &str, keys: &[&KeyShown]) -> Markup {
                     td { (key.key) }
                     td { strong { (value(&key.value)) } }
                     td { @if key.value == key.default { "the same" } @else { (value(&key.default)) } }
-                    td { (key.at.as_deref().unwrap_or("–")) }
+                    td { (place(key.at.as_deref(), file)) }
                     td { (key.wants) }
                 }
             }
         },
     )
+}
+
+/// Line and column, where the file is the one that the list is of.
+fn place(at: Option<&str>, file: &str) -> String {
+    let Some(at) = at else { return "–".to_owned() };
+    match at.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')) {
+        Some(line) => format!("line {line}"),
+        None => at.to_owned(),
+    }
 }
 
 /// As a person reads it.

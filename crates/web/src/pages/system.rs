@@ -81,7 +81,7 @@ fn health(health: &Health) -> Markup {
     html! {
         p {
             span class={ "badge result " @if health.status == "ok" { "good" } @else { "bad" } } { (health.status) }
-            " version " (health.version) ", up for " (uptime(health.uptime_s)) ", " (health.calls) " calls now"
+            " version " (health.version) ", up for " (uptime(health.uptime_s)) ", " (health.calls) @if health.calls == 1 { " call now" } @else { " calls now" }
         }
         @if !health.reasons.is_empty() {
             ul { @for reason in &health.reasons { li.warned { (reason) } } }
@@ -148,7 +148,7 @@ fn trunks(trunks: &Value, csrf: &Markup) -> Markup {
                             td { (text(server, "uri")) " " (text(server, "address")) }
                             td { span class={ "badge result " @if text(server, "state") == "up" { "good" } @else { "gone" } } { (text(server, "state")) } }
                             td { (text(server, "last_answer")) }
-                            td.number { (text(server, "rtt_ms")) " ms" }
+                            td.number { (text(server, "rtt_ms")) @if !server["rtt_ms"].is_null() { " ms" } }
                             td.number { (text(trunk, "calls")) }
                             td { (trunk.get("registration").map_or_else(|| "–".to_owned(), |line| text(line, "state"))) }
                             td {
