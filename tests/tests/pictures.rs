@@ -93,6 +93,12 @@ fn each_page_of_a_small_office_is_usable_and_shows_its_day() {
         "10",
     ]);
     segue.cli(&["admin", "create", "nora"]);
+    for (label, scope) in [
+        ("desk lamp", "messages:read"),
+        ("archive every Friday", "messages:write"),
+    ] {
+        segue.cli(&["token", "create", "emma", "--label", label, "--scope", scope]);
+    }
 
     let registrar = Registrar {
         at: segue.sip_udp(),
@@ -135,6 +141,9 @@ fn as_emma(page: &mut Page, segue: &Segue) {
     page.click("text=Try");
     page.wait_for(".probed");
     see(page, "settings", true);
+    page.goto(&at(segue, "/settings/tokens"));
+    page.wait_for("h1");
+    see(page, "tokens", false);
     page.goto(&at(segue, "/settings/notices"));
     page.wait_for("h1");
     see(page, "notices-of-a-subscriber", false);

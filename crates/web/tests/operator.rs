@@ -203,7 +203,7 @@ async fn the_profiles_in_force_are_shown_and_reading_them_again_says_what_became
     let root = office.browser("root").await;
     let text = root.get("/operator/profiles").await.text();
     assert!(
-        text.contains("office.toml:2:7") && text.contains("1 keys of office"),
+        text.contains("/etc/segue/office.toml") && text.contains("line 2:7") && text.contains("1 keys of office"),
         "{text}"
     );
     let text = root.form("/operator/profiles", "act=reload").await.text();
