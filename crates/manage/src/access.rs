@@ -13,6 +13,7 @@ pub mod notify;
 pub mod registrations;
 pub mod retention;
 pub mod rules;
+pub mod strict;
 pub mod subscribers;
 pub mod system;
 pub mod targets;

@@ -28,7 +28,7 @@ pub mod written;
 
 pub use access::{
     Access, Who,
-    accounts::{Seals, SubscriberGiven, Typed},
+    accounts::{Seals, SubscriberGiven, SubscriberPut, Typed},
     calls::CallQuery,
     clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
@@ -41,6 +41,7 @@ pub use access::{
         AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting,
     },
     rules::{RuleGiven, RuleView},
+    strict::Strict,
     subscribers::{SubscriberChange, SubscriberView},
     system::StorageView,
     targets::{TargetGiven, TargetView, TargetsView},

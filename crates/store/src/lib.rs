@@ -71,7 +71,7 @@ pub use registrations::{Directory, Listed, Removal, Spent};
 pub use retention::{AuditRow, ChangedRules, Deleted, Fate, Foreseen, MarkOutcome, Reserve, Rules, RunReport};
 pub use schema::{VERSION, version};
 pub use stats::{COMMIT_US, Space, Stats};
-pub use subscribers::{Found, NewSubscriber};
+pub use subscribers::{Found, NewProofs, NewSubscriber};
 pub use tokens::{ApiToken, TOKENS_MAX};
 pub use trunks::{KeptTrunk, KeptTrunks};
 pub use uploads::{UPLOAD_KEPT_MS, UPLOADED_MAX, UPLOADS_MAX, UPLOADS_OF_ONE_MAX, Upload, UploadFile, UploadState};

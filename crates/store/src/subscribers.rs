@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
 use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
-use crate::{Store, StoreError, clips, names, pins, registrations, rules};
+use crate::{Deed, Store, StoreError, audit, clips, names, pins, registrations, rules};
 
 const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
      menu, language, caps";
@@ -42,6 +42,29 @@ pub struct NewSubscriber {
     pub secrets: Option<Vec<(String, Vec<u8>)>>,
     /// What their PIN is checked by, sealed.
     pub pin: Option<Vec<u8>>,
+}
+
+/// What a subscriber proves themselves by, as far as it is to be another.
+#[derive(Debug, Clone, Default)]
+pub struct NewProofs {
+    /// What their password is checked by, sealed, by realm; `None`: as it is.
+    pub secrets: Option<Vec<(String, Vec<u8>)>>,
+    /// What their PIN is checked by, sealed; `None`: as it is.
+    pub pin: Option<Vec<u8>>,
+    /// What is put down of that, beside the deed of who acts.
+    pub deeds: Vec<Deed>,
+}
+
+impl NewProofs {
+    fn put(&self, tx: &Connection, user: &str) -> Result<(), StoreError> {
+        if let Some(secrets) = &self.secrets {
+            registrations::put_secrets(tx, user, secrets)?;
+        }
+        if let Some(pin) = &self.pin {
+            pins::put(tx, user, Some(pin))?;
+        }
+        self.deeds.iter().try_for_each(|deed| audit::insert(tx, deed))
+    }
 }
 
 impl NewSubscriber {
@@ -200,14 +223,69 @@ impl Store {
         })
     }
 
+    /// Changes a subscriber who is as `is_so` wants them, and what they prove themselves by: all of it, or nothing. Errors:
+    /// [`StoreError::Changed`]; as [`Store::change_subscriber`].
+    pub fn change_subscriber_and_proofs(
+        &self,
+        user: &str,
+        proofs: NewProofs,
+        is_so: impl FnOnce(&Subscriber) -> bool + Send + 'static,
+        change: impl FnOnce(&mut Subscriber) + Send + 'static,
+    ) -> Result<Subscriber, StoreError> {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            let mut subscriber = one(tx, &user)?.ok_or_else(|| StoreError::not_found("subscriber", &user))?;
+            if !is_so(&subscriber) {
+                return Err(StoreError::Changed);
+            }
+            change(&mut subscriber);
+            subscriber.user = user;
+            put(tx, &subscriber)?;
+            proofs.put(tx, &subscriber.user)?;
+            Ok(subscriber)
+        })
+    }
+
+    /// Adds a subscriber, or has one be just this from now on, if what is there (`None`: nobody) is as `is_so` wants it. Whether they are
+    /// new. Errors: [`StoreError::Changed`]; as [`Store::add_subscriber`].
+    pub fn replace_subscriber(
+        &self,
+        subscriber: Subscriber,
+        proofs: NewProofs,
+        is_so: impl FnOnce(Option<&Subscriber>) -> bool + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let before = one(tx, &subscriber.user)?;
+            if !is_so(before.as_ref()) {
+                return Err(StoreError::Changed);
+            }
+            put(tx, &subscriber)?;
+            proofs.put(tx, &subscriber.user)?;
+            Ok(before.is_none())
+        })
+    }
+
     /// Removes a subscriber, their rules and the clips of their own that nobody else shows. Their messages stay, listed under their name
     /// until deleted.
     ///
     /// Error: [`StoreError::NotFound`].
     pub fn remove_subscriber(&self, user: &str) -> Result<(), StoreError> {
+        self.remove_subscriber_if(user, |_| true)
+    }
+
+    /// The same for one who is as `is_so` wants them. Errors: [`StoreError::NotFound`], [`StoreError::Changed`].
+    pub fn remove_subscriber_if(
+        &self,
+        user: &str,
+        is_so: impl FnOnce(&Subscriber) -> bool + Send + 'static,
+    ) -> Result<(), StoreError> {
         let user = user.to_owned();
         let blobs = self.inner.blobs.clone();
         self.write(move |tx| {
+            let now = one(tx, &user)?.ok_or_else(|| StoreError::not_found("subscriber", &user))?;
+            if !is_so(&now) {
+                return Err(StoreError::Changed);
+            }
             // What they have recorded themselves must not become everybody's; unless somebody else shows it already.
             let own = tx
                 .prepare_cached(
@@ -218,8 +296,7 @@ impl Store {
                 )?
                 .query_map([&user], |row| row.get::<_, i64>(0))?
                 .collect::<Result<Vec<_>, _>>()?;
-            let removed = tx
-                .prepare_cached("DELETE FROM subscriber WHERE user = ?")?
+            tx.prepare_cached("DELETE FROM subscriber WHERE user = ?")?
                 .execute([&user])?;
             for clip in own {
                 clips::delete_clip(tx, &blobs, clip)?;
@@ -227,11 +304,7 @@ impl Store {
             names::remove(tx, &user)?;
             tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
                 .execute([&user])?;
-            if removed == 1 {
-                Ok(())
-            } else {
-                Err(StoreError::not_found("subscriber", &user))
-            }
+            Ok(())
         })
     }
 }

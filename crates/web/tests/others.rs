@@ -42,6 +42,7 @@ fn body(operation: &str) -> Option<Value> {
         "add_target" => json!({ "uri": "registered" }),
         "move_target" => json!({ "place": 1 }),
         "add_subscriber" => json!({ "user": "mallory" }),
+        "put_subscriber" => json!({ "settings": { "dnd": true } }),
         "set_phone_password" => json!({ "password": "guessed" }),
         "set_pin" => json!({ "pin": "471100" }),
         "set_notify" => json!({ "by": ["mail"], "mail": "eve@example.com" }),

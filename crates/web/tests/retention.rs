@@ -4,6 +4,7 @@
 mod fixture;
 
 use fixture::Office;
+use segue_store::Role;
 use serde_json::{Value, json};
 
 /// Bob has heard three messages.
@@ -93,4 +94,42 @@ async fn the_page_says_what_goes_before_it_is_saved_and_asks_anew_where_that_cha
     assert!(looked.contains("nothing goes now"), "{looked}");
     assert_eq!(ask("act=save").await.status, 303);
     assert_eq!(ask("act=other").await.status, 422);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_delete_messages_sets_no_limit_that_deletes_more() {
+    let office = office().await;
+    let path = "/api/v1/subscribers/bob/retention";
+    let limited = office.program("bob", Role::Subscriber, &["settings:write"]);
+    for tighter in [
+        json!({ "heard_max": 1 }),
+        json!({ "heard_age_ms": 1 }),
+        json!({ "unheard_age_ms": 1 }),
+        json!({ "max_bytes": 1 }),
+        json!({ "max_seconds": 1 }),
+        json!({ "scope": "conversation" }),
+        json!({ "trash_ms": 0 }),
+    ] {
+        let problem = limited.change("PATCH", path, Some(&tighter)).await.problem(403);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("messages:write"),
+            "{problem}"
+        );
+    }
+    assert_eq!(office.store.messages("bob").unwrap().len(), 3);
+    let both = office.program("bob", Role::Subscriber, &["settings:write", "messages:write"]);
+    let set = both.change("PATCH", path, Some(&json!({ "heard_max": 2 }))).await;
+    assert_eq!((set.status, set.json()["evicted"].clone()), (200, json!(["01A"])));
+    // What keeps them longer, or only turns callers away, is a setting like others.
+    for looser in [
+        json!({ "heard_max": 3 }),
+        json!({ "heard_max": null }),
+        json!({ "unheard_max": 1 }),
+    ] {
+        assert_eq!(
+            limited.change("PATCH", path, Some(&looser)).await.status,
+            200,
+            "{looser}"
+        );
+    }
 }

@@ -378,3 +378,119 @@ async fn a_subscriber_keeps_their_targets_by_forms_alone() {
     );
     assert_eq!(office.store.subscriber("bob").unwrap().targets, ["registered"]);
 }
+
+#[tokio::test]
+async fn a_form_that_is_wrong_in_its_last_field_changes_nothing() {
+    const PAGE: &str = "/operator/subscribers";
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let page = root.get(&format!("{PAGE}?edit=bob")).await.text();
+    let (_, form) = page.split_once("<details id=\"subscriber\" open").unwrap();
+    let seen = hidden(form, "seen");
+    let before = office.store.subscriber("bob").unwrap();
+    let realms = office.store.realms_of("bob").unwrap();
+    let all = |pin: &str| {
+        format!(
+            "act=save&seen={seen}&user=bob&password=quiet-river-2&pin={pin}&targets=registered&numbers=030+222&aliases="
+        )
+    };
+    let wrong = root.form(PAGE, &all("12")).await;
+    assert!(
+        wrong.status == 422 && wrong.text().contains("id=\"subscriber-pin-wrong\""),
+        "{}",
+        wrong.text()
+    );
+    assert_eq!(office.store.subscriber("bob").unwrap(), before);
+    assert_eq!(office.store.realms_of("bob").unwrap(), realms);
+    assert_eq!(root.form(PAGE, &all("471100")).await.status, 303);
+    assert_eq!(office.store.subscriber("bob").unwrap().numbers, ["+4930222"]);
+    assert_eq!(office.store.realms_of("bob").unwrap(), ["office"]);
+    let audit = office.store.audit(Some(("bob", Role::Subscriber)), None, 3).unwrap();
+    let deeds: Vec<&str> = audit.iter().map(|done| done.deed.what.as_str()).collect();
+    assert_eq!(deeds, ["subscriber.set", "subscriber.pin", "subscriber.phone_password"]);
+    // Seen before that: neither settings nor password change.
+    let pin = office.store.try_pin("bob", fixture::now()).unwrap();
+    assert_eq!(root.form(PAGE, &all("0815123")).await.status, 412);
+    let segue_store::PinGate::Open { sealed, .. } = pin else {
+        panic!("{pin:?}");
+    };
+    let now = office.store.try_pin("bob", fixture::now()).unwrap();
+    assert!(matches!(now, segue_store::PinGate::Open { sealed: now, .. } if now == sealed));
+}
+
+#[tokio::test]
+async fn a_subscriber_is_put_as_a_whole_new_or_in_place_of_what_was_seen() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let at = format!("{ALL}/anna");
+    let anna = json!({ "password": "apple-tree-7", "settings": { "numbers": ["030 111"], "hold_ms": 4000 } });
+    let only_new = [("If-None-Match", "*")];
+    root.change_with("PUT", &at, Some(&anna), &[("If-Match", "*")])
+        .await
+        .problem(412);
+    let put = root.change_with("PUT", &at, Some(&anna), &only_new).await;
+    assert_eq!(
+        (put.status, put.header("location")),
+        (201, Some(at.clone())),
+        "{}",
+        put.text()
+    );
+    assert_eq!(put.json(), root.get(&at).await.json());
+    assert_eq!(put.json()["targets"], json!(["registered"]));
+    root.change_with("PUT", &at, Some(&anna), &only_new).await.problem(412);
+    let tag = put.header("etag").unwrap();
+    let other = json!({ "pin": "471100", "settings": { "dnd": true } });
+    let put = root.change_with("PUT", &at, Some(&other), &[("If-Match", &tag)]).await;
+    let view = put.json();
+    assert_eq!(
+        (put.status, &view["hold_ms"], &view["numbers"], &view["dnd"]),
+        (200, &Value::Null, &json!([]), &json!(true)),
+        "what is absent is as for a new one"
+    );
+    assert_eq!(
+        office.store.realms_of("anna").unwrap(),
+        ["office"],
+        "their password stays"
+    );
+    assert!(office.store.pin("anna").unwrap().is_some());
+    root.change_with("PUT", &at, Some(&anna), &[("If-Match", &tag)])
+        .await
+        .problem(412);
+    root.change("PUT", &at, Some(&json!({ "pin": "12" })))
+        .await
+        .problem(422);
+    root.change("PUT", &at, Some(&json!({ "settings": { "clip": "nothing" } })))
+        .await
+        .problem(404);
+    root.change("PUT", "/api/v1/subscribers/an%20na", Some(&json!({})))
+        .await
+        .problem(422);
+    let bob = office.browser("bob").await;
+    bob.change("PUT", &format!("{ALL}/bob"), Some(&json!({})))
+        .await
+        .problem(403);
+    assert!(office.store.subscriber("anna").unwrap().dnd);
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_known_is_refused_within_others_too() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    for (change, member) in [
+        (
+            json!({ "caps": { "calls_at_ones": 1 } }),
+            "caps: it has no member \"calls_at_ones\"",
+        ),
+        (
+            json!({ "dnd": true, "notify": { "mial": "x" } }),
+            "notify: it has no member \"mial\"",
+        ),
+    ] {
+        let problem = root
+            .change("PATCH", &format!("{ALL}/bob"), Some(&change))
+            .await
+            .problem(422);
+        assert!(problem["detail"].as_str().unwrap().starts_with(member), "{problem}");
+    }
+    assert!(!office.store.subscriber("bob").unwrap().dnd);
+}

@@ -47,6 +47,22 @@ pub struct Retention {
     pub trash_ms: u64,
 }
 
+impl Retention {
+    /// Whether some message goes by these sooner than by `other`. What is counted together in another way may do so, too.
+    pub fn deletes_more_than(&self, other: &Retention) -> bool {
+        fn is_less<T: PartialOrd>(new: Option<T>, old: Option<T>) -> bool {
+            new.is_some_and(|new| old.is_none_or(|old| new < old))
+        }
+        is_less(self.heard_max, other.heard_max)
+            || is_less(self.heard_age_ms, other.heard_age_ms)
+            || is_less(self.unheard_age_ms, other.unheard_age_ms)
+            || is_less(self.max_bytes, other.max_bytes)
+            || is_less(self.max_seconds, other.max_seconds)
+            || self.scope != other.scope
+            || self.trash_ms < other.trash_ms
+    }
+}
+
 impl Default for Retention {
     fn default() -> Retention {
         Retention {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use segue_policy::{Profile, REGISTERED, Subscriber, check_user};
-use segue_store::NewSubscriber;
+use segue_store::{NewProofs, NewSubscriber};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -52,6 +52,21 @@ pub struct SubscriberGiven {
     pub settings: SubscriberChange,
 }
 
+/// A subscriber as they are to be, new or in place of what they were: what is absent of `settings` is as for a new one.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriberPut {
+    /// With which their phones register and call; absent: as it is, a new one has none.
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Typed>,
+    /// 4 to 10 digits; absent: as it is, a new one has none.
+    #[schema(value_type = Option<String>)]
+    pub pin: Option<Typed>,
+    /// What else is set; without targets they are reached wherever their phones are registered.
+    #[serde(default)]
+    pub settings: SubscriberChange,
+}
+
 impl Access {
     fn may_change_subscribers(&self) -> Result<(), Refusal> {
         self.need(Scope::SettingsWrite)?;
@@ -72,20 +87,8 @@ impl Access {
         let user = given.user;
         check_user(&user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
         let settings = given.settings.read(profiles)?;
-        let secrets = match &given.password {
-            None => None,
-            Some(Typed(word)) => Some(seals.password(&user, word).map_err(|why| wrong("password", why))?),
-        };
-        let pin = match &given.pin {
-            None => None,
-            Some(Typed(digits)) => Some(seals.pin(&user, digits).map_err(|why| wrong("pin", why))?),
-        };
-        let mut subscriber = Subscriber {
-            user: user.clone(),
-            targets: vec![REGISTERED.to_owned()],
-            ..Subscriber::default()
-        };
-        settings.apply(&mut subscriber);
+        let NewProofs { secrets, pin, .. } = self.proofs(&user, given.password.as_ref(), given.pin.as_ref(), seals)?;
+        let subscriber = newly(&user, settings);
         let view = SubscriberView::from(&subscriber);
         let new = NewSubscriber {
             subscriber,
@@ -94,6 +97,79 @@ impl Access {
         };
         self.add_new_subscriber(new)?;
         Ok(view)
+    }
+
+    /// Adds a subscriber, or has one be just this from now on, if what is there is as `is_as_seen` wants it; says whether they are new.
+    ///
+    /// # Errors
+    /// As [`Access::add_subscriber`]; [`Refusal::Changed`].
+    pub fn put_subscriber(
+        &self,
+        user: &str,
+        given: SubscriberPut,
+        profiles: &[Profile],
+        seals: &dyn Seals,
+        is_as_seen: impl FnOnce(Option<&SubscriberView>) -> bool + Send + 'static,
+    ) -> Result<(SubscriberView, bool), Refusal> {
+        self.may_change_subscribers()?;
+        check_user(user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
+        let settings = given.settings.read(profiles)?;
+        let proofs = self.proofs(user, given.password.as_ref(), given.pin.as_ref(), seals)?;
+        let subscriber = newly(user, settings);
+        let view = SubscriberView::from(&subscriber);
+        let acting = self.acting("subscriber.put", user, Some(user));
+        let is_new = acting.replace_subscriber(subscriber, proofs, move |now| {
+            is_as_seen(now.map(SubscriberView::from).as_ref())
+        })?;
+        Ok((view, is_new))
+    }
+
+    /// Changes a subscriber, their phones' password and their PIN, what is given of these, if they are as `is_as_seen` wants them: all of
+    /// it, or nothing.
+    ///
+    /// # Errors
+    /// As [`Access::change_subscriber`], of password and PIN as [`Access::add_subscriber`].
+    pub fn change_account(
+        &self,
+        given: SubscriberGiven,
+        profiles: &[Profile],
+        seals: &dyn Seals,
+        is_as_seen: impl FnOnce(&SubscriberView) -> bool + Send + 'static,
+    ) -> Result<SubscriberView, Refusal> {
+        self.may_change_subscribers()?;
+        let user = given.user;
+        let settings = given.settings.read(profiles)?;
+        self.store().subscriber(&user)?;
+        let proofs = self.proofs(&user, given.password.as_ref(), given.pin.as_ref(), seals)?;
+        let acting = self.acting("subscriber.set", &user, Some(&user));
+        let changed = acting.change_subscriber_and_proofs(
+            &user,
+            proofs,
+            move |now| is_as_seen(&now.into()),
+            move |subscriber| settings.apply(subscriber),
+        )?;
+        Ok((&changed).into())
+    }
+
+    /// What is typed, sealed, and what is put down of it.
+    fn proofs(
+        &self,
+        user: &str,
+        password: Option<&Typed>,
+        pin: Option<&Typed>,
+        seals: &dyn Seals,
+    ) -> Result<NewProofs, Refusal> {
+        let mut new = NewProofs::default();
+        if let Some(Typed(word)) = password {
+            new.secrets = Some(seals.password(user, word).map_err(|why| wrong("password", why))?);
+            new.deeds
+                .push(self.who().deed("subscriber.phone_password", user, Some(user)));
+        }
+        if let Some(Typed(digits)) = pin {
+            new.pin = Some(seals.pin(user, digits).map_err(|why| wrong("pin", why))?);
+            new.deeds.push(self.who().deed("subscriber.pin", user, Some(user)));
+        }
+        Ok(new)
     }
 
     /// The same as it is to be stored.
@@ -120,14 +196,11 @@ impl Access {
     pub fn remove_subscriber(
         &self,
         user: &str,
-        is_as_seen: impl FnOnce(&SubscriberView) -> bool,
+        is_as_seen: impl FnOnce(&SubscriberView) -> bool + Send + 'static,
     ) -> Result<usize, Refusal> {
         self.may_change_subscribers()?;
-        if !is_as_seen(&self.subscriber(user)?) {
-            return Err(Refusal::Changed);
-        }
         let acting = self.acting("subscriber.remove", user, Some(user));
-        acting.remove_subscriber(user)?;
+        acting.remove_subscriber_if(user, move |now| is_as_seen(&now.into()))?;
         Ok(self.store().messages(user)?.len())
     }
 
@@ -153,6 +226,17 @@ impl Access {
         let acting = self.acting("subscriber.pin", user, Some(user));
         Ok(acting.set_pin(user, sealed)?)
     }
+}
+
+/// A subscriber of whom nothing else is set.
+fn newly(user: &str, settings: SubscriberChange) -> Subscriber {
+    let mut subscriber = Subscriber {
+        user: user.to_owned(),
+        targets: vec![REGISTERED.to_owned()],
+        ..Subscriber::default()
+    };
+    settings.apply(&mut subscriber);
+    subscriber
 }
 
 fn wrong(field: &'static str, why: String) -> Refusal {

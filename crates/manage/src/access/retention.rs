@@ -330,7 +330,8 @@ impl Access {
         Ok(RetentionView::new(user, &self.store().retention(user)?))
     }
 
-    /// Changes them if they are as `is_as_seen` wants them when they are changed; they act at once.
+    /// Changes them if they are as `is_as_seen` wants them when they are changed; they act at once. By what messages go sooner, only who may
+    /// delete messages changes them.
     ///
     /// # Errors
     /// [`Refusal::Changed`], also when other messages would go at once than were seen to ([`RetentionChange::seen`]).
@@ -342,12 +343,13 @@ impl Access {
     ) -> Result<RetentionChanged, Refusal> {
         self.may_change_settings(user)?;
         let (seen, name) = (change.seen.clone(), user.to_owned());
+        let before = self.may_only_lengthen(user, &change)?;
         let change = change.checked()?;
         let acting = self.acting("retention.set", user, Some(user));
         let changed = acting.set_retention_if(
             user,
             self.now_ms(),
-            move |now| is_as_seen(&RetentionView::new(&name, now)),
+            move |now| before.is_none_or(|before| before == *now) && is_as_seen(&RetentionView::new(&name, now)),
             change,
             move |going| seen.is_none_or(|seen| seen == tag_of(going.iter().map(String::as_str))),
         )?;
@@ -356,6 +358,23 @@ impl Access {
             evicted: changed.evicted,
             warned: changed.warned,
         })
+    }
+
+    /// For who may not delete messages: the rules that the change was held against. `None`: they may do either.
+    fn may_only_lengthen(&self, user: &str, change: &RetentionChange) -> Result<Option<Rules>, Refusal> {
+        let Err(refusal) = self.need(Scope::MessagesWrite) else {
+            return Ok(None);
+        };
+        let before = self.store().retention(user)?;
+        let mut own = before.own;
+        change.clone().checked()?(&mut own);
+        match own
+            .over(self.store().retention_defaults())
+            .deletes_more_than(&before.effective)
+        {
+            true => Err(refusal),
+            false => Ok(Some(before)),
+        }
     }
 
     /// What a change would do, and what would then be to come. Changes nothing.

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{Access, Page, PageAsked, Refusal, Scope, access::targets, written};
+use crate::{
+    Access, Page, PageAsked, Refusal, Scope,
+    access::{strict::Strict, targets},
+    written,
+};
 
 /// A subscriber as programs see them (docs/cli.md).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -98,10 +102,10 @@ pub struct SubscriberChange {
     pub target_by: Option<TargetBy>,
     /// What they are told of, and how.
     #[schema(value_type = Option<Object>)]
-    pub notify: Option<Notify>,
+    pub notify: Option<Strict<Notify>>,
     /// How much they may call.
     #[schema(value_type = Option<Object>)]
-    pub caps: Option<AccountCaps>,
+    pub caps: Option<Strict<AccountCaps>>,
 }
 
 /// What is there, also `null`: absent and `null` are two things.
@@ -143,7 +147,11 @@ impl SubscriberChange {
             targets::check(targets)?;
         }
         if let Some(notify) = &self.notify {
-            check_notify(notify).map_err(|why| Refusal::invalid("notify", why))?;
+            notify.check("notify")?;
+            check_notify(&notify.value).map_err(|why| Refusal::invalid("notify", why))?;
+        }
+        if let Some(caps) = &self.caps {
+            caps.check("caps")?;
         }
         Ok(self)
     }
@@ -197,8 +205,8 @@ impl SubscriberChange {
         set(&mut subscriber.numbers, self.numbers);
         set(&mut subscriber.aliases, self.aliases);
         set(&mut subscriber.target_by, self.target_by);
-        set(&mut subscriber.notify, self.notify);
-        set(&mut subscriber.caps, self.caps);
+        set(&mut subscriber.notify, self.notify.map(|notify| notify.value));
+        set(&mut subscriber.caps, self.caps.map(|caps| caps.value));
     }
 }
 

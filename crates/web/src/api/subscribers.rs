@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use segue_manage::{Page, PageAsked, SubscriberChange, SubscriberGiven, SubscriberView, Typed};
+use segue_manage::{Page, PageAsked, SubscriberChange, SubscriberGiven, SubscriberPut, SubscriberView, Typed};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,7 +22,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
-        .routes(routes!(show, change, remove))
+        .routes(routes!(show, put, change, remove))
         .routes(routes!(set_password))
         .routes(routes!(set_pin))
 }
@@ -81,7 +81,7 @@ struct SubscriberRemoved {
     )
 )]
 async fn remove(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Json<SubscriberRemoved>, Problem> {
-    let removed = who.ask(move |access| access.remove_subscriber(&user, |now| seen.may_change(now)));
+    let removed = who.ask(move |access| access.remove_subscriber(&user, move |now| seen.may_change(now)));
     let messages_kept = removed.await?;
     Ok(Json(SubscriberRemoved { messages_kept }))
 }
@@ -148,6 +148,40 @@ async fn set_pin(
 )]
 async fn show(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
     seen.answer(&who.ask(move |access| access.subscriber(&user)).await?)
+}
+
+/// Add a subscriber, or have one be just this from now on; for operators
+#[utoipa::path(
+    put, path = "/subscribers/{user}", tags = ["subscribers", "system"], operation_id = "put_subscriber",
+    params(("user" = String, Path, description = "The subscriber")),
+    request_body = SubscriberPut,
+    responses(
+        (status = 200, body = SubscriberView), (status = 201, body = SubscriberView, description = "They are new"),
+        (status = 403, body = Problem), (status = 422, body = Problem),
+        (status = 404, body = Problem, description = "A clip is not there"),
+        (status = 409, body = Problem, description = "The name, a number or an alias is another's"),
+        (status = 412, body = Problem, description = "They are not what If-Match or If-None-Match says")
+    )
+)]
+async fn put(
+    who: Who,
+    State(web): State<Web>,
+    Path(user): Path<String>,
+    seen: Seen,
+    Given(given): Given<SubscriberPut>,
+) -> Result<Response, Problem> {
+    let profiles = web.profiles().await?;
+    let seals = web.site().seals.clone();
+    let at = format!("/api/v1/subscribers/{}", given::encoded(&user));
+    let put = who.ask(move |access| {
+        access.put_subscriber(&user, given, &profiles, seals.as_ref(), move |now| seen.may_put(now))
+    });
+    let (view, is_new) = put.await?;
+    let view = Seen::default().answer(&view)?;
+    match is_new {
+        true => Ok((StatusCode::CREATED, [(header::LOCATION, at)], view).into_response()),
+        false => Ok(view),
+    }
 }
 
 /// Change a subscriber; what is an operator's, a subscriber may not

@@ -256,29 +256,26 @@ fn perform(access: &Access, form: &Pairs, profiles: &[Profile], seals: &dyn Seal
             .filter(|word| !word.is_empty())
             .map(|word| Typed(word.to_owned()))
     };
+    let given = |draft: &Draft| SubscriberGiven {
+        user: draft.user.clone(),
+        password: typed("password"),
+        pin: typed("pin"),
+        settings: draft.change(),
+    };
     let seen = Seen::of_form(&draft.seen);
     match (one(form, "act"), draft.seen.is_empty()) {
         ("save", true) => {
-            let given = SubscriberGiven {
-                user: draft.user.clone(),
-                password: typed("password"),
-                pin: typed("pin"),
-                settings: draft.change(),
-            };
+            let given = given(&draft);
             access.add_subscriber(given, profiles, seals).map(drop)
         }
         ("save", false) => {
-            access.change_subscriber(&draft.user, draft.change(), profiles, move |now| seen.may_change(now))?;
-            if let Some(password) = typed("password") {
-                access.set_phone_password(&draft.user, &password, seals)?;
-            }
-            if let Some(pin) = typed("pin") {
-                access.set_pin(&draft.user, Some(&pin), seals)?;
-            }
-            Ok(())
+            let given = given(&draft);
+            access
+                .change_account(given, profiles, seals, move |now| seen.may_change(now))
+                .map(drop)
         }
         ("remove", _) => access
-            .remove_subscriber(&draft.user, |now| seen.may_change(now))
+            .remove_subscriber(&draft.user, move |now| seen.may_change(now))
             .map(drop),
         _ => Err(Refusal::Invalid {
             field: "act",
