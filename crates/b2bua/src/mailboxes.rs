@@ -8,12 +8,12 @@ use std::{
 };
 
 use segue_call::{Listed, MailboxReply, NotReady, Opened};
-use segue_mailbox::{BEEP_CLIP, ClipInfo, Kind, MediaState, Message, RenditionInfo, RenditionProfile};
+use segue_mailbox::{BEEP_CLIP, ClipInfo, Kind, MediaState, Message, Played, RenditionInfo, RenditionProfile};
 use segue_media::cache::Cache;
 use segue_policy::{Pin, Profile};
 use segue_records::UnixMs;
 use segue_sip::BackingOff;
-use segue_store::{NewClip, PinGate, Store, StoreError};
+use segue_store::{MessageChanges, NewClip, PinGate, Store, StoreError};
 
 use crate::{ClipCache, clips::Renditions};
 
@@ -147,7 +147,10 @@ pub(crate) fn open(store: &Store, cache: &ClipCache, user: &str) -> Result<Serve
         .map(|clip| (clip.id, cache.load(store, clip)))
         .collect();
     let opened = Opened {
-        messages: messages.iter().map(listed).collect(),
+        messages: messages
+            .iter()
+            .map(|message| listed(store, message))
+            .collect::<Result<_, _>>()?,
         clips,
         greeting: subscriber.greeting,
         beep,
@@ -159,8 +162,13 @@ pub(crate) fn open(store: &Store, cache: &ClipCache, user: &str) -> Result<Serve
     })
 }
 
-fn listed(message: &Message) -> Listed {
-    Listed {
+fn listed(store: &Store, message: &Message) -> Result<Listed, StoreError> {
+    let played = match message.heard_at_ms {
+        None => store.played(&message.id)?,
+        Some(_) => Played::default(),
+    };
+    Ok(Listed {
+        played,
         id: message.id.clone(),
         from: message.from.clone(),
         received_at_ms: message.received_at_ms,
@@ -169,7 +177,16 @@ fn listed(message: &Message) -> Listed {
         urgent: message.urgent,
         video: message.kind == Kind::Video,
         raw: message.media_state == MediaState::Raw,
-    }
+    })
+}
+
+/// A part of a message was played by phone: as a page says it (`segue_store::MessageChanges::played`).
+pub(crate) fn note_played(store: &Store, id: &str, part: (u64, u64), now_ms: i64) -> Result<(), StoreError> {
+    let changes = MessageChanges {
+        played: vec![part],
+        ..MessageChanges::default()
+    };
+    store.change_message(id, now_ms, changes, |_| true).map(drop)
 }
 
 /// Messages that are ready to be played, of all calls: as many as memory is for.

@@ -243,3 +243,44 @@ fn a_mailbox_opens_with_its_messages_and_a_kept_one_is_brought_back_from_the_rul
     let all = desk.store.messages("bob").unwrap();
     assert!(all.len() == 2 && all.iter().all(|message| message.keeping.pinned));
 }
+
+#[test]
+fn what_was_played_by_phone_and_on_pages_adds_up_in_the_store_and_is_told_to_the_next_call() {
+    let desk = Desk::new();
+    let long = Message {
+        duration_ms: 60_000,
+        ..message("01A", MediaState::Ready)
+    };
+    store(&desk, long);
+    let listed = || {
+        let opened = open(&desk.store, &ClipCache::new(1 << 20), "bob").unwrap();
+        let MailboxReply::Opened(opened) = opened.reply else {
+            panic!("not opened")
+        };
+        let listed = opened.messages.first().unwrap();
+        (listed.heard, listed.played.parts().to_vec())
+    };
+    // Keys in the middle note what was played by then, again and again.
+    note_played(&desk.store, "01A", (0, 10_000), 5).unwrap();
+    note_played(&desk.store, "01A", (0, 30_000), 6).unwrap();
+    assert_eq!(listed(), (false, vec![(0, 30_000)]));
+    let waiting = |desk: &Desk| {
+        let waiting = desk.store.waiting("bob").unwrap();
+        (
+            waiting.video.new + waiting.voice.new,
+            waiting.video.old + waiting.voice.old,
+        )
+    };
+    assert_eq!(waiting(&desk), (1, 0));
+    // 40 % of it in another part, as the page says it: phones are told by these counts.
+    let page = MessageChanges {
+        played: vec![(36_000, 60_000)],
+        ..MessageChanges::default()
+    };
+    desk.store.change_message("01A", 7, page, |_| true).unwrap();
+    assert_eq!((listed().0, waiting(&desk)), (true, (0, 1)));
+    assert!(matches!(
+        note_played(&desk.store, "01X", (0, 1), 8),
+        Err(StoreError::NotFound { .. })
+    ));
+}

@@ -112,6 +112,13 @@ impl Performer {
                 let done = store.change_subscriber(&user, move |subscriber| subscriber.clip = Some(clip));
                 told(done.map(drop))
             }),
+            MailboxAction::Played {
+                message_id,
+                from_ms,
+                to_ms,
+            } => self.do_with(message_id, "noted as played", move |id| {
+                mailboxes::note_played(&store, id, (from_ms, to_ms), now().wall.0)
+            }),
             MailboxAction::Heard { message_id } => self.do_with(message_id, "marked heard", move |id| {
                 store.mark_heard(id, now().wall.0).map(drop)
             }),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use segue_mailbox::{ClipInfo, RenditionProfile};
+use segue_mailbox::{ClipInfo, Played, RenditionProfile};
 use segue_policy::{Language, Pin, Zone};
 
 /// What shall be done.
@@ -42,6 +42,15 @@ pub enum MailboxAction {
         audio: Option<RenditionProfile>,
         /// What A's video stream is to be sent.
         video: Option<RenditionProfile>,
+    },
+    /// A part of an unheard message was played, by what was sent: with those of other calls and sittings it may be heard. No reply.
+    Played {
+        /// Its id.
+        message_id: String,
+        /// Where the part begins, milliseconds from its start.
+        from_ms: u64,
+        /// Where it ends.
+        to_ms: u64,
     },
     /// The message was played past 80 %. No reply.
     Heard {
@@ -177,6 +186,8 @@ pub struct Listed {
     pub duration_ms: u64,
     /// It was heard before.
     pub heard: bool,
+    /// What was played of it before, where it was not heard by that.
+    pub played: Played,
     /// Its caller says that it is urgent.
     pub urgent: bool,
     /// It has pictures.

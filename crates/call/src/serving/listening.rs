@@ -32,7 +32,7 @@ pub(super) struct Mailbox {
     ready: VecDeque<(String, Result<ClipInfo, NotReady>)>,
     /// The message that is to be deleted.
     doomed: Option<String>,
-    /// What was played of each.
+    /// What was played of each, in other sittings too.
     played: BTreeMap<String, Played>,
     heard: usize,
     deleted: usize,
@@ -61,7 +61,11 @@ impl Mailbox {
     pub fn of(mut opened: Opened) -> Mailbox {
         // Stable: oldest first.
         opened.messages.sort_by_key(|message| (message.heard, !message.urgent));
+        let before = opened.messages.iter().filter(|message| !message.heard);
         Mailbox {
+            played: before
+                .map(|message| (message.id.clone(), message.played.clone()))
+                .collect(),
             opened,
             ..Mailbox::default()
         }
@@ -197,9 +201,22 @@ impl Mailbox {
         let Some(message) = self.opened.messages.get_mut(listening.index) else {
             return;
         };
-        let played = self.played.entry(message.id.clone()).or_default();
-        played.add(from_ms, to_ms.min(message.duration_ms));
-        if message.heard || !played.is_heard(message.duration_ms) {
+        let (played, to_ms) = (
+            self.played.entry(message.id.clone()).or_default(),
+            to_ms.min(message.duration_ms),
+        );
+        let before = played.clone();
+        played.add(from_ms, to_ms);
+        if message.heard || *played == before {
+            return;
+        }
+        if !played.is_heard(message.duration_ms) {
+            let message_id = message.id.clone();
+            cx.store(StoreAction::Mailbox(Box::new(MailboxAction::Played {
+                message_id,
+                from_ms,
+                to_ms,
+            })));
             return;
         }
         message.heard = true;

@@ -180,11 +180,11 @@ impl Serving {
                 return self.over(CallResult::Mailbox, None, "hung up", cx);
             }
             Seen::CallerGone(broken) => {
-                self.mailbox.let_go(cx);
+                self.leave_mailbox(cx);
                 return Ending::caller_broke(cx, &broken);
             }
             Seen::HangUp => {
-                self.mailbox.let_go(cx);
+                self.leave_mailbox(cx);
                 cx.end_a(480, reason::OPERATOR);
                 return self.over(CallResult::Mailbox, Some(480), "was hung up on by the operator", cx);
             }
@@ -227,6 +227,14 @@ impl Serving {
             return self.over(CallResult::Mailbox, None, "was served", cx);
         }
         Phase::Serving(self)
+    }
+
+    /// Nothing is played any more: what was is noted, what was marked is deleted.
+    fn leave_mailbox(&mut self, cx: &mut Cx) {
+        if let At::Listening(listening) = &self.at {
+            self.mailbox.note_played(listening, cx);
+        }
+        self.mailbox.let_go(cx);
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -421,7 +429,7 @@ impl Serving {
 
     /// The call's end; its legs are ended by who calls this, or by the last step.
     fn over(mut self: Box<Self>, result: CallResult, cause: Option<u16>, how: &str, cx: &mut Cx) -> Phase {
-        self.mailbox.let_go(cx);
+        self.leave_mailbox(cx);
         cx.recording = false;
         let who = match &self.user {
             Some(user) => format!("{user} called {}", lines::service(self.service)),

@@ -1,6 +1,7 @@
 //! A subscriber calls its mailbox, its greetings or do not disturb: no callee, answered at once, and keys decide what follows.
 
 use segue_call::{Listed, NotReady};
+use segue_mailbox::Played;
 use segue_policy::ServiceCode;
 use segue_records::{CallRecord, CallResult, PhaseName};
 
@@ -200,8 +201,14 @@ fn keys_go_back_and_forward_and_again() {
 
 /// A message of a minute, and what was heard of it by now.
 fn a_minute() -> Stage {
+    a_minute_of(Played::default())
+}
+
+/// One that something was played of before.
+fn a_minute_of(played: Played) -> Stage {
     let mut desk = Desk::default();
     desk.opened.messages = vec![Listed {
+        played,
         duration_ms: 60_000,
         ..message("long")
     }];
@@ -243,6 +250,41 @@ fn what_is_played_twice_is_heard_once() {
     assert!(is_heard(&s));
     s.a().hangs_up();
     ended(&mut s);
+}
+
+#[test]
+fn what_was_played_in_another_call_counts_with_what_is_played_in_this_one() {
+    // Half of it, then A hangs up in the middle.
+    let mut first = a_minute();
+    first.run_ms(28_000);
+    first.a().hangs_up();
+    ended(&mut first);
+    assert!(!is_heard(&first));
+    let mut played = Played::default();
+    for (id, from_ms, to_ms) in first.noted_as_played() {
+        assert_eq!(id, "long");
+        played.add(from_ms, to_ms);
+    }
+    assert!((29_500..31_000).contains(&played.total()), "half of it: {played:?}");
+
+    // In another call from about there, by steps of 10 s: with 10 s more it is not enough, with 22 it is.
+    let mut s = a_minute_of(played.clone());
+    s.keys("666");
+    s.run_ms(10_000);
+    assert!(!is_heard(&s), "{:?}", s.noted_as_played());
+    s.run_ms(12_000);
+    assert!(is_heard(&s), "{:?}", s.noted_as_played());
+    s.a().hangs_up();
+    ended(&mut s);
+    // Without the first call that is not enough.
+    let mut s = a_minute();
+    s.keys("666");
+    s.run_ms(22_000);
+    assert!(!is_heard(&s));
+    // What was played before counts once, and the same part again adds nothing.
+    let mut s = a_minute_of(played);
+    s.run_ms(30_000);
+    assert!(!is_heard(&s));
 }
 
 #[test]

@@ -150,6 +150,7 @@ impl World {
             | MailboxAction::UseClip { user, .. }
             | MailboxAction::SetPin { user, .. } => user.clone(),
             MailboxAction::Heard { message_id }
+            | MailboxAction::Played { message_id, .. }
             | MailboxAction::Keep { message_id }
             | MailboxAction::Delete { message_id }
             | MailboxAction::Prepare { message_id, .. } => match self.desk.shelf.owner(message_id) {

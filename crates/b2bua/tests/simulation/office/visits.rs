@@ -206,6 +206,8 @@ impl World {
                     urgent: message.urgent,
                     video: message.kind == Kind::Video,
                     raw: false,
+                    // Each visit is judged by itself here.
+                    played: segue_mailbox::Played::default(),
                 });
                 let opened = Opened {
                     messages: listed.collect(),
@@ -259,6 +261,10 @@ impl World {
                 self.pins.set(&user, pin.digits());
                 self.mark("a PIN was changed by phone");
                 (soon, MailboxReply::Done)
+            }
+            MailboxAction::Played { .. } => {
+                self.mark("a part was played by phone");
+                return;
             }
             MailboxAction::Heard { message_id } => {
                 let outcome = self.visits.entry(key).or_default().is_heard(now, &message_id);

@@ -75,7 +75,10 @@ impl Stage {
                 };
                 (desk.ready_ms, reply)
             }
-            MailboxAction::Heard { .. } | MailboxAction::Keep { .. } | MailboxAction::Delete { .. } => return,
+            MailboxAction::Played { .. }
+            | MailboxAction::Heard { .. }
+            | MailboxAction::Keep { .. }
+            | MailboxAction::Delete { .. } => return,
             MailboxAction::MakeClip { .. } => (
                 2_000,
                 MailboxReply::Recorded {
@@ -135,11 +138,27 @@ impl Stage {
         all.find(|clip| clip.id == id).map(|clip| clip.duration_ms)
     }
 
+    /// What the store was told to have been played of messages: id, from and to.
+    pub fn noted_as_played(&self) -> Vec<(String, u64, u64)> {
+        let part = |action: StoreAction| match action {
+            StoreAction::Mailbox(action) => match *action {
+                MailboxAction::Played {
+                    message_id,
+                    from_ms,
+                    to_ms,
+                } => Some((message_id, from_ms, to_ms)),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.stored().into_iter().filter_map(part).collect()
+    }
+
     /// What was asked of the mailbox, in short.
     pub fn asked_of_desk(&self) -> Vec<String> {
         let word = |action: StoreAction| match action {
             StoreAction::Mailbox(action) => Some(match *action {
-                MailboxAction::Voice { .. } => return None,
+                MailboxAction::Voice { .. } | MailboxAction::Played { .. } => return None,
                 MailboxAction::LogIn { said, .. } => format!("log in {said}"),
                 MailboxAction::SetDnd { user, on } => format!("dnd {user} {on}"),
                 MailboxAction::Open { user } => format!("open {user}"),
