@@ -34,7 +34,7 @@ pub enum WorkerError {
     /// The worker crashed, twice.
     #[error("the media worker crashed: {0}")]
     Crashed(String),
-    /// The worker was killed at its time limit, twice.
+    /// The worker was killed at its time limit, by the last attempt.
     #[error("the media worker took longer than {} s", limit.as_secs())]
     TimedOut {
         /// The limit of one attempt.
@@ -104,6 +104,31 @@ impl WorkerPool {
     /// # Errors
     /// [`WorkerError`], by the second attempt.
     pub fn run(&self, job: &Job, limit: Duration, progress: &mut dyn FnMut(u8)) -> Result<Outcome, WorkerError> {
+        self.run_unless(job, limit, progress, |_| false)
+    }
+
+    /// The same for a file that anybody may bring: what takes too long is not tried again, as others wait meanwhile.
+    ///
+    /// # Errors
+    /// As [`WorkerPool::run`].
+    pub fn run_brought(
+        &self,
+        job: &Job,
+        limit: Duration,
+        progress: &mut dyn FnMut(u8),
+    ) -> Result<Outcome, WorkerError> {
+        self.run_unless(job, limit, progress, |error| {
+            matches!(error, WorkerError::TimedOut { .. })
+        })
+    }
+
+    fn run_unless(
+        &self,
+        job: &Job,
+        limit: Duration,
+        progress: &mut dyn FnMut(u8),
+        is_final: impl Fn(&WorkerError) -> bool,
+    ) -> Result<Outcome, WorkerError> {
         let _turn = self.turn();
         let counters = &self.shared.counters;
         let mut error = WorkerError::Failed("not tried".to_owned());
@@ -120,10 +145,13 @@ impl WorkerPool {
                 }
                 Err(error) => error,
             };
+            tracing::warn!(attempt, %error, "a media job failed");
+            if is_final(&error) {
+                break;
+            }
             if attempt < ATTEMPTS {
                 counters.retried.fetch_add(1, Relaxed);
             }
-            tracing::warn!(attempt, %error, "a media job failed");
         }
         counters.failed.fetch_add(1, Relaxed);
         Err(error)

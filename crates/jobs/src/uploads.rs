@@ -94,9 +94,10 @@ impl Worker {
             tracing::error!(%error, "uploads that waited are not gone on with");
         }
         self.sweep();
+        let mut last = String::new();
         let mut swept = Instant::now();
         loop {
-            let one_was_done = self.one_upload();
+            let one_was_done = self.one_upload(&mut last);
             if swept.elapsed() >= SWEEP_EVERY {
                 swept = Instant::now();
                 self.sweep();
@@ -116,10 +117,11 @@ impl Worker {
         }
     }
 
-    /// Prepares the next that waits; whether there was one.
-    fn one_upload(&self) -> bool {
-        match self.store.next_upload((self.now)()) {
+    /// Prepares the next that waits; whether there was one. Who has uploaded the last does not come first again.
+    fn one_upload(&self, last: &mut String) -> bool {
+        match self.store.next_upload(last, (self.now)()) {
             Ok(Some((upload, file))) => {
+                last.clone_from(&upload.deed.name);
                 *lock(&self.at) = Some((upload.id.clone(), 0));
                 self.prepare(&upload, &file);
                 *lock(&self.at) = None;

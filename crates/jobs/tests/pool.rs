@@ -105,6 +105,10 @@ fn a_worker_that_hangs_is_killed_at_its_limit() {
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(starts(folder.path()), 2);
     assert_eq!(processes("600.125"), Vec::<u32>::new());
+    // What anybody may bring is not waited for again.
+    let error = pool.run_brought(&beep(folder.path()), limit, &mut |_| {}).unwrap_err();
+    assert_eq!(error, WorkerError::TimedOut { limit });
+    assert_eq!(starts(folder.path()), 3);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::pipeline::Running;
 
 /// Widest or highest picture that is decoded, pixels.
 const PICTURE_SIDE_MAX: i32 = 4096;
+/// Of pictures a second: UHD at 60. A small file can hold more than an hour's work of the decoder.
+const PIXELS_A_SECOND_MAX: i64 = 3840 * 2160 * 60;
 /// Samples a millisecond.
 pub(crate) const SAMPLES_A_MS: u64 = 48;
 /// Time stamps of successive audio buffers wobble by rounding; below this no hole is filled and nothing is cut.
@@ -210,6 +212,17 @@ impl Streams {
         if side("width") > PICTURE_SIDE_MAX || side("height") > PICTURE_SIDE_MAX {
             return Err(JobError::refused(format!(
                 "the picture is {}x{}; the largest side is {PICTURE_SIDE_MAX}",
+                side("width"),
+                side("height")
+            )));
+        }
+        // Nought: it says nothing of its rate.
+        let rate = format
+            .get::<gst::Fraction>("framerate")
+            .map_or(0, |rate| i64::from(rate.numer()) / i64::from(rate.denom().max(1)));
+        if i64::from(side("width")) * i64::from(side("height")) * rate > PIXELS_A_SECOND_MAX {
+            return Err(JobError::refused(format!(
+                "the picture is {}x{} at {rate} a second: more than UHD at 60",
                 side("width"),
                 side("height")
             )));

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +22,10 @@ pub const UPLOADS_MAX: u32 = 32;
 pub const UPLOADED_MAX: u32 = 20;
 /// An upload that nobody goes on with, and one whose end has been told, is kept so long, milliseconds.
 pub const UPLOAD_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
+/// However slowly it comes, it is there no longer, milliseconds.
+const UPLOAD_MAX_MS: i64 = 7 * UPLOAD_KEPT_MS;
+/// How much may come before it is asked again whether the disk has room, bytes.
+const LOOK_EVERY_BYTES: u64 = 1024 * 1024;
 /// What must stay free on the disk for messages, bytes.
 const LEFT_FREE_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -88,19 +92,28 @@ impl Upload {
 
     /// Until when it is there, Unix milliseconds.
     pub fn expires_at_ms(&self) -> i64 {
-        self.changed_at_ms.saturating_add(UPLOAD_KEPT_MS)
+        let kept = self.changed_at_ms.saturating_add(UPLOAD_KEPT_MS);
+        match self.state {
+            UploadState::Open => kept.min(self.begun_at_ms.saturating_add(UPLOAD_MAX_MS)),
+            _ => kept,
+        }
     }
 }
 
 /// An upload that one writes to; nobody else can meanwhile.
 #[derive(Debug)]
 pub struct UploadFile {
+    id: String,
     file: File,
     left: u64,
+    /// Bytes until the disk is looked at.
+    unlooked: u64,
+    has_come: bool,
 }
 
 impl UploadFile {
-    /// Appends. Errors: [`StoreError::Refused`] for more than was said, of which nothing is written; [`StoreError::Full`].
+    /// Appends. Errors: [`StoreError::Refused`] for more than was said, of which nothing is written; [`StoreError::Full`], also when what
+    /// must stay free is reached; [`StoreError::NotFound`] when the upload was deleted meanwhile.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let length = bytes.len() as u64;
         let Some(left) = self.left.checked_sub(length) else {
@@ -109,8 +122,20 @@ impl UploadFile {
                 fix: "begin another upload".to_owned(),
             });
         };
+        // A file without a name takes room that nobody counts.
+        if self.file.metadata().map_err(|error| failed(&error))?.nlink() == 0 {
+            return Err(StoreError::not_found("upload", &self.id));
+        }
+        if self.unlooked < length {
+            if free(rustix::fs::fstatvfs(&self.file))? < LEFT_FREE_BYTES {
+                return Err(StoreError::Full);
+            }
+            self.unlooked = LOOK_EVERY_BYTES.saturating_add(length);
+        }
         self.file.write_all(bytes).map_err(|error| failed(&error))?;
+        self.unlooked = self.unlooked.saturating_sub(length);
         self.left = left;
+        self.has_come |= length > 0;
         Ok(())
     }
 
@@ -119,10 +144,10 @@ impl UploadFile {
         Ok(self.file.metadata().map_err(|error| failed(&error))?.len())
     }
 
-    /// Brings it to the disk. Whether all is there now.
-    pub fn close(self) -> Result<bool, StoreError> {
+    /// Brings it to the disk. Whether anything has come, and whether all is there now.
+    pub fn close(self) -> Result<(bool, bool), StoreError> {
         self.file.sync_data().map_err(|error| failed(&error))?;
-        Ok(self.left == 0)
+        Ok((self.has_come, self.left == 0))
     }
 }
 
@@ -255,8 +280,11 @@ impl Store {
             return Err(StoreError::Changed);
         }
         Ok(Some(UploadFile {
+            id: found.id.clone(),
             file,
             left: found.bytes.saturating_sub(offset),
+            unlooked: 0,
+            has_come: false,
         }))
     }
 
@@ -282,14 +310,15 @@ impl Store {
         })
     }
 
-    /// The next that is whole and waits, marked as being prepared; its file.
-    pub fn next_upload(&self, now_ms: i64) -> Result<Option<(Upload, PathBuf)>, StoreError> {
+    /// The next that is whole and waits, marked as being prepared; its file. Names take turns: after one of `last` comes that of the next name.
+    pub fn next_upload(&self, last: &str, now_ms: i64) -> Result<Option<(Upload, PathBuf)>, StoreError> {
+        let last = last.to_owned();
         let next = self.write(move |tx| {
             let next = tx
                 .prepare_cached(&format!(
-                    "{SELECT} WHERE state = 'queued' ORDER BY changed_at, id LIMIT 1"
+                    "{SELECT} WHERE state = 'queued' ORDER BY name <= ?, name, changed_at, id LIMIT 1"
                 ))?
-                .query_row([], upload)
+                .query_row([last], upload)
                 .optional()?;
             if let Some(next) = &next {
                 tx.prepare_cached("UPDATE upload SET state = 'preparing', changed_at = ? WHERE id = ?")?
@@ -329,6 +358,14 @@ impl Store {
         Ok(made)
     }
 
+    /// Stores a clip that is nobody's own, for all to use.
+    ///
+    /// Errors: as [`Store::put_clip`]; [`StoreError::Refused`] when one of that name is a subscriber's.
+    pub fn put_clip_for_all(&self, clip: NewClip) -> Result<ClipInfo, StoreError> {
+        let name = clip.name.clone();
+        self.put_clip_if(clip, move |tx| is_for_all(tx, &name))
+    }
+
     /// Nothing becomes of it; why is kept, its file goes.
     pub fn refuse_upload(&self, id: &str, why: &str, fix: &str, now_ms: i64) -> Result<(), StoreError> {
         let (row, why, fix) = (id.to_owned(), why.to_owned(), fix.to_owned());
@@ -341,7 +378,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets an upload; a clip that it became stays. Error: [`StoreError::NotFound`].
+    /// Forgets an upload, also while bytes of it come; a clip that it became stays. Error: [`StoreError::NotFound`].
     pub fn remove_upload(&self, id: &str) -> Result<(), StoreError> {
         let row = id.to_owned();
         self.write(move |tx| {
@@ -351,7 +388,10 @@ impl Store {
             }
             Ok(())
         })?;
-        let _ = fs::remove_file(self.upload_path(id));
+        // Whoever is writing to it keeps nothing but an empty file.
+        let path = self.upload_path(id);
+        let _ = OpenOptions::new().write(true).truncate(true).open(&path);
+        let _ = fs::remove_file(path);
         Ok(())
     }
 
@@ -372,12 +412,14 @@ impl Store {
     /// Removes uploads whose time is over, and files that no upload names.
     pub fn sweep_uploads(&self, now_ms: i64) -> Result<(), StoreError> {
         let before = now_ms.saturating_sub(UPLOAD_KEPT_MS);
+        let begun_before = now_ms.saturating_sub(UPLOAD_MAX_MS);
         let gone = self.write(move |tx| {
             Ok(tx
                 .prepare_cached(
-                    "DELETE FROM upload WHERE changed_at < ? AND state IN ('open', 'ready', 'refused') RETURNING id",
+                    "DELETE FROM upload WHERE changed_at < ?1 AND state IN ('open', 'ready', 'refused')
+                                           OR begun_at < ?2 AND state = 'open' RETURNING id",
                 )?
-                .query_map([before], |row| row.get::<_, String>(0))?
+                .query_map([before, begun_before], |row| row.get::<_, String>(0))?
                 .collect::<Result<Vec<_>, _>>()?)
         })?;
         for id in gone {
@@ -421,11 +463,7 @@ impl Store {
 /// Whether a clip of this name may be made by who uploads it: a subscriber replaces none but their own, and has not too many.
 fn may_be_made(tx: &Connection, upload: &Upload) -> Result<(), StoreError> {
     let Some(owner) = &upload.deed.owner else {
-        let own = "SELECT 1 FROM own_clip JOIN clip ON name = clip WHERE clip = ?";
-        return match tx.prepare_cached(own)?.exists([&upload.deed.object])? {
-            true => Err(taken(&upload.deed.object)),
-            false => Ok(()),
-        };
+        return is_for_all(tx, &upload.deed.object);
     };
     if !tx
         .prepare_cached("SELECT 1 FROM subscriber WHERE user = ?")?
@@ -457,6 +495,15 @@ fn may_be_made(tx: &Connection, upload: &Upload) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Error: [`StoreError::Refused`] when a clip of this name is a subscriber's, who may change it as they like.
+fn is_for_all(tx: &Connection, clip: &str) -> Result<(), StoreError> {
+    let own = "SELECT 1 FROM own_clip JOIN clip ON name = clip WHERE clip = ?";
+    match tx.prepare_cached(own)?.exists([clip])? {
+        true => Err(taken(clip)),
+        false => Ok(()),
+    }
+}
+
 fn taken(clip: &str) -> StoreError {
     StoreError::Refused {
         why: format!("the name '{clip}' is taken"),
@@ -466,7 +513,11 @@ fn taken(clip: &str) -> StoreError {
 
 /// Free bytes of the disk.
 fn room(folder: &Path) -> Result<u64, StoreError> {
-    let disk = rustix::fs::statvfs(folder).map_err(|error| StoreError::Io(error.to_string()))?;
+    free(rustix::fs::statvfs(folder))
+}
+
+fn free(disk: rustix::io::Result<rustix::fs::StatVfs>) -> Result<u64, StoreError> {
+    let disk = disk.map_err(|error| StoreError::Io(error.to_string()))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

@@ -2,15 +2,17 @@
 //! read what is sent gives its place back.
 
 use std::{
+    collections::BTreeMap,
     io::{self, IoSlice},
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::serve::Listener;
+use ipnet::IpNet;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -21,10 +23,17 @@ use tokio::{
 /// Connections at once: all who may follow events, and 64 more. Who comes later waits until one ends.
 pub(crate) const CONNECTIONS_MAX: usize = 320;
 
+/// How many of all places one source may have, an address or of IPv6 a /64: a quarter. Others get in whatever it does.
+const OF_ONE: usize = 4;
+
 /// A socket that takes so many connections and no more.
 pub(crate) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
+    sources: Sources,
+    of_one_max: usize,
+    /// Through these many others come.
+    proxies: Vec<IpNet>,
     unread: Duration,
 }
 
@@ -35,6 +44,48 @@ pub(crate) struct Connection {
     /// Runs while its peer takes nothing of what is to be sent.
     stuck: Option<Pin<Box<Sleep>>>,
     _place: Option<OwnedSemaphorePermit>,
+    _counted: Option<Counted>,
+}
+
+/// How many connections each source has.
+type Sources = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// One of a source's connections.
+struct Counted {
+    source: IpAddr,
+    sources: Sources,
+}
+
+impl Counted {
+    /// Error: the source has as many as it may have.
+    fn one(sources: &Sources, ip: IpAddr, most: usize) -> Result<Counted, ()> {
+        let source = match ip.to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
+            ip => ip,
+        };
+        let mut counts = sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(source).or_default();
+        if *count >= most {
+            return Err(());
+        }
+        *count += 1;
+        Ok(Counted {
+            source,
+            sources: Arc::clone(sources),
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.source) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.source);
+            }
+        }
+    }
 }
 
 /// Who is at its other end.
@@ -43,27 +94,41 @@ pub(crate) struct Peer(pub SocketAddr);
 
 impl Bounded {
     /// `unread`: how long somebody may take nothing of what is sent.
-    pub(crate) fn new(listener: TcpListener, connections: usize, unread: Duration) -> Bounded {
+    pub(crate) fn new(listener: TcpListener, connections: usize, unread: Duration, proxies: Vec<IpNet>) -> Bounded {
         Bounded {
             listener,
             room: Arc::new(Semaphore::new(connections)),
+            sources: Sources::default(),
+            of_one_max: connections.div_ceil(OF_ONE),
+            proxies,
             unread,
         }
     }
 
-    /// The next one; who stops waiting for it loses none.
+    /// The next one; who stops waiting for it loses none. A source that has too many is hung up on.
     pub(crate) async fn accept(&mut self) -> (Connection, SocketAddr) {
         // It is never closed, so there is a place at some time.
         let place = Arc::clone(&self.room).acquire_owned().await.ok();
         // What accepting fails with is met as axum does for its own sockets.
-        let (stream, remote) = Listener::accept(&mut self.listener).await;
-        let connection = Connection {
-            stream,
-            unread: self.unread,
-            stuck: None,
-            _place: place,
-        };
-        (connection, remote)
+        loop {
+            let (stream, remote) = Listener::accept(&mut self.listener).await;
+            let is_proxy = self.proxies.iter().any(|net| net.contains(&remote.ip().to_canonical()));
+            let counted = match is_proxy {
+                true => None,
+                false => match Counted::one(&self.sources, remote.ip(), self.of_one_max) {
+                    Ok(counted) => Some(counted),
+                    Err(()) => continue,
+                },
+            };
+            let connection = Connection {
+                stream,
+                unread: self.unread,
+                stuck: None,
+                _place: place,
+                _counted: counted,
+            };
+            return (connection, remote);
+        }
     }
 }
 

@@ -138,6 +138,7 @@ pub enum Followers {
 /// Serves until `stop` completes, then answers what is under way; without a portal there are no API and no pages.
 pub async fn serve(listener: TcpListener, site: Site, portal: Option<Portal>, stop: impl Future<Output = ()>) {
     let site = Arc::new(site);
+    let proxies = portal.as_ref().map(|portal| portal.proxies.clone()).unwrap_or_default();
     let portal = portal.map(|portal| portal::routes(portal, Arc::clone(&site)));
     let routes = Router::new()
         .route("/health", get(say_health))
@@ -169,7 +170,7 @@ pub async fn serve(listener: TcpListener, site: Site, portal: Option<Portal>, st
         Some(portal) => routes.merge(portal),
         None => routes,
     };
-    serving::serve(listener, routes, serving::Patience::default(), stop).await;
+    serving::serve(listener, routes, serving::Patience::default(), proxies, stop).await;
 }
 
 async fn say_health(State(site): State<Arc<Site>>) -> Response {

@@ -13,6 +13,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use ipnet::IpNet;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
@@ -45,8 +46,15 @@ impl Default for Patience {
 }
 
 /// Serves until `stop` completes, then answers what is under way.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, patience: Patience, stop: impl Future<Output = ()>) {
-    let mut listener = Bounded::new(listener, patience.connections, patience.unread);
+/// `proxies`: through whom many come.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    patience: Patience,
+    proxies: Vec<IpNet>,
+    stop: impl Future<Output = ()>,
+) {
+    let mut listener = Bounded::new(listener, patience.connections, patience.unread, proxies);
     let (closing, is_closing) = watch::channel(());
     let mut open = JoinSet::new();
     let mut stop = pin!(stop);
@@ -131,7 +139,7 @@ mod tests {
             .route("/", get(|| async { "here" }).post(taken))
             .route("/slowly", get(|| async { Body::from_stream(slowly()) }))
             .route("/large", get(|| async { vec![0_u8; 64 << 20] }));
-        tokio::spawn(serve(listener, routes, patience, std::future::pending()));
+        tokio::spawn(serve(listener, routes, patience, Vec::new(), std::future::pending()));
         address
     }
 
@@ -169,6 +177,44 @@ mod tests {
             is_served(address).await;
             let said = rest(&mut silent).await;
             assert_eq!(said.contains("200 OK"), begun.ends_with("\r\n\r\n"), "{begun}: {said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_source_leaves_places_to_others() {
+        let patience = Patience {
+            head: NEVER,
+            connections: 8,
+            ..patience()
+        };
+        let address = serving(patience).await;
+        // It holds two of eight, and is hung up on with each further one.
+        let held = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        for _ in 0..8 {
+            let mut more = TcpStream::connect(address).await.unwrap();
+            assert_eq!(rest(&mut more).await, "");
+        }
+        let other = tokio::net::TcpSocket::new_v4().unwrap();
+        other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = other.connect(address).await.unwrap();
+        other
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(rest(&mut other).await.ends_with("here"));
+        drop(held);
+        // Its places are free again.
+        loop {
+            let mut again = TcpStream::connect(address).await.unwrap();
+            let _ = again
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await;
+            if rest(&mut again).await.ends_with("here") {
+                break;
+            }
         }
     }
 

@@ -307,6 +307,66 @@ async fn an_operator_s_clip_is_for_all_and_a_name_that_is_another_s_is_taken() {
     begin(&root, "for-bob", Some("nobody"), 5).await.problem(404);
 }
 
+/// A clip of somebody's own is not put before another's callers: they would see whatever its owner makes of it.
+#[tokio::test]
+async fn nobody_is_given_what_another_may_change() {
+    let office = Office::open().await;
+    let (root, bob) = (office.browser("root").await, office.browser("bob").await);
+    let file = clip();
+    let to = begun(&bob, "bobs", file.len()).await;
+    assert_eq!(append(&bob, &to, 0, &file).await.status, 204);
+    assert_eq!(outcome(&bob, &to).await["state"], "ready");
+    for key in ["clip", "greeting"] {
+        let refused = root
+            .change("PATCH", "/api/v1/subscribers/eve", Some(&json!({ key: "bobs" })))
+            .await;
+        let problem = refused.problem(422);
+        assert!(
+            problem["detail"].as_str().unwrap().contains("is bob's own"),
+            "{problem}"
+        );
+        let chosen = root
+            .change("PATCH", "/api/v1/subscribers/bob", Some(&json!({ key: "bobs" })))
+            .await;
+        assert_eq!(chosen.status, 200, "{}", chosen.text());
+    }
+    let rule = json!({ "clip": "bobs" });
+    root.change("POST", "/api/v1/subscribers/eve/rules", Some(&rule))
+        .await
+        .problem(422);
+    assert_eq!(
+        root.change("POST", "/api/v1/subscribers/bob/rules", Some(&rule))
+            .await
+            .status,
+        201
+    );
+}
+
+/// A file of some kilobytes that would keep the decoder at work for an hour, and everybody else waiting.
+#[tokio::test]
+async fn more_pictures_than_anybody_can_decode_in_time_are_refused_at_once() {
+    let office = Office::open().await;
+    let bob = office.browser("bob").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("huge.mp4");
+    let source = "color=c=black:s=4096x4096:r=240";
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", source, "-frames:v", "40"])
+        .args(["-c:v", "libx264", "-preset", "ultrafast"])
+        .arg(&file)
+        .status();
+    assert!(made.unwrap().success());
+    let file = std::fs::read(file).unwrap();
+    let to = begun(&bob, "huge", file.len()).await;
+    assert_eq!(append(&bob, &to, 0, &file).await.status, 204);
+    let refused = outcome(&bob, &to).await;
+    assert_eq!(refused["state"], "refused");
+    assert!(
+        refused["why"].as_str().unwrap().contains("4096x4096 at 240"),
+        "{refused}"
+    );
+}
+
 /// A form with a file in it, as a browser without a script sends it.
 fn form(fields: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();

@@ -10,14 +10,25 @@ use segue_sip_wire::{Host, Uri};
 use crate::{Access, Refusal};
 
 impl Access {
+    /// Whether callers of this subscriber may be shown a clip. What others have recorded or uploaded is theirs: they change it as they like.
+    pub(crate) fn may_show(&self, user: &str, clip: &str) -> Result<(), Refusal> {
+        if self.store().may_use_clip(user, clip)? {
+            return Ok(());
+        }
+        match (self.own_name(), self.store().clip_owner(clip)?) {
+            (None, Some(owner)) => Err(Refusal::invalid(
+                "clip",
+                format!("'{clip}' is {owner}'s own; add one under another name"),
+            )),
+            _ => Err(Refusal::not_found("clip", clip)),
+        }
+    }
+
     /// Whether who asks may have callers of this subscriber sent there by this rule, and to these clips.
     pub(crate) fn may_have_rule(&self, user: &str, rule: &Rule, profiles: &[Profile]) -> Result<(), Refusal> {
-        let Some(own) = self.own_name() else { return Ok(()) };
-        for clip in rule.clips() {
-            // What others have recorded is theirs.
-            if !self.store().may_use_clip(own, clip)? {
-                return Err(Refusal::not_found("clip", clip));
-            }
+        rule.clips().try_for_each(|clip| self.may_show(user, clip))?;
+        if self.own_name().is_none() {
+            return Ok(());
         }
         match &rule.outcome.then {
             Some(Then::Forward(uri)) => {

@@ -297,21 +297,18 @@ impl Access {
     ) -> Result<SubscriberView, Refusal> {
         self.may_change_settings(user)?;
         let change = change.read(profiles)?;
+        for clip in [&change.clip, &change.greeting] {
+            if let Some(Some(clip)) = clip {
+                self.may_show(user, clip)?;
+            }
+        }
         let mut of_targets = None;
-        if let Some(own) = self.own_name() {
+        if self.own_name().is_some() {
             if let Some(field) = change.is_operators() {
                 return Err(Refusal::Forbidden {
                     why: format!("{field} of a subscriber are for operators"),
                     fix: "ask one".to_owned(),
                 });
-            }
-            let clips = [&change.clip, &change.greeting];
-            let named = clips.into_iter().filter_map(|clip| clip.as_ref()?.as_deref());
-            for clip in named {
-                // What others have recorded is theirs.
-                if !self.store().may_use_clip(own, clip)? {
-                    return Err(Refusal::not_found("clip", clip));
-                }
             }
             if let Some(targets) = &change.targets {
                 let before = self.store().subscriber(user)?;

@@ -137,8 +137,11 @@ impl Access {
 
     /// Ends a request that brought bytes: they are on the disk then, and the last of them has it prepared.
     pub fn close_upload(&self, id: &str, file: UploadFile) -> Result<UploadView, Refusal> {
-        let is_whole = file.close()?;
-        self.store().touch_upload(id, is_whole, self.now_ms())?;
+        let (has_come, is_whole) = file.close()?;
+        // What brings nothing keeps nothing longer.
+        if has_come || is_whole {
+            self.store().touch_upload(id, is_whole, self.now_ms())?;
+        }
         self.upload(id)
     }
 

@@ -108,7 +108,7 @@ fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failu
     let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
     let (pool, store) = (pool()?, context.new_store()?);
     watched(context, name, |show| {
-        clips::prepare_and_store(&pool, &store, name, &file, show)
+        clips::prepare_for_all(&pool, &store, name, &file, show)
     })
 }
 
