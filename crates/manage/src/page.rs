@@ -1,6 +1,7 @@
 //! Lists, page by page.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use segue_store::Looked;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -49,13 +50,25 @@ impl PageAsked {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Page<T> {
-    /// The entries.
+    /// The entries. A search looks at 20,000 at once: its page may have few, or none, and a `next` that looks further.
     pub items: Vec<T>,
     /// The `cursor` of the page after; absent: this is the last.
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
+    /// Of a look that has a bound: where that ended it, the page after goes on there, however little was found.
+    pub(crate) fn looked<U>(
+        looked: Looked<U>,
+        limit: usize,
+        key: impl Fn(&U) -> String,
+        shown: impl Fn(U) -> T,
+    ) -> Page<T> {
+        let Page { items, next } = Page::of(looked.found, limit, key, shown);
+        let next = next.or(looked.ended_at.map(|id| URL_SAFE_NO_PAD.encode(id)));
+        Page { items, next }
+    }
+
     /// Of what was found, which is one more than `limit` where there is a page after; `key` by which an entry is found again.
     pub(crate) fn of<U>(found: Vec<U>, limit: usize, key: impl Fn(&U) -> String, shown: impl Fn(U) -> T) -> Page<T> {
         let next = (found.len() > limit)

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, params};
 use segue_records::{CallRecord, CallResult};
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    looking::{END, LOOKED_AT_MAX, Looked, Sought},
+};
 
 impl Store {
     /// Stores a call record and waits until it is on the disk. One of the same id is replaced.
@@ -59,29 +62,30 @@ impl Store {
         })
     }
 
-    /// Ended calls that fit, the newest first: those before the call of an id, at most `max`.
+    /// Ended calls, the newest first: those before the call of an id, at most `max`; with a text those who have it in an address of caller or
+    /// callee, in whatever case.
     pub fn calls_page(
         &self,
         before: Option<&str>,
         max: usize,
-        fits: impl Fn(&CallRecord) -> bool,
-    ) -> Result<Vec<CallRecord>, StoreError> {
-        // Sorts after every id.
-        const END: &str = "~";
+        text: Option<&str>,
+    ) -> Result<Looked<CallRecord>, StoreError> {
+        let before = before.unwrap_or(END);
         self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT record FROM call WHERE id < ? ORDER BY id DESC")?;
-            let mut rows = statement.query([before.unwrap_or(END)])?;
-            let mut found = Vec::new();
-            while found.len() < max
-                && let Some(row) = rows.next()?
-            {
-                let json: String = row.get(0)?;
-                let record: CallRecord = serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-                if fits(&record) {
-                    found.push(record);
-                }
+            let Some(text) = text else {
+                let limit = i64::try_from(max).unwrap_or(i64::MAX);
+                let found = many(db, "id < ? ORDER BY id DESC LIMIT ?", params![before, limit])?;
+                return Ok(Looked { found, ended_at: None });
+            };
+            let Looked { found, ended_at } = ids(db, before, max, &Sought::new(text))?;
+            let mut records = Vec::new();
+            for id in &found {
+                records.extend(many(db, "id = ?", params![id])?);
             }
-            Ok(found)
+            Ok(Looked {
+                found: records,
+                ended_at,
+            })
         })
     }
 
@@ -101,6 +105,8 @@ impl Store {
 struct CallRow {
     id: String,
     sip_call_id: String,
+    caller: String,
+    callee: String,
     started_at: i64,
     result: CallResult,
     record: String,
@@ -125,6 +131,8 @@ impl CallRow {
         Ok(CallRow {
             id: record.id.clone(),
             sip_call_id: record.sip_call_id.clone(),
+            caller: record.from.clone(),
+            callee: record.to.clone(),
             started_at: record.started_at.0,
             result: record.result,
             record: serde_json::to_string(record).map_err(|e| StoreError::Sql(e.to_string()))?,
@@ -134,6 +142,8 @@ impl CallRow {
     fn insert(&self, tx: &Connection) -> Result<(), StoreError> {
         tx.prepare_cached("INSERT OR REPLACE INTO call (id, sip_call_id, started_at, record) VALUES (?, ?, ?, ?)")?
             .execute(params![self.id, self.sip_call_id, self.started_at, self.record])?;
+        tx.prepare_cached("INSERT OR REPLACE INTO call_party (id, caller, callee) VALUES (?, ?, ?)")?
+            .execute(params![self.id, self.caller, self.callee])?;
         let is_new = tx
             .prepare_cached("INSERT OR IGNORE INTO call_order (id, rejected) VALUES (?, ?)")?
             .execute(params![self.id, self.result == CallResult::Rejected])?;
@@ -145,6 +155,27 @@ impl CallRow {
         }
         Ok(())
     }
+}
+
+fn ids(db: &Connection, before: &str, max: usize, sought: &Sought) -> Result<Looked<String>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT id, caller, callee FROM call_party WHERE id < ? ORDER BY id DESC")?;
+    let mut rows = statement.query([before])?;
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    while found.len() < max
+        && let Some(row) = rows.next()?
+    {
+        let has = |column: usize| Ok::<_, rusqlite::Error>(sought.is_in(row.get_ref(column)?.as_str()?));
+        if has(1)? || has(2)? {
+            found.push(row.get(0)?);
+        }
+        looked_at += 1;
+        if looked_at >= LOOKED_AT_MAX {
+            let ended_at = Some(row.get(0)?);
+            return Ok(Looked { found, ended_at });
+        }
+    }
+    Ok(Looked { found, ended_at: None })
 }
 
 fn many(db: &Connection, condition: &str, values: impl rusqlite::Params) -> Result<Vec<CallRecord>, StoreError> {

@@ -34,6 +34,28 @@ pub struct NewRendition {
     pub cache: Vec<u8>,
 }
 
+/// How a clip is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClipUsedAs {
+    /// Callers see it.
+    Clip,
+    /// It asks for a message.
+    Greeting,
+    /// A rule names it.
+    Rule,
+}
+
+/// A use of a clip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipUsed {
+    /// By which subscriber.
+    pub user: String,
+    /// How.
+    pub how: ClipUsedAs,
+    /// The rule's place, from 1; else 0.
+    pub place: u32,
+}
+
 impl Store {
     /// Stores a clip in one transaction, replacing the one of that name; subscribers who name it get the new one. A
     /// call that plays the former one has its bytes already.
@@ -168,15 +190,62 @@ impl Store {
         })
     }
 
-    /// The rules that name a clip: their subscribers and places, which count from 1.
-    pub fn rules_with_clip(&self, clip: &str) -> Result<Vec<(String, u32)>, StoreError> {
+    /// Clips by name after one, at most `max`, without those that are built in; for a subscriber those that are theirs to use.
+    pub fn clips_page(&self, user: Option<&str>, after: &str, max: usize) -> Result<Vec<ClipInfo>, StoreError> {
         self.read(|db| {
-            Ok(db
-                .prepare_cached(
-                    "SELECT subscriber, place + 1 FROM rule WHERE clip = ?1 OR greeting = ?1 ORDER BY subscriber, place",
-                )?
-                .query_map([clip], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?)
+            let mut names = db.prepare_cached(
+                "SELECT c.name FROM clip c LEFT JOIN own_clip o ON o.clip = c.name
+                 WHERE c.name > ?1 AND (?2 IS NULL OR coalesce(o.subscriber, ?2) = ?2) ORDER BY c.name",
+            )?;
+            let mut names = names.query([Some(after), user])?;
+            let mut clips = Vec::new();
+            while clips.len() < max
+                && let Some(row) = names.next()?
+            {
+                let clip = by_name(db, row.get_ref(0)?.as_str()?)?;
+                clips.extend(clip.filter(|clip| !clip.is_built_in()));
+            }
+            Ok(clips)
+        })
+    }
+
+    /// Where a clip is used: by all, or by a subscriber; the first `max` of each way, and how often in all.
+    pub fn clip_uses(&self, clip: &str, user: Option<&str>, max: u32) -> Result<(Vec<ClipUsed>, u64), StoreError> {
+        let of_one = if user.is_some() { "= ?2" } else { "IS NOT ?2" };
+        // Who, the place, the table, its order.
+        const BY_SUBSCRIBER: (&str, &str, &str, &str) = ("user", "0", "subscriber", "user");
+        const BY_RULE: (&str, &str, &str, &str) = ("subscriber", "place + 1", "rule", "subscriber, place");
+        self.read(|db| {
+            let (mut uses, mut all) = (Vec::new(), 0_u64);
+            for (from, column, how) in [
+                (BY_SUBSCRIBER, "clip", ClipUsedAs::Clip),
+                (BY_SUBSCRIBER, "greeting", ClipUsedAs::Greeting),
+                (BY_RULE, "clip", ClipUsedAs::Rule),
+                // A rule that names it twice is one use.
+                (BY_RULE, "greeting", ClipUsedAs::Rule),
+            ] {
+                let (who, place, table, order) = from;
+                let twice = if how == ClipUsedAs::Rule && column == "greeting" {
+                    "AND clip IS NOT ?1"
+                } else {
+                    ""
+                };
+                let which = format!("FROM {table} WHERE {column} = ?1 AND {who} {of_one} {twice}");
+                all = all.saturating_add(
+                    db.prepare_cached(&format!("SELECT count(*) {which}"))?
+                        .query_row(params![clip, user], |row| row.get(0))?,
+                );
+                let mut rows =
+                    db.prepare_cached(&format!("SELECT {who}, {place} {which} ORDER BY {order} LIMIT ?3"))?;
+                let rows = rows.query_map(params![clip, user, max], |row| {
+                    let (user, place) = (row.get(0)?, row.get(1)?);
+                    Ok(ClipUsed { user, how, place })
+                })?;
+                for row in rows {
+                    uses.push(row?);
+                }
+            }
+            Ok((uses, all))
         })
     }
 

@@ -181,3 +181,9 @@ impl From<rusqlite::Error> for StoreError {
         StoreError::from(&error)
     }
 }
+
+impl From<rusqlite::types::FromSqlError> for StoreError {
+    fn from(error: rusqlite::types::FromSqlError) -> StoreError {
+        rusqlite::Error::from(error).into()
+    }
+}

@@ -18,6 +18,7 @@ mod error;
 mod groups;
 mod identities;
 mod leases;
+mod looking;
 mod mailbox_pages;
 mod message_changes;
 mod messages;
@@ -26,6 +27,8 @@ mod names;
 mod notices;
 mod own_clips;
 mod pins;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod record_files;
 mod refused;
@@ -49,17 +52,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use segue_mailbox::Retention;
 
 pub use audit::{Deed, Done};
 pub use calls::CallsOfHour;
 pub use changes::{Change, Follower};
-pub use clips::{NewClip, NewRendition};
+pub use clips::{ClipUsed, ClipUsedAs, NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};
 pub use error::StoreError;
 pub use groups::{Group, MEMBERS_MAX};
 pub use identities::{Identity, NewSession, Role, SecretHash, Session};
+pub use looking::{LOOKED_AT_MAX, Looked};
 pub use mailbox_pages::{MediaFile, MessageQuery, MessageRow};
 pub use message_changes::MessageChanges;
 pub use messages::Exported;
@@ -235,28 +239,30 @@ impl Store {
     /// How much is stored.
     pub fn totals(&self) -> Result<Totals, StoreError> {
         self.read(|db| {
-            let totals = db.query_row(
-                "SELECT (SELECT count(*) FROM subscriber), count(*) FILTER (WHERE deleted_at IS NULL),
-                        count(*) FILTER (WHERE deleted_at IS NULL AND heard_at IS NULL),
-                        count(*) FILTER (WHERE media_state = 'raw'),
-                        coalesce(sum(bytes) FILTER (WHERE deleted_at IS NULL), 0),
-                        (SELECT count(*) FROM call), count(*) FILTER (WHERE deleted_at IS NOT NULL),
-                        coalesce(sum(bytes) FILTER (WHERE deleted_at IS NOT NULL), 0)
-                 FROM message",
-                params![],
-                |row| {
-                    Ok(Totals {
-                        subscribers: row.get(0)?,
-                        messages: row.get(1)?,
-                        unheard: row.get(2)?,
-                        raw: row.get(3)?,
-                        message_bytes: row.get(4)?,
-                        calls: row.get(5)?,
-                        trash: row.get(6)?,
-                        trash_bytes: row.get(7)?,
-                    })
-                },
-            )?;
+            let mut totals = Totals {
+                raw: db
+                    .prepare_cached("SELECT count(*) FROM message WHERE media_state = 'raw'")?
+                    .query_row([], |row| row.get(0))?,
+                ..Totals::default()
+            };
+            let mut counted = db.prepare_cached("SELECT what, count, bytes FROM total")?;
+            let mut rows = counted.query([])?;
+            while let Some(row) = rows.next()? {
+                let (count, bytes): (u64, u64) = (row.get(1)?, row.get(2)?);
+                match row.get_ref(0)?.as_str()? {
+                    "subscriber" => totals.subscribers = count,
+                    "call" => totals.calls = count,
+                    "trash" => (totals.trash, totals.trash_bytes) = (count, bytes),
+                    place @ ("new" | "heard") => {
+                        totals.messages = totals.messages.saturating_add(count);
+                        totals.message_bytes = totals.message_bytes.saturating_add(bytes);
+                        if place == "new" {
+                            totals.unheard = count;
+                        }
+                    }
+                    _ => {}
+                }
+            }
             Ok(totals)
         })
     }
@@ -271,7 +277,7 @@ impl Store {
         self.read(|db| {
             let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
             let (page, pages, free) = (pragma("page_size")?, pragma("page_count")?, pragma("freelist_count")?);
-            let files = "SELECT coalesce(sum(bytes), 0) FROM blob WHERE place = 'dir'";
+            let files = "SELECT bytes FROM total WHERE what = 'file'";
             Ok(Space {
                 file_bytes: db.query_row(files, [], |row| row.get(0))?,
                 used_bytes: pages.saturating_sub(free).saturating_mul(page),

@@ -1,11 +1,12 @@
 //! Mailboxes as people look at them: page by page, the newest first, with what a player needs.
 
-use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension};
 use segue_mailbox::{Kind, Message};
 
 use crate::{
     Store, StoreError,
     blobs::BlobId,
+    looking::{END, LOOKED_AT_MAX, Looked, Sought},
     messages::{COLUMNS, kind_name, message},
 };
 
@@ -70,54 +71,14 @@ impl MediaFile {
 
 impl Store {
     /// Messages, the newest first.
-    pub fn messages_page(&self, query: &MessageQuery) -> Result<Vec<MessageRow>, StoreError> {
-        let mut conditions = vec![match query.trash {
-            true => "deleted_at IS NOT NULL".to_owned(),
-            false => "deleted_at IS NULL".to_owned(),
-        }];
-        let mut values: Vec<Value> = Vec::new();
-        if let Some(mailbox) = &query.mailbox {
-            conditions.push("mailbox = ?".to_owned());
-            values.push(mailbox.clone().into());
-        }
-        if let Some(before) = &query.before {
-            conditions.push("id < ?".to_owned());
-            values.push(before.clone().into());
-        }
-        if let Some(heard) = query.heard {
-            let not = if heard { " NOT" } else { "" };
-            conditions.push(format!("heard_at IS{not} NULL"));
-        }
-        if let Some(pinned) = query.pinned {
-            conditions.push("pinned = ?".to_owned());
-            values.push(i64::from(pinned).into());
-        }
-        if let Some(kind) = query.kind {
-            conditions.push("kind = ?".to_owned());
-            values.push(kind_name(kind).to_owned().into());
-        }
-        let sql = format!("{} WHERE {} ORDER BY id DESC", select(), conditions.join(" AND "));
-        let text = query.text.as_deref().map(str::to_lowercase);
+    pub fn messages_page(&self, query: &MessageQuery) -> Result<Looked<MessageRow>, StoreError> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(&sql)?;
-            let mut rows = statement.query(params_from_iter(values))?;
-            let mut found = Vec::new();
-            while found.len() < query.max
-                && let Some(row) = rows.next()?
-            {
-                if let Some(text) = &text {
-                    // Compared here: SQLite knows the case of ASCII alone.
-                    let has = |column: usize| -> Result<bool, rusqlite::Error> {
-                        let value = row.get_ref(column)?.as_str_or_null()?;
-                        Ok(value.is_some_and(|value| value.to_lowercase().contains(text)))
-                    };
-                    if !has(4)? && !has(5)? {
-                        continue;
-                    }
-                }
-                found.push(message_row(row)?);
-            }
-            Ok(found)
+            let Looked { found, ended_at } = ids(db, query)?;
+            let rows = found.iter().map(|id| one_row(db, id));
+            Ok(Looked {
+                found: rows.filter_map(Result::transpose).collect::<Result<_, _>>()?,
+                ended_at,
+            })
         })
     }
 
@@ -152,6 +113,56 @@ impl Store {
         let blobs = self.inner.blobs.clone();
         self.read(|db| blobs.read_at(db, BlobId(file.blob), from, max))
     }
+}
+
+/// Goes through a mailbox by its index alone, which has all that is asked; through all mailboxes by the messages themselves.
+fn ids(db: &Connection, query: &MessageQuery) -> Result<Looked<String>, StoreError> {
+    const SEEN: &str = "id, deleted_at IS NOT NULL, heard_at IS NOT NULL, pinned, kind, caller, caller_name";
+    let sought = query.text.as_deref().map(Sought::new);
+    let before = query.before.as_deref().unwrap_or(END);
+    let of_one = format!("SELECT {SEEN} FROM message WHERE mailbox = ?1 AND id < ?2 ORDER BY id DESC");
+    let of_all = format!("SELECT {SEEN} FROM message WHERE id < ?1 ORDER BY id DESC");
+    let mut statement = db.prepare_cached(if query.mailbox.is_some() { &of_one } else { &of_all })?;
+    let mut rows = match &query.mailbox {
+        Some(mailbox) => statement.query([mailbox.as_str(), before])?,
+        None => statement.query([before])?,
+    };
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    while found.len() < query.max
+        && let Some(row) = rows.next()?
+    {
+        if fits(query, sought.as_ref(), row)? {
+            found.push(row.get(0)?);
+        }
+        looked_at += 1;
+        if looked_at >= LOOKED_AT_MAX {
+            let ended_at = Some(row.get(0)?);
+            return Ok(Looked { found, ended_at });
+        }
+    }
+    Ok(Looked { found, ended_at: None })
+}
+
+fn fits(query: &MessageQuery, sought: Option<&Sought>, row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
+    let is = |column: usize| row.get::<_, bool>(column);
+    if is(1)? != query.trash || query.heard.is_some_and(|heard| is(2) != Ok(heard)) {
+        return Ok(false);
+    }
+    if query.pinned.is_some_and(|pinned| is(3) != Ok(pinned)) {
+        return Ok(false);
+    }
+    if let Some(kind) = query.kind
+        && row.get_ref(4)?.as_str()? != kind_name(kind)
+    {
+        return Ok(false);
+    }
+    let Some(sought) = sought else { return Ok(true) };
+    let has = |column: usize| -> rusqlite::Result<bool> {
+        let text = row.get_ref(column)?.as_str_or_null()?;
+        Ok(text.is_some_and(|text| sought.is_in(text)))
+    };
+    Ok(has(5)? || has(6)?)
 }
 
 pub(crate) fn one_row(db: &Connection, id: &str) -> Result<Option<MessageRow>, StoreError> {

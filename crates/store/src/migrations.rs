@@ -6,9 +6,11 @@
 //! To add one: append a constant here and to [`STEPS`], describe the tables in `schema.rs`, and let
 //! `tests/migrations.rs` show that a database of version 1 comes out with its rows.
 
+mod counted;
 mod identities;
 mod uploads;
 
+use counted::COUNTED;
 use identities::{AUDIT_BOUNDS, IDENTITIES};
 use uploads::UPLOADS;
 
@@ -38,6 +40,7 @@ pub(crate) const STEPS: &[&str] = &[
     AUDIT_BOUNDS,
     STRETCHES,
     UPLOADS,
+    COUNTED,
 ];
 
 /// 1: subscribers, clips, messages, calls.

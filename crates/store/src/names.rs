@@ -1,9 +1,11 @@
 //! What subscribers are called beside their name: numbers and aliases. Each name, of whichever sort, is one subscriber's alone.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension};
 use segue_policy::{Subscriber, user_of_alias};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, looking::Sought};
 
 impl Store {
     /// Whose number this is, in E.164.
@@ -40,6 +42,28 @@ pub(crate) fn read(db: &Connection, subscriber: &mut Subscriber) -> Result<(), S
     subscriber.numbers = numbers(db, &subscriber.user)?;
     subscriber.aliases = aliases(db, &subscriber.user)?;
     Ok(())
+}
+
+/// Whose name, number or alias has a text in it: of those after one the first, at most `max`.
+pub(crate) fn like(db: &Connection, sought: &Sought, after: &str, max: usize) -> Result<BTreeSet<String>, StoreError> {
+    let mut users: BTreeSet<String> = BTreeSet::new();
+    for names in [
+        "SELECT user, user FROM subscriber WHERE user > ? ORDER BY user",
+        "SELECT subscriber, number FROM number WHERE subscriber > ?",
+        "SELECT subscriber, alias FROM alias WHERE subscriber > ?",
+    ] {
+        let mut statement = db.prepare_cached(names)?;
+        let mut rows = statement.query([after])?;
+        while let Some(row) = rows.next()? {
+            if sought.is_in(row.get_ref(1)?.as_str()?) {
+                users.insert(row.get(0)?);
+                if users.len() > max {
+                    users.pop_last();
+                }
+            }
+        }
+    }
+    Ok(users)
 }
 
 pub(crate) fn remove(tx: &Connection, user: &str) -> Result<(), StoreError> {

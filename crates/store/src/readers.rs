@@ -61,6 +61,13 @@ impl Readers {
         Ok(value)
     }
 
+    /// The connections that nobody reads by now.
+    #[cfg(test)]
+    pub(crate) fn each_idle(&self, f: impl FnMut(&mut Connection)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.idle.iter_mut().for_each(f);
+    }
+
     fn lend(&self) -> Result<Lent<'_>, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {

@@ -215,14 +215,16 @@ impl Store {
 
     /// Registrations that last beyond a moment: those of a subscriber, or all. By subscriber, the preferred first.
     pub fn registrations(&self, user: Option<&str>, now: UnixMs) -> Result<Vec<RegistrationRecord>, StoreError> {
+        self.read(|db| registrations(db, user, now, -1))
+    }
+
+    /// The first of all that last beyond a moment, at most `max`, and how many there are.
+    pub fn first_registrations(&self, max: u32, now: UnixMs) -> Result<(Vec<RegistrationRecord>, u64), StoreError> {
         self.read(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path, user_agent,
-                        transport, local, source, by_source
-                 FROM registration WHERE expires_at > ? AND coalesce(subscriber = ?, 1) ORDER BY subscriber, q DESC, contact",
-            )?;
-            let rows = statement.query_map(params![now.0, user], registration)?;
-            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+            let all = db
+                .prepare_cached("SELECT count(*) FROM registration WHERE expires_at > ?")?
+                .query_row([now.0], |row| row.get(0))?;
+            Ok((registrations(db, None, now, max.into())?, all))
         })
     }
 
@@ -261,6 +263,26 @@ impl Store {
             Ok(removals)
         })
     }
+}
+
+fn registrations(
+    db: &Connection,
+    user: Option<&str>,
+    now: UnixMs,
+    max: i64,
+) -> Result<Vec<RegistrationRecord>, StoreError> {
+    let of_one = if user.is_some() {
+        "subscriber = ?2"
+    } else {
+        "?2 IS NULL"
+    };
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path, user_agent,
+                transport, local, source, by_source
+         FROM registration WHERE expires_at > ?1 AND {of_one} ORDER BY subscriber, q DESC, contact LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(params![now.0, user, max], registration)?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
 }
 
 fn directory_version(db: &Connection) -> Result<i64, StoreError> {

@@ -17,12 +17,15 @@
 //! | `upload` | a clip on its way in by HTTP | its bytes are in `<data>/uploads/<id>`; `name`, `role`, `by`, `source` as in `audit`; `subscriber` NULL: a clip for all |
 //! | `rendition` | one packet cache of a clip | bytes in `blob` |
 //! | `message` | one stored message, of a group one for each member | `heard_at` NULL: unheard; `deleted_at` set: in the trash; `urgent` 1: its caller called it so; `media`, `poster` in `blob` |
+//! | `tally` | how many messages of a kind a mailbox has | `place`: `new`, `heard` or `trash`; by triggers of `message` |
+//! | `total` | how much there is | of messages by `place`, `subscriber`, `call`, media in files (`file`); by triggers |
 //! | `member` | who is in a group | `team` is the group, a subscriber; a message for it is a row of `message` for each member, with the same `media` |
 //! | `gone` | id of a deleted message | a spool salvaged later must not bring it back |
 //! | `notice` | something to tell whose `mailbox` it is | written by the transaction of what happened; `facts` is the JSON of `segue_records::NoticeFacts` |
 //! | `delivery` | a notice's way to one recipient by one channel | `key` is never the same for two; `attempts` counts those begun; `since` is when it was queued, or tried anew by a command |
 //! | `call` | one ended call | `record` is the JSON of `segue_records::CallRecord` |
 //! | `call_hour` | how many calls began in an hour, and what became of them | `hour`: of Unix time; `result` as in records; it stays when records go |
+//! | `call_party` | who called whom | by the call's id: searched without reading records |
 //! | `call_order` | the place of a call among those committed | `rejected` 1: it was refused; `seq` is never used again |
 //! | `record_file` | how far a file of call records has come | up to this `seq` of `call_order` |
 //! | `change` | something that happened to a message | written by triggers of `message`; the newest 10,000 |

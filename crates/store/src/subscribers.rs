@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
 use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
-use crate::{Deed, Store, StoreError, audit, clips, names, pins, registrations, rules};
+use crate::{Deed, Store, StoreError, audit, clips, looking::Sought, names, pins, registrations, rules};
 
 const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
      menu, language, caps";
@@ -141,6 +141,21 @@ impl Store {
                 names::read(db, subscriber)?;
             }
             Ok(all)
+        })
+    }
+
+    /// Subscribers by name after one, at most `max`: those who have the text in name, number or alias, in whatever case; all by an empty one.
+    pub fn find_subscribers(&self, text: &str, after: &str, max: usize) -> Result<Vec<Subscriber>, StoreError> {
+        self.read(|db| {
+            let users = match text {
+                "" => db
+                    .prepare_cached("SELECT user FROM subscriber WHERE user > ? ORDER BY user LIMIT ?")?
+                    .query_map(params![after, i64::try_from(max).unwrap_or(i64::MAX)], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?,
+                text => names::like(db, &Sought::new(text), after, max)?,
+            };
+            let all = users.iter().map(|user| one(db, user));
+            all.filter_map(Result::transpose).collect()
         })
     }
 

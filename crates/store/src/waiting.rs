@@ -9,8 +9,7 @@ impl Store {
     pub fn waiting(&self, mailbox: &str) -> Result<Waiting, StoreError> {
         self.read(|db| {
             let mut counts = db.prepare_cached(
-                "SELECT kind, heard_at IS NOT NULL, count(*), sum(urgent) FROM message
-                 WHERE mailbox = ? AND deleted_at IS NULL GROUP BY 1, 2",
+                "SELECT kind, place = 'heard', messages, urgent FROM tally WHERE mailbox = ? AND place <> 'trash'",
             )?;
             let mut rows = counts.query([mailbox])?;
             let mut waiting = Waiting::default();

@@ -58,7 +58,9 @@ fn a_page_of_a_mailbox_is_found_by_what_is_asked() {
         ..MessageQuery::default()
     };
     let found = store.messages_page(&query).unwrap();
+    assert_eq!(found.ended_at, None);
     let shown: Vec<_> = found
+        .found
         .iter()
         .map(|row| (row.message.id.as_str(), row.played_ms))
         .collect();

@@ -28,21 +28,12 @@ impl Access {
     pub fn call_records(&self, asked: &CallQuery, page: &PageAsked) -> Result<Page<CallRecord>, Refusal> {
         self.need(Scope::CallsRead)?;
         let limit = page.limit()?;
-        let text = asked
-            .q
-            .as_deref()
-            .map(str::to_lowercase)
-            .filter(|text| !text.trim().is_empty());
-        let fits = move |record: &CallRecord| match &text {
-            None => true,
-            Some(text) => [&record.from, &record.to]
-                .iter()
-                .any(|uri| uri.to_lowercase().contains(text)),
-        };
+        let text = asked.q.as_deref().filter(|text| !text.trim().is_empty());
+        let before = page.after()?;
         let found = self
             .store()
-            .calls_page(page.after()?.as_deref(), limit.saturating_add(1), fits)?;
-        Ok(Page::of(found, limit, |record| record.id.clone(), |record| record))
+            .calls_page(before.as_deref(), limit.saturating_add(1), text)?;
+        Ok(Page::looked(found, limit, |record| record.id.clone(), |record| record))
     }
 
     /// All of one call: ladders, what was counted, each switch.

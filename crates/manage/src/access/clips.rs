@@ -1,12 +1,14 @@
 //! Clips and greetings: those that an operator gives to all, and those of each subscriber.
 
 use segue_mailbox::{ClipInfo, RenditionProfile};
-use segue_policy::Subscriber;
-use segue_store::{MediaFile, Store, StoreError};
+use segue_store::{ClipUsed, ClipUsedAs, MediaFile, Store, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{Access, Page, PageAsked, Refusal, Scope};
+
+/// Uses of a clip that are listed, of each way of using it.
+const USES_MAX: u32 = 100;
 
 /// One form in which a clip is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -49,37 +51,32 @@ pub struct ClipView {
     pub renditions: Vec<RenditionView>,
     /// Forms that this version makes besides: `segue clip refresh`.
     pub missing: Vec<&'static str>,
-    /// Subscribers whose callers see or hear it; a subscriber sees themselves alone.
+    /// Subscribers whose callers see or hear it, the first 100 of either; a subscriber sees themselves alone.
     pub used_by: Vec<String>,
-    /// The same one by one, with rules.
+    /// The same one by one, with rules; 100 at most of each way of using it.
     pub uses: Vec<ClipUse>,
+    /// Uses beyond those.
+    pub uses_more: u64,
 }
 
-fn view(store: &Store, clip: &ClipInfo, subscribers: &[Subscriber], own: Option<&str>) -> Result<ClipView, StoreError> {
-    let mut uses = Vec::new();
-    for subscriber in subscribers {
-        for (what, name) in [("clip", &subscriber.clip), ("greeting", &subscriber.greeting)] {
-            if name.as_deref() == Some(clip.name.as_str()) {
-                uses.push(ClipUse {
-                    user: subscriber.user.clone(),
-                    r#as: what,
-                    rule: None,
-                });
-            }
-        }
-    }
-    let mut used_by: Vec<String> = uses.iter().map(|one| one.user.clone()).collect();
+fn view(store: &Store, clip: &ClipInfo, own: Option<&str>) -> Result<ClipView, StoreError> {
+    let (used, all) = store.clip_uses(&clip.name, own, USES_MAX)?;
+    let uses_more = all.saturating_sub(used.len() as u64);
+    let by_rule = |one: &ClipUsed| one.how == ClipUsedAs::Rule;
+    let mut used: Vec<ClipUsed> = used;
+    used.sort_by(|a, b| (by_rule(a), &a.user, a.how, a.place).cmp(&(by_rule(b), &b.user, b.how, b.place)));
+    let own_settings = used.iter().filter(|one| !by_rule(one));
+    let mut used_by: Vec<String> = own_settings.map(|one| one.user.clone()).collect();
     used_by.dedup();
-    let by_rules = store.rules_with_clip(&clip.name)?.into_iter();
-    uses.extend(
-        by_rules
-            .filter(|(user, _)| own.is_none_or(|own| own == user))
-            .map(|(user, place)| ClipUse {
-                user,
-                r#as: "rule",
-                rule: Some(place),
-            }),
-    );
+    let uses = used.into_iter().map(|one| ClipUse {
+        rule: by_rule(&one).then_some(one.place),
+        r#as: match one.how {
+            ClipUsedAs::Clip => "clip",
+            ClipUsedAs::Greeting => "greeting",
+            ClipUsedAs::Rule => "rule",
+        },
+        user: one.user,
+    });
     let renditions = clip.renditions.iter().map(|one| RenditionView {
         profile: one.profile.name(),
         bytes: one.bytes,
@@ -95,7 +92,8 @@ fn view(store: &Store, clip: &ClipInfo, subscribers: &[Subscriber], own: Option<
         renditions: renditions.collect(),
         missing: clip.missing().into_iter().map(RenditionProfile::name).collect(),
         used_by,
-        uses,
+        uses: uses.collect(),
+        uses_more,
     })
 }
 
@@ -104,24 +102,18 @@ impl Access {
     pub fn clips(&self, page: &PageAsked) -> Result<Page<ClipView>, Refusal> {
         self.need(Scope::SettingsRead)?;
         let (limit, after) = (page.limit()?, page.after()?.unwrap_or_default());
-        let subscribers = self.subscribers_seen()?;
-        let mut found = Vec::new();
-        for clip in self.store().clips()? {
-            if clip.is_built_in() || clip.name <= after || !self.sees_clip(&clip.name)? {
-                continue;
-            }
-            found.push(view(self.store(), &clip, &subscribers, self.own_name())?);
-            if found.len() > limit {
-                break;
-            }
-        }
+        let clips = self
+            .store()
+            .clips_page(self.own_name(), &after, limit.saturating_add(1))?;
+        let found = clips.iter().map(|clip| view(self.store(), clip, self.own_name()));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
         Ok(Page::of(found, limit, |one| one.name.clone(), |one| one))
     }
 
     /// One clip.
     pub fn clip(&self, name: &str) -> Result<ClipView, Refusal> {
         let clip = self.seen_clip(name)?;
-        Ok(view(self.store(), &clip, &self.subscribers_seen()?, self.own_name())?)
+        Ok(view(self.store(), &clip, self.own_name())?)
     }
 
     /// Deletes a clip; a subscriber their own. Calls that play it go on.
@@ -168,13 +160,5 @@ impl Access {
             Some(own) => Ok(self.store().may_use_clip(own, name)?),
             None => Ok(true),
         }
-    }
-
-    /// All for an operator, else themselves.
-    fn subscribers_seen(&self) -> Result<Vec<Subscriber>, Refusal> {
-        Ok(match self.own_name() {
-            Some(own) => vec![self.store().subscriber(own)?],
-            None => self.store().subscribers()?,
-        })
     }
 }

@@ -180,7 +180,12 @@ impl Access {
             max: limit.saturating_add(1),
         };
         let found = self.store().messages_page(&query)?;
-        Ok(Page::of(found, limit, |row| row.message.id.clone(), MessageView::from))
+        Ok(Page::looked(
+            found,
+            limit,
+            |row| row.message.id.clone(),
+            MessageView::from,
+        ))
     }
 
     /// One message, also in the trash.

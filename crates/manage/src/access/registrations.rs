@@ -70,6 +70,14 @@ impl Access {
         Ok(kept.iter().map(|kept| RegistrationView::new(kept, now)).collect())
     }
 
+    /// Of all phones that are registered the first, at most `max`, and how many there are.
+    pub fn first_registrations(&self, max: u32) -> Result<(Vec<RegistrationView>, u64), Refusal> {
+        self.need(Scope::SystemRead)?;
+        let now = UnixMs(self.now_ms());
+        let (kept, all) = self.store().first_registrations(max, now)?;
+        Ok((kept.iter().map(|kept| RegistrationView::new(kept, now)).collect(), all))
+    }
+
     /// Forgets where a subscriber's phones are registered, one contact or all; the server does within a second. Says how many.
     pub fn remove_registrations(&self, user: &str, contact: Option<&str>) -> Result<usize, Refusal> {
         self.need(Scope::SettingsWrite)?;

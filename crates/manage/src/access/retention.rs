@@ -405,6 +405,28 @@ impl Access {
         Ok(foreseen.iter().map(ForeseenView::from).collect())
     }
 
+    /// What goes next of a mailbox's messages, at most `max` of them, the soonest first; and how many go later than those.
+    pub fn foresee_next(&self, user: &str, max: usize) -> Result<(Vec<ForeseenView>, usize), Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        self.store().subscriber(user)?;
+        let mut going = self.store().foresee_retention(user, self.now_ms())?;
+        going.retain(|one| !matches!(one.fate, Fate::Kept | Fate::Pinned));
+        let more = going.len().saturating_sub(max);
+        // What goes now has no moment.
+        let order = |one: &Foreseen| match one.fate {
+            Fate::Later { at_ms, .. } => Some(at_ms),
+            _ => None,
+        };
+        let by_moment = |a: &Foreseen, b: &Foreseen| (order(a), &a.id).cmp(&(order(b), &b.id));
+        if more > 0 {
+            going.select_nth_unstable_by(max, by_moment);
+            going.truncate(max);
+        }
+        going.sort_unstable_by(by_moment);
+        Ok((going.iter().map(ForeseenView::from).collect(), more))
+    }
+
     /// The newest of what the rules have deleted, the newest first.
     pub fn newest_retention_audit(&self, user: &str, max: u32) -> Result<Vec<AuditView>, Refusal> {
         self.need(Scope::SettingsRead)?;

@@ -264,15 +264,9 @@ impl Access {
         let found: Vec<Subscriber> = match self.own_name() {
             Some(own) if own > after.as_str() => vec![self.store().subscriber(own)?],
             Some(_) => Vec::new(),
-            None => {
-                let all = self.store().subscribers()?.into_iter();
-                let text = text.trim().to_lowercase();
-                let has = |name: &String| name.to_lowercase().contains(&text);
-                all.filter(|one| one.user > after)
-                    .filter(|one| has(&one.user) || one.numbers.iter().chain(&one.aliases).any(has))
-                    .take(limit.saturating_add(1))
-                    .collect()
-            }
+            None => self
+                .store()
+                .find_subscribers(text.trim(), &after, limit.saturating_add(1))?,
         };
         Ok(Page::of(found, limit, |one| one.user.clone(), |one| (&one).into()))
     }

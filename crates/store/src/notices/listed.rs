@@ -113,12 +113,18 @@ impl Store {
     ) -> Result<Vec<Delivery>, StoreError> {
         let state = which.state.map(DeliveryState::name);
         let before = before.unwrap_or(i64::MAX);
+        // Said one by one, so that each finds its index.
+        let condition = match (&which.recipient, state) {
+            (None, None) => "?1 IS NULL AND ?2 IS NULL",
+            (Some(_), None) => "d.recipient = ?1 AND ?2 IS NULL",
+            (None, Some(_)) => "?1 IS NULL AND d.state = ?2",
+            (Some(_), Some(_)) => "d.recipient = ?1 AND d.state = ?2",
+        };
         self.read(|db| {
             let all = db
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM delivery d JOIN notice n ON n.id = d.notice
-                     WHERE (?1 IS NULL OR d.recipient = ?1) AND (?2 IS NULL OR d.state = ?2) AND d.id < ?3
-                     ORDER BY d.id DESC LIMIT ?4"
+                    "SELECT {COLUMNS} FROM delivery d CROSS JOIN notice n ON n.id = d.notice
+                     WHERE {condition} AND d.id < ?3 ORDER BY d.id DESC LIMIT ?4"
                 ))?
                 .query_map(params![which.recipient, state, before, max], |row| {
                     delivery(row, now_ms)

@@ -133,7 +133,7 @@ fn live(shown: &Shown) -> Markup {
 fn ended(calls: &Page<CallRecord>) -> Markup {
     html! {
         @if calls.items.is_empty() {
-            p.none { "Nothing found." }
+            p.none { @if calls.next.is_some() { "Nothing among the newer ones." } @else { "Nothing found." } }
         } @else {
             (layout::table("Ended calls", &["Began", "From", "To", "Result", "Why"], html! {
                 @for call in &calls.items {

@@ -21,6 +21,9 @@ use crate::{
     who::{Posted, Visitor},
 };
 
+/// Uses of a clip that the page shows.
+const USES_MAX: usize = 20;
+
 pub(super) fn routes() -> Router<Web> {
     // A file may be longer than other forms: it is counted as it comes.
     let taking = post(taken::take).layer(DefaultBodyLimit::disable());
@@ -223,7 +226,9 @@ fn row(clip: &ClipView, user: Option<&str>, is_operator: bool, csrf: &Markup) ->
                         (Some(owner), true) => span { "of " (owner) },
                         (Some(_), false) => span { "yours" },
                     }
-                    @for one in &clip.uses { span.badge { (used(one, user)) } }
+                    @for one in clip.uses.iter().take(USES_MAX) { span.badge { (used(one, user)) } }
+                    @let more = clip.uses_more.saturating_add(clip.uses.len().saturating_sub(USES_MAX) as u64);
+                    @if more > 0 { span.badge { "and used " (more) " times more" } }
                 }
                 form.acts method="post" action="/clips/act" aria-label=(label) {
                     (csrf)

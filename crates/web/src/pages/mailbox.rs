@@ -146,7 +146,9 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, view: Asked<View>) 
             ul.messages #messages data-trash=(view.show == "trash") {
                 @for row in rows { (row) }
             }
-            p.none hidden[!page.items.is_empty()] { (nothing(&view)) }
+            p.none hidden[!page.items.is_empty()] {
+                @if page.next.is_some() { "Nothing among the newer ones." } @else { (nothing(&view)) }
+            }
             (several::bar(&view, page.items.is_empty(), &csrf, &back))
             @if let Some(next) = &page.next {
                 p { a.more rel="next" href=(view.path(Some(next))) { "Older messages" } }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Registrations that the page shows; the API has all.
-const REGISTRATIONS_MAX: usize = 200;
+const REGISTRATIONS_MAX: u32 = 200;
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -37,6 +37,7 @@ struct Shown {
     health: Health,
     trunks: Value,
     registrations: Vec<RegistrationView>,
+    registered: u64,
     storage: StorageView,
 }
 
@@ -46,13 +47,14 @@ async fn read(who: &Who, web: &Web) -> Result<Shown, Problem> {
     let (health, trunks) = crate::asked(move || ((site.health)(), (site.trunks)()))
         .await
         .ok_or_else(Problem::fault)?;
-    let (registrations, storage) = who
-        .ask(|access| Ok((access.registrations(None)?, access.storage()?)))
+    let ((registrations, registered), storage) = who
+        .ask(|access| Ok((access.first_registrations(REGISTRATIONS_MAX)?, access.storage()?)))
         .await?;
     Ok(Shown {
         health,
         trunks,
         registrations,
+        registered,
         storage,
     })
 }
@@ -72,7 +74,7 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, R
             h2 { "Trunks" }
             (trunks(&shown.trunks, &layout::csrf(&who)))
             h2 { "Registered phones" }
-            (registrations(&shown.registrations))
+            (registrations(&shown.registrations, shown.registered))
         },
     ))
 }
@@ -166,13 +168,13 @@ fn trunks(trunks: &Value, csrf: &Markup) -> Markup {
     }
 }
 
-fn registrations(registrations: &[RegistrationView]) -> Markup {
+fn registrations(registrations: &[RegistrationView], all: u64) -> Markup {
     html! {
         @if registrations.is_empty() {
             p.none { "No phone is registered." }
         } @else {
             (layout::table("Registered phones", &["Subscriber", "Contact", "From", "Phone", "Expires in"], html! {
-                @for one in registrations.iter().take(REGISTRATIONS_MAX) {
+                @for one in registrations {
                     tr {
                         td { (one.user) }
                         td { (one.contact) }
@@ -182,8 +184,8 @@ fn registrations(registrations: &[RegistrationView]) -> Markup {
                     }
                 }
             }))
-            @if registrations.len() > REGISTRATIONS_MAX {
-                p { "These are the first " (REGISTRATIONS_MAX) " of " (registrations.len()) "." }
+            @if all > u64::from(REGISTRATIONS_MAX) {
+                p { "These are the first " (REGISTRATIONS_MAX) " of " (all) "." }
             }
         }
     }

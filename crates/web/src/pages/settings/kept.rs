@@ -187,6 +187,10 @@ impl AllGoing {
         going.sort_by(|a, b| (&a.at, &a.id).cmp(&(&b.at, &b.id)));
         let more = going.len().saturating_sub(ROWS_MAX);
         going.truncate(ROWS_MAX);
+        AllGoing::first(access, going, more)
+    }
+
+    fn first(access: &Access, going: Vec<ForeseenView>, more: usize) -> AllGoing {
         let first = going
             .into_iter()
             .map(|one| Going {
@@ -274,9 +278,10 @@ pub(super) struct Kept {
 
 pub(super) fn read(access: &Access, user: &str) -> Result<Kept, Refusal> {
     let max = u32::try_from(ROWS_MAX).unwrap_or(u32::MAX);
+    let (next, more) = access.foresee_next(user, ROWS_MAX)?;
     Ok(Kept {
         limits: access.retention(user)?,
-        going: AllGoing::of(access, access.foresee_retention(user, None)?),
+        going: AllGoing::first(access, next, more),
         gone: access.newest_retention_audit(user, max)?,
     })
 }
