@@ -19,6 +19,8 @@ use serde_json::Value;
 
 #[path = "pages/list.rs"]
 mod list;
+#[path = "pages/operator.rs"]
+mod operator;
 
 const SOON: Duration = Duration::from_secs(10);
 

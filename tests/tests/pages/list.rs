@@ -12,7 +12,7 @@ use segue_tests::{
 use super::{expect_usable, log_in};
 
 /// Leaves a message as a call would: a real film, from somebody with a name that is no name.
-fn leave(segue: &Segue, id: &str, from_name: &str) {
+pub(super) fn leave(segue: &Segue, id: &str, from_name: &str) {
     let store = segue_store::Store::open(&segue.data()).expect("the store");
     let film = sample("clip.mp4");
     let deposit = Deposit {
