@@ -13,6 +13,7 @@ pub mod notify;
 pub mod registrations;
 pub mod retention;
 pub mod rules;
+mod standing;
 pub mod strict;
 pub mod subscribers;
 pub mod system;

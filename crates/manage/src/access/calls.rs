@@ -42,6 +42,12 @@ impl Access {
         Ok(self.store().call(id)?)
     }
 
+    /// An ended call, found by the Call-ID of its caller's leg.
+    pub fn call_by_sip_call_id(&self, sip_call_id: &str) -> Result<Option<CallRecord>, Refusal> {
+        self.need(Scope::CallsRead)?;
+        Ok(self.store().call_by_sip_call_id(sip_call_id)?)
+    }
+
     /// How many calls began in each hour since a moment (Unix milliseconds), by what became of them; the oldest first.
     pub fn calls_by_hour(&self, since_ms: i64) -> Result<Vec<CallsOfHour>, Refusal> {
         self.need(Scope::CallsRead)?;

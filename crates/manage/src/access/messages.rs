@@ -252,10 +252,7 @@ impl Access {
 
     /// Brings a message back from the trash.
     pub fn undelete_message(&self, id: &str) -> Result<MessageView, Refusal> {
-        self.need(Scope::MessagesWrite)?;
-        let owner = self.owned_message(id)?.message.mailbox;
-        self.acting("message.undelete", id, Some(&owner))
-            .undelete_message(id, false, self.now_ms())?;
+        self.restore_message(id, false)?;
         Ok(self.owned_message(id)?.into())
     }
 

@@ -1,16 +1,17 @@
 //! `segue message list|export|open|heard|unheard|pin|unpin|delete|undelete`.
 
+mod export;
+
 use std::{
-    fs,
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Subcommand as ClapSubcommand;
-use segue_mailbox::{MediaState, Message, State};
+use segue_mailbox::{MediaState, State};
+use segue_manage::{Access, MessageView, MessagesAsked, PageAsked};
 use segue_records::UnixMs;
-use segue_store::{Deleted, Exported, MarkOutcome, Store, StoreError};
+use segue_store::{Deleted, Exported, MarkOutcome};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     value::User,
 };
 use crate::failure::Failure;
+use export::{export, named};
 
 #[derive(Debug, ClapSubcommand)]
 pub enum Command {
@@ -90,19 +92,16 @@ pub enum Command {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let access = context.access()?;
     match command {
         Command::List {
             user: User(user),
             trash,
         } => {
-            let messages = match trash {
-                true => store.trash(&user)?,
-                false => store.messages(&user)?,
-            };
+            let messages = all(&access, &user, trash)?;
             if messages.is_empty() {
                 // An empty mailbox is no error; one that is not there is.
-                store.subscriber(&user)?;
+                access.subscriber(&user)?;
             }
             let columns = ["ID", "STATE", "RECEIVED", "FROM", "KIND", "LENGTH", "BYTES", "NOTES"];
             context.out.rows(
@@ -115,35 +114,34 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             )
         }
         Command::Show { id } => {
-            let message = store.message(&id)?;
-            let others = store.shared_with(&id)?;
-            let mut value = json_row(&message);
-            let shared: Vec<Value> = others.iter().map(json_row).collect();
+            let message = access.message(&id)?;
+            let others = access.shared_with(&id)?;
+            let mut value = json!(message);
             if let Value::Object(fields) = &mut value {
-                fields.insert("others".to_owned(), shared.into());
+                fields.insert("others".to_owned(), json!(others));
             }
             context.out.object(&value, || {
-                let line = |message: &Message| format!("{}: {}", message.mailbox, standing(message));
+                let line = |message: &MessageView| format!("{}: {}", message.mailbox, standing(message));
                 let lines: Vec<String> = std::iter::once(&message).chain(&others).map(line).collect();
                 format!("{} from {}\n{}", message.id, message.from, lines.join("\n"))
             })
         }
         Command::Export { id, file, force } => {
-            let file = named(&store, &id, file, force)?;
-            let Exported { media_type, bytes } = export(&store, &id, &file, force)?;
+            let file = named(&access, &id, file, force)?;
+            let Exported { media_type, bytes } = export(&access, &id, &file, force)?;
             let value = json!({"id": id, "file": shown(&file), "media_type": media_type, "bytes": bytes});
             context.out.object(&value, || {
                 format!("wrote {} ({media_type}, {bytes} bytes)", file.display())
             })
         }
         Command::Open { id } => {
-            let message = store.message(&id)?;
-            let player = super::play::play(&store, &message, context.out.is_watched())?;
+            let message = access.message(&id)?;
+            let player = super::play::play(&access, &message, context.out.is_watched())?;
             let value = json!({"id": id, "player": player});
             context.out.object(&value, || format!("played {id} with {player}"))
         }
         Command::Heard { id } => {
-            let marked = store.mark_heard(&id, now_ms())?;
+            let marked = access.mark_message(&id, true)?;
             let value = json!({"id": id, "state": "heard", "changed": marked.changed, "evicted": marked.evicted});
             say(
                 context,
@@ -154,7 +152,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             )
         }
         Command::Unheard { id } => {
-            let marked = store.mark_unheard(&id, now_ms())?;
+            let marked = access.mark_message(&id, false)?;
             let value = json!({"id": id, "state": "unheard", "changed": marked.changed});
             say(
                 context,
@@ -164,12 +162,12 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 &format!("{id} was unheard already"),
             )
         }
-        Command::Pin { id } => pin(context, &store, &id, true),
-        Command::Unpin { id } => pin(context, &store, &id, false),
+        Command::Pin { id } => pin(context, &access, &id, true),
+        Command::Unpin { id } => pin(context, &access, &id, false),
         Command::Delete { id, now } => {
             let deleted = match now {
-                true => store.free_message(&id).map(|()| Deleted::Freed)?,
-                false => store.delete_message(&id, now_ms())?,
+                true => access.free_message(&id).map(|()| Deleted::Freed)?,
+                false => access.delete_message(&id)?,
             };
             let until = match deleted {
                 Deleted::ToTrash { until_ms } => Some(UnixMs(until_ms).rfc3339()),
@@ -188,7 +186,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             })
         }
         Command::Undelete { id, pin } => {
-            let back = store.undelete_message(&id, pin, now_ms())?;
+            let back = access.restore_message(&id, pin)?;
             let value = json!({"id": id, "deleted": false, "changed": back.changed, "evicted": back.evicted});
             say(
                 context,
@@ -201,8 +199,8 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn pin(context: &Context, store: &Store, id: &str, pinned: bool) -> Result<(), Failure> {
-    let done = store.pin_message(id, pinned, now_ms())?;
+fn pin(context: &Context, access: &Access, id: &str, pinned: bool) -> Result<(), Failure> {
+    let done = access.pin_message(id, pinned)?;
     let value = json!({"id": id, "pinned": pinned, "changed": done.changed, "evicted": done.evicted});
     let word = if pinned { "pinned" } else { "unpinned" };
     say(
@@ -225,126 +223,31 @@ fn say(context: &Context, value: &Value, done: MarkOutcome, now: &str, already: 
     })
 }
 
-/// Endings of the files that messages are, by media type.
-fn ending(media_type: &str) -> &'static str {
-    match media_type.split(';').next().unwrap_or_default().trim() {
-        "video/mp4" | "audio/mp4" => "mp4",
-        "video/webm" | "audio/webm" => "webm",
-        "audio/ogg" => "ogg",
-        _ => "bin",
-    }
-}
-
-/// The file to write: what it is called must be what is in it.
-fn named(store: &Store, id: &str, file: PathBuf, force: bool) -> Result<PathBuf, Failure> {
-    if fs::metadata(&file).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        // A device or pipe (/dev/stdout) is written as it is.
-        return Ok(file);
-    }
-    let media_type = store.media_type(id)?;
-    let ending = ending(&media_type);
-    let file = if file.is_dir() { file.join(id) } else { file };
-    let said = file
-        .extension()
-        .and_then(|said| said.to_str())
-        .map(str::to_ascii_lowercase);
-    let known = ["mp4", "m4a", "webm", "mkv", "ogg", "opus", "mov", "avi", "wav", "mp3"];
-    let file = match said {
-        Some(said) if said == ending || (ending == "mp4" && said == "m4a") => file,
-        Some(said) if known.contains(&said.as_str()) => {
-            return Err(Failure::refused(
-                "other_format",
-                format!(
-                    "{id} is {media_type}, and {} is named as something else",
-                    file.display()
-                ),
-                format!(
-                    "name it {}, or leave the ending out",
-                    file.with_extension(ending).display()
-                ),
-            ));
-        }
-        // `bob.monday` has no ending but a name with a dot.
-        _ => {
-            let mut name = file.into_os_string();
-            name.push(format!(".{ending}"));
-            PathBuf::from(name)
-        }
+/// All of a mailbox or of its trash, the oldest first.
+fn all(access: &Access, user: &str, trash: bool) -> Result<Vec<MessageView>, Failure> {
+    let asked = MessagesAsked {
+        mailbox: Some(user.to_owned()),
+        trash,
+        ..MessagesAsked::default()
     };
-    if !force && file.exists() {
-        return Err(there(&file));
-    }
-    Ok(file)
-}
-
-fn there(file: &Path) -> Failure {
-    Failure::refused(
-        "exists",
-        format!("{} is there already", file.display()),
-        "name another file, or say --force to replace it",
-    )
-}
-
-/// Writes beside the target and renames, so that a failure leaves no half file in its place.
-fn export(store: &Store, id: &str, file: &Path, force: bool) -> Result<Exported, Failure> {
-    let unwritable = |e: &io::Error| {
-        Failure::refused(
-            "unwritable",
-            format!("{} cannot be written: {e}", file.display()),
-            "name a file in a directory you may write to",
-        )
+    let mut page = PageAsked {
+        cursor: None,
+        limit: Some(200),
     };
-    // A device or pipe (/dev/stdout) is written as it is.
-    let special = fs::metadata(file).is_ok_and(|m| !m.is_file());
-    let beside = match (special, file.file_name()) {
-        (false, Some(name)) => {
-            let mut name = name.to_owned();
-            name.push(format!(".{}.part", std::process::id()));
-            file.with_file_name(name)
+    let mut found = Vec::new();
+    loop {
+        let part = access.messages(&asked, &page)?;
+        found.extend(part.items);
+        if part.next.is_none() {
+            break;
         }
-        _ => file.to_owned(),
-    };
-    // Whether it is there is asked first: a wrong id makes no file.
-    store.message(id)?;
-    let mut out = BufWriter::new(fs::File::create(&beside).map_err(|e| unwritable(&e))?);
-    let written = store.export_media(id, &mut out).map_err(|e| match e {
-        StoreError::Io(why) => unwritable(&io::Error::other(why)),
-        other => Failure::from(other),
-    });
-    let finished = written.and_then(|exported| {
-        out.flush().map_err(|e| unwritable(&e))?;
-        if !special {
-            out.get_ref().sync_all().map_err(|e| unwritable(&e))?;
-            put(&beside, file, force).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => there(file),
-                _ => unwritable(&e),
-            })?;
-        }
-        Ok(exported)
-    });
-    if finished.is_err() && !special {
-        let _ = fs::remove_file(&beside);
+        page.cursor = part.next;
     }
-    finished
+    found.reverse();
+    Ok(found)
 }
 
-/// Renames. Without `force` nothing is replaced, whoever was quicker.
-fn put(from: &Path, to: &Path, force: bool) -> io::Result<()> {
-    use rustix::{
-        fs::{CWD, RenameFlags, renameat_with},
-        io::Errno,
-    };
-    if force {
-        return fs::rename(from, to);
-    }
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !to.exists() => fs::rename(from, to),
-        done => done.map_err(io::Error::from),
-    }
-}
-
-fn row(message: &Message) -> Row {
+fn row(message: &MessageView) -> Row {
     let mut notes = Vec::new();
     if message.media_state == MediaState::Raw {
         notes.push("raw");
@@ -355,17 +258,15 @@ fn row(message: &Message) -> Row {
     if message.urgent {
         notes.push("urgent");
     }
-    if message.keeping.pinned {
+    if message.pinned {
         notes.push("pinned");
     }
-    let keeping = &message.keeping;
-    let dated = match (keeping.deleted_at_ms, keeping.warned_at_ms) {
+    let dated = match (&message.deleted_at, &message.warned_at) {
         (Some(at), _) => Some(format!(
-            "deleted {} by {}",
-            UnixMs(at).rfc3339(),
-            keeping.deleted_by.as_deref().unwrap_or("somebody")
+            "deleted {at} by {}",
+            message.deleted_by.as_deref().unwrap_or("somebody")
         )),
-        (None, Some(at)) => Some(format!("will go, warned {}", UnixMs(at).rfc3339())),
+        (None, Some(at)) => Some(format!("will go, warned {at}")),
         (None, None) => None,
     };
     notes.extend(dated.as_deref());
@@ -376,55 +277,30 @@ fn row(message: &Message) -> Row {
     let cells = vec![
         message.id.clone(),
         state(message).to_owned(),
-        UnixMs(message.received_at_ms).rfc3339(),
+        message.received_at.clone(),
         from,
-        super::output::or_dash(json!(message.kind).as_str()),
+        or_dash(json!(message.kind).as_str()),
         format!("{}.{} s", message.duration_ms / 1_000, message.duration_ms / 100 % 10),
         message.bytes.to_string(),
         or_dash((!notes.is_empty()).then(|| notes.join(", "))),
     ];
     Row {
-        value: json_row(message),
+        value: json!(message),
         cells,
     }
 }
 
-/// A message as programs see it.
-pub fn json_row(message: &Message) -> Value {
-    json!({
-        "id": message.id,
-        "mailbox": message.mailbox,
-        "call_id": message.call_id,
-        "sip_call_id": message.sip_call_id,
-        "from": message.from,
-        "from_name": message.from_name,
-        "received_at": UnixMs(message.received_at_ms).rfc3339(),
-        "heard_at": message.heard_at_ms.map(|at| UnixMs(at).rfc3339()),
-        "duration_ms": message.duration_ms,
-        "kind": message.kind,
-        "state": state(message),
-        "media_state": message.media_state,
-        "bytes": message.bytes,
-        "interrupted": message.interrupted,
-        "urgent": message.urgent,
-        "pinned": message.keeping.pinned,
-        "warned_at": message.keeping.warned_at_ms.map(|at| UnixMs(at).rfc3339()),
-        "deleted_at": message.keeping.deleted_at_ms.map(|at| UnixMs(at).rfc3339()),
-        "deleted_by": message.keeping.deleted_by,
-    })
-}
-
-fn state(message: &Message) -> &'static str {
-    match message.state() {
+fn state(message: &MessageView) -> &'static str {
+    match message.state {
         State::Heard => "heard",
         State::Unheard => "unheard",
     }
 }
 
 /// How a message stands with whom it is for.
-fn standing(message: &Message) -> String {
-    let pinned = if message.keeping.pinned { ", pinned" } else { "" };
-    let trash = if message.keeping.deleted_at_ms.is_some() {
+fn standing(message: &MessageView) -> String {
+    let pinned = if message.pinned { ", pinned" } else { "" };
+    let trash = if message.deleted_at.is_some() {
         ", in the trash"
     } else {
         ""

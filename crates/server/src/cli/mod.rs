@@ -196,7 +196,12 @@ impl Context {
         Ok(store.acting(self.deed.clone()))
     }
 
-    /// The same as the API and the pages have it.
+    /// Whether a server runs on the configured data directory.
+    fn server_runs(&self) -> bool {
+        Store::server_runs(&self.config.data_dir)
+    }
+
+    /// The store as the API and the pages have it.
     fn access(&self) -> Result<Access, Failure> {
         Ok(Access::command(self.store()?, &self.deed.name, now_ms))
     }

@@ -8,8 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use segue_mailbox::{MediaState, Message};
-use segue_store::Store;
+use segue_mailbox::MediaState;
+use segue_manage::{Access, MessageView};
 
 use crate::failure::Failure;
 
@@ -51,7 +51,7 @@ const PLAYERS: [Player; 5] = [
 ];
 
 /// Plays it and waits for the end; says with which program. It does not make it heard.
-pub fn play(store: &Store, message: &Message, is_watched: bool) -> Result<&'static str, Failure> {
+pub fn play(access: &Access, message: &MessageView, is_watched: bool) -> Result<&'static str, Failure> {
     if message.media_state == MediaState::Raw {
         return Err(Failure::refused(
             "not_ready",
@@ -85,7 +85,7 @@ pub fn play(store: &Store, message: &Message, is_watched: bool) -> Result<&'stat
         .map_err(|e| wrong("no temporary directory can be made", e))?;
     let file = folder.path().join(format!("{}.mp4", message.id));
     let mut out = BufWriter::new(File::create(&file).map_err(|e| wrong("a copy cannot be made", e))?);
-    store.export_media(&message.id, &mut out)?;
+    access.export_media(&message.id, &mut out)?;
     out.flush().map_err(|e| wrong("a copy cannot be made", e))?;
     if player.hands_over {
         // Whoever it hands the file to reads it after we are gone.

@@ -2,12 +2,10 @@
 
 use clap::Subcommand as ClapSubcommand;
 use segue_manage::RegistrationView;
-use segue_records::{RegistrationRecord, UnixMs};
-use segue_store::{Removal, Store};
 use serde_json::json;
 
 use super::{
-    Context, now_ms,
+    Context,
     output::{Row, or_dash},
     value::{DurationMs, User},
 };
@@ -31,17 +29,16 @@ pub enum Command {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let access = context.access()?;
     match command {
         Command::List { user } => {
             let user = user.map(|User(user)| user);
             if let Some(user) = &user {
-                store.subscriber(user)?;
+                access.subscriber(user)?;
             }
-            let now = UnixMs(now_ms());
-            let rows = store.registrations(user.as_deref(), now)?;
+            let rows = access.registrations(user.as_deref())?;
             context.out.rows(
-                rows.iter().map(|kept| row(kept, now)).collect(),
+                rows.into_iter().map(row).collect(),
                 &["USER", "CONTACT", "SOURCE", "BY", "EXPIRES", "PHONE"],
                 "nobody is registered; phones register with the server under their user and password ('segue subscriber set USER --password-file FILE')",
             )
@@ -50,11 +47,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             user: User(user),
             contact,
         } => {
-            store.subscriber(&user)?;
-            let removed = store.remove_registrations(Removal {
-                user: user.clone(),
-                contact: contact.clone(),
-            })?;
+            let removed = access.remove_registrations(&user, contact.as_deref())?;
             if let (0, Some(contact)) = (removed, &contact) {
                 return Err(Failure::refused(
                     "not_found",
@@ -62,7 +55,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                     format!("see 'segue registration list {user}'"),
                 ));
             }
-            let runs = Store::server_runs(&context.config.data_dir);
+            let runs = context.server_runs();
             context
                 .out
                 .object(&json!({"user": user, "contact": contact, "removed": removed}), || {
@@ -77,8 +70,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn row(kept: &RegistrationRecord, now: UnixMs) -> Row {
-    let view = RegistrationView::new(kept, now);
+fn row(view: RegistrationView) -> Row {
     let cells = vec![
         view.user.clone(),
         view.contact.clone(),

@@ -6,10 +6,10 @@ use std::{
 };
 
 use clap::{Args, Subcommand as ClapSubcommand, ValueEnum};
-use segue_store::{Store, StoreError};
-use serde_json::Value;
+use segue_manage::{Access, Refusal};
+use serde_json::{Value, json};
 
-use super::{Context, message, value::DurationMs};
+use super::{Context, value::DurationMs};
 use crate::failure::{Exit, Failure};
 
 /// How often the store is asked.
@@ -43,7 +43,7 @@ enum Awaited {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.new_store()?;
+    let access = context.new_access()?;
     let (what, until) = match &command {
         Command::Message(until) => ("message", until),
         Command::Call(until) => ("call", until),
@@ -52,7 +52,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     let began = Instant::now();
     let timeout = Duration::from_millis(timeout_ms);
     loop {
-        if let Some(found) = look(&store, &command)? {
+        if let Some(found) = look(&access, &command)? {
             let id = found.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
             return context.out.object(&found, || format!("{what} {id} is there"));
         }
@@ -69,16 +69,16 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn look(store: &Store, command: &Command) -> Result<Option<Value>, StoreError> {
+fn look(access: &Access, command: &Command) -> Result<Option<Value>, Refusal> {
     match command {
         // A call's record is stored once, when it has ended: committed and ended are one.
-        Command::Call(until) => Ok(store.call_by_sip_call_id(&until.sip_call_id)?.map(|c| c.to_json())),
+        Command::Call(until) => Ok(access.call_by_sip_call_id(&until.sip_call_id)?.map(|c| c.to_json())),
         Command::Message(until) => {
-            let found = store.message_by_sip_call_id(&until.sip_call_id)?;
-            if until.state == Some(Awaited::Ended) && store.call_by_sip_call_id(&until.sip_call_id)?.is_none() {
+            let found = access.message_of_call(&until.sip_call_id)?;
+            if until.state == Some(Awaited::Ended) && access.call_by_sip_call_id(&until.sip_call_id)?.is_none() {
                 return Ok(None);
             }
-            Ok(found.map(|m| message::json_row(&m)))
+            Ok(found.map(|message| json!(message)))
         }
     }
 }

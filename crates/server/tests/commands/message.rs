@@ -36,6 +36,7 @@ fn a_row_says_everything_in_the_fixed_words() {
             "from_name": null, "received_at": "2024-02-29T23:59:59.007Z", "heard_at": null, "duration_ms": 4250,
             "kind": "video", "state": "unheard", "media_state": "ready", "bytes": 7, "interrupted": true, "urgent": false,
             "pinned": false, "warned_at": null, "deleted_at": null, "deleted_by": null,
+            "played_ms": null, "has_poster": false, "media_type": "video/mp4",
         }])
     );
     let text = segue.ok(&["message", "list", "bob"]);
@@ -92,6 +93,65 @@ fn heard_ones_go_past_the_threshold_in_the_order_they_were_heard() {
             "own": ["heard_max"],
         })
     );
+}
+
+#[test]
+fn what_is_done_to_a_message_is_put_down_as_the_api_has_it_with_its_owner() {
+    let (segue, _server) = with_messages(2);
+    for (command, id) in [
+        ("heard", "01M0"),
+        ("unheard", "01M0"),
+        ("pin", "01M0"),
+        ("unpin", "01M0"),
+        ("delete", "01M0"),
+        ("undelete", "01M0"),
+    ] {
+        segue.ok(&["message", command, id]);
+    }
+    segue.ok(&["message", "delete", "01M1", "--now"]);
+    segue.fails(3, &["message", "heard", "01M1"]);
+    segue.ok(&["message", "show", "01M0"]);
+    for file in ["one", "two"] {
+        let file = segue.dir().join(file);
+        segue.ok(&["message", "export", "01M0", file.to_str().unwrap()]);
+    }
+    let audit = segue.json(&["audit", "bob"]);
+    let did: Vec<(&str, &str, &str)> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|deed| deed["what"].as_str().unwrap().starts_with("message."))
+        .map(|deed| {
+            let word = |member: &str| deed[member].as_str().unwrap();
+            assert_eq!((word("by"), word("owner")), ("command", "bob"));
+            (word("what"), word("object"), word("detail"))
+        })
+        .collect();
+    assert_eq!(
+        did,
+        [
+            ("message.open", "01M0", ""),
+            ("message.delete", "01M1", "freed"),
+            ("message.undelete", "01M0", ""),
+            ("message.delete", "01M0", ""),
+            ("message.change", "01M0", "unpinned"),
+            ("message.change", "01M0", "pinned"),
+            ("message.change", "01M0", "unheard"),
+            ("message.change", "01M0", "heard"),
+        ],
+        "who takes a copy twice is put down once; who only looks, and what is not there, not at all"
+    );
+}
+
+#[test]
+fn a_list_longer_than_a_page_is_whole_and_in_order() {
+    let (segue, server) = with_messages(0);
+    for i in 0..201 {
+        server.deposit(deposit(&format!("01M{i:03}"), "bob", b"media")).unwrap();
+    }
+    let list = segue.json(&["message", "list", "bob"]);
+    let wanted: Vec<String> = (0..201).map(|i| format!("01M{i:03}")).collect();
+    assert_eq!(ids(&list), wanted);
 }
 
 #[test]
