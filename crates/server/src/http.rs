@@ -3,6 +3,7 @@
 use std::{
     io,
     net::TcpListener,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime},
@@ -183,6 +184,10 @@ pub fn site(config: &Config, told: Told) -> Site {
         cpu: Cpu::new(),
     };
     let (profiles, in_force, asks) = (told.in_force.clone(), told.in_force.clone(), told.asks.clone());
+    let seals = SealsOf {
+        data_dir: config.data_dir.clone(),
+        in_force: told.in_force.clone(),
+    };
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -195,7 +200,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         not_ready: Box::new(move || not_ready(&takes, writes())),
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
-        seals: Arc::new(SealsOf(config.clone())),
+        seals: Arc::new(seals),
         profiles: Box::new(move || Some(profiles.profiles())),
         in_force: Box::new(move || in_force.shown()),
         reload: Box::new(move || asks.ask()),
@@ -208,25 +213,27 @@ pub fn site(config: &Config, told: Told) -> Site {
     }
 }
 
-/// Seals what subscribers prove themselves by, as commands do.
-struct SealsOf(Config);
+/// Seals what subscribers prove themselves by, as commands do, for the realms that calls meet now.
+struct SealsOf {
+    data_dir: PathBuf,
+    in_force: InForce,
+}
 
 impl segue_manage::Seals for SealsOf {
     fn password(&self, user: &str, password: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let profiles = crate::config::load_profiles(&self.0).map_err(|failure| failure.message)?;
-        let realms = passwords::realms(profiles.iter());
+        let realms = passwords::realms(self.in_force.profiles().iter());
         if realms.is_empty() {
             return Err("no profile asks for a password".to_owned());
         }
         let password = passwords::checked("it", password).map_err(|failure| failure.message)?;
-        let sealer = Sealer::of(&self.0.data_dir).map_err(|failure| failure.message)?;
+        let sealer = Sealer::of(&self.data_dir).map_err(|failure| failure.message)?;
         sealer.seal(user, &realms, &password).map_err(|failure| failure.message)
     }
 
     fn pin(&self, user: &str, digits: &str) -> Result<Vec<u8>, String> {
         // Never the digits.
         let pin = segue_policy::Pin::chosen(digits).map_err(|wrong| wrong.to_string())?;
-        let sealer = Sealer::of(&self.0.data_dir).map_err(|failure| failure.message)?;
+        let sealer = Sealer::of(&self.data_dir).map_err(|failure| failure.message)?;
         pins::keep(&sealer, user, &pin).ok_or_else(|| "no random numbers are to be had".to_owned())
     }
 }
@@ -333,9 +340,44 @@ fn kept_for<T: Clone>(how_long: Duration, ask: impl Fn() -> T) -> impl Fn() -> T
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, fs};
+
+    use segue_b2bua::Limits;
+    use segue_manage::Seals;
 
     use super::*;
+    use crate::config::load_files;
+
+    #[test]
+    fn passwords_are_sealed_for_the_realms_in_force_whatever_the_files_say_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let profiles = dir.path().join("p");
+        fs::create_dir(&profiles).unwrap();
+        let mut config = Config::default();
+        config.profiles_dir = Some(profiles.clone());
+        let files = |realm: &str| {
+            let text = format!(
+                "name = \"a\"\nsources = [\"10.0.0.0/8\"]\nregistrar = true\nauth = \"digest\"\nauth_realm = \"{realm}\"\n"
+            );
+            fs::write(profiles.join("1.toml"), text).unwrap();
+            load_files(&config).unwrap()
+        };
+        let in_force = InForce::new(files("first"), Limits::default());
+        let seals = SealsOf {
+            data_dir: dir.path().join("data"),
+            in_force: in_force.clone(),
+        };
+        let realms = || {
+            let sealed = seals.password("anna", "apple-tree-7").unwrap();
+            sealed.into_iter().map(|(realm, _)| realm).collect::<Vec<_>>()
+        };
+        Store::open(&dir.path().join("data")).unwrap();
+        assert_eq!(realms(), ["first"]);
+        let second = files("second");
+        assert_eq!(realms(), ["first"], "nobody has had them read again");
+        in_force.take(second, Limits::default());
+        assert_eq!(realms(), ["second"]);
+    }
 
     #[test]
     fn who_asks_often_gets_the_answer_that_is_kept() {
