@@ -7,6 +7,7 @@ pub mod calls;
 pub mod clips;
 pub mod contacts;
 pub mod export;
+pub mod groups;
 pub mod messages;
 pub mod notices;
 pub mod notify;

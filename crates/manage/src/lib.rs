@@ -33,6 +33,7 @@ pub use access::{
     clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     export::{Exported, SEVERAL_MAX},
+    groups::{TeamGiven, TeamView},
     messages::{MessageChange, MessageView, MessagesAsked, Stretch},
     notices::{NoticeCountView, NoticeQuery, NoticeView},
     notify::{NotifyBounds, NotifyGiven, NotifyView},

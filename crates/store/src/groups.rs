@@ -5,9 +5,10 @@
 
 use rusqlite::{Connection, params};
 use segue_mailbox::Message;
+use segue_policy::Subscriber;
 
 use crate::{
-    Store, StoreError,
+    NewSubscriber, Store, StoreError,
     blobs::{BlobId, Blobs},
 };
 
@@ -24,53 +25,66 @@ pub struct Group {
 }
 
 impl Store {
+    /// Adds a subscriber whose messages are for these members: all of it, or nothing. Errors: those of [`Store::add_subscriber`] and
+    /// [`Store::add_member`].
+    pub fn add_group(&self, group: &str, all: Vec<String>) -> Result<Group, StoreError> {
+        let group = group.to_owned();
+        self.write(move |tx| {
+            let subscriber = Subscriber {
+                user: group.clone(),
+                ..Subscriber::default()
+            };
+            NewSubscriber::plain(subscriber).add(tx)?;
+            for member in &all {
+                join(tx, &group, member)?;
+            }
+            of(tx, group)
+        })
+    }
+
+    /// Has a subscriber's messages be for just these, if they are for whom `is_so` wants: all of it, or nothing. Who goes keeps the
+    /// messages that they have.
+    ///
+    /// Errors: those of [`Store::add_member`]; [`StoreError::Changed`] when they are for others.
+    pub fn set_members_if(
+        &self,
+        group: &str,
+        all: Vec<String>,
+        is_so: impl FnOnce(&Group) -> bool + Send + 'static,
+    ) -> Result<Group, StoreError> {
+        let group = group.to_owned();
+        self.write(move |tx| {
+            is_subscriber(tx, &group)?;
+            let before = of(tx, group.clone())?;
+            if !is_so(&before) {
+                return Err(StoreError::Changed);
+            }
+            let mut leave = tx.prepare_cached("DELETE FROM member WHERE team = ? AND subscriber = ?")?;
+            for member in before.members.iter().filter(|member| !all.contains(member)) {
+                leave.execute([&group, member])?;
+            }
+            for member in all.iter().filter(|member| !before.members.contains(member)) {
+                join(tx, &group, member)?;
+            }
+            of(tx, group)
+        })
+    }
+
+    /// Whom a subscriber's messages are for; nobody else: it is no group. Error: [`StoreError::NotFound`].
+    pub fn group(&self, group: &str) -> Result<Group, StoreError> {
+        self.read(|db| {
+            is_subscriber(db, group)?;
+            of(db, group.to_owned())
+        })
+    }
+
     /// Lets messages for a subscriber go to another one too. `false`: they do already.
     ///
     /// Errors: [`StoreError::NotFound`] when either is no subscriber; [`StoreError::Refused`] for itself, for a group in a group, and past
     /// [`MEMBERS_MAX`].
     pub fn add_member(&self, group: &str, member: &str) -> Result<bool, StoreError> {
         let (group, member) = (group.to_owned(), member.to_owned());
-        self.write(move |tx| {
-            for user in [&group, &member] {
-                if !tx
-                    .prepare_cached("SELECT 1 FROM subscriber WHERE user = ?")?
-                    .exists([user])?
-                {
-                    return Err(StoreError::not_found("subscriber", user));
-                }
-            }
-            let refused = |why: String, fix: &str| {
-                Err(StoreError::Refused {
-                    why,
-                    fix: fix.to_owned(),
-                })
-            };
-            if group == member {
-                return refused(format!("'{group}' cannot be in itself"), "name another subscriber");
-            }
-            if !members(tx, &member)?.is_empty() {
-                return refused(format!("'{member}' is a group itself"), "add its members");
-            }
-            if tx
-                .prepare_cached("SELECT 1 FROM member WHERE subscriber = ?")?
-                .exists([&group])?
-            {
-                return refused(
-                    format!("'{group}' is in a group itself"),
-                    "take it out first with 'segue group member remove'",
-                );
-            }
-            if members(tx, &group)?.len() >= MEMBERS_MAX {
-                return refused(
-                    format!("'{group}' has {MEMBERS_MAX} members, as many as a group may"),
-                    "make another group",
-                );
-            }
-            let added = tx
-                .prepare_cached("INSERT OR IGNORE INTO member (team, subscriber) VALUES (?, ?)")?
-                .execute([&group, &member])?;
-            Ok(added == 1)
-        })
+        self.write(move |tx| join(tx, &group, &member))
     }
 
     /// Takes a member out; the messages that they have stay theirs. Error: [`StoreError::NotFound`].
@@ -117,6 +131,58 @@ impl Store {
             )
         })
     }
+}
+
+fn is_subscriber(db: &Connection, user: &str) -> Result<(), StoreError> {
+    match db
+        .prepare_cached("SELECT 1 FROM subscriber WHERE user = ?")?
+        .exists([user])?
+    {
+        true => Ok(()),
+        false => Err(StoreError::not_found("subscriber", user)),
+    }
+}
+
+fn of(db: &Connection, name: String) -> Result<Group, StoreError> {
+    let members = members(db, &name)?;
+    Ok(Group { name, members })
+}
+
+/// Makes somebody a member; `false`: they are.
+fn join(tx: &Connection, group: &str, member: &str) -> Result<bool, StoreError> {
+    is_subscriber(tx, group)?;
+    is_subscriber(tx, member)?;
+    let refused = |why: String, fix: &str| {
+        Err(StoreError::Refused {
+            why,
+            fix: fix.to_owned(),
+        })
+    };
+    if group == member {
+        return refused(format!("'{group}' cannot be in itself"), "name another subscriber");
+    }
+    if !members(tx, member)?.is_empty() {
+        return refused(format!("'{member}' is a group itself"), "add its members");
+    }
+    if tx
+        .prepare_cached("SELECT 1 FROM member WHERE subscriber = ?")?
+        .exists([group])?
+    {
+        return refused(
+            format!("'{group}' is in a group itself"),
+            "take it out first with 'segue group member remove'",
+        );
+    }
+    if members(tx, group)?.len() >= MEMBERS_MAX {
+        return refused(
+            format!("'{group}' has {MEMBERS_MAX} members, as many as a group may"),
+            "make another group",
+        );
+    }
+    let added = tx
+        .prepare_cached("INSERT OR IGNORE INTO member (team, subscriber) VALUES (?, ?)")?
+        .execute([group, member])?;
+    Ok(added == 1)
 }
 
 /// Who is in a group; nobody: it is none.

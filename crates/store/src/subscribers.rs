@@ -68,7 +68,16 @@ impl NewProofs {
 }
 
 impl NewSubscriber {
-    fn add(&self, tx: &Connection) -> Result<(), StoreError> {
+    /// One who proves nothing yet.
+    pub(crate) fn plain(subscriber: Subscriber) -> NewSubscriber {
+        NewSubscriber {
+            subscriber,
+            secrets: None,
+            pin: None,
+        }
+    }
+
+    pub(crate) fn add(&self, tx: &Connection) -> Result<(), StoreError> {
         let user = &self.subscriber.user;
         if one(tx, user)?.is_some() {
             return Err(StoreError::Refused {
@@ -162,12 +171,8 @@ impl Store {
     /// Adds a subscriber. Errors: [`StoreError::Refused`] when the name is taken, [`StoreError::NotFound`] when the
     /// clip or greeting is not there.
     pub fn add_subscriber(&self, new: Subscriber) -> Result<(), StoreError> {
-        let new = NewSubscriber {
-            subscriber: new,
-            secrets: None,
-            pin: None,
-        };
-        self.add_subscribers(vec![new]).map_err(|(_, error)| error)
+        self.add_subscribers(vec![NewSubscriber::plain(new)])
+            .map_err(|(_, error)| error)
     }
 
     /// Adds these subscribers with their passwords and PINs: all, or none. The error is that of the first that cannot be

@@ -15,6 +15,7 @@ mod calls;
 mod clips;
 mod contacts;
 mod follow;
+mod groups;
 pub(crate) mod live;
 mod messages;
 pub(crate) mod notices;
@@ -75,6 +76,7 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(session::routes())
         .merge(messages::routes())
         .merge(subscribers::routes())
+        .merge(groups::routes())
         .merge(targets::routes())
         .merge(contacts::routes())
         .merge(rules::routes())

@@ -43,6 +43,8 @@ fn body(operation: &str) -> Option<Value> {
         "move_target" => json!({ "place": 1 }),
         "add_subscriber" => json!({ "user": "mallory" }),
         "put_subscriber" => json!({ "settings": { "dnd": true } }),
+        "add_group" => json!({ "group": "mallory", "members": ["eve"] }),
+        "set_group" => json!({ "members": ["bob"] }),
         "set_phone_password" => json!({ "password": "guessed" }),
         "set_pin" => json!({ "pin": "471100" }),
         "set_notify" => json!({ "by": ["mail"], "mail": "eve@example.com" }),

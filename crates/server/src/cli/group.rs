@@ -1,7 +1,7 @@
 //! `segue group add|list|member`: subscribers whose messages are for several others.
 
 use clap::Subcommand as ClapSubcommand;
-use segue_policy::Subscriber;
+use segue_manage::TeamGiven;
 use serde_json::json;
 
 use super::{Context, output::Row, value::User};
@@ -43,24 +43,14 @@ pub enum Member {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
     match command {
         Command::Add {
             name: User(name),
             member,
         } => {
-            store.add_subscriber(Subscriber {
-                user: name.clone(),
-                ..Subscriber::default()
-            })?;
-            for User(member) in &member {
-                if let Err(error) = store.add_member(&name, member) {
-                    // All of it, or nothing.
-                    store.remove_subscriber(&name)?;
-                    return Err(error.into());
-                }
-            }
-            let members: Vec<&str> = member.iter().map(|User(member)| member.as_str()).collect();
+            let members = member.into_iter().map(|User(member)| member).collect();
+            let added = context.new_access()?.add_team(TeamGiven { group: name, members })?;
+            let (name, members) = (added.group, added.members);
             let said = json!({"group": name, "members": members});
             context.out.object(&said, || match members.as_slice() {
                 [] => format!("added {name}; let it have members with 'segue group member add {name} USER'"),
@@ -72,7 +62,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                 value: json!({"group": group.name, "members": group.members}),
                 cells: vec![group.name, group.members.join(", ")],
             };
-            let rows = store.groups()?.into_iter().map(row).collect();
+            let rows = context.store()?.groups()?.into_iter().map(row).collect();
             let nothing = "no group has members; add one with 'segue group add sales --member ann --member bob'";
             context.out.rows(rows, &["GROUP", "MEMBERS"], nothing)
         }
@@ -80,7 +70,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             group: User(group),
             user: User(user),
         }) => {
-            let added = store.add_member(&group, &user)?;
+            let added = context.access()?.join_team(&group, &user)?;
             let said = json!({"group": group, "user": user, "added": added});
             context.out.object(&said, || match added {
                 true => format!("{user} gets the messages for {group} from now on"),
@@ -91,7 +81,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             group: User(group),
             user: User(user),
         }) => {
-            store.remove_member(&group, &user)?;
+            context.access()?.leave_team(&group, &user)?;
             let said = json!({"group": group, "user": user, "removed": true});
             context
                 .out

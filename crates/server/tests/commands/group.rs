@@ -31,3 +31,12 @@ fn a_group_has_members_and_its_message_says_how_it_stands_with_each() {
         "what she has stays hers"
     );
 }
+
+#[test]
+fn a_group_that_cannot_have_one_of_its_members_is_not_added() {
+    let segue = Segue::new();
+    segue.ok(&["subscriber", "add", "ann"]);
+    segue.fails(3, &["group", "add", "sales", "--member", "ann", "--member", "nobody"]);
+    segue.fails(3, &["subscriber", "show", "sales"]);
+    segue.ok(&["group", "add", "sales", "--member", "ann"]);
+}
