@@ -14,6 +14,7 @@
 
 mod access;
 mod audit;
+mod device;
 mod explain;
 mod link;
 mod login;
@@ -50,6 +51,7 @@ pub use access::{
     uploads::{NewUpload, UploadView},
 };
 pub use audit::DeedView;
+pub use device::DEVICE_MS;
 pub use explain::{At, Explained, Thought, Told};
 pub use link::LINK_MS;
 pub use login::{Begun, From, Limits, Manage};

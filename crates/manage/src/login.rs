@@ -4,7 +4,12 @@ use std::net::IpAddr;
 
 use segue_store::{NewSession, Role, Store};
 
-use crate::{Access, Refusal, Scopes, Secret, Who, password, throttle::Throttle};
+use crate::{
+    Access, Refusal, Scopes, Secret, Who,
+    device::Device,
+    password,
+    throttle::{Throttle, Tried},
+};
 
 /// How long a session lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct From {
     pub source: IpAddr,
     /// The browser, as it calls itself.
     pub user_agent: String,
+    /// What the browser holds of a login before, if it does.
+    pub device: Option<String>,
 }
 
 /// A session that has begun.
@@ -37,6 +44,8 @@ pub struct Begun {
     pub secret: Secret,
     /// When it ends at the latest, Unix milliseconds.
     pub expires_at_ms: i64,
+    /// What the browser holds for [`crate::DEVICE_MS`], to be known by at the next login with the password.
+    pub device: Option<String>,
 }
 
 /// Lets somebody in. Blocking, as the store is.
@@ -65,8 +74,19 @@ impl Manage {
     /// [`Refusal::WrongLogin`], [`Refusal::TooMany`].
     pub fn login(&self, name: &str, password: &str, from: &From) -> Result<Begun, Refusal> {
         let now_ms = (self.now)();
+        let known = match &from.device {
+            None => None,
+            Some(said) => {
+                let kept = self.store.password_of(name)?;
+                kept.and_then(|kept| Device::said(said, name, &kept, now_ms))
+            }
+        };
+        let tried = match &known {
+            Some(device) => Tried::By(&device.id),
+            None => Tried::From(from.source, Some(name)),
+        };
         self.throttle
-            .try_at(from.source, Some(name), now_ms)
+            .try_at(tried, now_ms)
             .map_err(|retry_after_s| Refusal::TooMany { retry_after_s })?;
         let kept = self.store.password_of(name)?;
         if !password::matches(kept.as_deref(), password) {
@@ -81,7 +101,12 @@ impl Manage {
         let Some(verified) = kept else {
             return Err(Refusal::WrongLogin);
         };
-        self.throttle.was_right(from.source, Some(name));
+        self.throttle.was_right(tried);
+        let device = match &known {
+            Some(device) => device.clone().again(now_ms),
+            None => Device::new(now_ms)?,
+        };
+        let device = device.text(name, &verified);
         let (secret, new) = self.new_session(name, from, now_ms)?;
         let who = Who::outside(name, "password", &from.source.to_string());
         let acting = self.store.acting(who.deed("login", name, Some(name)));
@@ -95,6 +120,7 @@ impl Manage {
         Ok(Begun {
             secret,
             expires_at_ms: begun.expires_at_ms,
+            device: Some(device),
         })
     }
 
@@ -113,7 +139,7 @@ impl Manage {
     pub fn login_by_link(&self, link: &str, from: &From) -> Result<Begun, Refusal> {
         let now_ms = (self.now)();
         self.throttle
-            .try_at(from.source, None, now_ms)
+            .try_at(Tried::From(from.source, None), now_ms)
             .map_err(|retry_after_s| Refusal::TooMany { retry_after_s })?;
         let link = Secret::said(link).ok_or(Refusal::LinkSpent)?;
         let whose = self.store.link(&link.hash(), now_ms)?.ok_or(Refusal::LinkSpent)?;
@@ -123,10 +149,11 @@ impl Manage {
         let begun = acting
             .begin_by_link(link.hash(), new, now_ms)?
             .ok_or(Refusal::LinkSpent)?;
-        self.throttle.was_right(from.source, None);
+        self.throttle.was_right(Tried::From(from.source, None));
         Ok(Begun {
             secret,
             expires_at_ms: begun.expires_at_ms,
+            device: None,
         })
     }
 

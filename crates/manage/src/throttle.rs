@@ -1,4 +1,4 @@
-//! How often somebody may try to log in: from one source, and for one name. What is tried counts before it is looked at.
+//! How often somebody may try to log in: from one source, and for one name, or by a browser that is known. What is tried counts before it is looked at.
 
 use std::{
     collections::BTreeMap,
@@ -22,8 +22,30 @@ const OF_NAME: Rate = Rate {
     every_ms: 30_000,
 };
 
-/// Names and sources that are remembered; past it those that have waited longest are forgotten.
+/// Names, sources and browsers that are remembered; past it those that have waited longest are forgotten.
 const KEPT_MAX: usize = 10_000;
+
+/// Who tries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tried<'a> {
+    /// A stranger, from a source; for whom, where that is said.
+    From(IpAddr, Option<&'a str>),
+    /// A browser that has logged in as the same before: what strangers try does not count for it.
+    By(&'a str),
+}
+
+impl Tried<'_> {
+    fn counts(self) -> Vec<(String, Rate)> {
+        match self {
+            Tried::From(source, name) => {
+                let mut counts = vec![(of_source(source), OF_SOURCE)];
+                counts.extend(name.map(|name| (of_name(name), OF_NAME)));
+                counts
+            }
+            Tried::By(device) => vec![(of_device(device), OF_NAME)],
+        }
+    }
+}
 
 /// Who has tried.
 #[derive(Debug, Default)]
@@ -34,11 +56,9 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// Counts a try at `now_ms`; or in how many seconds the next may be made.
-    /// `name`: whom it is tried for, where that is said.
-    pub(crate) fn try_at(&self, source: IpAddr, name: Option<&str>, now_ms: i64) -> Result<(), u64> {
+    pub(crate) fn try_at(&self, tried: Tried<'_>, now_ms: i64) -> Result<(), u64> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wanted = vec![(of_source(source), OF_SOURCE)];
-        wanted.extend(name.map(|name| (of_name(name), OF_NAME)));
+        let wanted = tried.counts();
         let wait_ms = wanted
             .iter()
             .map(|(key, rate)| {
@@ -69,13 +89,20 @@ impl Throttle {
     }
 
     /// A try was right: it does not count.
-    pub(crate) fn was_right(&self, source: IpAddr, name: Option<&str>) {
+    pub(crate) fn was_right(&self, tried: Tried<'_>) {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = name {
-            full_at.remove(&of_name(name));
-        }
-        if let Some(at) = full_at.get_mut(&of_source(source)) {
-            *at = at.saturating_sub(OF_SOURCE.every_ms);
+        match tried {
+            Tried::By(device) => {
+                full_at.remove(&of_device(device));
+            }
+            Tried::From(source, name) => {
+                if let Some(name) = name {
+                    full_at.remove(&of_name(name));
+                }
+                if let Some(at) = full_at.get_mut(&of_source(source)) {
+                    *at = at.saturating_sub(OF_SOURCE.every_ms);
+                }
+            }
         }
     }
 }
@@ -92,6 +119,10 @@ fn of_name(name: &str) -> String {
     format!("name {}", name.chars().take(64).collect::<String>())
 }
 
+fn of_device(device: &str) -> String {
+    format!("device {device}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,17 +136,26 @@ mod tests {
         let throttle = Throttle::default();
         for n in 0..10 {
             assert_eq!(
-                throttle.try_at(ip(&format!("192.0.2.{n}")), Some("bob"), 0),
+                throttle.try_at(Tried::From(ip(&format!("192.0.2.{n}")), Some("bob")), 0),
                 Ok(()),
                 "{n}"
             );
         }
-        assert_eq!(throttle.try_at(ip("192.0.2.77"), Some("bob"), 0), Err(30));
-        assert_eq!(throttle.try_at(ip("192.0.2.77"), Some("eve"), 0), Ok(()));
-        assert_eq!(throttle.try_at(ip("192.0.2.77"), Some("bob"), 30_000), Ok(()));
-        assert_eq!(throttle.try_at(ip("192.0.2.77"), Some("bob"), 30_001), Err(30));
-        throttle.was_right(ip("192.0.2.77"), Some("bob"));
-        assert_eq!(throttle.try_at(ip("192.0.2.77"), Some("bob"), 30_001), Ok(()));
+        assert_eq!(throttle.try_at(Tried::From(ip("192.0.2.77"), Some("bob")), 0), Err(30));
+        assert_eq!(throttle.try_at(Tried::From(ip("192.0.2.77"), Some("eve")), 0), Ok(()));
+        assert_eq!(
+            throttle.try_at(Tried::From(ip("192.0.2.77"), Some("bob")), 30_000),
+            Ok(())
+        );
+        assert_eq!(
+            throttle.try_at(Tried::From(ip("192.0.2.77"), Some("bob")), 30_001),
+            Err(30)
+        );
+        throttle.was_right(Tried::From(ip("192.0.2.77"), Some("bob")));
+        assert_eq!(
+            throttle.try_at(Tried::From(ip("192.0.2.77"), Some("bob")), 30_001),
+            Ok(())
+        );
     }
 
     #[test]
@@ -123,10 +163,20 @@ mod tests {
         let throttle = Throttle::default();
         for n in 0..20 {
             let source = ip(&format!("2001:db8:0:1::{n:x}"));
-            assert_eq!(throttle.try_at(source, Some(&format!("n{n}")), 0), Ok(()), "{n}");
+            assert_eq!(
+                throttle.try_at(Tried::From(source, Some(&format!("n{n}"))), 0),
+                Ok(()),
+                "{n}"
+            );
         }
-        assert_eq!(throttle.try_at(ip("2001:db8:0:1::ffff"), Some("x"), 0), Err(6));
-        assert_eq!(throttle.try_at(ip("2001:db8:0:2::1"), Some("x"), 0), Ok(()));
+        assert_eq!(
+            throttle.try_at(Tried::From(ip("2001:db8:0:1::ffff"), Some("x")), 0),
+            Err(6)
+        );
+        assert_eq!(
+            throttle.try_at(Tried::From(ip("2001:db8:0:2::1"), Some("x")), 0),
+            Ok(())
+        );
     }
 
     #[test]
@@ -134,8 +184,7 @@ mod tests {
         let throttle = Throttle::default();
         for n in 0..30_000_u32 {
             let _ = throttle.try_at(
-                IpAddr::V4(std::net::Ipv4Addr::from(n)),
-                Some(&format!("n{n}")),
+                Tried::From(IpAddr::V4(std::net::Ipv4Addr::from(n)), Some(&format!("n{n}"))),
                 i64::from(n),
             );
         }

@@ -204,7 +204,22 @@ fn cookie_name(web: &Web) -> &'static str {
 
 /// The session that a browser holds.
 pub(crate) fn cookie(headers: &HeaderMap, web: &Web) -> Option<Secret> {
-    let name = cookie_name(web);
+    said(headers, cookie_name(web)).and_then(Secret::said)
+}
+
+/// By what a browser is known that has logged in before.
+pub(crate) fn device(headers: &HeaderMap, web: &Web) -> Option<String> {
+    said(headers, device_name(web)).map(str::to_owned)
+}
+
+fn device_name(web: &Web) -> &'static str {
+    match web.is_https() {
+        true => "__Host-segue-device",
+        false => "segue-device",
+    }
+}
+
+fn said<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -212,7 +227,21 @@ pub(crate) fn cookie(headers: &HeaderMap, web: &Web) -> Option<Secret> {
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(said, _)| *said == name)
-        .and_then(|(_, value)| Secret::said(value))
+        .map(|(_, value)| value)
+}
+
+/// Has a browser be known at its next login. It stays past the session, and gives access to nothing.
+pub(crate) fn set_device(response: &mut Response, web: &Web, device: Option<&str>) {
+    let Some(device) = device else { return };
+    let secure = if web.is_https() { "; Secure" } else { "" };
+    let cookie = format!(
+        "{}={device}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+        device_name(web),
+        segue_manage::DEVICE_MS / 1_000
+    );
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
 }
 
 /// Gives a browser its session, or takes it back. Lax: links from mail open pages; changes need the token besides.

@@ -351,3 +351,73 @@ async fn the_login_page_leads_back_to_where_one_came_from() {
     assert_eq!(wrong.status, 401);
     assert!(wrong.text().contains("name or password is wrong"), "{}", wrong.text());
 }
+
+/// What a login gives a browser to be known by, as it is sent back.
+fn device(answer: &fixture::Answer) -> String {
+    let set = answer.head.lines().find(|line| line.contains("segue-device=")).unwrap();
+    assert!(set.ends_with("; HttpOnly; SameSite=Strict"), "{set}");
+    let (_, cookie) = set.split_once(": ").unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_has_logged_in_before_is_not_kept_out_by_others_who_guess() {
+    const AT: &str = "/api/v1/session";
+    let office = Office::open().await;
+    let nobody = office.nobody();
+    let (right, wrong) = (
+        json!({ "name": "bob", "password": PASSWORD }),
+        json!({ "name": "bob", "password": "wrong horse" }),
+    );
+    let known = device(&nobody.send("POST", AT, Some(&right), &[]).await);
+    for _ in 0..10 {
+        nobody.send("POST", AT, Some(&wrong), &[]).await.problem(401);
+    }
+    nobody.send("POST", AT, Some(&right), &[]).await.problem(429);
+    let forged = known.replace('.', "0.");
+    let of_eve = json!({ "name": "eve", "password": PASSWORD });
+    let eves = device(&nobody.send("POST", AT, Some(&of_eve), &[]).await);
+    for other in [forged.as_str(), &eves] {
+        let headers = [("Cookie", other)];
+        nobody.send("POST", AT, Some(&right), &headers).await.problem(429);
+    }
+    let headers = [("Cookie", known.as_str())];
+    let again = nobody.send("POST", AT, Some(&right), &headers).await;
+    assert_eq!(again.status, 200, "{}", again.text());
+    let body = format!("name=bob&password={}", PASSWORD.replace(' ', "+"));
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let by_form = nobody
+        .bytes("POST", "/login", body.as_bytes(), &[kind, headers[0]])
+        .await;
+    assert_eq!(by_form.status, 303, "{}", by_form.text());
+    device(&by_form);
+    // It may guess no more than another, and what it is given anew counts on.
+    let renewed = device(&again);
+    for n in 0..10 {
+        let headers = [("Cookie", [known.as_str(), &renewed][n % 2])];
+        nobody.send("POST", AT, Some(&wrong), &headers).await.problem(401);
+    }
+    for known in [known.as_str(), &renewed] {
+        let headers = [("Cookie", known)];
+        nobody.send("POST", AT, Some(&right), &headers).await.problem(429);
+    }
+}
+
+#[tokio::test]
+async fn with_another_password_no_browser_is_known_any_more() {
+    const AT: &str = "/api/v1/session";
+    let office = Office::open().await;
+    let nobody = office.nobody();
+    let old = json!({ "name": "bob", "password": PASSWORD });
+    let known = device(&nobody.send("POST", AT, Some(&old), &[]).await);
+    office
+        .command()
+        .set_password("bob", Role::Subscriber, Some("another horse 7"))
+        .unwrap();
+    for _ in 0..10 {
+        nobody.send("POST", AT, Some(&old), &[]).await.problem(401);
+    }
+    let new = json!({ "name": "bob", "password": "another horse 7" });
+    let headers = [("Cookie", known.as_str())];
+    nobody.send("POST", AT, Some(&new), &headers).await.problem(429);
+}

@@ -15,7 +15,7 @@ use crate::{
     given::Given,
     portal::{Source, Web},
     problem::Problem,
-    who::{Who, cookie, set_cookie},
+    who::{Who, cookie, device, set_cookie, set_device},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
@@ -86,9 +86,10 @@ async fn login(
     headers: HeaderMap,
     Given(Login { name, password }): Given<Login>,
 ) -> Result<Response, Problem> {
-    let from = from(source.0, &headers);
+    let from = from(&web, source.0, &headers);
     let begun = web.login(name, password, from).await?;
     web.end(cookie(&headers, &web)).await;
+    let known = begun.device.clone();
     let csrf = begun.secret.csrf();
     let mut response = Json(LoggedIn { csrf }).into_response();
     set_cookie(
@@ -96,6 +97,7 @@ async fn login(
         &web,
         Some((&begun.secret, lasts_ms(&web, begun.expires_at_ms))),
     );
+    set_device(&mut response, &web, known.as_deref());
     Ok(response)
 }
 
@@ -114,10 +116,11 @@ async fn logout(_who: Who, State(web): State<Web>, headers: HeaderMap) -> Result
 }
 
 /// Where somebody comes from who logs in.
-pub(crate) fn from(source: Source, headers: &HeaderMap) -> From {
+pub(crate) fn from(web: &Web, source: Source, headers: &HeaderMap) -> From {
     let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes());
     From {
         source: source.0,
+        device: device(headers, web),
         user_agent: String::from_utf8_lossy(agent.unwrap_or_default()).into_owned(),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     given::{self, Asked},
     portal::{Source, Web},
     problem::Problem,
-    who::{Posted, cookie, set_cookie},
+    who::{Posted, cookie, set_cookie, set_device},
 };
 
 pub(super) fn routes() -> Router<Web> {
@@ -87,7 +87,7 @@ async fn login(
         .await
         .map_err(|problem| failed(&problem))?;
     let Login { name, password, next } = given::form(&bytes).map_err(|problem| failed(&problem))?;
-    let from = from(source, &headers);
+    let from = from(&web, source, &headers);
     match web.login(name.trim().to_owned(), password, from).await {
         Ok(begun) => {
             web.end(cookie(&headers, &web)).await;
@@ -107,6 +107,7 @@ fn begin(web: &Web, begun: &Begun, next: &str) -> Response {
         web,
         Some((&begun.secret, lasts_ms(web, begun.expires_at_ms))),
     );
+    set_device(&mut response, web, begun.device.as_deref());
     response
 }
 
@@ -136,7 +137,7 @@ async fn login_by_link(
     Path(link): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let from = from(source, &headers);
+    let from = from(&web, source, &headers);
     match web.ask(move |manage| manage.login_by_link(&link, &from)).await {
         Ok(begun) => {
             web.end(cookie(&headers, &web)).await;
