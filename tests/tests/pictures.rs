@@ -278,7 +278,7 @@ fn emmas_wishes(segue: &Segue, folder: &Path) {
     ]);
 }
 
-/// The calls of a day: more by day than by night, most of them answered.
+/// The calls of a day: more of late than before, most of them answered.
 fn a_day(segue: &Segue) {
     let store = Store::open(&segue.data()).unwrap();
     let now = now_ms();

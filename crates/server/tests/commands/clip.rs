@@ -37,7 +37,8 @@ fn clips_are_listed_with_who_uses_them_and_the_beep_is_ours() {
             "renditions",
             "missing",
             "used_by",
-            "uses"
+            "uses",
+            "uses_more"
         ])
     );
     assert!(list[0]["id"].is_string());

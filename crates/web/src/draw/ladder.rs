@@ -26,12 +26,7 @@ struct Row<'a> {
 
 /// All messages of all legs in their order: A on the left, Segue, then each callee.
 pub fn ladder(call: &CallRecord) -> Markup {
-    let mut rows: Vec<Row> = Vec::new();
-    for (leg, record) in call.legs.iter().enumerate() {
-        rows.extend(record.ladder.iter().map(|step| Row { leg, step }));
-    }
-    // Stable: what a leg said within one millisecond stays in order.
-    rows.sort_by_key(|row| row.step.at);
+    let rows = in_order(call);
     let drawn = call.legs.len().clamp(1, LEGS_MAX);
     let (width, height) = (LEFT + BETWEEN * drawn + 60, TOP + ROW * (rows.len() + 1));
     html! {
@@ -67,6 +62,23 @@ pub fn ladder(call: &CallRecord) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What a leg said stays in its order; of several legs within one millisecond what came stands before what was sent for it.
+fn in_order(call: &CallRecord) -> Vec<Row<'_>> {
+    let mut legs: Vec<_> = call.legs.iter().map(|leg| leg.ladder.iter().peekable()).collect();
+    let mut rows = Vec::new();
+    loop {
+        let heads = legs.iter_mut().enumerate();
+        let heads = heads.filter_map(|(leg, steps)| Some((leg, *steps.peek()?)));
+        let Some((leg, step)) = heads.min_by_key(|(_, step)| (step.at, step.sent == Sent::Out)) else {
+            return rows;
+        };
+        rows.push(Row { leg, step });
+        if let Some(steps) = legs.get_mut(leg) {
+            steps.next();
         }
     }
 }

@@ -270,3 +270,31 @@ fn an_axis_has_few_round_steps_whatever_its_end() {
     assert_eq!(along(3, 0, 100.0), 0.0);
     assert_eq!(along(9, 3, 100.0), 100.0);
 }
+
+#[test]
+fn what_came_stands_before_what_was_sent_for_it_in_the_same_millisecond() {
+    let caller = leg(
+        "sip:bob@192.0.2.2",
+        &[(0, Sent::In, "INVITE"), (9, Sent::Out, "200 for A")],
+        Vec::new(),
+    );
+    let callee = leg(
+        "sip:bob@192.0.2.3",
+        &[
+            (5, Sent::Out, "INVITE to B"),
+            (9, Sent::In, "200 of B"),
+            (9, Sent::Out, "ACK to B"),
+        ],
+        Vec::new(),
+    );
+    let drawn = ladder(&CallRecord {
+        legs: vec![caller, callee],
+        ..call()
+    })
+    .into_string();
+    let places: Vec<_> = ["INVITE to B", "200 of B", "200 for A", "ACK to B"]
+        .iter()
+        .map(|said| drawn.find(said).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "{places:?} {drawn}");
+}
