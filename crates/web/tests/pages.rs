@@ -257,13 +257,18 @@ async fn trunks_are_told_to_whom_events_are() {
     assert!(body["detail"].as_str().unwrap().contains("not loopback"), "{body}");
 }
 
-/// Whoever opens connections and says nothing takes 320 of the files that calls need, and no more.
+/// Whoever open connections and say nothing take 320 of the files that calls need, and no more.
 #[tokio::test]
 async fn connections_that_say_nothing_are_bounded_and_another_is_served_when_one_goes() {
     let address = serving(site("ok", &[])).await;
     let mut silent = Vec::new();
-    for _ in 0..320 {
-        silent.push(TcpStream::connect(address).await.unwrap());
+    // One source has a quarter at most.
+    for n in 0..320 {
+        let source = tokio::net::TcpSocket::new_v4().unwrap();
+        source
+            .bind(format!("127.0.0.{}:0", 2 + n / 80).parse().unwrap())
+            .unwrap();
+        silent.push(source.connect(address).await.unwrap());
     }
     let asked = tokio::spawn(ask(address, "GET /health"));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
