@@ -34,7 +34,7 @@ const CALLEE: u32 = 1000;
 const BEEP: u32 = 1400;
 
 /// The fields of a row of `message list`, sorted.
-const MESSAGE_FIELDS: [&str; 19] = [
+const MESSAGE_FIELDS: [&str; 22] = [
     "bytes",
     "call_id",
     "deleted_at",
@@ -42,13 +42,16 @@ const MESSAGE_FIELDS: [&str; 19] = [
     "duration_ms",
     "from",
     "from_name",
+    "has_poster",
     "heard_at",
     "id",
     "interrupted",
     "kind",
     "mailbox",
     "media_state",
+    "media_type",
     "pinned",
+    "played_ms",
     "received_at",
     "sip_call_id",
     "state",
