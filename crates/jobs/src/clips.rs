@@ -78,20 +78,6 @@ pub fn prepare_and_store(
     prepare_and(pool, store, name, file, progress, |clip| store.put_clip(clip))
 }
 
-/// The same for a clip that is nobody's own.
-///
-/// # Errors
-/// [`ClipError`], also when a clip of that name is a subscriber's; nothing was changed then.
-pub fn prepare_for_all(
-    pool: &WorkerPool,
-    store: &Store,
-    name: &str,
-    file: &Path,
-    progress: &mut dyn FnMut(u8),
-) -> Result<ClipInfo, ClipError> {
-    prepare_and(pool, store, name, file, progress, |clip| store.put_clip_for_all(clip))
-}
-
 /// Prepares a file as clip `name` and has it stored by `finish`, which replaces one of that name.
 ///
 /// # Errors

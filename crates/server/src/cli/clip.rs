@@ -108,7 +108,9 @@ fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failu
     let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
     let (pool, store) = (pool()?, context.new_store()?);
     watched(context, name, |show| {
-        clips::prepare_for_all(&pool, &store, name, &file, show)
+        // A name that is a subscriber's own stays theirs.
+        let finish = |clip| store.put_clip_for_all(clip);
+        clips::prepare_and(&pool, &store, name, &file, show, finish)
     })
 }
 
