@@ -57,6 +57,24 @@ impl Segue {
         segue
     }
 
+    /// Returns once callers of a mailbox are spoken to in each language, where the settings say `prompts`: the first server of
+    /// a checkout prepares them for all others, which takes a minute of one core, and whatever is tested meanwhile lacks it.
+    #[track_caller]
+    pub fn expect_prompts(&self) {
+        until("the prompts to be ready", Duration::from_secs(240), || {
+            ["en", "de"]
+                .iter()
+                .all(|language| self.has_prompts(language))
+                .then_some(())
+        });
+    }
+
+    /// Whether they are in this one.
+    pub fn has_prompts(&self, language: &str) -> bool {
+        self.log_text()
+            .contains(&format!("prompts are ready language={language}"))
+    }
+
     /// Other settings, from its next run on.
     pub fn set(&mut self, settings: &str) {
         settings.clone_into(&mut self.settings);

@@ -41,6 +41,7 @@ impl Office {
         fs::write(profiles.join("phones.toml"), profile).unwrap();
         let settings = format!("profiles_dir = {profiles:?}\n{}", prompts());
         let segue = Segue::start_with(&folder.path().join("segue"), &settings);
+        segue.expect_prompts();
         segue.cli(&["clip", "add", "green", sample("clip.mp4").to_str().unwrap()]);
         Office { segue, folder }
     }

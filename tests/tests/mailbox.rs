@@ -77,9 +77,7 @@ fn collects(make: Make) {
         segue.rows(&["message", "list", "a"]).pop()
     });
     told("yes", dialled);
-    until("the prompts", Duration::from_secs(90), || {
-        segue.log_text().contains("prompts are ready").then_some(())
-    });
+    segue.expect_prompts();
 
     let dialled = phone.dial(&segue.uri("*97"));
     phone.expect("answered", dialled, SOON);
@@ -148,9 +146,7 @@ fn baresip_4_calls_the_sender_back_and_is_at_the_message_again() {
     until("the message", Duration::from_secs(30), || {
         segue.rows(&["message", "list", "a"]).pop()
     });
-    until("the prompts", Duration::from_secs(90), || {
-        segue.log_text().contains("prompts are ready").then_some(())
-    });
+    segue.expect_prompts();
 
     let dialled = listener.dial(&segue.uri("*97"));
     listener.expect("answered", dialled, SOON);
@@ -201,9 +197,7 @@ fn baresip_1_chooses_by_the_picture_is_told_of_a_message_sees_and_hears_it() {
     };
     let mut caller = Phone::start_registered(folder.path(), A, Answers::OnCommand, &registrar);
     let mut phone = Phone::start_subscribed(folder.path(), B, Answers::OnCommand, &registrar);
-    until("the prompts", Duration::from_secs(90), || {
-        segue.log_text().contains("prompts are ready language=en").then_some(())
-    });
+    segue.expect_prompts();
     let dialled = caller.dial(&segue.uri("b"));
     caller.expect_event("CALL_ESTABLISHED", dialled, SOON);
     // It sees what there is to choose, and hears it; a picture of letters on dark green.

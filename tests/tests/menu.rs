@@ -54,10 +54,7 @@ impl House<'_> {
         fs::write(profiles.join("phones.toml"), phones).unwrap();
         let settings = format!("profiles_dir = {profiles:?}\n{}", prompts());
         let segue = Segue::start_with(&folder.join("segue"), &settings);
-        // Prepared once for all servers: the first one takes its time.
-        until("prompts to be ready", Duration::from_secs(120), || {
-            segue.log_text().contains("prompts are ready language=en").then_some(())
-        });
+        segue.expect_prompts();
         House { folder, segue }
     }
 

@@ -236,10 +236,9 @@ fn message_call(teller: &Teller, segue: &Segue, (a, b): (&mut Phone, &Phone), fo
 /// B dials its mailbox and watches the message, which is heard by that.
 fn collected(teller: &Teller, segue: &Segue, b: &mut Phone, id: &str) {
     teller.chapter("B collects the message by phone");
-    let ready = || segue.log_text().contains("prompts are ready language=en").then_some(());
-    if ready().is_none() {
-        teller.tell("the spoken prompts are being prepared, once for all demos (half a minute of one core)");
-        until("the prompts to be ready", Duration::from_secs(180), ready);
+    if !segue.has_prompts("en") {
+        teller.tell("the spoken prompts are being prepared, once for all demos (a minute of one core)");
+        segue.expect_prompts();
     }
     let dialled = b.dial(&segue.uri("*97"));
     teller.tell("B dials *97");

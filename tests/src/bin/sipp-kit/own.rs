@@ -57,12 +57,7 @@ impl Own {
             own.wait_for_the_notice();
         }
         if speaks {
-            until("prompts to be ready", Duration::from_secs(120), || {
-                own.segue
-                    .log_text()
-                    .contains("prompts are ready language=en")
-                    .then_some(())
-            });
+            own.segue.expect_prompts();
         }
         match all("server").first() {
             Some(&"pair") => {
