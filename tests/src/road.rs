@@ -8,7 +8,7 @@ use std::{
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
@@ -36,6 +36,8 @@ struct Counts {
     carried: AtomicU64,
     lost: AtomicU64,
     key_frames_asked: AtomicU64,
+    /// When each packet of the party's sound came, and its timestamp.
+    sound: Mutex<Vec<(Instant, u32)>>,
 }
 
 impl Road {
@@ -84,6 +86,26 @@ impl Road {
     /// How often Segue asked the party for a key frame, whether it arrived or not.
     pub fn key_frames_asked(&self) -> u64 {
         self.counts.key_frames_asked.load(Relaxed)
+    }
+
+    /// By how many milliseconds the party's sound fell behind the road's clock meanwhile, of `clock_hz` timestamps a second: a phone
+    /// that a busy machine keeps from its sound numbers the samples that it has, as if they had been taken without a pause.
+    pub fn sound_behind_ms(&self, clock_hz: u32) -> f64 {
+        let sound = self.counts.sound.lock().expect("no panic meanwhile");
+        let Some(&(began, first)) = sound.first() else {
+            return 0.0;
+        };
+        let under_way: Vec<f64> = sound
+            .iter()
+            .map(|(at, timestamp)| {
+                let said_ms = f64::from(timestamp.wrapping_sub(first).cast_signed()) * 1000.0 / f64::from(clock_hz);
+                at.duration_since(began).as_secs_f64() * 1000.0 - said_ms
+            })
+            .collect();
+        // The fastest of a second has waited for nobody.
+        let least = |some: &[f64]| some.iter().copied().fold(f64::INFINITY, f64::min);
+        let second = under_way.len().min(50);
+        least(&under_way[under_way.len() - second..]) - least(&under_way[..second])
     }
 }
 
@@ -145,6 +167,10 @@ impl Traffic {
                 while let Some((length, _)) = receive(socket, &mut bytes) {
                     if !to_segue && asks_for_key_frame(&bytes[..length]) {
                         self.counts.key_frames_asked.fetch_add(1, Relaxed);
+                    }
+                    if let (0, true, [_, _, _, _, a, b, c, d, ..]) = (index, to_segue, &bytes[..length]) {
+                        let timestamp = u32::from_be_bytes([*a, *b, *c, *d]);
+                        self.counts.sound.lock().expect("no panic").push((now, timestamp));
                     }
                     let before = self.number;
                     for after in self.impairer.arrivals() {

@@ -29,6 +29,8 @@ struct House {
     road: Road,
     segue: Segue,
     folder: tempfile::TempDir,
+    /// Ticks a second of the timestamps of A's sound.
+    sound_clock_hz: u32,
 }
 
 impl House {
@@ -47,6 +49,7 @@ impl House {
             road,
             segue,
             folder,
+            sound_clock_hz: codecs.audio.clock_hz(),
         }
     }
 
@@ -94,17 +97,21 @@ fn expect_whole_and_in_step(house: &House, file: &Path, marks_min: usize) {
     assert!(movie.share_of(Colour::Red) + movie.share_of(Colour::White) > 0.95);
     let mut marks = movie.marks(Colour::White, MARK_HZ);
     let asked = house.road.key_frames_asked();
-    println!("{lost} of {carried} lost, {asked} key frames asked; {marks:?}");
+    // A recording is placed by the median of its reports: what the phone's own sound falls behind meanwhile, on a busy machine,
+    // stays in it.
+    let behind_ms = house.road.sound_behind_ms(house.sound_clock_hz);
+    println!("{lost} of {carried} lost, {asked} key frames asked; A's sound fell behind by {behind_ms} ms; {marks:?}");
+    let apart_max_ms = 80.0 + behind_ms.max(0.0);
     marks.sort_by(|a, b| a.apart_ms.abs().total_cmp(&b.apart_ms.abs()));
     let middle = marks.get(marks.len() / 2).map(|mark| mark.apart_ms.abs());
     assert!(
-        marks.len() >= marks_min && middle.is_some_and(|apart| apart <= 80.0),
-        "{marks:?}"
+        marks.len() >= marks_min && middle.is_some_and(|apart| apart <= apart_max_ms),
+        "{behind_ms} ms behind: {marks:?}"
     );
     // A picture that stands until the next key frame turns late. Where none is missing, all turn in time, but for one that
     // the phone itself or a busy machine may have held up.
     let whole = marks.iter().filter(|mark| mark.stood_ms < STANDS_MS);
-    let late = whole.filter(|mark| mark.apart_ms.abs() > 80.0).count();
+    let late = whole.filter(|mark| mark.apart_ms.abs() > apart_max_ms).count();
     assert!(late <= 1, "{marks:?}");
     // One is asked for when the recording begins, others when packets are lost.
     assert!(asked >= 3, "{asked} key frames were asked for");
@@ -136,18 +143,14 @@ fn a_message_left_over_a_bad_road_is_whole_and_in_step() {
 
 #[test]
 fn messages_in_vp8_with_opus_and_with_g722_are_whole_and_in_step_too() {
-    // Both at once: each is there for its codecs, and half a minute is saved.
-    thread::scope(|scope| {
-        for (codecs, seed) in [(Codecs::OPUS_VP8, 12), (Codecs::G722_VP8, 13)] {
-            scope.spawn(move || {
-                let mut house = House::new(codecs, seed);
-                let dialled = house.leave_marks(9);
-                let (file, _) = house.message(dialled);
-                let line = movie::ffprobe_line(&file);
-                assert!(["webm", "vp8", "opus"].iter().all(|name| line.contains(name)), "{line}");
-                expect_whole_and_in_step(&house, &file, 4);
-                movie::expect_seeks(&file, &[2.5, 6.0]);
-            });
-        }
-    });
+    // One after the other: two phones that make pictures on one machine keep each other from their sound.
+    for (codecs, seed) in [(Codecs::OPUS_VP8, 12), (Codecs::G722_VP8, 13)] {
+        let mut house = House::new(codecs, seed);
+        let dialled = house.leave_marks(9);
+        let (file, _) = house.message(dialled);
+        let line = movie::ffprobe_line(&file);
+        assert!(["webm", "vp8", "opus"].iter().all(|name| line.contains(name)), "{line}");
+        expect_whole_and_in_step(&house, &file, 4);
+        movie::expect_seeks(&file, &[2.5, 6.0]);
+    }
 }

@@ -22,6 +22,17 @@ pub enum AudioCodec {
     OpusPcmu,
 }
 
+impl AudioCodec {
+    /// Ticks a second of its RTP timestamps: of G.722 by an old error 8,000 (RFC 3551 §4.5.2), of Opus always 48,000 (RFC 7587 §4.1).
+    /// Of Opus and PCMU it is the first.
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            AudioCodec::Pcmu | AudioCodec::G722 => 8_000,
+            AudioCodec::Opus | AudioCodec::OpusPcmu => 48_000,
+        }
+    }
+}
+
 /// A codec for pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VideoCodec {
