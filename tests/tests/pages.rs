@@ -342,6 +342,7 @@ fn an_operator_sees_a_call_while_it_is_held_and_ends_it_and_markup_of_callers_st
     page.press("Enter");
     page.wait_for("td >> text=anna");
     page.click("[aria-label='Change anna']");
+    page.run("document.querySelectorAll('details.part').forEach((part) => { part.open = true; })");
     expect_usable(&mut page, "subscribers");
 
     // A subscriber has no such pages, and finds no way to them.

@@ -87,6 +87,7 @@ impl Access {
         let user = given.user;
         check_user(&user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
         let settings = given.settings.read(profiles)?;
+        self.may_have_clips(&user, &settings, None)?;
         let NewProofs { secrets, pin, .. } = self.proofs(&user, given.password.as_ref(), given.pin.as_ref(), seals)?;
         let subscriber = newly(&user, settings);
         let view = SubscriberView::from(&subscriber);
@@ -114,6 +115,7 @@ impl Access {
         self.may_change_subscribers()?;
         check_user(user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
         let settings = given.settings.read(profiles)?;
+        self.may_have_clips(user, &settings, None)?;
         let proofs = self.proofs(user, given.password.as_ref(), given.pin.as_ref(), seals)?;
         let subscriber = newly(user, settings);
         let view = SubscriberView::from(&subscriber);
@@ -139,7 +141,8 @@ impl Access {
         self.may_change_subscribers()?;
         let user = given.user;
         let settings = given.settings.read(profiles)?;
-        self.store().subscriber(&user)?;
+        let before = self.store().subscriber(&user)?;
+        self.may_have_clips(&user, &settings, Some(&before))?;
         let proofs = self.proofs(&user, given.password.as_ref(), given.pin.as_ref(), seals)?;
         let acting = self.acting("subscriber.set", &user, Some(&user));
         let changed = acting.change_subscriber_and_proofs(

@@ -7,7 +7,7 @@
 use segue_policy::{AS_CALLED, Callee, Destination, Profile, REGISTERED, Rule, Subscriber, TargetBy, Then};
 use segue_sip_wire::{Host, Uri};
 
-use crate::{Access, Refusal};
+use crate::{Access, Refusal, SubscriberChange};
 
 impl Access {
     /// Whether callers of this subscriber may be shown a clip. What others have recorded or uploaded is theirs: they change it as they like.
@@ -22,6 +22,29 @@ impl Access {
             )),
             _ => Err(Refusal::not_found("clip", clip)),
         }
+    }
+
+    /// The same of the clips that a change names; one that a subscriber who is there shows already stays.
+    pub(crate) fn may_have_clips(
+        &self,
+        user: &str,
+        change: &SubscriberChange,
+        before: Option<&Subscriber>,
+    ) -> Result<(), Refusal> {
+        let shown = |of: fn(&Subscriber) -> &Option<String>| before.and_then(|before| of(before).as_ref());
+        for (field, clip, shown) in [
+            ("clip", &change.clip, shown(|before| &before.clip)),
+            ("greeting", &change.greeting, shown(|before| &before.greeting)),
+        ] {
+            let new = clip.as_ref().and_then(Option::as_ref);
+            if let Some(clip) = new.filter(|new| shown != Some(new)) {
+                self.may_show(user, clip).map_err(|refusal| match refusal {
+                    Refusal::Invalid { why, .. } => Refusal::invalid(field, why),
+                    other => other,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether who asks may have callers of this subscriber sent there by this rule, and to these clips.

@@ -48,7 +48,8 @@ pub struct NotifyGiven {
 }
 
 impl NotifyGiven {
-    fn notify(&self) -> Result<Notify, Refusal> {
+    /// What it says. Error: [`Refusal::Invalid`] with the member.
+    pub fn notify(&self) -> Result<Notify, Refusal> {
         fn each<T: std::str::FromStr<Err: std::fmt::Display> + Ord>(
             field: &'static str,
             words: &[String],
@@ -87,8 +88,8 @@ impl NotifyGiven {
     }
 }
 
-/// Whether somebody can be told so.
-fn check(notify: &Notify) -> Result<(), Refusal> {
+/// Whether somebody can be told so. Error: [`Refusal::Invalid`] with the member.
+pub(crate) fn check(notify: &Notify) -> Result<(), Refusal> {
     if let Some(mail) = &notify.mail {
         check_mail(mail).map_err(|wrong| Refusal::invalid("mail", wrong.to_string()))?;
     }

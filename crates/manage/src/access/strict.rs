@@ -19,6 +19,12 @@ pub struct Strict<T> {
     unknown: Option<String>,
 }
 
+impl<T> From<T> for Strict<T> {
+    fn from(value: T) -> Strict<T> {
+        Strict { value, unknown: None }
+    }
+}
+
 impl<T: DeserializeOwned> Strict<T> {
     /// Error: [`Refusal::Invalid`] that names the member.
     pub(crate) fn check(&self, field: &'static str) -> Result<(), Refusal> {

@@ -1,8 +1,8 @@
 //! Subscribers: what is stored of them, and what they may change themselves.
 
 use segue_policy::{
-    ALIASES_MAX, AccountCaps, AnswerAt, Channel, HoldOn, Language, NUMBERS_MAX, Notify, Profile, Ring, Subscriber,
-    TargetBy, Weekly, Zone, check_mail, check_webhook,
+    ALIASES_MAX, AccountCaps, AnswerAt, HoldOn, Language, NUMBERS_MAX, Notify, Profile, Ring, Subscriber, TargetBy,
+    Weekly, Zone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Access, Page, PageAsked, Refusal, Scope,
-    access::{strict::Strict, targets},
+    access::{notify, strict::Strict, targets},
     written,
 };
 
@@ -148,7 +148,10 @@ impl SubscriberChange {
         }
         if let Some(notify) = &self.notify {
             notify.check("notify")?;
-            check_notify(&notify.value).map_err(|why| Refusal::invalid("notify", why))?;
+            notify::check(&notify.value).map_err(|refusal| match refusal {
+                Refusal::Invalid { field, why } => Refusal::invalid("notify", format!("{field}: {why}")),
+                other => other,
+            })?;
         }
         if let Some(caps) = &self.caps {
             caps.check("caps")?;
@@ -230,27 +233,6 @@ fn each(
     }
 }
 
-/// Whether somebody can be told so.
-fn check_notify(notify: &Notify) -> Result<(), String> {
-    if let Some(mail) = &notify.mail {
-        check_mail(mail).map_err(|wrong| wrong.to_string())?;
-    }
-    if let Some(url) = &notify.webhook {
-        check_webhook(url).map_err(|wrong| wrong.to_string())?;
-    }
-    if let Some(uri) = &notify.message_to {
-        let is_sip = uri.starts_with("sip:") || uri.starts_with("sips:");
-        if !is_sip {
-            return Err("a SIP URI is needed, e.g. sip:bob@192.0.2.7:5060".to_owned());
-        }
-        written::target(uri)?;
-    }
-    match notify.by.contains(&Channel::Mail) && notify.mail.is_none() {
-        true => Err("they are to be told by mail, and there is no address for it".to_owned()),
-        false => Ok(()),
-    }
-}
-
 impl Access {
     /// Subscribers by name: all for an operator, else themselves.
     pub fn subscribers(&self, page: &PageAsked) -> Result<Page<SubscriberView>, Refusal> {
@@ -291,11 +273,7 @@ impl Access {
     ) -> Result<SubscriberView, Refusal> {
         self.may_change_settings(user)?;
         let change = change.read(profiles)?;
-        for clip in [&change.clip, &change.greeting] {
-            if let Some(Some(clip)) = clip {
-                self.may_show(user, clip)?;
-            }
-        }
+        self.may_have_clips(user, &change, None)?;
         let mut of_targets = None;
         if self.own_name().is_some() {
             if let Some(field) = change.is_operators() {

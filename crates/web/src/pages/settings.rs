@@ -332,7 +332,7 @@ fn number(field: &'static str, text: &str) -> Result<Limit<u32>, Refusal> {
 }
 
 /// `30d`, `12 h`; empty: no limit.
-fn age(field: &'static str, text: &str) -> Result<Limit<u64>, Refusal> {
+pub(super) fn age(field: &'static str, text: &str) -> Result<Limit<u64>, Refusal> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(Limit::Off);
