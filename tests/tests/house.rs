@@ -270,7 +270,6 @@ const BESIDE_ACCESS: &[(&str, &str)] = &[
     ("import.rs", "not moved yet: one transaction of many"),
     ("number.rs", "not moved yet"),
     ("pin.rs", "not moved yet"),
-    ("retention.rs", "not moved yet"),
     ("subscriber.rs", "not moved yet"),
     ("trunk.rs", "not moved yet"),
 ];

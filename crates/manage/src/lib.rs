@@ -40,7 +40,8 @@ pub use access::{
     notify::{NotifyBounds, NotifyGiven, NotifyView},
     registrations::RegistrationView,
     retention::{
-        AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView, lasting,
+        AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionRun,
+        RetentionView, lasting,
     },
     rules::{RuleGiven, RuleView},
     strict::Strict,

@@ -2,6 +2,7 @@
 
 use segue_policy::{AS_CALLED, Address, Normalised, Profile, REGISTERED, Who};
 use segue_sip_wire::Uri;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// An address of callers, a number also as it is dialled: by the first profile that knows it.
 ///
@@ -15,6 +16,17 @@ pub fn address(text: &str, profiles: &[Profile]) -> Result<Address, String> {
         Some(number) => Ok(Address::Number(number)),
         None => Err(wrong.to_string()),
     })
+}
+
+/// A moment, Unix milliseconds.
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn moment(text: &str) -> Result<i64, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .ok()
+        .and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok())
+        .ok_or_else(|| "a moment as RFC 3339 writes it, e.g. 2026-03-01T12:00:00Z".to_owned())
 }
 
 /// For whom a rule is.

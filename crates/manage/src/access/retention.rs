@@ -209,6 +209,19 @@ pub struct RetentionChanged {
     pub warned: Vec<String>,
 }
 
+/// What a run of the rules did.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RetentionRun {
+    /// For which moment, RFC 3339.
+    pub at: String,
+    /// Messages that went, in order.
+    pub evicted: Vec<String>,
+    /// Messages freed from the trash.
+    pub freed: Vec<String>,
+    /// Messages whose owner has been warned.
+    pub warned: Vec<String>,
+}
+
 /// What is to come for one message.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ForeseenView {
@@ -377,15 +390,69 @@ impl Access {
         }
     }
 
-    /// What a change would do, and what would then be to come. Changes nothing.
-    pub fn foresee_change(&self, user: &str, change: RetentionChange) -> Result<ChangeForeseen, Refusal> {
+    /// Applies the rules now, as the server does every minute, or for an operator as if it were another moment (Unix milliseconds): to one
+    /// mailbox, or to all of them.
+    ///
+    /// # Errors
+    /// As [`Access::foresee_change_at`]; a subscriber names a moment.
+    pub fn run_retention(&self, user: Option<&str>, at_ms: Option<i64>) -> Result<RetentionRun, Refusal> {
+        self.need(Scope::MessagesWrite)?;
+        let of = self.owner_of_list(user)?;
+        if at_ms.is_some() && self.own_name().is_some() {
+            return Err(Refusal::Forbidden {
+                why: "the moment of a run is for operators to say".to_owned(),
+                fix: "leave it out: it is now".to_owned(),
+            });
+        }
+        if let Some(user) = &of {
+            self.has_mailbox(user)?;
+        }
+        let at_ms = at_ms.unwrap_or_else(|| self.now_ms());
+        let acting = self.acting("retention.run", of.as_deref().unwrap_or("all"), of.as_deref());
+        let report = acting.run_retention(of.as_deref(), at_ms)?;
+        Ok(RetentionRun {
+            at: UnixMs(at_ms).rfc3339(),
+            evicted: report.evicted,
+            freed: report.freed,
+            warned: report.warned,
+        })
+    }
+
+    /// What the rules, changed so, would hold for a mailbox's messages at a moment (Unix milliseconds; absent: now). Changes nothing.
+    ///
+    /// # Errors
+    /// There is no such mailbox; [`Refusal::Invalid`] with the field.
+    pub fn foresee_change_at(
+        &self,
+        user: &str,
+        change: RetentionChange,
+        at_ms: Option<i64>,
+    ) -> Result<Vec<ForeseenView>, Refusal> {
         self.need(Scope::SettingsRead)?;
         self.owned_user(user)?;
-        self.store().subscriber(user)?;
-        let foreseen = self
-            .store()
-            .foresee_retention_with(user, self.now_ms(), change.checked()?)?;
-        let messages: Vec<ForeseenView> = foreseen.iter().map(ForeseenView::from).collect();
+        self.has_mailbox(user)?;
+        let at_ms = at_ms.unwrap_or_else(|| self.now_ms());
+        let foreseen = self.store().foresee_retention_with(user, at_ms, change.checked()?)?;
+        Ok(foreseen.iter().map(ForeseenView::from).collect())
+    }
+
+    /// Messages of a subscriber who was removed stay, and so does what is known of them.
+    fn has_mailbox(&self, user: &str) -> Result<(), Refusal> {
+        match self.store().subscriber(user) {
+            Err(gone)
+                if self.store().messages(user)?.is_empty()
+                    && self.store().trash(user)?.is_empty()
+                    && self.store().newest_retention_audit(user, 1)?.is_empty() =>
+            {
+                Err(gone.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a change would do, and what would then be to come. Changes nothing.
+    pub fn foresee_change(&self, user: &str, change: RetentionChange) -> Result<ChangeForeseen, Refusal> {
+        let messages = self.foresee_change_at(user, change, None)?;
         let going = || messages.iter().filter(|one| one.fate == "deleted");
         Ok(ChangeForeseen {
             going: going().count(),
@@ -396,13 +463,7 @@ impl Access {
 
     /// What the rules hold for a mailbox's messages at a moment (Unix milliseconds; absent: now). Changes nothing.
     pub fn foresee_retention(&self, user: &str, at_ms: Option<i64>) -> Result<Vec<ForeseenView>, Refusal> {
-        self.need(Scope::SettingsRead)?;
-        self.owned_user(user)?;
-        self.store().subscriber(user)?;
-        let foreseen = self
-            .store()
-            .foresee_retention(user, at_ms.unwrap_or_else(|| self.now_ms()))?;
-        Ok(foreseen.iter().map(ForeseenView::from).collect())
+        self.foresee_change_at(user, RetentionChange::default(), at_ms)
     }
 
     /// What goes next of a mailbox's messages, at most `max` of them, the soonest first; and how many go later than those.
@@ -439,7 +500,7 @@ impl Access {
     pub fn retention_audit(&self, user: &str) -> Result<Vec<AuditView>, Refusal> {
         self.need(Scope::SettingsRead)?;
         self.owned_user(user)?;
-        self.store().subscriber(user)?;
+        self.has_mailbox(user)?;
         let audit = self.store().retention_audit(user)?;
         Ok(audit.iter().map(AuditView::from).collect())
     }

@@ -1,16 +1,12 @@
 //! `segue retention set|show|preview|run|audit`.
 
 use clap::{Args, Subcommand as ClapSubcommand};
-use segue_mailbox::{Limit, OwnRules, Retention};
-use segue_manage::{AuditView, ForeseenView, RetentionChanged, RetentionView, lasting};
-use segue_records::UnixMs;
-use segue_store::{AuditRow, Foreseen, Rules};
-use serde::Serialize;
-use serde_json::{Value, json};
+use segue_mailbox::Limit;
+use segue_manage::{AuditView, Change, ForeseenView, RetentionChange, RetentionView, lasting};
+use serde_json::json;
 
 use super::{
     Context,
-    message::now_ms,
     output::{Row, or_dash},
     value::{Bytes, Count, DurationMs, Moment, NewLimit, OrDefault, ScopeName, Seconds, Trash, User},
 };
@@ -98,29 +94,28 @@ impl NewRules {
     }
 
     /// Only what was given changes.
-    fn change(self, own: &mut OwnRules) {
-        fn set<T, U>(limit: &mut Limit<U>, new: Option<NewLimit<T>>, value: impl FnOnce(T) -> U) {
-            if let Some(new) = new {
-                *limit = new.limit(value);
-            }
+    fn change(self) -> RetentionChange {
+        fn new<T, U>(new: Option<NewLimit<T>>, value: impl FnOnce(T) -> U) -> Option<Change<U>> {
+            new.map(|new| Change(new.limit(value)))
         }
-        set(&mut own.heard_max, self.heard_max, |Count(n)| n);
-        set(&mut own.heard_age_ms, self.heard_age, |DurationMs(ms)| ms);
-        set(&mut own.unheard_max, self.unheard_max, |Count(n)| n);
-        set(&mut own.unheard_age_ms, self.unheard_age, |DurationMs(ms)| ms);
-        set(&mut own.max_bytes, self.max_bytes, |Bytes(n)| n);
-        set(&mut own.max_seconds, self.max_seconds, |Seconds(n)| n);
-        if let Some(OrDefault(scope)) = self.scope {
-            own.scope = scope.map(|ScopeName(scope)| scope);
-        }
-        if let Some(OrDefault(trash)) = self.trash {
-            own.trash_ms = trash.map(|Trash(ms)| ms);
+        let scope = |OrDefault(scope): OrDefault<ScopeName>| scope.map_or("default", |ScopeName(scope)| scope.name());
+        let trash = |OrDefault(trash): OrDefault<Trash>| trash.map_or(Limit::Default, |Trash(ms)| Limit::At(ms));
+        RetentionChange {
+            heard_max: new(self.heard_max, |Count(n)| n),
+            heard_age_ms: new(self.heard_age, |DurationMs(ms)| ms),
+            unheard_max: new(self.unheard_max, |Count(n)| n),
+            unheard_age_ms: new(self.unheard_age, |DurationMs(ms)| ms),
+            max_bytes: new(self.max_bytes, |Bytes(n)| n),
+            max_seconds: new(self.max_seconds, |Seconds(n)| n),
+            scope: self.scope.map(|given| scope(given).to_owned()),
+            trash_ms: self.trash.map(|given| Change(trash(given))),
+            seen: None,
         }
     }
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let access = context.access()?;
     match command {
         Command::Set {
             user: User(user),
@@ -132,14 +127,9 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
                     format!("e.g. 'segue retention set {user} --heard-max 20'; see 'segue retention set --help'"),
                 ));
             }
-            let changed = store.set_retention(&user, now_ms(), move |own| rules.change(own))?;
-            let said = RetentionChanged {
-                rules: RetentionView::new(&user, &changed.rules),
-                evicted: changed.evicted.clone(),
-                warned: changed.warned.clone(),
-            };
-            context.out.object(&value(&said), || {
-                let mut text = sentences(&user, &changed.rules);
+            let changed = access.set_retention(&user, rules.change(), |_| true)?;
+            context.out.object(&json!(changed), || {
+                let mut text = sentences(&changed.rules);
                 for (ids, did) in [
                     (&changed.evicted, "deleted (kept in the trash as long as the rules say)"),
                     (&changed.warned, "warned of"),
@@ -152,58 +142,41 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             })
         }
         Command::Show { user: User(user) } => {
-            let rules = store.retention(&user)?;
-            let said = RetentionView::new(&user, &rules);
-            context.out.object(&value(&said), || sentences(&user, &rules))
+            let rules = access.retention(&user)?;
+            context.out.object(&json!(rules), || sentences(&rules))
         }
         Command::Preview {
             user: User(user),
             at,
             rules,
         } => {
-            let at_ms = at.map_or_else(now_ms, |Moment(at)| at);
-            let foreseen = store.foresee_retention_with(&user, at_ms, |own| rules.change(own))?;
-            if foreseen.is_empty() {
-                store.subscriber(&user)?;
-            }
+            let foreseen = access.foresee_change_at(&user, rules.change(), at.map(|Moment(at)| at))?;
             let columns = ["ID", "WHAT", "BY", "WHEN", "ALLOWED", "FOUND"];
             context.out.rows(
-                foreseen.iter().map(foreseen_row).collect(),
+                foreseen.into_iter().map(foreseen_row).collect(),
                 &columns,
                 &format!("no messages for {user}"),
             )
         }
         Command::Run { user, at } => {
-            let at_ms = at.map_or_else(now_ms, |Moment(at)| at);
-            if let Some(User(user)) = &user
-                && store.messages(user)?.is_empty()
-                && store.trash(user)?.is_empty()
-            {
-                store.subscriber(user)?;
-            }
-            let report = store.run_retention(user.as_ref().map(|User(user)| user.as_str()), at_ms)?;
-            let value = json!({
-                "at": UnixMs(at_ms).rfc3339(), "evicted": report.evicted, "freed": report.freed, "warned": report.warned,
-            });
-            context.out.object(&value, || {
+            let user = user.as_ref().map(|User(user)| user.as_str());
+            let done = access.run_retention(user, at.map(|Moment(at)| at))?;
+            context.out.object(&json!(done), || {
                 format!(
                     "{} deleted, {} freed from the trash, {} warned of",
-                    report.evicted.len(),
-                    report.freed.len(),
-                    report.warned.len()
+                    done.evicted.len(),
+                    done.freed.len(),
+                    done.warned.len()
                 )
             })
         }
         Command::Audit { user: User(user) } => {
-            let audit = store.retention_audit(&user)?;
-            if audit.is_empty() && store.messages(&user)?.is_empty() {
-                store.subscriber(&user)?;
-            }
+            let audit = access.retention_audit(&user)?;
             let columns = [
                 "AT", "MESSAGE", "RULE", "ALLOWED", "FOUND", "RECEIVED", "HEARD", "BYTES",
             ];
             context.out.rows(
-                audit.iter().map(audit_row).collect(),
+                audit.into_iter().map(audit_row).collect(),
                 &columns,
                 &format!("no rule has deleted anything of {user}"),
             )
@@ -211,85 +184,68 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// As programs see them.
-fn value(view: &impl Serialize) -> Value {
-    serde_json::to_value(view).unwrap_or_default()
-}
-
 /// One line a rule.
-fn sentences(user: &str, rules: &Rules) -> String {
-    let Retention {
-        heard_max,
-        heard_age_ms,
-        unheard_max,
-        unheard_age_ms,
-        max_bytes,
-        max_seconds,
-        scope,
-        trash_ms,
-    } = rules.effective;
+fn sentences(rules: &RetentionView) -> String {
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let long = |ms: Option<u64>| or_none(ms.map(lasting));
-    let own = RetentionView::new(user, rules).own;
     let lines = [
         (
             "heard_max",
             "--heard-max",
-            or_none(heard_max.map(|n| n.to_string())),
+            or_none(rules.heard_max.map(|n| n.to_string())),
             "past it the oldest heard goes",
         ),
         (
             "heard_age_ms",
             "--heard-age",
-            long(heard_age_ms),
+            long(rules.heard_age_ms),
             "so long after the hearing a message goes",
         ),
         (
             "unheard_max",
             "--unheard-max",
-            or_none(unheard_max.map(|n| n.to_string())),
+            or_none(rules.unheard_max.map(|n| n.to_string())),
             "at it the mailbox is full; deletes none",
         ),
         (
             "unheard_age_ms",
             "--unheard-age",
-            long(unheard_age_ms),
+            long(rules.unheard_age_ms),
             "so old an unheard message goes, 7 days after a warning at the earliest",
         ),
         (
             "max_bytes",
             "--max-bytes",
-            or_none(max_bytes.map(|n| n.to_string())),
+            or_none(rules.max_bytes.map(|n| n.to_string())),
             "the oldest heard make room, unheard ones never go",
         ),
         (
             "max_seconds",
             "--max-seconds",
-            or_none(max_seconds.map(|n| n.to_string())),
+            or_none(rules.max_seconds.map(|n| n.to_string())),
             "the same for playing time",
         ),
-        ("scope", "--scope", scope.name().to_owned(), "what is counted together"),
+        ("scope", "--scope", rules.scope.clone(), "what is counted together"),
         (
             "trash_ms",
             "--trash",
-            lasting(trash_ms),
+            lasting(rules.trash_ms),
             "so long a deleted message can be had back",
         ),
     ];
     let table: Vec<Vec<String>> = lines
         .into_iter()
         .map(|(name, option, value, meaning)| {
-            let whose = if own.contains(&name) { "own" } else { "default" };
+            let whose = if rules.own.contains(&name) { "own" } else { "default" };
             vec![format!("  {option}"), value, whose.to_owned(), meaning.to_owned()]
         })
         .collect();
-    format!("{user}:\n{}", super::output::table(&table))
+    format!("{}:\n{}", rules.user, super::output::table(&table))
 }
 
-fn foreseen_row(foreseen: &Foreseen) -> Row {
-    let view = ForeseenView::from(foreseen);
+fn foreseen_row(view: ForeseenView) -> Row {
     Row {
-        value: value(&view),
+        value: json!(view),
         cells: vec![
             view.id,
             view.fate.to_owned(),
@@ -301,10 +257,9 @@ fn foreseen_row(foreseen: &Foreseen) -> Row {
     }
 }
 
-fn audit_row(row: &AuditRow) -> Row {
-    let view = AuditView::from(row);
+fn audit_row(view: AuditView) -> Row {
     Row {
-        value: value(&view),
+        value: json!(view),
         cells: vec![
             view.at,
             view.message,

@@ -4,7 +4,6 @@ use std::{fmt, str::FromStr};
 
 use segue_mailbox::{Limit, Scope};
 use segue_policy::{AnswerAt, HoldOn, Ring, TargetBy, Weekly, Zone};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A length of time: `[0-9]+(ms|s|m|h|d)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,11 +239,7 @@ impl FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Moment, String> {
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok())
-            .map(Moment)
-            .ok_or_else(|| "a moment as RFC 3339 writes it, e.g. 2026-03-01T12:00:00Z".to_owned())
+        segue_manage::written::moment(text).map(Moment)
     }
 }
 

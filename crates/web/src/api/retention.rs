@@ -1,16 +1,49 @@
 //! How long messages are kept.
 
 use axum::{Json, extract::Path, response::Response};
-use segue_manage::{AuditView, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionView};
+use segue_manage::{
+    AuditView, ChangeForeseen, ForeseenView, Refusal, RetentionChange, RetentionChanged, RetentionRun, RetentionView,
+    written,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{given::Given, portal::Web, problem::Problem, seen::Seen, who::Who};
+use crate::{
+    given::{Asked, Given},
+    portal::Web,
+    problem::Problem,
+    seen::Seen,
+    who::Who,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(show, change))
         .routes(routes!(preview, preview_change))
+        .routes(routes!(run))
+        .routes(routes!(run_all))
         .routes(routes!(audit))
+}
+
+/// For which moment.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct At {
+    /// As if it were then (RFC 3339); absent: now.
+    #[param(format = "date-time")]
+    at: Option<String>,
+}
+
+impl At {
+    fn ms(&self) -> Result<Option<i64>, Refusal> {
+        let read = self.at.as_deref().map(written::moment).transpose();
+        read.map_err(|why| Refusal::Invalid {
+            field: "at",
+            why: format!("{why}, is needed"),
+        })
+    }
 }
 
 /// Show the rules of a mailbox
@@ -43,14 +76,42 @@ async fn change(
     Ok(Json(changed.await?))
 }
 
-/// Say what the rules would do now, and what is to come; changes nothing
+/// Say what the rules would do, now or at another moment, and what is to come; changes nothing
 #[utoipa::path(
     get, path = "/subscribers/{user}/retention/preview", tag = "retention", operation_id = "preview_retention",
-    params(("user" = String, Path, description = "The subscriber")),
-    responses((status = 200, body = Vec<ForeseenView>), (status = 404, body = Problem))
+    params(("user" = String, Path, description = "The subscriber"), At),
+    responses((status = 200, body = Vec<ForeseenView>), (status = 404, body = Problem), (status = 422, body = Problem))
 )]
-async fn preview(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
-    seen.answer(&who.ask(move |access| access.foresee_retention(&user, None)).await?)
+async fn preview(who: Who, Path(user): Path<String>, at: Asked<At>, seen: Seen) -> Result<Response, Problem> {
+    let at_ms = at.0.ms()?;
+    seen.answer(&who.ask(move |access| access.foresee_retention(&user, at_ms)).await?)
+}
+
+/// Apply the rules of a mailbox now, as the server does every minute; for operators also as if it were another moment
+#[utoipa::path(
+    post, path = "/subscribers/{user}/retention/run", tag = "retention", operation_id = "run_retention",
+    params(("user" = String, Path, description = "The subscriber"), At),
+    responses(
+        (status = 200, body = RetentionRun), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem)
+    )
+)]
+async fn run(who: Who, Path(user): Path<String>, at: Asked<At>) -> Result<Json<RetentionRun>, Problem> {
+    let at_ms = at.0.ms()?;
+    Ok(Json(
+        who.ask(move |access| access.run_retention(Some(&user), at_ms)).await?,
+    ))
+}
+
+/// The same of all mailboxes for operators, else of one's own
+#[utoipa::path(
+    post, path = "/retention/run", tag = "retention", operation_id = "run_all_retention",
+    params(At),
+    responses((status = 200, body = RetentionRun), (status = 403, body = Problem), (status = 422, body = Problem))
+)]
+async fn run_all(who: Who, at: Asked<At>) -> Result<Json<RetentionRun>, Problem> {
+    let at_ms = at.0.ms()?;
+    Ok(Json(who.ask(move |access| access.run_retention(None, at_ms)).await?))
 }
 
 /// Say what a change of the rules would do now, and what would then be to come; changes nothing
