@@ -228,6 +228,34 @@ impl Store {
         })
     }
 
+    /// Those that last beyond a moment, of one or of all, in the order of subscriber and contact: at most `max` after one.
+    pub fn registrations_after(
+        &self,
+        user: Option<&str>,
+        after: Option<(&str, &str)>,
+        max: usize,
+        now: UnixMs,
+    ) -> Result<Vec<RegistrationRecord>, StoreError> {
+        let (after_user, after_contact) = after.unwrap_or_default();
+        self.read(|db| {
+            let mut statement = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM registration
+                 WHERE {} AND expires_at > ?3 AND (subscriber, contact) > (?1, ?2)
+                 ORDER BY subscriber, contact LIMIT ?5",
+                of_one(user, "?4")
+            ))?;
+            let asked = params![
+                after_user,
+                after_contact,
+                now.0,
+                user,
+                i64::try_from(max).unwrap_or(i64::MAX)
+            ];
+            let rows = statement.query_map(asked, registration)?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
     /// Removes registrations and asks the server to forget them. How many there were.
     pub fn remove_registrations(&self, removal: Removal) -> Result<usize, StoreError> {
         self.write(move |tx| {
@@ -271,18 +299,24 @@ fn registrations(
     now: UnixMs,
     max: i64,
 ) -> Result<Vec<RegistrationRecord>, StoreError> {
-    let of_one = if user.is_some() {
-        "subscriber = ?2"
-    } else {
-        "?2 IS NULL"
-    };
     let mut statement = db.prepare_cached(&format!(
-        "SELECT subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path, user_agent,
-                transport, local, source, by_source
-         FROM registration WHERE expires_at > ?1 AND {of_one} ORDER BY subscriber, q DESC, contact LIMIT ?3"
+        "SELECT {COLUMNS} FROM registration WHERE expires_at > ?1 AND {} ORDER BY subscriber, q DESC, contact LIMIT ?3",
+        of_one(user, "?2")
     ))?;
     let rows = statement.query_map(params![now.0, user, max], registration)?;
     Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// What is asked of a registration, in the order of [`registration`].
+const COLUMNS: &str = "subscriber, contact, q, expires_at, sip_call_id, cseq, instance, reg_id, path, user_agent, \
+                       transport, local, source, by_source";
+
+/// Of this subscriber, where one is named: so that the index is used.
+fn of_one(user: Option<&str>, parameter: &str) -> String {
+    match user {
+        Some(_) => format!("subscriber = {parameter}"),
+        None => format!("{parameter} IS NULL"),
+    }
 }
 
 fn directory_version(db: &Connection) -> Result<i64, StoreError> {

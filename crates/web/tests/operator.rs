@@ -8,6 +8,7 @@ use segue_records::{
     CallRecord, CallResult, LadderStep, LegRecord, MediaKind, RegistrationRecord, Sent, SwitchRecord, UnixMs,
 };
 use segue_store::{KeptTrunk, Role};
+use serde_json::Value;
 
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 
@@ -163,7 +164,19 @@ async fn phones_storage_and_deeds_are_shown_a_subscriber_sees_its_own_phones() {
     assert_eq!(storage["message_bytes"], 600_000 + 4, "media and picture: {storage}");
 
     let bob = office.browser("bob").await;
-    let own = bob.get("/api/v1/registrations").await.json();
+    let first = root.get("/api/v1/registrations?limit=1").await.json();
+    assert_eq!(first["items"][0]["user"], "bob", "{first}");
+    let next = format!(
+        "/api/v1/registrations?limit=1&cursor={}",
+        first["next"].as_str().unwrap()
+    );
+    let second = root.get(&next).await.json();
+    assert_eq!(
+        (&second["items"][0]["user"], &second["next"]),
+        (&"eve".into(), &Value::Null)
+    );
+    root.get("/api/v1/registrations?cursor=Ym9i").await.problem(422);
+    let own = bob.get("/api/v1/registrations").await.json()["items"].clone();
     assert_eq!((own.as_array().unwrap().len(), &own[0]["user"]), (1, &"bob".into()));
     assert_eq!((&own[0]["q"], &own[0]["expires_in_s"]), (&1.0.into(), &90.into()));
     bob.get("/api/v1/registrations?user=eve").await.problem(404);

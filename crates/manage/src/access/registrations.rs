@@ -5,7 +5,7 @@ use segue_store::Removal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Access, Refusal, Scope};
+use crate::{Access, Page, PageAsked, Refusal, Scope};
 
 /// Longest URI of a contact that is looked for, bytes.
 const CONTACT_MAX: usize = 1_024;
@@ -68,6 +68,24 @@ impl Access {
         let now = UnixMs(self.now_ms());
         let kept = self.store().registrations(of.as_deref(), now)?;
         Ok(kept.iter().map(|kept| RegistrationView::new(kept, now)).collect())
+    }
+
+    /// The same page by page, in the order of subscriber and contact.
+    pub fn registrations_page(&self, user: Option<&str>, asked: &PageAsked) -> Result<Page<RegistrationView>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        let of = self.owner_of_list(user)?;
+        let (limit, after) = (asked.limit()?, asked.after()?);
+        let after = match &after {
+            Some(key) => {
+                let key = key.split_once('\n');
+                Some(key.ok_or_else(|| Refusal::invalid("cursor", "it is not the 'next' of a page"))?)
+            }
+            None => None,
+        };
+        let now = UnixMs(self.now_ms());
+        let found = self.store().registrations_after(of.as_deref(), after, limit + 1, now)?;
+        let key = |kept: &RegistrationRecord| format!("{}\n{}", kept.user, kept.contact);
+        Ok(Page::of(found, limit, key, |kept| RegistrationView::new(&kept, now)))
     }
 
     /// Of all phones that are registered the first, at most `max`, and how many there are.

@@ -1,7 +1,7 @@
 //! Where the phones of subscribers are registered.
 
 use axum::{Json, extract::Path};
-use segue_manage::RegistrationView;
+use segue_manage::{Page, PageAsked, RegistrationView};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,11 +24,15 @@ struct Of {
 /// List where phones are registered
 #[utoipa::path(
     get, path = "/registrations", tag = "subscribers", operation_id = "registrations",
-    params(Of),
-    responses((status = 200, body = Vec<RegistrationView>), (status = 404, body = Problem))
+    params(Of, PageAsked),
+    responses((status = 200, body = Page<RegistrationView>), (status = 404, body = Problem))
 )]
-async fn registrations(who: Who, of: Asked<Of>) -> Result<Json<Vec<RegistrationView>>, Problem> {
-    let found = who.ask(move |access| access.registrations(of.0.user.as_deref()));
+async fn registrations(
+    who: Who,
+    of: Asked<Of>,
+    page: Asked<PageAsked>,
+) -> Result<Json<Page<RegistrationView>>, Problem> {
+    let found = who.ask(move |access| access.registrations_page(of.0.user.as_deref(), &page.0));
     Ok(Json(found.await?))
 }
 
