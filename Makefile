@@ -1,9 +1,9 @@
 # Segue. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup samples build demo run sipp test fuzz bench deb pictures lint fmt deny clean
+.PHONY: help setup samples build demo run sipp test fuzz bench bench-pages deb pictures lint fmt deny clean
 
 help: ## What can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Check for the packages that building and testing need (as root: install them)
 	@tests/setup.sh
@@ -38,6 +38,9 @@ fuzz: setup ## Fuzz each target for 60 s (FUZZ_SECONDS=..., TARGET=uri); install
 bench: samples ## Measure what calls and streams cost (8 minutes; ONLY=plain, FLAME=1 for flame graphs: docs/figures.md)
 	@cargo build --locked --release --bin segue --bin bench
 	@FLAME='$(FLAME)' target/release/bench $(ONLY)
+
+bench-pages: setup ## Measure what pages and lists cost with 10,000 messages in a mailbox (2 minutes and an optimised build)
+	@CARGO_PROFILE_BENCH_LTO=off cargo bench --locked -p segue-web --bench pages
 
 deb: setup samples ## Make the Debian package target/debian/segue_*.deb (installs cargo-deb once); docs/install.md
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
