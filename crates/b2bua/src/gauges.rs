@@ -45,6 +45,12 @@ impl Gauges {
         self.closing.load(Ordering::Relaxed)
     }
 
+    /// New calls since the start, those turned away among them.
+    pub fn attempts(&self) -> u64 {
+        let stats = self.stats();
+        stats.calls.saturating_add(stats.turned_away.unbegun)
+    }
+
     /// Notes that wait for the shard.
     pub fn inbox_depth(&self) -> u64 {
         self.inbox.load(Ordering::Relaxed)
@@ -81,10 +87,8 @@ impl Gauges {
     /// Counters since the start, by name.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         let stats = self.stats();
-        let away = stats.turned_away;
-        let turned_away = [away.load, away.calls, away.early, away.source, away.account];
         [
-            ("turned_away", turned_away.iter().sum()),
+            ("turned_away", stats.turned_away.sum()),
             ("admission_rate", stats.rate.unwrap_or(0)),
             ("calls", stats.calls),
             ("sip_unknown_source", stats.unknown_source),

@@ -18,14 +18,14 @@ use segue_manage::{Limits, Manage};
 use segue_media::Media;
 use segue_sip::transport::HepStats;
 use segue_store::Store;
-use segue_web::{Events, Followers, Health, Portal, Site, Uploads};
+use segue_web::{Events, Followers, Health, LoadHistory, Portal, Site, Uploads};
 use tokio::sync::watch;
 
 use crate::{
     cli::now_ms,
     config::Config,
     in_force::{Asks, InForce},
-    load::{Cpu, Load},
+    load::{Cpu, Load, keep_history},
     metrics::{self, Parts},
     passwords::{self, Sealer},
     pins, trunks,
@@ -93,6 +93,7 @@ impl Http {
             .max_blocking_threads(4)
             .build()?;
         let (stop, mut stopped) = watch::channel(false);
+        let kept = keep_history(Arc::clone(&site.load), site.load_history.clone());
         let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
             let mut over = stopped.clone();
             let serve = async move {
@@ -112,6 +113,8 @@ impl Http {
                     served = serve => served,
                     // A peer that never ends its request does not keep us.
                     () = end => Ok(()),
+                    // It goes on as long as the server does.
+                    () = kept => Ok(()),
                 }
             });
             if let Err(error) = served {
@@ -204,7 +207,8 @@ pub fn site(config: &Config, told: Told) -> Site {
         profiles: Box::new(move || Some(profiles.profiles())),
         in_force: Box::new(move || in_force.shown()),
         reload: Box::new(move || asks.ask()),
-        load: Box::new(move || load.view()),
+        load: Arc::new(move || load.view()),
+        load_history: LoadHistory::default(),
         may_call: Box::new(move |ip| notices.may_call(ip)),
         live,
         events: Some(events),

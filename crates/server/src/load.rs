@@ -9,9 +9,11 @@ use rustix::time::{ClockId, clock_gettime};
 use segue_b2bua::Gauges;
 use segue_jobs::Transcoders;
 use segue_media::Media;
-use segue_web::{LoadView, Refused, Used};
+use segue_records::UnixMs;
+use segue_web::{LoadHistory, LoadView, Refused, SAMPLE_EVERY, Used};
+use tokio::time::MissedTickBehavior;
 
-use crate::in_force::InForce;
+use crate::{cli::now_ms, in_force::InForce};
 
 /// Shorter than this says little.
 const MEASURED: Duration = Duration::from_secs(1);
@@ -45,7 +47,9 @@ impl Load {
             },
             transcoding_cpu_percent: used(transcoding.cpu_percent, Some(self.transcode_cpu)),
             cpu_percent: self.cpu.percent(),
+            cpu_ms: u64::try_from(taken().as_millis()).unwrap_or(u64::MAX),
             cores: self.cpu.cores,
+            attempts: self.gauges.attempts(),
             media_sessions: media.sessions,
             media_ports: media.ports,
             inbox: self.gauges.inbox_depth(),
@@ -108,6 +112,18 @@ impl Load {
             count,
         };
         all.into_iter().map(refused).collect()
+    }
+}
+
+/// Keeps the history of the load, until it is dropped.
+pub async fn keep_history(load: Arc<dyn Fn() -> LoadView + Send + Sync>, history: LoadHistory) {
+    let mut due = tokio::time::interval(SAMPLE_EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        let (load, history) = (Arc::clone(&load), history.clone());
+        // What is asked may wait: not here, where pages are served. One that panicked leaves a gap.
+        let _ = tokio::task::spawn_blocking(move || history.note(UnixMs(now_ms()), Instant::now(), &load())).await;
     }
 }
 

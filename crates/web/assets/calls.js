@@ -1,17 +1,10 @@
 // Calls: what is up moves on by itself, and holds grow between.
-import { localise } from './clock.js';
+import './clock.js';
+import { bring, seenNow } from './refresh.js';
 
 const live = document.getElementById('live') ?? document.querySelector('#one[data-live]');
 // At most so often is the page asked for again, milliseconds.
 const EVERY = 1000;
-
-function replace(was, is) {
-  // Who reads a table that was opened keeps it open.
-  const open = [...was.querySelectorAll('details')].map((details) => details.open);
-  was.replaceChildren(...[...is.childNodes].map((node) => document.importNode(node, true)));
-  was.querySelectorAll('details').forEach((details, at) => { details.open = open[at] ?? false; });
-  localise(was);
-}
 
 if (live) {
   // Holds are counted by the server's clock.
@@ -28,16 +21,10 @@ if (live) {
   let due = false;
   async function refresh() {
     due = false;
-    const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-    if (!answer.ok || answer.redirected) return;
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const now = page.getElementById(live.id);
+    const page = await seenNow();
+    const now = page?.getElementById(live.id);
     if (!now) return;
-    for (const id of [live.id, 'chart', 'ended']) {
-      const [is, was] = [page.getElementById(id), document.getElementById(id)];
-      // Where the keyboard is, nothing is taken away; the next change brings it up to date.
-      if (is && was && !was.contains(document.activeElement)) replace(was, is);
-    }
+    bring(page, [live.id, 'chart', 'ended']);
     ahead = Date.now() - Number(now.dataset.now);
     if (live.id === 'one' && !now.hasAttribute('data-live')) {
       live.removeAttribute('data-live');

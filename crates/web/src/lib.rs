@@ -10,7 +10,7 @@
 //! | `seen.rs`, `media.rs`, `given.rs`, `problem.rs` | tags, ranges, what requests bring, errors |
 //! | `archive.rs` | several messages as one ZIP |
 //! | `in_force.rs` | the profiles as they are shown, and what became of reading them again |
-//! | `load.rs` | how busy the server is |
+//! | `load.rs`, `load/` | how busy the server is, and was in the last hour |
 //! | `upload.rs` | bytes of clips from a request to the disk |
 //! | `draw/` | drawings of calls for the pages |
 //! | `serving.rs`, `bounded.rs`, `paced.rs` | connections: how many at once, and how long nothing may come of one |
@@ -68,7 +68,7 @@ pub use api::description;
 pub use events::Events;
 pub use hub::Hub;
 pub use in_force::{KeyShown, ProfileShown, ProfilesShown, Reloaded};
-pub use load::{LoadView, Refused, Used};
+pub use load::{LoadHistory, LoadHistoryView, LoadSample, LoadView, Refused, SAMPLE_EVERY, SAMPLES_MAX, Used};
 pub use portal::{Portal, PublicUrl};
 use problem::{problem, with_reasons};
 pub use upload::Uploads;
@@ -111,7 +111,9 @@ pub struct Site {
     /// Has configuration and profiles read again; `None`: not now.
     pub reload: Box<dyn Fn() -> BoxFuture<'static, Option<Reloaded>> + Send + Sync>,
     /// How busy it is.
-    pub load: Box<dyn Fn() -> LoadView + Send + Sync>,
+    pub load: Arc<dyn Fn() -> LoadView + Send + Sync>,
+    /// How busy it was.
+    pub load_history: LoadHistory,
     /// Whether a webhook may be at this address, by what is configured.
     pub may_call: Box<dyn Fn(std::net::IpAddr) -> bool + Send + Sync>,
     /// The calls that are up, likewise.

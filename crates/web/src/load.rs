@@ -1,4 +1,8 @@
-//! How busy the server is.
+//! How busy the server is, and was.
+
+mod history;
+
+pub use history::{LoadHistory, LoadHistoryView, LoadSample, SAMPLE_EVERY, SAMPLES_MAX};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,8 +20,12 @@ pub struct LoadView {
     pub transcoding_cpu_percent: Used,
     /// What this process takes, percent of all cores, since it was asked last or in the second before.
     pub cpu_percent: u64,
+    /// Processor time that this process has taken since its start, milliseconds.
+    pub cpu_ms: u64,
     /// Cores.
     pub cores: u64,
+    /// New calls since the start, those turned away among them.
+    pub attempts: u64,
     /// Sessions of the packet path.
     pub media_sessions: u64,
     /// RTP ports that are leased.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use segue_records::{Event, Happening, UnixMs};
 use segue_store::Store;
-use segue_web::{Events, Followers, Health, Hub, LoadView, ProfilesShown, Site};
+use segue_web::{Events, Followers, Health, Hub, LoadHistory, LoadView, ProfilesShown, Site};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -30,7 +30,8 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         seals: std::sync::Arc::new(Unsealed),
         in_force: Box::new(ProfilesShown::default),
         reload: Box::new(|| Box::pin(std::future::ready(None))),
-        load: Box::new(LoadView::default),
+        load: std::sync::Arc::new(LoadView::default),
+        load_history: LoadHistory::default(),
         may_call: Box::new(|ip| ip == std::net::IpAddr::from([10, 1, 2, 3])),
         live: segue_b2bua::LiveCalls::new().0,
         events: None,

@@ -218,6 +218,15 @@ fn an_operator_has_profiles_read_again_and_sees_what_the_limit_of_calls_has_refu
     ]);
     page.goto(&at(&segue, "/operator/load"));
     page.wait_for("text=New calls are let in as they come");
+    // The charts of the last hour begin by themselves: nobody has called, nothing was refused.
+    page.wait_for("#hour .legend >> text=up: 0 now, 0 at most");
+    page.wait_for("#hour .legend >> text=of all reasons: 0 now, 0 at most");
+    let drawn = |page: &mut Page, line: &str| {
+        page.run(&format!(
+            "document.querySelector('#hour polyline.{line}').getAttribute('points')"
+        ))
+    };
+    let flat = (drawn(&mut page, "message"), drawn(&mut page, "bad"));
     let [first, second] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
     let call = |socket: &UdpSocket, id: &str, status: &str| {
         socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -234,6 +243,26 @@ fn an_operator_has_profiles_read_again_and_sees_what_the_limit_of_calls_has_refu
     };
     call(&first, "first", "SIP/2.0 183");
     call(&second, "second", "SIP/2.0 503");
+    // What is called and refused comes upon them without anything being pressed, and so does what there is now.
+    page.wait_for("#hour .legend >> text=up: 1 now, 1 at most");
+    page.wait_for("#now >> text=1 of 1");
+    let most = page.text("#hour .legend li:has-text('of all reasons')");
+    assert!(most.contains(" 0.2 at most"), "one in 5 s: {most}");
+    assert_ne!((drawn(&mut page, "message"), drawn(&mut page, "bad")), flat);
+    page.click("text=The same as a table, by the minute");
+    let count = |page: &mut Page, column: u32| -> u64 {
+        let cells = format!("[...document.querySelectorAll('#minutes td:nth-child({column})')]");
+        let sum = page.run(&format!("{cells}.reduce((sum, td) => sum + Number(td.textContent), 0)"));
+        sum.as_u64().unwrap()
+    };
+    assert_eq!((count(&mut page, 4), count(&mut page, 5)), (2, 1), "tried, refused");
+    // The API says the same.
+    let history = page.run("fetch('/api/v1/load/history').then((answer) => answer.json())");
+    let sum = |what: &str| -> u64 {
+        let samples = history["samples"].as_array().unwrap().iter();
+        samples.map(|sample| sample[what].as_u64().unwrap()).sum()
+    };
+    assert_eq!((sum("attempts"), sum("refused")), (2, 1), "{history}");
     page.click("text=Look again");
     page.wait_for("text=1 of 1");
     let refused = page.text("tr:has(td:text-is('overload.calls_max')) td.number");

@@ -49,6 +49,16 @@ pub struct TurnedAway {
     pub account: u64,
     /// Requests among these that came again.
     pub again: u64,
+    /// New calls among all of these that never became calls.
+    pub unbegun: u64,
+}
+
+impl TurnedAway {
+    /// All that were turned away, each once.
+    pub fn sum(&self) -> u64 {
+        let all = [self.load, self.calls, self.early, self.source, self.account];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// Why a call is turned away.
@@ -132,6 +142,7 @@ impl Overload {
             Ok(()) if self.pace(now).lets_in(now) => return Ok(()),
             Ok(()) => self.load(),
         };
+        self.turned_away.unbegun = self.turned_away.unbegun.saturating_add(1);
         self.told.note(request, verdict.status);
         Err(verdict)
     }
@@ -253,6 +264,7 @@ impl Overload {
     /// An account may not call now: `request` is turned away, and again when it comes again.
     pub fn account_full(&mut self, request: u64, used: Used, account: &str) -> Verdict {
         self.told.note(request, 403);
+        self.turned_away.unbegun = self.turned_away.unbegun.saturating_add(1);
         self.account_used_up(used, account)
     }
 

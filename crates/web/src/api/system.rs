@@ -4,10 +4,19 @@ use axum::{Json, extract::State, response::Response};
 use segue_manage::{Scope, StorageView};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{load::LoadView, portal::Web, problem::Problem, seen::Seen, who::Who};
+use crate::{
+    load::{LoadHistoryView, LoadView},
+    portal::Web,
+    problem::Problem,
+    seen::Seen,
+    who::Who,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new().routes(routes!(storage)).routes(routes!(load))
+    OpenApiRouter::new()
+        .routes(routes!(storage))
+        .routes(routes!(load))
+        .routes(routes!(load_history))
 }
 
 /// Show how much is stored
@@ -32,4 +41,18 @@ pub(crate) async fn read_load(who: &Who, web: &Web) -> Result<LoadView, Problem>
     who.access().need(Scope::SystemRead)?;
     let site = web.site().clone();
     crate::asked(move || (site.load)()).await.ok_or_else(Problem::fault)
+}
+
+/// Show how busy the server was: the last hour at most, in samples
+#[utoipa::path(
+    get, path = "/load/history", tag = "system", operation_id = "loadHistory",
+    responses((status = 200, body = LoadHistoryView), (status = 403, body = Problem))
+)]
+async fn load_history(who: Who, State(web): State<Web>) -> Result<Json<LoadHistoryView>, Problem> {
+    Ok(Json(read_load_history(&who, &web)?))
+}
+
+pub(crate) fn read_load_history(who: &Who, web: &Web) -> Result<LoadHistoryView, Problem> {
+    who.access().need(Scope::SystemRead)?;
+    Ok(web.site().load_history.view())
 }

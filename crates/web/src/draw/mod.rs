@@ -5,6 +5,7 @@
 mod bars;
 mod hold;
 mod ladder;
+mod lines;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod timeline;
 pub use bars::{Column, Part, bar, columns, fill, shares};
 pub use hold::hold;
 pub use ladder::ladder;
+pub use lines::{Line, lines};
 pub use streams::streams;
 pub use timeline::timeline;
 

@@ -47,6 +47,16 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../../assets/keys.js"),
     ),
     (
+        "load.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/load.js"),
+    ),
+    (
+        "refresh.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/refresh.js"),
+    ),
+    (
         "mailbox.js",
         "text/javascript; charset=utf-8",
         include_str!("../../assets/mailbox.js"),

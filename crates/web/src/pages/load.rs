@@ -1,11 +1,14 @@
 //! How busy the server is: what an operator looks at during a busy hour.
 
+mod hour;
+
 use axum::{Router, extract::State, response::Response, routing::get};
 use maud::{Markup, html};
 
+use self::hour::hour;
 use super::{failed, layout};
 use crate::{
-    api::system::read_load,
+    api::system::{read_load, read_load_history},
     draw,
     load::{LoadView, Used},
     portal::Web,
@@ -18,25 +21,31 @@ pub(super) fn routes() -> Router<Web> {
 
 async fn show(Visitor(who): Visitor, State(web): State<Web>) -> Result<Markup, Response> {
     let load = read_load(&who, &web).await.map_err(|problem| failed(&problem))?;
+    let history = read_load_history(&who, &web).map_err(|problem| failed(&problem))?;
     Ok(layout::page(
         &who,
         "Load",
-        &[],
+        &["clock.js", "load.js"],
         html! {
             h1 { "Load" }
             p { a href="/operator/load" { "Look again" } }
-            (state(&load))
-            (draw::fill("Calls", load.calls.now, load.calls.max, plain))
-            (draw::fill("Callers who wait for an answer", load.early.now, load.early.max, plain))
-            (draw::fill("This process, of all cores", load.cpu_percent, Some(100), percent))
-            (draw::fill("Places of transcoding", load.transcoding.now, load.transcoding.max, plain))
-            (draw::fill("What transcoding takes of all cores", load.transcoding_cpu_percent.now, load.transcoding_cpu_percent.max, percent))
+            p.warned #away role="status" hidden { "The server does not answer: what is shown here is old." }
+            div #now {
+                (state(&load))
+                (draw::fill("Calls", load.calls.now, load.calls.max, plain))
+                (draw::fill("Callers who wait for an answer", load.early.now, load.early.max, plain))
+                (draw::fill("This process, of all cores", load.cpu_percent, Some(100), percent))
+                (draw::fill("Places of transcoding", load.transcoding.now, load.transcoding.max, plain))
+                (draw::fill("What transcoding takes of all cores", load.transcoding_cpu_percent.now, load.transcoding_cpu_percent.max, percent))
+            }
             details {
                 summary { "The same as a table" }
-                (table(&load))
+                div #figures { (table(&load)) }
             }
+            h2 { "The last hour" }
+            (hour(&history))
             h2 { "Refused since the start" }
-            (refused(&load))
+            div #refused { (refused(&load)) }
         },
     ))
 }
