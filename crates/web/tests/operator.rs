@@ -85,6 +85,12 @@ async fn the_calls_of_a_day_are_drawn_listed_searched_and_each_has_a_page() {
         "{text}"
     );
     assert!(!text.contains("<img"), "{text}");
+    // An address breaks before its host; what became of a call has the colour of the chart.
+    assert!(text.contains("<td>sip:ann<wbr>@192.0.2.3</td>"), "{text}");
+    assert!(
+        text.contains("<span class=\"badge result good\">answered</span>"),
+        "{text}"
+    );
     let found = root.get("/operator/calls?q=ANN").await.text();
     assert!(found.contains("/operator/calls/01B") && !found.contains("/operator/calls/01A"));
 
@@ -94,6 +100,11 @@ async fn the_calls_of_a_day_are_drawn_listed_searched_and_each_has_a_page() {
         "{one}"
     );
     assert!(one.contains("6.0 s of 6.0 s"), "{one}");
+    assert!(
+        one.contains("<span class=\"badge result good\">answered</span>"),
+        "{one}"
+    );
+    assert!(one.contains("href=\"/operator/calls\" aria-current=\"true\""), "{one}");
     assert!(!one.contains("<img") && one.contains("&lt;img"), "{one}");
     assert!(!one.contains("End this call"), "it has ended");
     assert_eq!(root.get("/operator/calls/01C").await.status, 404);
@@ -217,6 +228,11 @@ async fn the_profiles_in_force_are_shown_and_reading_them_again_says_what_became
     let text = root.get("/operator/profiles").await.text();
     assert!(
         text.contains("/etc/segue/office.toml") && text.contains("line 2:7") && text.contains("1 keys of office"),
+        "{text}"
+    );
+    // Of the pages that the navigation has, it belongs to this one.
+    assert!(
+        text.contains("href=\"/operator/system\" aria-current=\"true\""),
         "{text}"
     );
     let text = root.form("/operator/profiles", "act=reload").await.text();

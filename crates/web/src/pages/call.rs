@@ -12,7 +12,7 @@ use segue_records::{CallRecord, LiveCall, UnixMs};
 use serde::Deserialize;
 
 use super::{
-    calls::{address, word},
+    calls::{address, badge, word},
     failed, layout,
 };
 use crate::{
@@ -55,17 +55,17 @@ async fn show(Visitor(who): Visitor, State(web): State<Web>, Path(id): Path<Stri
         &["calls.js"],
         html! {
             p { a href="/operator/calls" { "All calls" } }
-            h1 { "Call from " (record.from) }
+            h1 { "Call from " (layout::address(&record.from)) }
             div #one data-now=(now.0) data-live[live.is_some()] {
                 (facts(record, live, now))
-                h2 { "SIP" }
-                (draw::ladder(record))
                 h2 { "What the caller saw and heard" }
                 @if record.switches.is_empty() {
                     p.nothing { "Nothing was played." }
                 } @else {
                     (draw::timeline(record, now))
                 }
+                h2 { "SIP" }
+                (draw::ladder(record))
                 h2 { "Packets" }
                 (draw::streams(record))
             }
@@ -92,7 +92,7 @@ fn facts(record: &CallRecord, live: Option<&LiveCall>, now: UnixMs) -> Markup {
                     (fact("Profile", &live.profile))
                 }
                 None => {
-                    dt { "Result" } dd { (word(&record.result)) @if let Some(cause) = record.cause { " (" (cause) ")" } }
+                    dt { "Result" } dd { (badge(record.result)) @if let Some(cause) = record.cause { " (" (cause) ")" } }
                     (fact("Why", &record.why))
                     @if let Some(admit) = &record.admit { (fact("What would admit it", admit)) }
                     @if let Some(source) = &record.source { (fact("Source", source)) }

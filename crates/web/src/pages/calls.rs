@@ -118,8 +118,8 @@ fn live(shown: &Shown) -> Markup {
                 @for call in calls {
                     tr {
                         td { a href=(address(&call.record.id)) { (layout::moment(call.record.started_at)) } }
-                        td { (call.record.from) }
-                        td { (call.record.to) }
+                        td { (layout::address(&call.record.from)) }
+                        td { (layout::address(&call.record.to)) }
                         td { span.badge { (word(&call.phase)) } }
                         td { (draw::hold(&call.record, UnixMs(shown.now))) }
                     }
@@ -139,9 +139,9 @@ fn ended(calls: &Page<CallRecord>) -> Markup {
                 @for call in &calls.items {
                     tr {
                         td { a href=(address(&call.id)) { (layout::moment(call.started_at)) } }
-                        td { (call.from) }
-                        td { (call.to) }
-                        td { span class={ "badge result " (kind(call.result)) } { (call.result.as_str().replace('_', " ")) } }
+                        td { (layout::address(&call.from)) }
+                        td { (layout::address(&call.to)) }
+                        td { (badge(call.result)) }
                         td { (call.why) }
                     }
                 }
@@ -157,6 +157,11 @@ const KINDS: [(&str, &str); 4] = [
     ("given up", "gone"),
     ("refused or failed", "bad"),
 ];
+
+/// What became of a call, in the colour that the chart has for it.
+pub(super) fn badge(result: CallResult) -> Markup {
+    html! { span class={ "badge result " (kind(result)) } { (word(&result)) } }
+}
 
 fn kind(result: CallResult) -> &'static str {
     match result {

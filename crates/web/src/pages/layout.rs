@@ -23,7 +23,7 @@ const OPERATORS: [(&str, &str); 6] = [
     ("/operator/audit", "Audit"),
 ];
 
-/// A page of somebody who is logged in. `title` is what leads there, if something does. `scripts`: names of modules in `assets/`.
+/// A page of somebody who is logged in. `title` is what leads there, if something does ([`section`]). `scripts`: names of modules in `assets/`.
 pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Markup {
     let known = who.access().who();
     let head = html! {
@@ -52,9 +52,45 @@ pub(crate) fn page(who: &Who, title: &str, scripts: &[&str], main: Markup) -> Ma
     document(title, head, top, main)
 }
 
-/// The page that one is on is marked.
+/// The page that one is on is marked, or the one that it belongs to.
 fn link(path: &str, name: &str, title: &str) -> Markup {
-    html! { a href=(path) aria-current=[(name == title).then_some("page")] { (name) } }
+    let current = match section(title) {
+        _ if name == title => Some("page"),
+        section if name == section => Some("true"),
+        _ => None,
+    };
+    html! { a href=(path) aria-current=[current] { (name) } }
+}
+
+/// What leads to a page that nothing of its name leads to.
+fn section(title: &str) -> &str {
+    match title {
+        "Call" => "Calls",
+        "Profiles" => "System",
+        "Tokens" | "How you are told" | "Before it is saved" => "Settings",
+        own => own,
+    }
+}
+
+/// Longer than this nothing stays in one piece, whatever it says.
+const PIECE_MAX: usize = 28;
+
+/// An address, which breaks before its host and after each of its parameters, not within a word.
+pub(crate) fn address(text: &str) -> Markup {
+    let mut pieces = vec![String::new()];
+    let mut length = 0_usize;
+    let mut before = None;
+    for c in text.chars() {
+        if length >= PIECE_MAX || matches!(c, '@' | '?') || before == Some(';') {
+            pieces.push(String::new());
+            length = 0;
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+        (before, length) = (Some(c), length.saturating_add(1));
+    }
+    html! { @for (n, piece) in pieces.iter().enumerate() { @if n > 0 { wbr; } (piece) } }
 }
 
 /// A page of nobody.

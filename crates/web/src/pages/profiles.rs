@@ -103,7 +103,7 @@ fn keys(label: &str, file: &str, keys: &[&KeyShown]) -> Markup {
         html! {
             @for key in keys {
                 tr {
-                    td { (key.key) }
+                    td.key { (key.key) }
                     td { strong { (value(&key.value)) } }
                     td { @if key.value == key.default { "the same" } @else { (value(&key.default)) } }
                     td { (place(key.at.as_deref(), file)) }
