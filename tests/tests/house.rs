@@ -256,21 +256,8 @@ const BESIDE_ACCESS: &[(&str, &str)] = &[
     ("doctor/notices.rs", "the same"),
     ("doctor/targets.rs", "the same"),
     ("admin.rs", "makes the data directory"),
-    (
-        "call.rs",
-        "not moved yet: everything between two moments, one row after the other",
-    ),
-    (
-        "call/refused.rs",
-        "not moved yet: what was refused has no view of its own",
-    ),
-    ("card.rs", "not moved yet"),
     ("clip.rs", "not moved yet: prepares in this process"),
     ("group.rs", "not moved yet"),
-    ("import.rs", "not moved yet: one transaction of many"),
-    ("number.rs", "not moved yet"),
-    ("pin.rs", "not moved yet"),
-    ("subscriber.rs", "not moved yet"),
     ("trunk.rs", "not moved yet"),
 ];
 

@@ -11,6 +11,8 @@ pub mod groups;
 pub mod messages;
 pub mod notices;
 pub mod notify;
+pub mod numbers;
+pub mod refused;
 pub mod registrations;
 pub mod retention;
 pub mod rules;

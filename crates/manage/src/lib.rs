@@ -29,8 +29,8 @@ pub mod written;
 
 pub use access::{
     Access, Who,
-    accounts::{Seals, SubscriberGiven, SubscriberPut, Typed},
-    calls::CallQuery,
+    accounts::{PinView, Seals, SubscriberGiven, SubscriberPut, Typed},
+    calls::{CallQuery, CallsWanted, SomeCalls},
     clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},
     export::{Exported, SEVERAL_MAX},
@@ -38,6 +38,8 @@ pub use access::{
     messages::{MessageChange, MessageView, MessagesAsked, Stretch},
     notices::{NoticeCountView, NoticeQuery, NoticeView},
     notify::{NotifyBounds, NotifyGiven, NotifyView},
+    numbers::NumberView,
+    refused::{RefusedView, refused_json},
     registrations::RegistrationView,
     retention::{
         AuditView, Change, ChangeForeseen, ForeseenView, RetentionChange, RetentionChanged, RetentionRun,

@@ -11,6 +11,7 @@
 mod audit;
 mod blobs;
 mod calls;
+mod calls_between;
 mod changes;
 mod clips;
 mod deposit;
@@ -57,6 +58,7 @@ use segue_mailbox::Retention;
 
 pub use audit::{Deed, Done};
 pub use calls::CallsOfHour;
+pub use calls_between::{Begins, Begun, CallsSought};
 pub use changes::{Change, Follower};
 pub use clips::{ClipUsed, ClipUsedAs, NewClip, NewRendition};
 pub use deposit::{Deposit, Deposited, MediaSource};

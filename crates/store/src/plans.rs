@@ -12,7 +12,7 @@ use rusqlite::{
 };
 use segue_records::{CallRecord, UnixMs};
 
-use crate::{DeliveryState, LOOKED_AT_MAX, MessageQuery, Role, Store, StoreError, WhichDeliveries};
+use crate::{Begun, CallsSought, DeliveryState, LOOKED_AT_MAX, MessageQuery, Role, Store, StoreError, WhichDeliveries};
 
 /// A store with so many messages in bob's mailbox, as many in those of others, and as many calls, notices and deeds. A tenth of each is rare:
 /// in the trash, unheard, from `Zoe`, dead.
@@ -125,7 +125,7 @@ fn deliveries(store: &Store, recipient: Option<&str>, state: Option<DeliveryStat
 }
 
 /// What pages show at once.
-const BOUNDED: [(&str, Read); 20] = [
+const BOUNDED: [(&str, Read); 22] = [
     ("totals", |store| store.totals().map(drop)),
     ("space", |store| store.space().map(drop)),
     ("waiting", |store| store.waiting("bob").map(drop)),
@@ -173,6 +173,18 @@ const BOUNDED: [(&str, Read); 20] = [
     }),
     ("calls", |store| calls(store, None)),
     ("calls found by address", |store| calls(store, Some("ANN@"))),
+    ("calls before a moment", |store| {
+        let found = store.calls_back(&Begun::at(700), 51, &CallsSought::default(), |callee| {
+            callee.contains("bob")
+        })?;
+        assert_eq!(found.found.len(), 51);
+        Ok(())
+    }),
+    ("calls from a moment on", |store| {
+        let found = store.calls_from(&Begun::at(700), i64::MAX, 51)?;
+        assert_eq!(found.len(), 51);
+        Ok(())
+    }),
     ("calls by hour", |store| store.calls_by_hour(0).map(drop)),
     ("notices", |store| deliveries(store, None, None)),
     ("dead letters", |store| {
@@ -294,6 +306,14 @@ fn a_search_in_vain_ends_at_its_bound_and_goes_on_there() {
             .ended_at,
         None
     );
+    let rejected = CallsSought {
+        is_rejected: true,
+        ..CallsSought::default()
+    };
+    let back = |before: &Begun| store.calls_back(before, 51, &rejected, |_| true).unwrap();
+    let first = back(&Begun::at(i64::MAX));
+    assert_eq!(first.ended_at.as_deref(), Some("5:0100000005"));
+    assert_eq!(back(&first.ended_at.unwrap().parse().unwrap()).ended_at, None);
 }
 
 /// What is kept counted, and the same counted anew.

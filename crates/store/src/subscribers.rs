@@ -49,8 +49,8 @@ pub struct NewSubscriber {
 pub struct NewProofs {
     /// What their password is checked by, sealed, by realm; `None`: as it is.
     pub secrets: Option<Vec<(String, Vec<u8>)>>,
-    /// What their PIN is checked by, sealed; `None`: as it is.
-    pub pin: Option<Vec<u8>>,
+    /// What their PIN is checked by, sealed, or that they have none; `None`: as it is.
+    pub pin: Option<Option<Vec<u8>>>,
     /// What is put down of that, beside the deed of who acts.
     pub deeds: Vec<Deed>,
 }
@@ -61,7 +61,7 @@ impl NewProofs {
             registrations::put_secrets(tx, user, secrets)?;
         }
         if let Some(pin) = &self.pin {
-            pins::put(tx, user, Some(pin))?;
+            pins::put(tx, user, pin.as_deref())?;
         }
         self.deeds.iter().try_for_each(|deed| audit::insert(tx, deed))
     }

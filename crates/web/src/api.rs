@@ -19,6 +19,7 @@ mod groups;
 pub(crate) mod live;
 mod messages;
 pub(crate) mod notices;
+mod numbers;
 pub(crate) mod profiles;
 mod registrations;
 mod retention;
@@ -77,6 +78,7 @@ fn described() -> (Router<Web>, utoipa::openapi::OpenApi) {
         .merge(messages::routes())
         .merge(subscribers::routes())
         .merge(groups::routes())
+        .merge(numbers::routes())
         .merge(targets::routes())
         .merge(contacts::routes())
         .merge(rules::routes())

@@ -5,7 +5,8 @@ mod fixture;
 
 use fixture::{Office, now};
 use segue_records::{
-    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, RegistrationRecord, Sent, SwitchRecord, UnixMs,
+    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, RefusedRecord, RegistrationRecord, Sent, SwitchRecord,
+    UnixMs,
 };
 use segue_store::{KeptTrunk, Role};
 use serde_json::Value;
@@ -309,4 +310,157 @@ async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
     assert_eq!(browser.form("/operator/system", "act=x&trunk=main").await.status, 422);
     let bob = office.browser("bob").await;
     assert_eq!(bob.form("/operator/system", "act=test&trunk=main").await.status, 403);
+}
+
+fn refused(id: &str, at: i64) -> RefusedRecord {
+    RefusedRecord {
+        id: id.to_owned(),
+        at: UnixMs(at),
+        protocol: "udp".to_owned(),
+        source: "192.0.2.7:5060".to_owned(),
+        local: "127.0.0.1:5060".to_owned(),
+        method: "OPTIONS".to_owned(),
+        sip_call_id: None,
+        from: None,
+        to: None,
+        status: None,
+        why: "no profile trusts it".to_owned(),
+        admit: "sources = [\"192.0.2.7/32\"]".to_owned(),
+        times: 2,
+        withheld: 0,
+        ladder: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn calls_between_two_moments_and_to_one_subscriber_are_listed_page_by_page() {
+    let office = Office::open().await;
+    let root = office.program("root", Role::Operator, &["calls:read"]);
+    // Those that ended later began earlier.
+    for (id, minutes, to) in [
+        ("01A", 10, "bob"),
+        ("01D", 20, "bob"),
+        ("01B", 30, "eve"),
+        ("01C", 40, "bob"),
+    ] {
+        let call = CallRecord {
+            to: format!("sip:{to}@127.0.0.1"),
+            ..call(id, minutes, CallResult::Answered)
+        };
+        office.store.save_call(&call).unwrap();
+    }
+    let moment = |minutes: i64| UnixMs(now() - minutes * 60_000).rfc3339();
+    let ids = async |query: String| -> (Vec<Value>, Value) {
+        let page = root.get(&format!("/api/v1/calls?{query}")).await.json();
+        let ids = page["items"].as_array().unwrap().iter().map(|call| call["id"].clone());
+        (ids.collect(), page["next"].clone())
+    };
+    let between = format!("since={}&until={}", moment(41), moment(15));
+    assert_eq!(ids(between.clone()).await.0, ["01D", "01B", "01C"]);
+    let (first, next) = ids(format!("{between}&user=bob&limit=1")).await;
+    let (second, last) = ids(format!("{between}&user=bob&limit=1&cursor={}", next.as_str().unwrap())).await;
+    assert_eq!(
+        (first, second, last),
+        (vec!["01D".into()], vec!["01C".into()], Value::Null)
+    );
+    assert_eq!(ids(format!("until={}&q=127.0.0.1", moment(35))).await.0, ["01C"]);
+    root.get("/api/v1/calls?since=yesterday").await.problem(422);
+    root.get("/api/v1/calls?until=2026-03-01T12:00:00Z&cursor=eA")
+        .await
+        .problem(422);
+}
+
+#[tokio::test]
+async fn calls_are_exported_as_the_files_of_records_have_them() {
+    let office = Office::open().await;
+    let root = office.program("root", Role::Operator, &["calls:read"]);
+    // More than are read at once.
+    for n in 0..1_203 {
+        let call = CallRecord {
+            to: format!("sip:{}@127.0.0.1", if n % 2 == 0 { "bob" } else { "eve" }),
+            ..call(&format!("01A{n:04}"), 2_000 - n, CallResult::Answered)
+        };
+        office.store.save_call(&call).unwrap();
+    }
+    let answer = root.get("/api/v1/calls/export").await;
+    assert_eq!(
+        answer.header("content-type").as_deref(),
+        Some("text/csv; charset=utf-8; header=present")
+    );
+    assert!(answer.header("content-disposition").unwrap().contains(".csv\""));
+    let csv = answer.text();
+    let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+    assert_eq!(
+        (lines.len(), lines[0]),
+        (1_204, segue_records::COLUMNS.join(",").as_str())
+    );
+    for (n, line) in lines[1..].iter().enumerate() {
+        assert!(line.starts_with(&format!("\"01A{n:04}\",")), "{line}");
+    }
+    let since = UnixMs(now() - 1_010 * 60_000 - 30_000).rfc3339();
+    let some = root
+        .get(&format!("/api/v1/calls/export?form=jsonl&user=bob&since={since}"))
+        .await;
+    assert_eq!(some.header("content-type").as_deref(), Some("application/jsonl"));
+    let ids: Vec<Value> = some
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    assert_eq!((ids.len(), &ids[0]), (107, &"01A0990".into()));
+    root.get("/api/v1/calls/export?form=xml").await.problem(400);
+    root.get("/api/v1/calls/export?until=now").await.problem(422);
+    office
+        .browser("bob")
+        .await
+        .get("/api/v1/calls/export")
+        .await
+        .problem(403);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_listed_calls_and_requests_alike_page_by_page() {
+    let office = Office::open().await;
+    let root = office.program("root", Role::Operator, &["calls:read"]);
+    let at = |minutes: i64| now() - minutes * 60_000;
+    office.store.save_call(&call("01A", 4, CallResult::Rejected)).unwrap();
+    office.store.save_call(&call("01B", 3, CallResult::Answered)).unwrap();
+    office.store.save_call(&call("01C", 1, CallResult::Rejected)).unwrap();
+    for (id, minutes) in [("01R", 5), ("01S", 2)] {
+        let record = refused(id, at(minutes));
+        office.store.save_refused_later(&record, |done| done.unwrap()).unwrap();
+    }
+    office.store.flush().unwrap();
+    let mut query = "limit=1".to_owned();
+    let mut all = Vec::new();
+    loop {
+        let page = root.get(&format!("/api/v1/refused?{query}")).await.json();
+        let item = &page["items"][0];
+        all.push(format!(
+            "{} {}",
+            item["id"].as_str().unwrap(),
+            item["kind"].as_str().unwrap()
+        ));
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("limit=1&cursor={next}");
+    }
+    assert_eq!(all, ["01C call", "01S request", "01A call", "01R request"]);
+    let since = UnixMs(at(4) - 30_000).rfc3339();
+    let until = UnixMs(at(1) - 30_000).rfc3339();
+    let some = root
+        .get(&format!("/api/v1/refused?since={since}&until={until}"))
+        .await
+        .json();
+    assert_eq!(
+        (&some["items"][0]["id"], &some["items"][1]["id"]),
+        (&"01S".into(), &"01A".into())
+    );
+    assert_eq!(some["items"].as_array().unwrap().len(), 2);
+    let one = root.get("/api/v1/refused/01S").await.json();
+    assert_eq!(
+        (&one["times"], &one["status"], &one["ladder"]),
+        (&2.into(), &Value::Null, &serde_json::json!([]))
+    );
+    root.get("/api/v1/refused/01B").await.problem(404);
+    office.browser("bob").await.get("/api/v1/refused").await.problem(403);
 }

@@ -98,6 +98,64 @@ async fn an_operator_adds_changes_finds_and_removes_subscribers() {
 }
 
 #[tokio::test]
+async fn a_locked_pin_is_seen_by_whose_it_is_and_unlocked_by_an_operator() {
+    let office = Office::open().await;
+    let (root, bob) = (office.browser("root").await, office.browser("bob").await);
+    let pin = format!("{ALL}/bob/pin");
+    let none = json!({ "is_set": false, "wrong_tries": 0, "locked_until": null });
+    assert_eq!(bob.get(&pin).await.json(), none);
+    let unlock = format!("{ALL}/bob/unlock");
+    root.change("POST", &unlock, None).await.problem(404);
+    root.change("PUT", &pin, Some(&json!({ "pin": "471100" }))).await;
+    for _ in 0..5 {
+        office.store.try_pin("bob", fixture::now()).unwrap();
+    }
+    let locked = bob.get(&pin).await.json();
+    assert_eq!((&locked["is_set"], &locked["wrong_tries"]), (&json!(true), &json!(5)));
+    assert!(locked["locked_until"].is_string(), "{locked}");
+    bob.change("POST", &unlock, None).await.problem(403);
+    assert_eq!(
+        root.change("POST", &unlock, None).await.json(),
+        json!({ "was_locked": true })
+    );
+    assert_eq!(
+        root.change("POST", &unlock, None).await.json(),
+        json!({ "was_locked": false })
+    );
+    let open = json!({ "is_set": true, "wrong_tries": 0, "locked_until": null });
+    assert_eq!(bob.get(&pin).await.json(), open);
+    let audit = office.store.audit(Some(("bob", Role::Subscriber)), None, 1).unwrap();
+    assert_eq!(audit[0].deed.what, "subscriber.unlock");
+}
+
+#[tokio::test]
+async fn a_number_is_explained_and_whose_it_is_told_to_whose_it_is_and_to_operators() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let numbers = json!({ "numbers": ["030 111"] });
+    root.change("PATCH", &format!("{ALL}/eve"), Some(&numbers)).await;
+    let ask = "/api/v1/numbers/explain?value=030%20111";
+    let told = root.get(ask).await.json();
+    assert_eq!(
+        (&told["number"], &told["subscriber"], &told["value"]),
+        (&json!("+4930111"), &json!("eve"), &json!("030 111")),
+        "{told}"
+    );
+    assert_eq!(office.browser("eve").await.get(ask).await.json(), told);
+    let bobs = office.browser("bob").await.get(ask).await.json();
+    assert_eq!(
+        (&bobs["number"], &bobs["rule"], &bobs["subscriber"]),
+        (&told["number"], &told["rule"], &Value::Null)
+    );
+    let none = root.get("/api/v1/numbers/explain?value=bob").await.json();
+    assert_eq!((&none["number"], &none["subscriber"]), (&Value::Null, &Value::Null));
+    root.get("/api/v1/numbers/explain").await.problem(400);
+    root.get(&format!("{ask}&profile=paris")).await.problem(422);
+    let long = format!("/api/v1/numbers/explain?value={}", "1".repeat(257));
+    root.get(&long).await.problem(422);
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_subscriber_is_refused_with_its_field_and_nobody_is_added() {
     let office = Office::open().await;
     let root = office.browser("root").await;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use segue_policy::{Profile, REGISTERED, Subscriber, check_user};
+use segue_records::UnixMs;
 use segue_store::{NewProofs, NewSubscriber};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{Access, Refusal, Scope, SubscriberChange, SubscriberView};
@@ -67,6 +68,17 @@ pub struct SubscriberPut {
     pub settings: SubscriberChange,
 }
 
+/// How a subscriber's PIN stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PinView {
+    /// They have one.
+    pub is_set: bool,
+    /// Wrong tries in a row.
+    pub wrong_tries: u32,
+    /// It may not be tried before then, RFC 3339; `null`: it is not locked.
+    pub locked_until: Option<String>,
+}
+
 impl Access {
     fn may_change_subscribers(&self) -> Result<(), Refusal> {
         self.need(Scope::SettingsWrite)?;
@@ -94,7 +106,7 @@ impl Access {
         let new = NewSubscriber {
             subscriber,
             secrets,
-            pin,
+            pin: pin.flatten(),
         };
         self.add_new_subscriber(new)?;
         Ok(view)
@@ -165,14 +177,22 @@ impl Access {
         let mut new = NewProofs::default();
         if let Some(Typed(word)) = password {
             new.secrets = Some(seals.password(user, word).map_err(|why| wrong("password", why))?);
-            new.deeds
-                .push(self.who().deed("subscriber.phone_password", user, Some(user)));
         }
         if let Some(Typed(digits)) = pin {
-            new.pin = Some(seals.pin(user, digits).map_err(|why| wrong("pin", why))?);
-            new.deeds.push(self.who().deed("subscriber.pin", user, Some(user)));
+            new.pin = Some(Some(seals.pin(user, digits).map_err(|why| wrong("pin", why))?));
         }
-        Ok(new)
+        Ok(self.put_down(user, new))
+    }
+
+    /// The same with what is put down of it.
+    fn put_down(&self, user: &str, mut new: NewProofs) -> NewProofs {
+        let given = [
+            ("subscriber.phone_password", new.secrets.is_some()),
+            ("subscriber.pin", new.pin.is_some()),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        new.deeds = given.map(|(what, _)| self.who().deed(what, user, Some(user))).collect();
+        new
     }
 
     /// The same as it is to be stored.
@@ -183,16 +203,25 @@ impl Access {
         Ok(acting.add_subscribers(vec![new]).map_err(|(_, error)| error)?)
     }
 
-    /// Changes whatever is to be changed of a subscriber.
+    /// Several of these that come from a file: all of them, or none. The error is that of the first that cannot be added, with its place
+    /// among them.
+    pub fn import_subscribers(&self, from: &str, all: Vec<NewSubscriber>) -> Result<(), (usize, Refusal)> {
+        self.may_change_subscribers().map_err(|refusal| (0, refusal))?;
+        let added = self.acting("subscriber.import", from, None).add_subscribers(all);
+        added.map_err(|(place, error)| (place, error.into()))
+    }
+
+    /// Changes whatever is to be changed of a subscriber, and what they prove themselves by, sealed: all of it, or nothing.
     pub fn set_subscriber(
         &self,
         user: &str,
+        proofs: NewProofs,
         change: impl FnOnce(&mut Subscriber) + Send + 'static,
     ) -> Result<Subscriber, Refusal> {
         self.may_change_subscribers()?;
-        Ok(self
-            .acting("subscriber.set", user, Some(user))
-            .change_subscriber(user, change)?)
+        let proofs = self.put_down(user, proofs);
+        let acting = self.acting("subscriber.set", user, Some(user));
+        Ok(acting.change_subscriber_and_proofs(user, proofs, |_| true, change)?)
     }
 
     /// Removes a subscriber, with their rules, contacts and logins; says how many messages stay until they are deleted.
@@ -228,6 +257,40 @@ impl Access {
         };
         let acting = self.acting("subscriber.pin", user, Some(user));
         Ok(acting.set_pin(user, sealed)?)
+    }
+
+    /// How a subscriber's PIN stands.
+    pub fn pin(&self, user: &str) -> Result<PinView, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        self.store().subscriber(user)?;
+        let state = self.store().pin(user)?;
+        let until_ms = state.map(|state| state.locked_until_ms);
+        Ok(PinView {
+            is_set: state.is_some(),
+            wrong_tries: state.map_or(0, |state| state.wrong),
+            locked_until: until_ms
+                .filter(|until| *until > self.now_ms())
+                .map(|until| UnixMs(until).rfc3339()),
+        })
+    }
+
+    /// Lets a PIN be tried again that too many wrong ones have locked; says whether it was locked.
+    ///
+    /// # Errors
+    /// Who asks is no operator; there is no such subscriber, or they have no PIN.
+    pub fn unlock_pin(&self, user: &str) -> Result<bool, Refusal> {
+        self.may_change_subscribers()?;
+        let acting = self.acting("subscriber.unlock", user, Some(user));
+        Ok(acting.unlock_pin(user, self.now_ms())?)
+    }
+
+    /// Whether a subscriber's phones have a password to register and call with.
+    pub fn has_phone_password(&self, user: &str) -> Result<bool, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        self.store().subscriber(user)?;
+        Ok(!self.store().realms_of(user)?.is_empty())
     }
 }
 

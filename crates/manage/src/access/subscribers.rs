@@ -253,11 +253,25 @@ impl Access {
         Ok(Page::of(found, limit, |one| one.user.clone(), |one| (&one).into()))
     }
 
-    /// One subscriber.
-    pub fn subscriber(&self, user: &str) -> Result<SubscriberView, Refusal> {
+    /// All subscribers as they are stored, by name; a subscriber sees themselves.
+    pub fn stored_subscribers(&self) -> Result<Vec<Subscriber>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        match self.own_name() {
+            Some(own) => Ok(vec![self.store().subscriber(own)?]),
+            None => Ok(self.store().subscribers()?),
+        }
+    }
+
+    /// One subscriber as they are stored.
+    pub fn stored_subscriber(&self, user: &str) -> Result<Subscriber, Refusal> {
         self.need(Scope::SettingsRead)?;
         self.owned_user(user)?;
-        Ok((&self.store().subscriber(user)?).into())
+        Ok(self.store().subscriber(user)?)
+    }
+
+    /// One subscriber.
+    pub fn subscriber(&self, user: &str) -> Result<SubscriberView, Refusal> {
+        Ok((&self.stored_subscriber(user)?).into())
     }
 
     /// Changes a subscriber if they are as `is_as_seen` wants it; numbers by the first profile that knows them.

@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::Form;
+use segue_manage::{Access, CallsWanted, SomeCalls};
 use segue_records::{CallRecord, LadderStep, LegRecord, RuleRecord, Sent, StreamRecord, UnixMs};
-use segue_store::{CallsOfHour, Store, StoreError};
+use segue_store::CallsOfHour;
 use serde_json::{Value, json};
 
 use super::{
@@ -61,23 +62,23 @@ pub enum Command {
 }
 
 pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
+    let access = context.access()?;
     match command {
         Command::List { since, refused } => {
             let since_ms = since.map_or(i64::MIN, |DurationMs(ms)| {
                 now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX))
             });
             if refused {
-                return refused::list(&store, since_ms, context);
+                return refused::list(&access, since_ms, context);
             }
-            let rows = store.calls(since_ms)?.iter().map(row).collect();
+            let rows = access.calls_since(since_ms)?.iter().map(row).collect();
             let columns = ["ID", "STARTED", "FROM", "TO", "RESULT", "CAUSE", "HOLD", "WHY"];
             context.out.rows(rows, &columns, "no calls")
         }
         Command::Live => live::list(context),
         Command::Hours { since: DurationMs(ms) } => {
             let since_ms = now_ms().saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX));
-            let rows = store.calls_by_hour(since_ms)?.iter().map(hour).collect();
+            let rows = access.calls_by_hour(since_ms)?.iter().map(hour).collect();
             context.out.rows(rows, &["HOUR", "RESULT", "CALLS"], "no calls")
         }
         Command::Export {
@@ -100,15 +101,15 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             let now = now_ms();
             let since_ms = since.map_or(i64::MIN, |at| at.ms(now));
             let until_ms = until.map_or(i64::MAX, |at| at.ms(now));
-            export(&store, form, (since_ms, until_ms), user.as_deref())
+            export(&access, form, CallsWanted::new(since_ms, until_ms, user))
         }
-        Command::Show { id } => match store.call(&id) {
+        Command::Show { id } => match access.call(&id) {
             Ok(call) => context.out.object(&call.to_full_json(), || told(&call)),
-            Err(StoreError::NotFound { .. }) => match live::show(&id, context) {
+            Err(refusal) if refusal.is_not_found() => match live::show(&id, context) {
                 Some(shown) => shown,
-                None => refused::show(&store, &id, context),
+                None => refused::show(&access, &id, context),
             },
-            Err(error) => Err(error.into()),
+            Err(refusal) => Err(refusal.into()),
         },
     }
 }
@@ -152,37 +153,20 @@ impl FromStr for Begin {
 }
 
 /// Some records at a time: the store may hold more than fits into memory.
-fn export(store: &Store, form: Form, (since, until): (i64, i64), user: Option<&str>) -> Result<(), Failure> {
-    const AT_ONCE: u32 = 500;
-    let wanted = |call: &CallRecord| {
-        (since..until).contains(&call.started_at.0) && user.is_none_or(|user| calls_user(&call.to, user))
-    };
+fn export(access: &Access, form: Form, mut wanted: CallsWanted) -> Result<(), Failure> {
     if !form.head().is_empty() && !print_raw(&form.head())? {
         return Ok(());
     }
-    let mut place = 0;
-    loop {
-        let calls = store.calls_after(place, AT_ONCE)?;
-        let Some((last, _)) = calls.last() else { return Ok(()) };
-        place = *last;
-        let mut lines = String::new();
-        for (_, call) in &calls {
-            match call {
-                Ok(call) if wanted(call) => lines.push_str(&form.line(call)),
-                Ok(_) => {}
-                Err(unreadable) => eprintln!("segue: {unreadable}; it is left out"),
-            }
+    while let Some(SomeCalls { calls, unreadable }) = access.next_calls(&mut wanted)? {
+        for why in unreadable {
+            eprintln!("segue: {why}; it is left out");
         }
+        let lines: String = calls.iter().map(|call| form.line(call)).collect();
         if !print_raw(&lines)? {
             return Ok(());
         }
     }
-}
-
-/// Whether a Request-URI's user part is this one.
-fn calls_user(uri: &str, user: &str) -> bool {
-    uri.parse::<segue_sip_wire::Uri>()
-        .is_ok_and(|uri| uri.user().is_some_and(|found| found == user))
+    Ok(())
 }
 
 fn row(call: &CallRecord) -> Row {

@@ -54,9 +54,7 @@ impl Transport {
 
 pub fn perform(card: Card, context: &Context) -> Result<(), Failure> {
     let User(user) = card.user;
-    let store = context.store()?;
-    store.subscriber(&user)?;
-    let realms = store.realms_of(&user)?;
+    let has_password = context.access()?.has_phone_password(&user)?;
     let profiles = load_profiles(&context.config)?;
     if !profiles.iter().any(|profile| profile.registrar) {
         return Err(Failure::refused(
@@ -118,13 +116,13 @@ pub fn perform(card: Card, context: &Context) -> Result<(), Failure> {
         "transport": transport.name(),
         "uri": uri,
         "others": others,
-        "has_password": !realms.is_empty(),
+        "has_password": has_password,
         "svg": card.svg,
     });
     context.out.object(&row, || {
-        let password = match realms.is_empty() {
-            true => format!("none yet: 'segue subscriber set {user} --password-file FILE'"),
-            false => "the one that was set".to_owned(),
+        let password = match has_password {
+            false => format!("none yet: 'segue subscriber set {user} --password-file FILE'"),
+            true => "the one that was set".to_owned(),
         };
         let mut lines = vec![
             format!("user       {user}"),

@@ -9,8 +9,9 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
+use segue_manage::Refusal;
 use segue_policy::{REGISTERED, Subscriber};
-use segue_store::{NewSubscriber, StoreError};
+use segue_store::NewSubscriber;
 use serde_json::json;
 
 use super::{
@@ -103,10 +104,10 @@ pub fn perform(import: &Import, context: &Context) -> Result<(), Failure> {
             "write one for each below the names of the columns",
         ));
     }
-    let store = context.new_store()?;
-    store.add_subscribers(all).map_err(|(place, error)| {
+    let access = context.new_access()?;
+    access.import_subscribers(&name, all).map_err(|(place, refusal)| {
         let line = lines.get(place).copied().unwrap_or(0);
-        in_line(&name, line, error)
+        in_line(&name, line, refusal)
     })?;
     if passwords.is_some() {
         crate::passwords::wait_for_server(&context.config.data_dir);
@@ -119,8 +120,8 @@ pub fn perform(import: &Import, context: &Context) -> Result<(), Failure> {
         })
 }
 
-fn in_line(name: &str, line: u64, error: StoreError) -> Failure {
-    let failure = Failure::from(error);
+fn in_line(name: &str, line: u64, refusal: Refusal) -> Failure {
+    let failure = Failure::from(refusal);
     Failure {
         message: format!("{name}:{line}: {}; nothing is imported", failure.message),
         ..failure

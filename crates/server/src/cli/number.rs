@@ -33,24 +33,13 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             format!("name one of {}", names.join(", ")),
         ));
     };
-    let made = chosen.normalise(&value);
-    let owner = match &made.number {
-        Some(number) => context.store()?.owner_of(number)?,
-        None => None,
-    };
-    let said = json!({
-        "value": value,
-        "profile": chosen.name,
-        "number": made.number,
-        "rule": made.rule,
-        "subscriber": owner,
-    });
-    context.out.object(&said, || {
+    let made = context.access()?.explain_number(&value, chosen)?;
+    context.out.object(&json!(made), || {
         let number = made.number.as_deref().unwrap_or("no number");
-        let owner = owner.as_deref().unwrap_or("nobody here");
+        let owner = made.subscriber.as_deref().unwrap_or("nobody here");
         format!(
             "{value} is {number} ({}; profile {}); {owner} has it",
-            made.rule, chosen.name
+            made.rule, made.profile
         )
     })
 }

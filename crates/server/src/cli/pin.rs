@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
+use segue_manage::PinView;
 use segue_policy::Pin;
-use segue_records::UnixMs;
-use segue_store::{PinState, Store};
 use serde_json::{Value, json};
 
-use super::{Context, now_ms};
+use super::Context;
 use crate::{
     failure::Failure,
     passwords::{self, Sealer},
@@ -34,7 +33,7 @@ pub fn seal(digits: &str, from: &str, user: &str, context: &Context) -> Result<V
         )
     })?;
     // Made with the data directory, where there is none yet.
-    context.new_store()?;
+    context.new_access()?;
     let sealer = Sealer::of(&context.config.data_dir)?;
     let failed = || Failure::refused("system", "no random numbers are to be had", "see 'segue doctor'");
     pins::keep(&sealer, user, &pin).ok_or_else(failed)
@@ -42,7 +41,7 @@ pub fn seal(digits: &str, from: &str, user: &str, context: &Context) -> Result<V
 
 /// `segue subscriber unlock USER`.
 pub fn unlock(user: &str, context: &Context) -> Result<(), Failure> {
-    let was_locked = context.store()?.unlock_pin(user, now_ms())?;
+    let was_locked = context.access()?.unlock_pin(user)?;
     context
         .out
         .object(&json!({"user": user, "was_locked": was_locked}), || match was_locked {
@@ -52,18 +51,19 @@ pub fn unlock(user: &str, context: &Context) -> Result<(), Failure> {
 }
 
 /// How a subscriber's PIN stands, for programs and for people.
-pub fn shown(store: &Store, user: &str) -> Result<(Value, String), Failure> {
-    Ok(match store.pin(user)? {
-        None => (Value::Null, "none".to_owned()),
-        Some(PinState { wrong, locked_until_ms }) => {
-            let locked = (locked_until_ms > now_ms()).then_some(locked_until_ms);
-            let value = json!({"wrong_tries": wrong, "locked_until": locked.map(|ms| UnixMs(ms).rfc3339())});
-            let words = match (locked, wrong) {
-                (Some(ms), _) => format!("locked until {} after {wrong} wrong tries", UnixMs(ms).rfc3339()),
-                (None, 0) => "set".to_owned(),
-                (None, wrong) => format!("set, {wrong} wrong tries"),
-            };
-            (value, words)
-        }
-    })
+pub fn shown(pin: &PinView) -> (Value, String) {
+    let PinView {
+        is_set: true,
+        wrong_tries: wrong,
+        locked_until,
+    } = pin
+    else {
+        return (Value::Null, "none".to_owned());
+    };
+    let words = match (locked_until, wrong) {
+        (Some(until), _) => format!("locked until {until} after {wrong} wrong tries"),
+        (None, 0) => "set".to_owned(),
+        (None, wrong) => format!("set, {wrong} wrong tries"),
+    };
+    (json!({"wrong_tries": wrong, "locked_until": locked_until}), words)
 }

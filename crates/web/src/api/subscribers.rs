@@ -6,7 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use segue_manage::{Page, PageAsked, SubscriberChange, SubscriberGiven, SubscriberPut, SubscriberView, Typed};
+use segue_manage::{Page, PageAsked, PinView, SubscriberChange, SubscriberGiven, SubscriberPut, SubscriberView, Typed};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,7 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(list, add))
         .routes(routes!(show, put, change, remove))
         .routes(routes!(set_password))
-        .routes(routes!(set_pin))
+        .routes(routes!(show_pin, set_pin))
+        .routes(routes!(unlock))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -138,6 +139,37 @@ async fn set_pin(
     let seals = web.site().seals.clone();
     let set = who.ask(move |access| access.set_pin(&user, given.pin.as_ref(), seals.as_ref()));
     set.await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Show how a subscriber's PIN stands
+#[utoipa::path(
+    get, path = "/subscribers/{user}/pin", tag = "subscribers", operation_id = "pin",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses((status = 200, body = PinView), (status = 304), (status = 404, body = Problem))
+)]
+async fn show_pin(who: Who, Path(user): Path<String>, seen: Seen) -> Result<Response, Problem> {
+    seen.answer(&who.ask(move |access| access.pin(&user)).await?)
+}
+
+/// A PIN that may be tried again.
+#[derive(Debug, Serialize, ToSchema)]
+struct PinUnlocked {
+    /// It was locked; else only its wrong tries are forgotten.
+    was_locked: bool,
+}
+
+/// Let a PIN be tried again that too many wrong ones have locked; for operators
+#[utoipa::path(
+    post, path = "/subscribers/{user}/unlock", tags = ["subscribers", "system"], operation_id = "unlock_pin",
+    params(("user" = String, Path, description = "The subscriber")),
+    responses(
+        (status = 200, body = PinUnlocked), (status = 403, body = Problem),
+        (status = 404, body = Problem, description = "There is no such subscriber, or they have no PIN")
+    )
+)]
+async fn unlock(who: Who, Path(user): Path<String>) -> Result<Json<PinUnlocked>, Problem> {
+    let was_locked = who.ask(move |access| access.unlock_pin(&user)).await?;
+    Ok(Json(PinUnlocked { was_locked }))
 }
 
 /// Show a subscriber

@@ -55,7 +55,10 @@ struct Shown {
 async fn read(who: &Who, web: &Web, view: &View) -> Result<Shown, Problem> {
     who.access().need(Scope::CallsRead)?;
     let live = web.site().live.list(None, LIVE_MAX).await.ok();
-    let query = CallQuery { q: view.q.clone() };
+    let query = CallQuery {
+        q: view.q.clone(),
+        ..CallQuery::default()
+    };
     let page = PageAsked {
         cursor: view.cursor.clone(),
         limit: None,

@@ -1,10 +1,10 @@
 //! What was refused: calls that were rejected, and requests that never became calls.
 
-use segue_records::{CallResult, RefusedRecord};
-use segue_store::Store;
-use serde_json::{Value, json};
+use segue_manage::{Access, RefusedView, refused_json};
+use segue_records::RefusedRecord;
+use serde_json::json;
 
-use super::{ladder, row};
+use super::ladder;
 use crate::{
     cli::{
         Context,
@@ -14,90 +14,40 @@ use crate::{
 };
 
 /// Both kinds, oldest first.
-pub fn list(store: &Store, since_ms: i64, context: &Context) -> Result<(), Failure> {
-    let calls = store.calls(since_ms)?;
-    let mut rows: Vec<(i64, Row)> = calls
-        .iter()
-        .filter(|call| call.result == CallResult::Rejected)
-        .map(|call| {
-            let mut cells = row(call).cells;
-            // A hold was never begun; its column is where the source stands.
-            cells.splice(
-                4..7,
-                [or_dash(call.source.as_ref()), "INVITE".to_owned(), or_dash(call.cause)],
-            );
-            let (protocol, source) = call.source.as_deref().and_then(|source| source.split_once(' ')).unzip();
-            let value = json!({
-                "id": call.id, "kind": "call", "at": call.started_at.rfc3339(), "protocol": protocol, "source": source,
-                "local": null, "method": "INVITE", "sip_call_id": call.sip_call_id, "from": call.from, "to": call.to,
-                "status": call.cause, "why": call.why, "admit": call.admit, "times": 1, "withheld": 0,
-            });
-            (call.started_at.0, Row { value, cells })
-        })
-        .collect();
-    rows.extend(
-        store
-            .all_refused(since_ms)?
-            .iter()
-            .map(|refused| (refused.at.0, refused_row(refused))),
-    );
-    rows.sort_by_key(|(at, _)| *at);
+pub fn list(access: &Access, since_ms: i64, context: &Context) -> Result<(), Failure> {
+    let rows = access.refused_since(since_ms)?.into_iter().map(row).collect();
     let columns = ["ID", "AT", "FROM", "TO", "SOURCE", "METHOD", "STATUS", "WHY"];
-    let rows = rows.into_iter().map(|(_, row)| row).collect();
     context.out.rows(rows, &columns, "nothing was refused")
 }
 
 /// One request that never became a call.
-pub fn show(store: &Store, id: &str, context: &Context) -> Result<(), Failure> {
-    let refused = store.refused(id)?;
-    let mut value = json_of(&refused);
-    let ladder: Vec<Value> = refused
-        .ladder
-        .iter()
-        .map(|step| json!({"at": step.at.rfc3339(), "sent": step.sent, "summary": step.summary}))
-        .collect();
-    if let Some(shown) = value.as_object_mut() {
-        shown.insert("ladder".to_owned(), Value::Array(ladder));
-    }
-    context.out.object(&value, || told(&refused))
+pub fn show(access: &Access, id: &str, context: &Context) -> Result<(), Failure> {
+    let refused = access.refused_request(id)?;
+    context.out.object(&refused_json(&refused), || told(&refused))
 }
 
-fn refused_row(refused: &RefusedRecord) -> Row {
+fn row(refused: RefusedView) -> Row {
+    let value = json!(refused);
+    let source = refused.protocol.zip(refused.source);
+    let unanswered = match refused.kind {
+        "request" => "dropped",
+        _ => "-",
+    };
     Row {
-        value: json_of(refused),
+        value,
         cells: vec![
-            refused.id.clone(),
-            refused.at.rfc3339(),
-            or_dash(refused.from.as_ref()),
-            or_dash(refused.to.as_ref()),
-            format!("{} {}", refused.protocol, refused.source),
-            or_dash(Some(&refused.method).filter(|method| !method.is_empty())),
+            refused.id,
+            refused.at,
+            or_dash(refused.from),
+            or_dash(refused.to),
+            or_dash(source.map(|(protocol, source)| format!("{protocol} {source}"))),
+            or_dash(Some(refused.method).filter(|method| !method.is_empty())),
             refused
                 .status
-                .map_or_else(|| "dropped".to_owned(), |status| status.to_string()),
-            refused.why.clone(),
+                .map_or_else(|| unanswered.to_owned(), |status| status.to_string()),
+            refused.why,
         ],
     }
-}
-
-fn json_of(refused: &RefusedRecord) -> Value {
-    json!({
-        "id": refused.id,
-        "kind": "request",
-        "at": refused.at.rfc3339(),
-        "protocol": refused.protocol,
-        "source": refused.source,
-        "local": refused.local,
-        "method": refused.method,
-        "sip_call_id": refused.sip_call_id,
-        "from": refused.from,
-        "to": refused.to,
-        "status": refused.status,
-        "why": refused.why,
-        "admit": refused.admit,
-        "times": refused.times,
-        "withheld": refused.withheld,
-    })
 }
 
 /// As a person reads it.
