@@ -256,7 +256,6 @@ const BESIDE_ACCESS: &[(&str, &str)] = &[
     ("doctor/notices.rs", "the same"),
     ("doctor/targets.rs", "the same"),
     ("admin.rs", "makes the data directory"),
-    ("clip.rs", "not moved yet: prepares in this process"),
     ("group.rs", "not moved yet"),
     ("trunk.rs", "not moved yet"),
 ];
@@ -269,7 +268,7 @@ fn commands_get_to_what_is_somebody_s_by_their_access_but_for_those_named_here()
         .filter(|path| {
             code(path).iter().any(|(_, line)| {
                 // A refusal that came from the store is no way to it.
-                let line = line.replace("Refusal::Store(", "");
+                let line = line.replace("Refusal::Store(", "").replace("ClipError::Store(", "");
                 names(&line, "Store") || line.contains("store()")
             })
         })

@@ -4,7 +4,7 @@ mod preview;
 mod refresh;
 
 pub use preview::preview;
-pub use refresh::refresh;
+pub use refresh::{made_besides, refresh};
 
 use std::path::Path;
 use std::time::Duration;
@@ -90,6 +90,20 @@ pub fn prepare_and(
     progress: &mut dyn FnMut(u8),
     finish: impl FnOnce(NewClip) -> Result<ClipInfo, StoreError>,
 ) -> Result<ClipInfo, ClipError> {
+    Ok(finish(prepare(pool, store.data_dir(), name, file, progress)?)?)
+}
+
+/// Prepares a file as clip `name`, in a folder of the data directory, for others to store.
+///
+/// # Errors
+/// [`ClipError`].
+pub fn prepare(
+    pool: &WorkerPool,
+    data_dir: &Path,
+    name: &str,
+    file: &Path,
+    progress: &mut dyn FnMut(u8),
+) -> Result<NewClip, ClipError> {
     if [BEEP_CLIP, BUILT_IN_FULL_CLIP].contains(&name) {
         return Err(ClipError::Reserved);
     }
@@ -102,8 +116,8 @@ pub fn prepare_and(
         out_dir,
         longest_ms: LONGEST_MS,
     };
-    let folder = work::folder(store.data_dir(), work::PREPARE)?;
-    Ok(finish(prepared(pool, name, folder.path(), job, LIMIT, progress)?)?)
+    let folder = work::folder(data_dir, work::PREPARE)?;
+    prepared(pool, name, folder.path(), job, LIMIT, progress)
 }
 
 /// The built-in beep, made if the store does not have it yet in every rendition.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use segue_mailbox::ClipInfo;
-use segue_store::{NewClip, Store, StoreError, Upload};
+use segue_store::{Deed, NewClip, Store, StoreError, Upload};
 
 use crate::{
     clips::{self, ClipError},
@@ -22,14 +22,15 @@ use crate::{
 
 /// How often uploads whose time is over are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
-/// Most previews that are waited for at a time.
-const PREVIEWS_MAX: usize = 8;
+/// Most previews, and clips that are brought up to date, that are waited for at a time.
+const ASKED_MAX: usize = 8;
 
 type Made = Box<dyn FnOnce(Result<(), ClipError>) + Send>;
 
 enum Ask {
     Look,
     Preview(ClipInfo, Made),
+    Refresh(String, Deed, Made),
 }
 
 /// Where what is to be prepared is said. Cheap to clone; the thread ends with the last.
@@ -45,7 +46,7 @@ type At = Arc<Mutex<Option<(String, u8)>>>;
 impl Preparer {
     /// Starts the thread. What a former server left is gone on with.
     pub fn start(store: Store, pool: WorkerPool, now: fn() -> i64) -> io::Result<Preparer> {
-        let (ask, asked) = sync_channel(PREVIEWS_MAX);
+        let (ask, asked) = sync_channel(ASKED_MAX);
         let at = At::default();
         let worker = Worker {
             store,
@@ -74,6 +75,12 @@ impl Preparer {
     /// Has it made what browsers play of a clip; `made` is told, unless too many wait: false.
     pub fn preview(&self, clip: ClipInfo, made: impl FnOnce(Result<(), ClipError>) + Send + 'static) -> bool {
         self.ask.try_send(Ask::Preview(clip, Box::new(made))).is_ok()
+    }
+
+    /// Has it made what this version makes besides of a clip, which is put down as this deed; `made` is told, unless too many wait: false.
+    pub fn refresh(&self, clip: &str, deed: Deed, made: impl FnOnce(Result<(), ClipError>) + Send + 'static) -> bool {
+        let ask = Ask::Refresh(clip.to_owned(), deed, Box::new(made));
+        self.ask.try_send(ask).is_ok()
     }
 }
 
@@ -105,6 +112,10 @@ impl Worker {
             let patience = if one_was_done { Duration::ZERO } else { SWEEP_EVERY };
             match asked.recv_timeout(patience) {
                 Ok(Ask::Preview(clip, made)) => made(clips::preview(&self.pool, &self.store, &clip)),
+                Ok(Ask::Refresh(clip, deed, made)) => {
+                    let store = self.store.acting(deed);
+                    made(clips::refresh(&self.pool, &store, &clip, &mut |_| {}).map(drop));
+                }
                 Ok(Ask::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }

@@ -358,6 +358,11 @@ impl Store {
         Ok(made)
     }
 
+    /// Whether a clip of this name may be for all. Error: [`StoreError::Refused`] when one of that name is a subscriber's.
+    pub fn may_put_clip_for_all(&self, name: &str) -> Result<(), StoreError> {
+        self.read(|db| is_for_all(db, name))
+    }
+
     /// Stores a clip that is nobody's own, for all to use.
     ///
     /// Errors: as [`Store::put_clip`]; [`StoreError::Refused`] when one of that name is a subscriber's.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use fixture::{Answer, Browser, Office, UPLOAD_MAX};
-use segue_store::Role;
+use segue_mailbox::RenditionProfile;
+use segue_store::{NewClip, NewRendition, Role};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -343,6 +344,70 @@ async fn nobody_is_given_what_another_may_change() {
 }
 
 /// A file of some kilobytes that would keep the decoder at work for an hour, and everybody else waiting.
+#[tokio::test]
+async fn what_an_older_version_did_not_make_of_a_clip_is_made_for_whose_it_is() {
+    let office = Office::open().await;
+    let (bob, eve) = (office.browser("bob").await, office.browser("eve").await);
+    let file = clip();
+    let to = begun(&bob, "hello", file.len()).await;
+    append(&bob, &to, 0, &file).await;
+    assert_eq!(outcome(&bob, &to).await["state"], "ready");
+    // As an older version had it.
+    let whole = office.store.clip("hello").unwrap();
+    let kept = [RenditionProfile::Opus, RenditionProfile::H264W640Mode1];
+    let old = |name: &str| NewClip {
+        name: name.to_owned(),
+        duration_ms: whole.duration_ms,
+        renditions: kept
+            .iter()
+            .map(|profile| NewRendition {
+                profile: *profile,
+                profile_level_id: Some([0x42, 0xc0, 0x1e]).filter(|_| profile.is_video()),
+                cache: office.store.rendition(whole.id, *profile).unwrap().unwrap(),
+            })
+            .collect(),
+        poster: None,
+    };
+    let older = office.store.put_clip(old("old")).unwrap();
+    office.store.own_clip("old", "bob", 1).unwrap();
+    office.store.put_clip(old("ours")).unwrap();
+    let path = "/api/v1/clips/old/refresh";
+    eve.change("POST", path, None).await.problem(404);
+    bob.change("POST", "/api/v1/clips/ours/refresh", None)
+        .await
+        .problem(403);
+    let before = bob.get("/api/v1/clips/old").await.json();
+    assert_eq!(before["missing"].as_array().unwrap().len(), older.missing().len());
+    let done = bob.change("POST", path, None).await;
+    let made = done.json();
+    assert_eq!((done.status, &made["missing"]), (200, &json!([])), "{made}");
+    assert_eq!(
+        (&made["owner"], &made["duration_ms"]),
+        (&json!("bob"), &before["duration_ms"])
+    );
+    let now = office.store.clip("old").unwrap();
+    let kept_as_it_was = office.store.rendition(now.id, kept[0]).unwrap();
+    assert_eq!(kept_as_it_was, office.store.rendition(whole.id, kept[0]).unwrap());
+    // There is nothing to be done twice; what was done is put down once.
+    assert_eq!(bob.change("POST", path, None).await.json()["id"], made["id"]);
+    let audit = office.store.audit(Some(("bob", Role::Subscriber)), None, 10).unwrap();
+    let deeds = audit.iter().filter(|done| done.deed.what == "clip.refresh");
+    assert_eq!(deeds.map(|done| done.deed.object.as_str()).collect::<Vec<_>>(), ["old"]);
+    let broken = NewClip {
+        renditions: vec![NewRendition {
+            profile: RenditionProfile::Pcmu,
+            profile_level_id: None,
+            cache: vec![1; 100],
+        }],
+        ..old("broken")
+    };
+    office.store.put_clip(broken).unwrap();
+    let root = office.browser("root").await;
+    root.change("POST", "/api/v1/clips/broken/refresh", None)
+        .await
+        .problem(409);
+}
+
 #[tokio::test]
 async fn more_pictures_than_anybody_can_decode_in_time_are_refused_at_once() {
     let office = Office::open().await;

@@ -252,6 +252,43 @@ async fn a_deleted_message_can_be_had_back_and_who_did_it_is_put_down() {
 }
 
 #[tokio::test]
+async fn a_message_comes_back_pinned_and_goes_for_good_where_that_is_asked_for() {
+    let office = Office::open().await;
+    office.deposit("01A", "bob", |_| ());
+    office.deposit("01B", "bob", |_| ());
+    let bob = office.browser("bob").await;
+    bob.change("DELETE", "/api/v1/messages/01A", None).await;
+    let back = bob
+        .change("POST", "/api/v1/messages/01A/undelete?pin=true", None)
+        .await
+        .json();
+    assert_eq!((&back["deleted_at"], &back["pinned"]), (&Value::Null, &json!(true)));
+    // Out of the mailbox, and out of the trash.
+    bob.change("DELETE", "/api/v1/messages/01B", None).await;
+    let eve = office.browser("eve").await;
+    for id in ["01A", "01B"] {
+        let path = format!("/api/v1/messages/{id}?now=true");
+        eve.change("DELETE", &path, None).await.problem(404);
+        let gone = bob.change("DELETE", &path, None).await.json();
+        assert_eq!(gone, json!({ "state": "gone", "until": null }));
+        bob.get(&format!("/api/v1/messages/{id}")).await.problem(404);
+        bob.change("POST", &format!("/api/v1/messages/{id}/undelete"), None)
+            .await
+            .problem(404);
+    }
+    let totals = office.store.totals().unwrap();
+    assert_eq!((totals.messages, totals.trash), (0, 0));
+    bob.change("DELETE", "/api/v1/messages/01A?now=perhaps", None)
+        .await
+        .problem(400);
+    let deeds = bob.get("/api/v1/audit?limit=1").await.json();
+    assert_eq!(
+        (&deeds["items"][0]["what"], &deeds["items"][0]["detail"]),
+        (&json!("message.delete"), &json!("freed"))
+    );
+}
+
+#[tokio::test]
 async fn an_operator_who_opens_a_message_is_put_down_for_its_owner_to_see() {
     let office = Office::open().await;
     office.deposit("01A", "bob", |_| ());

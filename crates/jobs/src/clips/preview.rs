@@ -20,7 +20,8 @@ pub fn preview(pool: &WorkerPool, store: &Store, clip: &ClipInfo) -> Result<(), 
         return Ok(());
     }
     let folder = work::folder(store.data_dir(), work::PREPARE)?;
-    let (file, media_type) = file_again(pool, store, clip, folder.path(), LIMIT)?;
+    let read = |profile| Ok(store.rendition(clip.id, profile)?);
+    let (file, media_type) = file_again(pool, &read, clip, folder.path(), LIMIT)?;
     match store.set_clip_preview(clip.id, &media_type, &folder.path().join(file)) {
         // It was replaced meanwhile, or another has made it.
         Err(StoreError::NotFound { .. }) => Ok(()),

@@ -45,44 +45,57 @@ pub fn refresh(
     progress: &mut dyn FnMut(u8),
 ) -> Result<(ClipInfo, Vec<RenditionProfile>), ClipError> {
     let clip = store.clip(name)?;
+    let read = |profile| Ok(store.rendition(clip.id, profile)?);
+    let made = made_besides(pool, store.data_dir(), &clip, &read, progress)?;
+    let added: Vec<RenditionProfile> = made.iter().map(|made| made.profile).collect();
+    if added.is_empty() {
+        return Ok((clip, added));
+    }
+    Ok((store.add_renditions(&clip, made)?, added))
+}
+
+/// Where the packet cache of a rendition comes from; `None`: the clip has been replaced or removed.
+type Read<'a> = &'a dyn Fn(RenditionProfile) -> Result<Option<Vec<u8>>, ClipError>;
+
+/// Makes what a clip lacks, in a folder of the data directory, for others to add.
+///
+/// # Errors
+/// [`ClipError`].
+pub fn made_besides(
+    pool: &WorkerPool,
+    data_dir: &Path,
+    clip: &ClipInfo,
+    read: Read<'_>,
+    progress: &mut dyn FnMut(u8),
+) -> Result<Vec<NewRendition>, ClipError> {
     let missing = clip.missing();
     if missing.is_empty() {
-        return Ok((clip, missing));
+        return Ok(Vec::new());
     }
-    let made = {
-        let (again, out) = (
-            work::folder(store.data_dir(), work::PREPARE)?,
-            work::folder(store.data_dir(), work::PREPARE)?,
-        );
-        let input = again
-            .path()
-            .join(file_again(pool, store, &clip, again.path(), LIMIT)?.0);
-        let input = input.to_string_lossy().into_owned();
-        let job = |out_dir| Job::PrepareClip {
-            input,
-            out_dir,
-            // Codecs leave a little sound behind the end.
-            longest_ms: LONGEST_MS.saturating_add(1_000),
-        };
-        prepared(pool, name, out.path(), job, LIMIT, progress)?
+    let (again, out) = (
+        work::folder(data_dir, work::PREPARE)?,
+        work::folder(data_dir, work::PREPARE)?,
+    );
+    let input = again.path().join(file_again(pool, read, clip, again.path(), LIMIT)?.0);
+    let input = input.to_string_lossy().into_owned();
+    let job = |out_dir| Job::PrepareClip {
+        input,
+        out_dir,
+        // Codecs leave a little sound behind the end.
+        longest_ms: LONGEST_MS.saturating_add(1_000),
     };
+    let made = prepared(pool, &clip.name, out.path(), job, LIMIT, progress)?;
     let wanted = made
         .renditions
         .into_iter()
         .filter(|made| missing.contains(&made.profile));
-    let fitted = wanted.map(|made| fitted(made, clip.duration_ms));
-    let fitted: Vec<NewRendition> = fitted.collect::<Result<_, _>>()?;
-    let added: Vec<RenditionProfile> = fitted.iter().map(|made| made.profile).collect();
-    if added.is_empty() {
-        return Ok((clip, added));
-    }
-    Ok((store.add_renditions(&clip, fitted)?, added))
+    wanted.map(|made| fitted(made, clip.duration_ms)).collect()
 }
 
 /// Makes a file of the best sound and picture; its name in the folder, and its media type.
 pub(super) fn file_again(
     pool: &WorkerPool,
-    store: &Store,
+    read: Read<'_>,
     clip: &ClipInfo,
     folder: &Path,
     limit: Duration,
@@ -95,7 +108,7 @@ pub(super) fn file_again(
     let mut streams = Vec::new();
     let mut packets = Vec::new();
     for (profile, stream, encoding, clock_rate) in sound.into_iter().chain(picture) {
-        let cache = read(store, clip, profile)?;
+        let cache = cache(read, clip, profile)?;
         streams.push(StreamInfo {
             stream,
             payload_type: PAYLOAD_TYPE,
@@ -169,9 +182,8 @@ fn packet(cache: &Cache, entry: &Entry, sequence: usize, stream: u8, is_vp8: boo
     packet
 }
 
-fn read(store: &Store, clip: &ClipInfo, profile: RenditionProfile) -> Result<Cache, ClipError> {
-    let bytes = store.rendition(clip.id, profile)?;
-    let bytes = bytes.ok_or_else(|| StoreError::NotFound {
+fn cache(read: Read<'_>, clip: &ClipInfo, profile: RenditionProfile) -> Result<Cache, ClipError> {
+    let bytes = read(profile)?.ok_or_else(|| StoreError::NotFound {
         what: "clip",
         name: clip.name.clone(),
     })?;

@@ -1,7 +1,7 @@
 //! Clips and greetings: those that an operator gives to all, and those of each subscriber.
 
 use segue_mailbox::{ClipInfo, RenditionProfile};
-use segue_store::{ClipUsed, ClipUsedAs, MediaFile, Store, StoreError};
+use segue_store::{ClipUsed, ClipUsedAs, Deed, MediaFile, NewClip, NewRendition, Store, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -97,6 +97,13 @@ fn view(store: &Store, clip: &ClipInfo, own: Option<&str>) -> Result<ClipView, S
     })
 }
 
+fn for_all(name: &str, act: &str) -> Refusal {
+    Refusal::Forbidden {
+        why: format!("the clip '{name}' is for all, and not yours to {act}"),
+        fix: "ask an operator".to_owned(),
+    }
+}
+
 impl Access {
     /// Clips by name: all for an operator, for a subscriber their own and those that are everybody's.
     pub fn clips(&self, page: &PageAsked) -> Result<Page<ClipView>, Refusal> {
@@ -123,14 +130,80 @@ impl Access {
     pub fn remove_clip(&self, name: &str) -> Result<(), Refusal> {
         self.need(Scope::SettingsWrite)?;
         self.seen_clip(name)?;
+        if !self.changes_clip(name)? {
+            return Err(for_all(name, "delete"));
+        }
         let owner = self.store().clip_owner(name)?;
-        if self.own_name().is_some() && owner.as_deref() != self.own_name() {
+        Ok(self.acting("clip.remove", name, owner.as_deref()).remove_clip(name)?)
+    }
+
+    /// Whether a clip of this name may be put there for all: then it is worth preparing one.
+    ///
+    /// # Errors
+    /// Who asks is no operator; one of that name is a subscriber's own.
+    pub fn may_put_clip_for_all(&self, name: &str) -> Result<(), Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        if self.own_name().is_some() {
             return Err(Refusal::Forbidden {
-                why: format!("the clip '{name}' is for all, and not yours to delete"),
-                fix: "ask an operator".to_owned(),
+                why: "clips for all are for operators".to_owned(),
+                fix: "upload one of your own".to_owned(),
             });
         }
-        Ok(self.acting("clip.remove", name, owner.as_deref()).remove_clip(name)?)
+        Ok(self.store().may_put_clip_for_all(name)?)
+    }
+
+    /// Puts a prepared clip there for all; one of that name is replaced.
+    ///
+    /// # Errors
+    /// As [`Access::may_put_clip_for_all`].
+    pub fn put_clip_for_all(&self, clip: NewClip) -> Result<ClipInfo, Refusal> {
+        self.may_put_clip_for_all(&clip.name)?;
+        let acting = self.acting("clip.add", &clip.name, None);
+        Ok(acting.put_clip_for_all(clip)?)
+    }
+
+    /// Clips that lack what this version makes, by name: all for an operator, else one's own.
+    pub fn clips_to_refresh(&self) -> Result<Vec<ClipInfo>, Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        let mut found = Vec::new();
+        for clip in self.store().clips()? {
+            if !clip.is_built_in() && !clip.missing().is_empty() && self.changes_clip(&clip.name)? {
+                found.push(clip);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A clip that they may have brought up to date, and what is put down of that.
+    ///
+    /// # Errors
+    /// It is not there; it is everybody's, and who asks is no operator.
+    pub fn clip_to_refresh(&self, name: &str) -> Result<(ClipInfo, Deed), Refusal> {
+        self.need(Scope::SettingsWrite)?;
+        let clip = self.seen_clip(name)?;
+        if !self.changes_clip(name)? {
+            return Err(for_all(name, "change"));
+        }
+        let owner = self.store().clip_owner(name)?;
+        Ok((clip, self.who().deed("clip.refresh", name, owner.as_deref())))
+    }
+
+    /// The packets of one form of a clip; `None`: it has been replaced or removed, or has no such form.
+    pub fn clip_rendition(&self, clip: &ClipInfo, profile: RenditionProfile) -> Result<Option<Vec<u8>>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        match self.sees_clip(&clip.name)? {
+            true => Ok(self.store().rendition(clip.id, profile)?),
+            false => Ok(None),
+        }
+    }
+
+    /// Adds to a clip what was made of it; what it has stays.
+    ///
+    /// # Errors
+    /// As [`Access::clip_to_refresh`]; it has been replaced meanwhile.
+    pub fn add_renditions(&self, clip: &ClipInfo, made: Vec<NewRendition>) -> Result<ClipInfo, Refusal> {
+        let (_, deed) = self.clip_to_refresh(&clip.name)?;
+        Ok(self.store().acting(deed).add_renditions(clip, made)?)
     }
 
     /// A clip's still picture; `None`: it has none.
@@ -153,6 +226,14 @@ impl Access {
             return Err(Refusal::not_found("clip", name));
         }
         Ok(clip)
+    }
+
+    /// An operator changes all, a subscriber their own.
+    fn changes_clip(&self, name: &str) -> Result<bool, Refusal> {
+        match self.own_name() {
+            Some(own) => Ok(self.store().clip_owner(name)?.as_deref() == Some(own)),
+            None => Ok(true),
+        }
     }
 
     fn sees_clip(&self, name: &str) -> Result<bool, Refusal> {

@@ -250,9 +250,9 @@ impl Access {
         Ok(acting.delete_message(id, self.now_ms())?)
     }
 
-    /// Brings a message back from the trash.
-    pub fn undelete_message(&self, id: &str) -> Result<MessageView, Refusal> {
-        self.restore_message(id, false)?;
+    /// Brings a message back from the trash; pinned: no rule takes it again.
+    pub fn undelete_message(&self, id: &str, pinned: bool) -> Result<MessageView, Refusal> {
+        self.restore_message(id, pinned)?;
         Ok(self.owned_message(id)?.into())
     }
 

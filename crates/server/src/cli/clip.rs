@@ -9,7 +9,7 @@ use std::{
 use clap::Subcommand as ClapSubcommand;
 use segue_jobs::{WorkerCommand, WorkerPool, clips};
 use segue_mailbox::{ClipInfo, RenditionProfile};
-use segue_manage::{ClipView, PageAsked};
+use segue_manage::{Access, ClipView, PageAsked, Refusal};
 use serde_json::{Value, json};
 
 use super::{
@@ -106,12 +106,12 @@ fn readable(file: &Path) -> Result<(), Failure> {
 fn prepare(context: &Context, name: &str, file: &Path) -> Result<ClipInfo, Failure> {
     // Absolute: a name such as `-x.mp4` or `http:...` can mean nothing but a file here.
     let file = fs::canonicalize(file).map_err(|e| unreadable(file, e.to_string()))?;
-    let (pool, store) = (pool()?, context.new_store()?);
-    watched(context, name, |show| {
-        // A name that is a subscriber's own stays theirs.
-        let finish = |clip| store.put_clip_for_all(clip);
-        clips::prepare_and(&pool, &store, name, &file, show, finish)
-    })
+    let access = context.new_access()?;
+    // A name that is a subscriber's own stays theirs; said before a worker takes its time.
+    access.may_put_clip_for_all(name)?;
+    let (pool, folder) = (pool()?, &context.config.data_dir);
+    let made = watched(context, name, |show| clips::prepare(&pool, folder, name, &file, show))?;
+    Ok(access.put_clip_for_all(made)?)
 }
 
 /// Of one worker process, which is this same program.
@@ -155,21 +155,16 @@ fn watched<T>(
 
 /// Adds what clips lack. One that fails keeps none of the others from it; the first failure is told at the end.
 fn refresh(context: &Context, name: Option<String>) -> Result<(), Failure> {
-    let store = context.store()?;
-    let names: Vec<String> = match name {
-        Some(name) => vec![store.clip(&name)?.name],
-        None => store
-            .clips()?
-            .iter()
-            .filter(|clip| !clip.is_built_in() && !clip.missing().is_empty())
-            .map(|clip| clip.name.clone())
-            .collect(),
+    let access = context.access()?;
+    let stale = match name {
+        Some(name) => vec![access.clip_to_refresh(&name)?.0],
+        None => access.clips_to_refresh()?,
     };
     let (mut rows, mut failed) = (Vec::new(), None);
     let pool = pool()?;
-    for name in &names {
-        match watched(context, name, |show| clips::refresh(&pool, &store, name, show)) {
-            Ok((clip, added)) => rows.push(refreshed(&clip, added)),
+    for clip in stale {
+        match refresh_one(context, &access, &pool, clip) {
+            Ok(row) => rows.push(row),
             Err(failure) => {
                 failed.get_or_insert(failure);
             }
@@ -178,6 +173,24 @@ fn refresh(context: &Context, name: Option<String>) -> Result<(), Failure> {
     let nothing = "every clip has all that this version makes";
     context.out.rows(rows, &["NAME", "ADDED", "MISSING"], nothing)?;
     failed.map_or(Ok(()), Err)
+}
+
+fn refresh_one(context: &Context, access: &Access, pool: &WorkerPool, clip: ClipInfo) -> Result<Row, Failure> {
+    let read = |profile| {
+        access.clip_rendition(&clip, profile).map_err(|refusal| match refusal {
+            Refusal::Store(error) => error.into(),
+            other => clips::ClipError::Refused(other.to_string()),
+        })
+    };
+    let folder = &context.config.data_dir;
+    let made = watched(context, &clip.name, |show| {
+        clips::made_besides(pool, folder, &clip, &read, show)
+    })?;
+    let added: Vec<RenditionProfile> = made.iter().map(|made| made.profile).collect();
+    match added.is_empty() {
+        true => Ok(refreshed(&clip, added)),
+        false => Ok(refreshed(&access.add_renditions(&clip, made)?, added)),
+    }
 }
 
 fn refreshed(clip: &ClipInfo, added: Vec<RenditionProfile>) -> Row {

@@ -211,6 +211,27 @@ fn a_file_is_prepared_beside_a_server_and_says_what_was_made() {
 }
 
 #[test]
+fn a_clip_for_all_is_not_put_over_a_subscriber_s_own() {
+    let segue = Segue::new();
+    let server = segue.store();
+    segue.ok(&["subscriber", "add", "bob"]);
+    let own = server.put_clip(clip("hello")).unwrap();
+    server.own_clip("hello", "bob", 1).unwrap();
+    fs::write(segue.dir().join("tone.wav"), tone()).unwrap();
+    let (said, line) = segue.fails(1, &["clip", "add", "hello", "tone.wav"]);
+    assert_eq!(said["code"], "refused");
+    assert!(
+        line.contains("the name 'hello' is taken; fix: choose another name"),
+        "{line}"
+    );
+    assert_eq!(server.clip("hello").unwrap().id, own.id);
+    // Once it is gone the name is free again.
+    segue.ok(&["clip", "remove", "hello"]);
+    segue.ok(&["clip", "add", "hello", "tone.wav"]);
+    assert_eq!(server.clip_owner("hello").unwrap(), None);
+}
+
+#[test]
 fn a_file_that_is_no_audio_or_video_is_refused_and_nothing_is_changed() {
     let segue = Segue::new();
     fs::write(segue.dir().join("story.txt"), "Once upon a time.\n".repeat(100)).unwrap();

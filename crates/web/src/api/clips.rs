@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use segue_jobs::clips::ClipError;
 use segue_manage::{ClipView, Page, PageAsked};
 use segue_store::MediaFile;
 use tokio::sync::oneshot;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(show, delete))
         .routes(routes!(poster))
         .routes(routes!(preview))
+        .routes(routes!(refresh))
 }
 
 /// List clips by name: all for an operator, else one's own and those that are everybody's
@@ -94,10 +96,6 @@ async fn preview(
 }
 
 async fn made(who: &Who, web: &Web, name: &str) -> Result<MediaFile, Problem> {
-    let later = || {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "other clips are being prepared first")
-            .fix("try again in a while")
-    };
     let asked = name.to_owned();
     let clip = match who.ask(move |access| access.clip_preview(&asked)).await? {
         Ok(file) => return Ok(file),
@@ -105,7 +103,7 @@ async fn made(who: &Who, web: &Web, name: &str) -> Result<MediaFile, Problem> {
     };
     let (tell, told) = oneshot::channel();
     if !web.uploads().preparer.preview(clip, |made| drop(tell.send(made))) {
-        return Err(later());
+        return Err(others_first());
     }
     match tokio::time::timeout(PREVIEW_TIME, told).await {
         Ok(Ok(Ok(()))) => {}
@@ -113,9 +111,58 @@ async fn made(who: &Who, web: &Web, name: &str) -> Result<MediaFile, Problem> {
             tracing::warn!(clip = name, %error, "what browsers play of a clip could not be made");
             return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).code(error.code()));
         }
-        Ok(Err(_)) | Err(_) => return Err(later()),
+        Ok(Err(_)) | Err(_) => return Err(others_first()),
     }
     let asked = name.to_owned();
     let again = who.ask(move |access| access.clip_preview(&asked)).await?;
-    again.map_err(|_| later())
+    again.map_err(|_| others_first())
+}
+
+/// Make what this version makes besides of a clip that an older one prepared; calls that play it go on
+#[utoipa::path(
+    post, path = "/clips/{clip}/refresh", tag = "clips", operation_id = "refresh_clip",
+    params(("clip" = String, Path, description = "The clip's name")),
+    responses(
+        (status = 200, body = ClipView, description = "What is `missing` still cannot be made here"),
+        (status = 202, body = ClipView, description = "It takes its time: it is done once nothing is `missing`"),
+        (status = 403, body = Problem, description = "It is everybody's, and who asks is no operator"),
+        (status = 404, body = Problem), (status = 409, body = Problem, description = "What is stored of it cannot be used"),
+        (status = 503, body = Problem, description = "Others come first")
+    )
+)]
+async fn refresh(who: Who, State(web): State<Web>, Path(clip): Path<String>) -> Result<Response, Problem> {
+    let name = clip.clone();
+    let (found, deed) = who.ask(move |access| access.clip_to_refresh(&name)).await?;
+    let mut status = StatusCode::OK;
+    if !found.missing().is_empty() {
+        let (tell, told) = oneshot::channel();
+        let preparer = &web.uploads().preparer;
+        if !preparer.refresh(&clip, deed, |made| drop(tell.send(made))) {
+            return Err(others_first());
+        }
+        match tokio::time::timeout(PREVIEW_TIME, told).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => return Err(not_refreshed(&clip, &error)),
+            Ok(Err(_)) => return Err(others_first()),
+            Err(_) => status = StatusCode::ACCEPTED,
+        }
+    }
+    let view = who.ask(move |access| access.clip(&clip)).await?;
+    Ok((status, Seen::default().answer(&view)?).into_response())
+}
+
+fn not_refreshed(clip: &str, error: &ClipError) -> Problem {
+    let status = match error {
+        ClipError::Refused(_) | ClipError::Reserved => StatusCode::CONFLICT,
+        gone if gone.code() == "not_found" => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    tracing::warn!(clip, %error, "a clip could not be brought up to date");
+    Problem::new(status, error.to_string())
+        .code(error.code())
+        .fix(error.fix())
+}
+
+fn others_first() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "other clips are being prepared first").fix("try again in a while")
 }

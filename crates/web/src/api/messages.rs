@@ -119,14 +119,26 @@ struct DeletedView {
     until: Option<String>,
 }
 
-/// Delete a message: it goes to the trash, or for good where there is none
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DeletedHow {
+    /// For good, also out of the trash: nobody has it back.
+    #[serde(default)]
+    now: bool,
+}
+
+/// Delete a message: it goes to the trash, or for good where there is none or where that is asked for
 #[utoipa::path(
     delete, path = "/messages/{id}", tag = "messages", operation_id = "delete_message",
-    params(("id" = String, Path, description = "The message")),
+    params(("id" = String, Path, description = "The message"), DeletedHow),
     responses((status = 200, body = DeletedView), (status = 404, body = Problem))
 )]
-async fn delete(who: Who, Path(id): Path<String>) -> Result<Json<DeletedView>, Problem> {
-    let deleted = who.ask(move |access| access.delete_message(&id)).await?;
+async fn delete(who: Who, Path(id): Path<String>, how: Asked<DeletedHow>) -> Result<Json<DeletedView>, Problem> {
+    let deleted = who.ask(move |access| match how.0.now {
+        true => access.free_message(&id).map(|()| Deleted::Freed),
+        false => access.delete_message(&id),
+    });
+    let deleted = deleted.await?;
     let (state, until) = match deleted {
         Deleted::ToTrash { until_ms } => ("trash", Some(UnixMs(until_ms).rfc3339())),
         Deleted::Already => ("trash", None),
@@ -135,17 +147,26 @@ async fn delete(who: Who, Path(id): Path<String>) -> Result<Json<DeletedView>, P
     Ok(Json(DeletedView { state, until }))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct BackHow {
+    /// Pinned: no rule takes it again.
+    #[serde(default)]
+    pin: bool,
+}
+
 /// Bring a message back from the trash
 #[utoipa::path(
     post, path = "/messages/{id}/undelete", tag = "messages", operation_id = "undelete_message",
-    params(("id" = String, Path, description = "The message")),
+    params(("id" = String, Path, description = "The message"), BackHow),
     responses(
         (status = 200, body = MessageView), (status = 404, body = Problem),
         (status = 409, body = Problem, description = "A rule would delete it again at once")
     )
 )]
-async fn undelete(who: Who, Path(id): Path<String>) -> Result<Response, Problem> {
-    Seen::default().answer(&who.ask(move |access| access.undelete_message(&id)).await?)
+async fn undelete(who: Who, Path(id): Path<String>, how: Asked<BackHow>) -> Result<Response, Problem> {
+    let back = who.ask(move |access| access.undelete_message(&id, how.0.pin));
+    Seen::default().answer(&back.await?)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

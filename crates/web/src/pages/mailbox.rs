@@ -245,7 +245,7 @@ fn perform(access: &Access, id: &str, act: &str) -> Result<(), Refusal> {
             ..MessageChange::default()
         }),
         "delete" => access.delete_message(id).map(drop),
-        "undelete" => access.undelete_message(id).map(drop),
+        "undelete" => access.undelete_message(id, false).map(drop),
         _ => Err(Refusal::Invalid {
             field: "act",
             why: "there is no such button".to_owned(),
