@@ -29,7 +29,7 @@ pub mod written;
 
 pub use access::{
     Access, Who,
-    accounts::{PinView, Seals, SubscriberGiven, SubscriberPut, Typed},
+    accounts::{IMPORTED_MAX, PinView, Seals, SubscriberGiven, SubscriberPut, Typed},
     calls::{CallQuery, CallsWanted, SomeCalls},
     clips::{ClipUse, ClipView, RenditionView},
     contacts::{ContactGiven, ContactView, GroupGiven, GroupView},

@@ -62,6 +62,14 @@ impl Problem {
         }
     }
 
+    /// Of which one it is told, in brackets.
+    pub(crate) fn of(self, which: &str) -> Problem {
+        Problem {
+            detail: format!("{} ({which})", self.detail),
+            ..self
+        }
+    }
+
     /// A fault of ours.
     pub(crate) fn fault() -> Problem {
         Problem {

@@ -42,6 +42,7 @@ fn body(operation: &str) -> Option<Value> {
         "add_target" => json!({ "uri": "registered" }),
         "move_target" => json!({ "place": 1 }),
         "add_subscriber" => json!({ "user": "mallory" }),
+        "import_subscribers" => json!([{ "user": "mallory" }]),
         "put_subscriber" => json!({ "settings": { "dnd": true } }),
         "add_group" => json!({ "group": "mallory", "members": ["eve"] }),
         "set_group" => json!({ "members": ["bob"] }),

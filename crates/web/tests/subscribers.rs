@@ -98,6 +98,47 @@ async fn an_operator_adds_changes_finds_and_removes_subscribers() {
 }
 
 #[tokio::test]
+async fn several_are_added_at_once_or_none_of_them() {
+    let office = Office::open().await;
+    let root = office.browser("root").await;
+    let import = format!("{ALL}/import");
+    let anna = json!({ "user": "anna", "password": "apple-tree-7", "settings": { "numbers": ["030 111"] } });
+    let ben = |settings: Value| json!([anna, { "user": "ben", "pin": "471100", "settings": settings }]);
+    for (settings, status, said) in [
+        (json!({ "ring_ms": 1 }), 422, "ring_ms: "),
+        (json!({ "numbers": ["+4930111"] }), 409, "+4930111"),
+        (json!({ "clip": "nothing" }), 404, "nothing"),
+    ] {
+        let problem = root.change("POST", &import, Some(&ben(settings))).await.problem(status);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(said) && detail.contains("(number 2 of the list; nobody is added)"),
+            "{detail}"
+        );
+        assert_eq!(office.store.subscribers().unwrap().len(), 2);
+    }
+    let added = root.change("POST", &import, Some(&ben(json!({})))).await;
+    assert_eq!(
+        (added.status, added.json()),
+        (201, json!({ "added": 2, "users": ["anna", "ben"] }))
+    );
+    assert_eq!(office.store.realms_of("anna").unwrap(), ["office"]);
+    assert!(office.store.pin("ben").unwrap().is_some());
+    let many: Vec<Value> = (0..501).map(|n| json!({ "user": format!("u{n}") })).collect();
+    root.change("POST", &import, Some(&json!(many))).await.problem(422);
+    let bob = office.browser("bob").await;
+    bob.change("POST", &import, Some(&json!([{ "user": "mallory" }])))
+        .await
+        .problem(403);
+    assert_eq!(office.store.subscribers().unwrap().len(), 4);
+    let audit = root.get("/api/v1/audit?name=root").await.json();
+    assert_eq!(
+        (&audit["items"][0]["what"], &audit["items"][0]["object"]),
+        (&json!("subscriber.import"), &json!("2"))
+    );
+}
+
+#[tokio::test]
 async fn a_locked_pin_is_seen_by_whose_it_is_and_unlocked_by_an_operator() {
     let office = Office::open().await;
     let (root, bob) = (office.browser("root").await, office.browser("bob").await);

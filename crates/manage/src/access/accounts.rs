@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 
 use crate::{Access, Refusal, Scope, SubscriberChange, SubscriberView};
 
+/// Most subscribers that are added at once by programs.
+pub const IMPORTED_MAX: usize = 500;
+
 /// What somebody typed and nobody shall read again.
 #[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(transparent)]
@@ -96,20 +99,54 @@ impl Access {
         seals: &dyn Seals,
     ) -> Result<SubscriberView, Refusal> {
         self.may_change_subscribers()?;
+        let new = self.read_new(given, profiles, seals)?;
+        let view = SubscriberView::from(&new.subscriber);
+        self.add_new_subscriber(new)?;
+        Ok(view)
+    }
+
+    /// Adds several subscribers: all of them, or none. The error is that of the first that cannot be added, with its place among them, from 0.
+    ///
+    /// # Errors
+    /// As [`Access::add_subscriber`]; there are more than [`IMPORTED_MAX`].
+    pub fn add_subscribers(
+        &self,
+        all: Vec<SubscriberGiven>,
+        profiles: &[Profile],
+        seals: &dyn Seals,
+    ) -> Result<Vec<String>, (usize, Refusal)> {
+        self.may_change_subscribers().map_err(|refusal| (0, refusal))?;
+        if all.len() > IMPORTED_MAX {
+            let why = format!("there are {IMPORTED_MAX} at most; add the others after them");
+            return Err((IMPORTED_MAX, Refusal::invalid("subscribers", why)));
+        }
+        let read = all.into_iter().enumerate();
+        let read = read.map(|(place, given)| {
+            self.read_new(given, profiles, seals)
+                .map_err(|refusal| (place, refusal))
+        });
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        let users = read.iter().map(|new| new.subscriber.user.clone()).collect();
+        self.import_subscribers(&read.len().to_string(), read)?;
+        Ok(users)
+    }
+
+    fn read_new(
+        &self,
+        given: SubscriberGiven,
+        profiles: &[Profile],
+        seals: &dyn Seals,
+    ) -> Result<NewSubscriber, Refusal> {
         let user = given.user;
         check_user(&user).map_err(|wrong| Refusal::invalid("user", wrong.to_string()))?;
         let settings = given.settings.read(profiles)?;
         self.may_have_clips(&user, &settings, None)?;
         let NewProofs { secrets, pin, .. } = self.proofs(&user, given.password.as_ref(), given.pin.as_ref(), seals)?;
-        let subscriber = newly(&user, settings);
-        let view = SubscriberView::from(&subscriber);
-        let new = NewSubscriber {
-            subscriber,
+        Ok(NewSubscriber {
+            subscriber: newly(&user, settings),
             secrets,
             pin: pin.flatten(),
-        };
-        self.add_new_subscriber(new)?;
-        Ok(view)
+        })
     }
 
     /// Adds a subscriber, or has one be just this from now on, if what is there is as `is_as_seen` wants it; says whether they are new.

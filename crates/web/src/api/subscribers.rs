@@ -22,6 +22,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
+        .routes(routes!(import))
         .routes(routes!(show, put, change, remove))
         .routes(routes!(set_password))
         .routes(routes!(show_pin, set_pin))
@@ -63,6 +64,48 @@ async fn add(who: Who, State(web): State<Web>, Given(given): Given<SubscriberGiv
     let added = who.ask(move |access| access.add_subscriber(given, &profiles, seals.as_ref()));
     let view = Seen::default().answer(&added.await?)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, at)], view).into_response())
+}
+
+/// Those who were added.
+#[derive(Debug, Serialize, ToSchema)]
+struct SubscribersAdded {
+    /// How many.
+    added: usize,
+    /// Their names, as they were given.
+    users: Vec<String>,
+}
+
+/// Add several subscribers, 500 at most: all of them, or none; for operators
+#[utoipa::path(
+    post, path = "/subscribers/import", tags = ["subscribers", "system"], operation_id = "import_subscribers",
+    request_body = Vec<SubscriberGiven>,
+    responses(
+        (status = 201, body = SubscribersAdded), (status = 403, body = Problem),
+        (status = 422, body = Problem, description = "What is wrong is told of the first of whom something is, by its place from 1"),
+        (status = 409, body = Problem, description = "A name, a number or an alias is another's"),
+        (status = 404, body = Problem, description = "A clip is not there")
+    )
+)]
+async fn import(
+    who: Who,
+    State(web): State<Web>,
+    Given(all): Given<Vec<SubscriberGiven>>,
+) -> Result<(StatusCode, Json<SubscribersAdded>), Problem> {
+    let profiles = web.profiles().await?;
+    let seals = web.site().seals.clone();
+    let added = who.ask(move |access| Ok(access.add_subscribers(all, &profiles, seals.as_ref())));
+    let users = added.await?.map_err(|(place, refusal)| {
+        let problem = Problem::from(refusal);
+        match problem.status() {
+            StatusCode::FORBIDDEN => problem,
+            _ => problem.of(&format!(
+                "number {} of the list; nobody is added",
+                place.saturating_add(1)
+            )),
+        }
+    })?;
+    let added = users.len();
+    Ok((StatusCode::CREATED, Json(SubscribersAdded { added, users })))
 }
 
 /// What stays of a subscriber who is removed.
