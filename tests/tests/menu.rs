@@ -1,14 +1,13 @@
 //! What is chosen by keys, on real sockets: a caller leaves a voice message, hears it again, marks it urgent and sends it; its owner
 //! collects it by `*97`, with a password and with a PIN; who guesses PINs is locked out. What each hears is one stream.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
 
 use segue_tests::{
     movie::Movie,
     segue::{Segue, prompts},
     sipp::{Over, Seat, Sipp},
     voice::{Do, Heard, Voice},
-    wait::until,
 };
 use serde_json::Value;
 
