@@ -56,8 +56,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         } => {
             let password = password.read()?;
             // Made with the data directory, where there is none yet.
-            context.new_store()?;
-            let access = context.access()?;
+            let access = context.new_access()?;
             access.add_operator(&name, password.as_deref())?;
             match password {
                 Some(_) => {
