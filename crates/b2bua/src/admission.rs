@@ -46,6 +46,11 @@ impl Admission {
         Admission { trunks, ..self }
     }
 
+    /// The profiles, in order.
+    pub(crate) fn profiles(&self) -> &[Arc<Profile>] {
+        &self.profiles
+    }
+
     /// All trunks.
     pub(crate) fn trunks(&self) -> &[TrunkSetup] {
         &self.trunks

@@ -1,10 +1,11 @@
 //! What a call asks the store about its callee: blocking work, on a thread of its own.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use segue_call::{Lookup, StoreReply};
 use segue_mailbox::ClipInfo;
-use segue_policy::{Calling, Plan, Profile};
+use segue_policy::{Calling, Plan, Profile, SentTo, Subscriber};
+use segue_sip_wire::Uri;
 use segue_store::{Found, Reserve, Store, StoreError};
 
 use crate::{ClipCache, Prompts, clips::Renditions};
@@ -28,13 +29,13 @@ impl Answer {
 /// `callee`: by user part, and as an address ([`StoreAction::Lookup`](segue_call::StoreAction)).
 ///
 /// One read of the store gives the whole plan; its clips are loaded before anything is said to the caller.
-/// `calling`: for whom the callee's rules are asked; `None`: they are not.
+/// `calling`: for whom the callee's rules are asked; `None`: they are not. `profiles`: all that are in force.
 pub(crate) fn look_up(
     store: &Store,
     (clips, prompts): (&ClipCache, &Prompts),
     callee: (&str, Option<&str>),
     calling: Option<&Calling>,
-    profile: &Profile,
+    (profile, profiles): (&Profile, &[Arc<Profile>]),
 ) -> Answer {
     let Found {
         subscriber,
@@ -53,6 +54,14 @@ pub(crate) fn look_up(
     if let Some(calling) = calling {
         // Nobody is known to be offline before they are called.
         plan.decide(&subscriber, &rules, profile, calling, false);
+        plan.bind(&subscriber, &rules, |uri| may_send(&subscriber, uri, profiles));
+        for target in &plan.barred {
+            tracing::info!(
+                user = subscriber.user,
+                target,
+                "not called: calls of theirs do not go there (destinations)"
+            );
+        }
     }
     named.extend([clip, greeting].into_iter().flatten());
     let by_name = |name: &Option<String>| -> Option<ClipInfo> {
@@ -77,6 +86,18 @@ pub(crate) fn look_up(
         named,
     }));
     Answer { reply, clips: loaded }
+}
+
+/// Whether the subscriber may have their own callers sent there now.
+fn may_send(subscriber: &Subscriber, uri: &str, profiles: &[Arc<Profile>]) -> bool {
+    let read = uri.parse::<Uri>().ok();
+    let host = read.as_ref().map(Uri::bare_host).unwrap_or_default();
+    let to = read.as_ref().map(|read| SentTo {
+        uri,
+        is_tel: read.is_tel(),
+        host: &host,
+    });
+    subscriber.may_send(uri, to, profiles)
 }
 
 /// A subscriber by their name, else by a number of theirs, however the profile's callers write it, else by an alias.
@@ -118,7 +139,7 @@ pub(crate) fn reserve(store: &Store, wanted: &Reserve, now: Instant) -> StoreRep
 #[cfg(test)]
 mod tests {
     use segue_mailbox::RenditionProfile;
-    use segue_policy::{Address, Contact, Rule, Subscriber};
+    use segue_policy::{Address, Contact, Rule};
     use segue_store::{NewClip, NewRendition};
 
     use super::*;
@@ -182,7 +203,13 @@ mod tests {
                 from: from.to_owned(),
                 at_ms: 0,
             };
-            let answer = look_up(&store, (&cache, &prompts), ("bob", None), Some(&calling), &profile);
+            let answer = look_up(
+                &store,
+                (&cache, &prompts),
+                ("bob", None),
+                Some(&calling),
+                (&profile, &[]),
+            );
             let StoreReply::Found(found) = answer.reply else {
                 panic!("{:?}", answer.reply)
             };
@@ -214,8 +241,68 @@ mod tests {
         let other = ("ring".to_owned(), "sorry".to_owned(), hold_ms, "ring sorry".to_owned());
         assert_eq!(find("sip:030999@pbx"), other);
         // Whoever calls for help, or calls them back, is asked for by no rule.
-        let plain = look_up(&store, (&cache, &prompts), ("bob", None), None, &profile);
+        let plain = look_up(&store, (&cache, &prompts), ("bob", None), None, (&profile, &[]));
         assert!(matches!(plain.reply, StoreReply::Found(found) if found.plan.clip.as_deref() == Some("ring")));
+    }
+
+    #[test]
+    fn what_a_subscriber_has_set_is_called_as_far_as_the_profile_of_phones_admits_it_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = |all: &[&str]| all.iter().map(|uri| (*uri).to_owned()).collect::<Vec<_>>();
+        let bob = Subscriber {
+            user: "bob".into(),
+            targets: all(&["tel:+4930123456", "tel:+1900555", "tel:+1900777"]),
+            own_targets: all(&["tel:+4930123456", "tel:+1900555"]),
+            ..Subscriber::default()
+        };
+        store.add_subscriber(bob).unwrap();
+        let phones = |destinations: &str| {
+            let registrar = Profile {
+                registrar: true,
+                destinations: vec![destinations.parse().unwrap()],
+                ..Profile::default()
+            };
+            // The call comes by another profile, which admits everything.
+            let trunk = Profile {
+                destinations: vec!["*".parse().unwrap()],
+                ..Profile::default()
+            };
+            [Arc::new(trunk), Arc::new(registrar)]
+        };
+        let calling = Calling {
+            from: "sip:ann@example.org".to_owned(),
+            at_ms: 0,
+        };
+        let (cache, prompts) = (ClipCache::new(1 << 20), Prompts::default());
+        let plan = |destinations: &str| {
+            let profiles = phones(destinations);
+            let by = (profiles[0].as_ref(), profiles.as_slice());
+            let answer = look_up(&store, (&cache, &prompts), ("bob", None), Some(&calling), by);
+            let StoreReply::Found(found) = answer.reply else {
+                panic!("{:?}", answer.reply)
+            };
+            found.plan
+        };
+        assert_eq!(plan("*").barred, Vec::<String>::new());
+        let narrow = plan("+49*");
+        assert_eq!(
+            narrow.targets,
+            ["tel:+4930123456", "tel:+1900777"],
+            "an operator's stays"
+        );
+        assert_eq!(narrow.barred, ["tel:+1900555"]);
+        let rule = r#"{"own":true,"outcome":{"then":{"forward":"tel:+1900555"}}}"#;
+        let rule: Rule = serde_json::from_str(rule).unwrap();
+        store
+            .change_rules("bob", move |all| {
+                all.push(rule);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(plan("*").targets, ["tel:+1900555"]);
+        let narrow = plan("+49*");
+        assert_eq!((narrow.targets.len(), narrow.decided.barred), (0, vec![1]));
     }
 
     #[test]

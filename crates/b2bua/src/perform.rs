@@ -445,9 +445,16 @@ impl Performer {
             StoreAction::Lookup { user, alias, calling } => {
                 let (store, inbox) = (self.store.clone(), self.inbox.clone());
                 let (clips, prompts) = (self.clips.clone(), self.prompts.clone());
+                let profiles = self.shard.profiles();
                 self.tasks.spawn_blocking(move || {
                     let played = (&clips, &prompts);
-                    let answer = look_up(&store, played, (&user, alias.as_deref()), calling.as_ref(), &profile);
+                    let answer = look_up(
+                        &store,
+                        played,
+                        (&user, alias.as_deref()),
+                        calling.as_ref(),
+                        (&profile, &profiles),
+                    );
                     inbox.put(key, Note::Found(key, Box::new(answer)));
                 });
             }

@@ -237,6 +237,11 @@ impl Shard {
         self.pump(now);
     }
 
+    /// The profiles in force.
+    pub(crate) fn profiles(&self) -> Vec<Arc<segue_policy::Profile>> {
+        self.admission.profiles().to_vec()
+    }
+
     /// New settings, for calls that begin from now on; the others keep theirs.
     pub fn reload(&mut self, now: Now, call: Arc<CallConfig>, admission: Admission, limits: Limits) {
         self.call_config = call;

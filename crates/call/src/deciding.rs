@@ -4,7 +4,15 @@
 use segue_policy::{First, Then, Why};
 use segue_records::{CallResult, RuleRecord};
 
-use crate::{cx::Cx, ending::Ending, greeting::Greeting, io::Lookup, missed::Missed, phase::Phase, reason, ringing};
+use crate::{
+    cx::Cx,
+    ending::Ending,
+    greeting::Greeting,
+    io::Lookup,
+    missed::{BARRED, Missed},
+    phase::Phase,
+    reason, ringing,
+};
 
 /// A caller who does not say who it is, where that is asked for (RFC 5079).
 const ANONYMITY_DISALLOWED: u16 = 433;
@@ -55,7 +63,7 @@ pub(crate) fn missed(mut missed: Missed, mut lookup: Box<Lookup>, cx: &mut Cx) -
             let sentence = format!("{}; rule {place} of the callee's ends the call", missed.sentence);
             Ending::begin(cx, CallResult::Rejected, Some(missed.cause), sentence)
         }
-        Then::Forward(_) if may_forward(&lookup, cx) => {
+        Then::Forward(_) if !lookup.plan.decided.barred.contains(&place) && may_forward(&lookup, cx) => {
             note(place, Some(why), "forward", cx);
             lookup.plan.decided.forwarded_for = Some(missed.cause);
             ringing::Ringing::begin(lookup, cx)
@@ -63,9 +71,12 @@ pub(crate) fn missed(mut missed: Missed, mut lookup: Box<Lookup>, cx: &mut Cx) -
         then => {
             note(place, Some(why), "greeting", cx);
             if let Then::Forward(target) = then {
-                missed.sentence.push_str(&format!(
-                    "; rule {place} of the callee's names {target}, which could not be called"
-                ));
+                let why = match lookup.plan.decided.barred.contains(&place) {
+                    true => BARRED,
+                    false => "which could not be called",
+                };
+                let sentence = format!("; rule {place} of the callee's names {target}, {why}");
+                missed.sentence.push_str(&sentence);
             }
             greet(missed, lookup, cx)
         }

@@ -1,6 +1,6 @@
 //! Why A and B did not come together.
 
-use segue_policy::Why;
+use segue_policy::{Plan, Why};
 use segue_sdp::{WarnCode, Warning};
 use segue_sip_wire::phrase;
 
@@ -8,6 +8,9 @@ use crate::{io::Said, reason};
 
 /// The longest phrase of a peer that goes into a sentence.
 const PHRASE_MAX: usize = 80;
+
+/// Why a place that a subscriber has set themselves is not called.
+pub(crate) const BARRED: &str = "where calls of theirs do not go (destinations)";
 
 /// Why B did not take the call; A goes to the mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +198,27 @@ impl Missed {
             cause: 480,
             ours: true,
             sentence: "The callee is registered nowhere".into(),
+            why: Some(Why::Offline),
+            said: Said::default(),
+            warning: None,
+        }
+    }
+
+    /// Where the callee has callers sent, calls of theirs do not go.
+    pub fn barred(plan: &Plan) -> Missed {
+        let target = plan.barred.first().map_or("", String::as_str);
+        let place = plan
+            .decided
+            .first_place
+            .filter(|place| plan.decided.barred.contains(place));
+        let who = match place {
+            Some(place) => format!("Rule {place} of the callee's forwards to {target}"),
+            None => format!("The callee is reached at {target}"),
+        };
+        Missed {
+            cause: 403,
+            ours: true,
+            sentence: format!("{who}, {BARRED}"),
             why: Some(Why::Offline),
             said: Said::default(),
             warning: None,

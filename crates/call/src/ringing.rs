@@ -79,6 +79,7 @@ pub(crate) fn nowhere_to_call(plan: &Plan, cx: &Cx) -> Option<Missed> {
         (Some(_), _) => None,
         (None, Some(calls)) => Some(Missed::engaged(calls)),
         (None, None) if plan.unregistered => Some(Missed::unregistered()),
+        (None, None) if plan.targets.is_empty() && !plan.barred.is_empty() => Some(Missed::barred(plan)),
         (None, None) => Some(Missed::bad_target(plan.targets.first().map_or("", String::as_str))),
     }
 }

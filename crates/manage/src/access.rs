@@ -1,7 +1,7 @@
 //! The store as somebody may see it.
 
 pub mod accounts;
-mod bound;
+pub(crate) mod bound;
 pub mod callers;
 pub mod calls;
 pub mod clips;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Access, Refusal, Scope,
+    access::bound::may_send,
     told::{self, seconds},
 };
 
@@ -65,8 +66,14 @@ struct Reading {
 }
 
 impl Access {
-    /// What becomes of a call, by the numbering of this profile.
-    pub fn explain(&self, user: &str, thought: &Thought, profile: &Profile) -> Result<Explained, Refusal> {
+    /// What becomes of a call, by the numbering of this profile; `profiles`: all that are in force.
+    pub fn explain(
+        &self,
+        user: &str,
+        thought: &Thought,
+        profile: &Profile,
+        profiles: &[Profile],
+    ) -> Result<Explained, Refusal> {
         self.need(Scope::SettingsRead)?;
         self.owned_user(user)?;
         let store = self.store();
@@ -81,7 +88,7 @@ impl Access {
             at_ms: self.moment(thought.at.as_ref(), &subscriber)?,
         };
         let facts = rules.facts(&subscriber, profile, &calling);
-        let readings = read(&subscriber, &rules, &facts, profile, &thought.why);
+        let readings = read(&subscriber, &rules, &facts, (profile, profiles), &thought.why);
         let json = json!({
             "user": user,
             "from": calling.from,
@@ -126,7 +133,13 @@ fn caller(text: &str) -> String {
     }
 }
 
-fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile, given: &[Why]) -> Vec<Reading> {
+fn read(
+    subscriber: &Subscriber,
+    rules: &Rules,
+    facts: &Facts,
+    (profile, profiles): (&Profile, &[Profile]),
+    given: &[Why],
+) -> Vec<Reading> {
     // That somebody is offline is known once they are called.
     let is_before = |why: &Why| why.is_before() && *why != Why::Offline;
     let (mut whys, mut after): (Vec<Why>, Vec<Why>) = given.iter().copied().partition(is_before);
@@ -140,6 +153,7 @@ fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile
     }
     let mut plan = Plan::new(subscriber, profile);
     plan.decide_by(rules, facts, &whys, profile.hold_max_ms);
+    plan.bind(subscriber, rules, |uri| may_send(subscriber, uri, profiles).is_ok());
     let busy_at = subscriber
         .caps
         .at(profile)
@@ -156,8 +170,11 @@ fn read(subscriber: &Subscriber, rules: &Rules, facts: &Facts, profile: &Profile
     // Who is not put through is missed by nobody.
     readings.extend(after.into_iter().filter(|_| rings).map(|why| {
         let mut plan = plan.clone();
-        let done = plan.missed(why).map(|(_, then)| then);
-        let (then, outcome) = missed(&plan, done);
+        let done = plan.missed(why);
+        let barred = done
+            .as_ref()
+            .is_some_and(|(place, _)| plan.decided.barred.contains(place));
+        let (then, outcome) = missed(&plan, done.map(|(_, then)| then), barred);
         Reading {
             why: Some(why),
             decision: rules.missed(facts, why),
@@ -175,6 +192,10 @@ fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
         false => format!(" (not available: {})", words.join(", ")),
     };
     let (did, text) = match plan.decided.first {
+        First::Ring if plan.targets.is_empty() && !plan.barred.is_empty() => {
+            let text = format!("nobody rings, {}: {}", not_there(&plan.barred), mailbox(plan));
+            ("greeting", text)
+        }
         First::Ring => {
             let held = match &plan.clip {
                 Some(clip) => format!("held on {clip} for {}", seconds(plan.hold_ms)),
@@ -190,7 +211,12 @@ fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
                 Some(1) => "; if the subscriber is in a call already: busy, at once".to_owned(),
                 Some(calls) => format!("; if the subscriber is in {calls} calls already: busy, at once"),
             };
-            (did, format!("{held}, then {} rings{busy}", plan.targets.join(", ")))
+            let barred = match plan.barred.as_slice() {
+                [] => String::new(),
+                barred => format!(" ({})", not_there(barred)),
+            };
+            let targets = plan.targets.join(", ");
+            (did, format!("{held}, then {targets} rings{barred}{busy}"))
         }
         First::Greeting(_) => ("greeting", format!("nobody rings: {}", mailbox(plan))),
         First::HangUp { anonymous: true } => ("hang-up", "refused with 433".to_owned()),
@@ -201,6 +227,7 @@ fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
         "not_available": words,
         "busy_at": busy_at,
         "targets": plan.targets,
+        "barred": plan.barred,
         "clip": plan.clip,
         "hold_ms": plan.hold_ms,
         "greeting": plan.greeting,
@@ -209,8 +236,14 @@ fn first(plan: &Plan, whys: &[Why], busy_at: Option<u32>) -> (String, Value) {
     (format!("{text}{not_available}"), outcome)
 }
 
-fn missed(plan: &Plan, then: Option<Then>) -> (String, Value) {
+/// Calls of theirs go to none of these.
+fn not_there(barred: &[String]) -> String {
+    format!("calls of theirs do not go to {}", barred.join(", "))
+}
+
+fn missed(plan: &Plan, then: Option<Then>, barred: bool) -> (String, Value) {
     let (did, text) = match then {
+        Some(Then::Forward(uri)) if barred => ("greeting", format!("{}: {}", not_there(&[uri]), mailbox(plan))),
         Some(Then::HangUp) => ("hang-up", "the call ends with the callee's status".to_owned()),
         Some(Then::Forward(uri)) => ("forward", format!("{uri} rings; if that fails, {}", mailbox(plan))),
         Some(Then::Ring | Then::Greeting) | None => ("greeting", mailbox(plan)),

@@ -12,6 +12,7 @@ mod onward;
 mod pin;
 mod plan;
 mod profile;
+mod reach;
 mod redirects;
 mod rules;
 mod service;
@@ -38,6 +39,7 @@ pub use profile::{
     AnswerAt, History, KEYS as PROFILE_KEYS, MediaFrom, Profile, ProfileError, RedirectUri, Reliable, ReliableToCallee,
     SessionRefresher,
 };
+pub use reach::SentTo;
 pub use redirects::{RedirectTarget, RedirectTargetError};
 pub use rules::{
     Address, AddressError, CONTACTS_MAX, Calling, ClipChoice, Contact, Dates, DatesError, Decided, Decision, Facts,

@@ -65,6 +65,8 @@ pub struct Plan {
     pub preference: BTreeMap<String, u16>,
     /// They were to be where the callee is registered, who is registered nowhere.
     pub unregistered: bool,
+    /// What the subscriber has set themselves, and where calls of theirs do not go now: not called.
+    pub barred: Vec<String>,
     /// The callee is in so many calls already, and takes no more: nobody is called.
     pub engaged: Option<u32>,
     /// How they ring.
@@ -102,6 +104,7 @@ impl Plan {
             },
             preference: BTreeMap::new(),
             unregistered: false,
+            barred: Vec::new(),
             engaged: None,
             onward: subscriber.target_by == TargetBy::NextHop,
             plain: false,

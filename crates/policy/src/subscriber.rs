@@ -12,6 +12,9 @@ pub struct Subscriber {
     pub user: String,
     /// Where they are reached, SIP URIs; in order the first is called first.
     pub targets: Vec<String>,
+    /// Those of the targets that they have set themselves: they ring where they may have callers sent alone.
+    #[serde(default)]
+    pub own_targets: Vec<String>,
     /// Their numbers, in E.164; nobody else has these.
     pub numbers: Vec<String>,
     /// Other addresses of theirs, each in the one form in which it is looked up: `sip:user@host` without port and parameters, the host in

@@ -257,6 +257,15 @@ impl Uri {
         self.parts().map(|parts| &parts.host)
     }
 
+    /// The same as text, an address without brackets; empty: it has none.
+    pub fn bare_host(&self) -> String {
+        match self.host() {
+            Some(Host::V6(ip)) => ip.to_string(),
+            Some(host) => host.to_string(),
+            None => String::new(),
+        }
+    }
+
     /// The port, if written.
     pub fn port(&self) -> Option<u16> {
         self.parts()?.port

@@ -41,6 +41,7 @@ pub(crate) const STEPS: &[&str] = &[
     STRETCHES,
     UPLOADS,
     COUNTED,
+    OWN_TARGETS,
 ];
 
 /// 1: subscribers, clips, messages, calls.
@@ -538,4 +539,9 @@ CREATE TABLE stretch (
     to_ms   INTEGER NOT NULL,
     PRIMARY KEY (message, from_ms)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// 26: which targets subscribers have set themselves. Those that are there are an operator's: nobody knows whose they are.
+const OWN_TARGETS: &str = "
+ALTER TABLE target ADD COLUMN own INTEGER NOT NULL DEFAULT 0 CHECK (own IN (0, 1));
 ";

@@ -5,7 +5,7 @@
 //! | table | a row is | notes |
 //! |---|---|---|
 //! | `subscriber` | one who may be called | `clip` and `greeting` name rows of `clip`; absent times, and an absent `answer_at`, `menu` or `language`, mean the profile's; `hours` is a JSON list; `notify` is the JSON of `segue_policy::Notify`, `caps` that of `AccountCaps` |
-//! | `target` | where a subscriber is reached | `place` counts from 0, in their order |
+//! | `target` | where a subscriber is reached | `place` counts from 0, in their order; `own`: they have set it themselves |
 //! | `number` | a number of a subscriber | in E.164 |
 //! | `alias` | another address of a subscriber | in canonical form, `sip:` or `tel:`; `user` is its user or number |
 //! | `contact` | somebody whom a subscriber knows | `groups` are words with a space between |

@@ -146,7 +146,7 @@ impl Store {
                 .query_map([], subscriber)?
                 .collect::<Result<Vec<_>, _>>()?;
             for subscriber in &mut all {
-                subscriber.targets = targets(db, &subscriber.user)?;
+                read_targets(db, subscriber)?;
                 names::read(db, subscriber)?;
             }
             Ok(all)
@@ -335,16 +335,19 @@ fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {
         .query_row([user], subscriber)
         .optional()?;
     let Some(mut subscriber) = found else { return Ok(None) };
-    subscriber.targets = targets(db, user)?;
+    read_targets(db, &mut subscriber)?;
     names::read(db, &mut subscriber)?;
     Ok(Some(subscriber))
 }
 
-fn targets(db: &Connection, user: &str) -> Result<Vec<String>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT uri FROM target WHERE subscriber = ? ORDER BY place")?
-        .query_map([user], |row| row.get(0))?
-        .collect::<Result<Vec<_>, _>>()?)
+fn read_targets(db: &Connection, subscriber: &mut Subscriber) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached("SELECT uri, own FROM target WHERE subscriber = ? ORDER BY place")?;
+    let targets = query.query_map([&subscriber.user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let targets = targets.collect::<Result<Vec<(String, bool)>, _>>()?;
+    let own = targets.iter().filter(|(_, own)| *own);
+    subscriber.own_targets = own.map(|(uri, _)| uri.clone()).collect();
+    subscriber.targets = targets.into_iter().map(|(uri, _)| uri).collect();
+    Ok(())
 }
 
 fn ring_word(ring: Ring) -> &'static str {
@@ -406,9 +409,15 @@ fn put(tx: &Connection, subscriber: &Subscriber) -> Result<(), StoreError> {
     names::put(tx, subscriber, &before)?;
     tx.prepare_cached("DELETE FROM target WHERE subscriber = ?")?
         .execute([&subscriber.user])?;
-    let mut add = tx.prepare_cached("INSERT INTO target (subscriber, place, uri) VALUES (?, ?, ?)")?;
+    let mut add = tx.prepare_cached("INSERT INTO target (subscriber, place, uri, own) VALUES (?, ?, ?, ?)")?;
     for (place, uri) in subscriber.targets.iter().enumerate() {
-        add.execute(params![subscriber.user, i64::try_from(place).unwrap_or(i64::MAX), uri])?;
+        let own = subscriber.own_targets.contains(uri);
+        add.execute(params![
+            subscriber.user,
+            i64::try_from(place).unwrap_or(i64::MAX),
+            uri,
+            own
+        ])?;
     }
     Ok(())
 }
@@ -417,6 +426,7 @@ fn subscriber(row: &Row<'_>) -> rusqlite::Result<Subscriber> {
     Ok(Subscriber {
         user: row.get(0)?,
         targets: Vec::new(),
+        own_targets: Vec::new(),
         numbers: Vec::new(),
         aliases: Vec::new(),
         target_by: match row.get_ref(9)?.as_str()? {

@@ -300,6 +300,8 @@ async fn a_subscriber_is_reached_no_further_than_a_phone_calls_and_sets_nothing_
         .await
         .problem(403);
 
+    // Whose a target is decides where it may lead, at each call.
+    let own = || office.store.subscriber("bob").unwrap().own_targets;
     let added = bob
         .change(
             "POST",
@@ -314,6 +316,7 @@ async fn a_subscriber_is_reached_no_further_than_a_phone_calls_and_sets_nothing_
             .status,
         201
     );
+    assert_eq!(own(), ["sip:bob@192.0.2.9"]);
     let in_order = json!({ "ring": "in-order", "ring_ms": 20_000 });
     assert_eq!(
         bob.change("PATCH", &format!("{ALL}/bob"), Some(&in_order)).await.status,
@@ -347,6 +350,7 @@ async fn a_subscriber_is_reached_no_further_than_a_phone_calls_and_sets_nothing_
         .change_with("PATCH", &format!("{TARGETS}/3"), Some(&first), &[("If-Match", &tag)])
         .await;
     assert_eq!(uris(&moved.json())[0], "tel:+1900555");
+    assert_eq!(own(), ["sip:bob@192.0.2.9"], "moved, they stay whose they are");
     bob.change_with("DELETE", &format!("{TARGETS}/1"), None, &[("If-Match", &tag)])
         .await
         .problem(412);

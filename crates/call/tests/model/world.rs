@@ -100,6 +100,7 @@ fn decided(seed: u64) -> Decided {
         no_message: chance(6),
         rings_anyhow: false,
         forwarded_for: None,
+        barred: Vec::new(),
         missed,
     }
 }

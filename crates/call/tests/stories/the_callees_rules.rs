@@ -336,3 +336,57 @@ fn who_is_forwarded_before_anybody_rings_is_held_and_put_through() {
     );
     assert_eq!(acted(&record), ["2 forward"]);
 }
+
+#[test]
+fn a_rule_that_forwards_where_calls_of_theirs_do_not_go_leads_to_the_greeting_and_the_record_says_why() {
+    let mut s = first(First::Ring)
+        .lookup(|lookup| {
+            lookup.plan.targets.clear();
+            lookup.plan.barred = vec!["tel:+1900555".into()];
+            lookup.plan.decided.forwarded_for = Some(302);
+            lookup.plan.decided.barred = vec![2];
+        })
+        .call();
+    assert_eq!(s.a().got(), ["200 sdp"], "no hold");
+    s.a().acks();
+    s.run_ms(8_000);
+    s.a().hangs_up();
+    let record = s.finish();
+    assert_eq!(
+        (record.result, record.cause, record.legs.len()),
+        (CallResult::Message, Some(403), 1)
+    );
+    let why = "Rule 2 of the callee's forwards to tel:+1900555, where calls of theirs do not go (destinations)";
+    assert!(record.why.starts_with(why), "{}", record.why);
+    assert_eq!(acted(&record), ["2 forward"]);
+
+    // When nobody takes the call: likewise. The deputy could be called, was it not for that.
+    let mut s = on(Why::Busy, forward())
+        .lookup(|lookup| lookup.plan.decided.barred = vec![3])
+        .call();
+    s.run_ms(6_100);
+    s.b().refuses(486, "");
+    s.run_ms(8_000);
+    s.a().hangs_up();
+    let record = s.finish();
+    assert_eq!(
+        (record.cause, record.legs.len()),
+        (Some(486), 2),
+        "nobody else is called"
+    );
+    let why = "rule 3 of the callee's names sip:deputy@192.0.2.9, where calls of theirs do not go (destinations)";
+    assert!(record.why.contains(why), "{}", record.why);
+    assert_eq!(acted(&record), ["3 greeting (busy)"]);
+}
+
+#[test]
+fn a_callee_of_whose_places_none_is_called_is_missed() {
+    let lookup = Setup::default().lookup(|lookup| {
+        lookup.plan.barred = std::mem::take(&mut lookup.plan.targets);
+    });
+    let mut s = lookup.call();
+    assert_eq!(s.a().got(), ["200 sdp"]);
+    s.operator_hangs_up();
+    let record = s.finish();
+    assert_eq!(record.legs.len(), 1);
+}

@@ -198,7 +198,7 @@ impl Access {
             &user,
             proofs,
             move |now| is_as_seen(&now.into()),
-            move |subscriber| settings.apply(subscriber),
+            move |subscriber| settings.apply(subscriber, false),
         )?;
         Ok((&changed).into())
     }
@@ -338,7 +338,7 @@ fn newly(user: &str, settings: SubscriberChange) -> Subscriber {
         targets: vec![REGISTERED.to_owned()],
         ..Subscriber::default()
     };
-    settings.apply(&mut subscriber);
+    settings.apply(&mut subscriber, false);
     subscriber
 }
 

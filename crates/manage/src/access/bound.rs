@@ -1,11 +1,10 @@
 //! Where subscribers may have their callers sent.
 //!
-//! An operator sends them anywhere. A subscriber who could would have calls made at the operator's cost, to anywhere (toll fraud): what
-//! they say is bound as a call of their own phone is, by `destinations` of the profile by which phones register. What an operator has
-//! set stays, and may be moved or removed by them, but not changed: else its condition could be made wider.
+//! What they say is bound as a call of their own phone is (`segue_policy::Subscriber::may_send`), now and at each call. What an operator
+//! has set stays, and may be moved or removed by them, but not changed: else its condition could be made wider.
 
-use segue_policy::{AS_CALLED, Callee, Destination, Profile, REGISTERED, Rule, Subscriber, TargetBy, Then};
-use segue_sip_wire::{Host, Uri};
+use segue_policy::{Profile, Rule, SentTo, Subscriber, Then};
+use segue_sip_wire::Uri;
 
 use crate::{Access, Refusal, SubscriberChange};
 
@@ -64,50 +63,25 @@ impl Access {
 
 /// Whether a subscriber may have their own callers sent there. Error: why not.
 pub(crate) fn may_send(subscriber: &Subscriber, uri: &str, profiles: &[Profile]) -> Result<(), String> {
-    // Where their phones registered was admitted then.
-    if uri == REGISTERED {
-        return Ok(());
+    let read = uri.parse::<Uri>().ok();
+    let host = read.as_ref().map(Uri::bare_host).unwrap_or_default();
+    let to = read.as_ref().map(|read| SentTo {
+        uri,
+        is_tel: read.is_tel(),
+        host: &host,
+    });
+    match subscriber.may_send(uri, to, profiles) {
+        true => Ok(()),
+        false => Err(format!(
+            "calls from here do not go to {uri}; an operator can have them go there"
+        )),
     }
-    let no = || format!("calls from here do not go to {uri}; an operator can have them go there");
-    let Some(parsed) = uri.parse::<Uri>().ok().filter(|_| uri != AS_CALLED) else {
-        return Err(no());
-    };
-    let registering = || profiles.iter().filter(|profile| profile.registrar);
-    let is_admitted = match registering().next() {
-        Some(_) => registering().any(|profile| admits(profile, subscriber, &parsed)),
-        None => profiles
-            .first()
-            .is_some_and(|profile| admits(profile, subscriber, &parsed)),
-    };
-    is_admitted.then_some(()).ok_or_else(no)
-}
-
-/// Whether this profile's `destinations` admit it, by the way on which it goes: a target has its own host, unless it is a number or the
-/// subscriber is reached by the next hop.
-fn admits(profile: &Profile, subscriber: &Subscriber, uri: &Uri) -> bool {
-    let host = match uri.host() {
-        Some(Host::V6(ip)) => ip.to_string(),
-        Some(host) => host.to_string(),
-        None => String::new(),
-    };
-    let admits: &dyn Fn(&Destination) -> bool = if uri.is_tel() || subscriber.target_by == TargetBy::NextHop {
-        let number = profile.normalise(&uri.to_string());
-        let said = (!number.said.is_empty()).then_some(number.said);
-        &move |to: &Destination| {
-            to.admits_callee(Callee {
-                number: said.as_deref(),
-                e164: number.number.as_deref(),
-                host: &host,
-            })
-        }
-    } else {
-        &move |to: &Destination| to.admits_place(&host)
-    };
-    profile.destinations.iter().any(admits)
 }
 
 #[cfg(test)]
 mod tests {
+    use segue_policy::TargetBy;
+
     use super::*;
 
     fn profile(destinations: &[&str]) -> Profile {

@@ -112,6 +112,7 @@ impl RuleGiven {
                 greeting: clip("greeting", self.greeting.as_deref())?,
                 message: self.message,
             },
+            own: false,
         })
     }
 
@@ -244,13 +245,14 @@ impl Access {
     pub fn add_rule(
         &self,
         user: &str,
-        (rule, place): (Rule, Option<usize>),
+        (mut rule, place): (Rule, Option<usize>),
         profiles: &[Profile],
         is_as_seen: impl FnOnce(&[RuleView]) -> bool + Send + 'static,
     ) -> Result<usize, Refusal> {
         self.may_change_settings(user)?;
         check(&rule)?;
         self.may_have_rule(user, &rule, profiles)?;
+        rule.own = self.own_name().is_some();
         let name = place.map_or_else(|| "last".to_owned(), |place| place.to_string());
         let acting = self.acting_so("rule.add", &name, user, told::rule(&rule));
         let whose = user.to_owned();
@@ -266,13 +268,14 @@ impl Access {
         &self,
         user: &str,
         place: usize,
-        (rule, to): (Rule, Option<usize>),
+        (mut rule, to): (Rule, Option<usize>),
         profiles: &[Profile],
         is_as_seen: impl FnOnce(&[RuleView]) -> bool + Send + 'static,
     ) -> Result<usize, Refusal> {
         self.may_change_settings(user)?;
         check(&rule)?;
         self.may_have_rule(user, &rule, profiles)?;
+        rule.own = self.own_name().is_some();
         let acting = self.acting_so("rule.set", &place.to_string(), user, told::rule(&rule));
         let whose = user.to_owned();
         change(&acting, user, is_as_seen, move |rules| {

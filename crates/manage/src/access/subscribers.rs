@@ -185,7 +185,8 @@ impl SubscriberChange {
         Ok(())
     }
 
-    pub(crate) fn apply(self, subscriber: &mut Subscriber) {
+    /// `own`: by themselves.
+    pub(crate) fn apply(self, subscriber: &mut Subscriber, own: bool) {
         fn set<T>(to: &mut T, new: Option<T>) {
             if let Some(new) = new {
                 *to = new;
@@ -204,7 +205,9 @@ impl SubscriberChange {
         set(&mut subscriber.ring_ms, self.ring_ms);
         set(&mut subscriber.hold_on, self.hold_on);
         set(&mut subscriber.answer_at, self.answer_at);
-        set(&mut subscriber.targets, self.targets);
+        if let Some(all) = self.targets {
+            targets::set(subscriber, all, own);
+        }
         set(&mut subscriber.numbers, self.numbers);
         set(&mut subscriber.aliases, self.aliases);
         set(&mut subscriber.target_by, self.target_by);
@@ -288,8 +291,9 @@ impl Access {
         self.may_change_settings(user)?;
         let change = change.read(profiles)?;
         self.may_have_clips(user, &change, None)?;
+        let own = self.own_name().is_some();
         let mut of_targets = None;
-        if self.own_name().is_some() {
+        if own {
             if let Some(field) = change.is_operators() {
                 return Err(Refusal::Forbidden {
                     why: format!("{field} of a subscriber are for operators"),
@@ -306,7 +310,7 @@ impl Access {
         let changed = acting.change_subscriber_if(
             user,
             move |now| of_targets.is_none_or(|seen| seen == now.targets) && is_as_seen(&now.into()),
-            move |subscriber| change.apply(subscriber),
+            move |subscriber| change.apply(subscriber, own),
         )?;
         changed.as_ref().map(SubscriberView::from).ok_or(Refusal::Changed)
     }

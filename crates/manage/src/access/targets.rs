@@ -77,6 +77,16 @@ pub(crate) fn may_have(before: &Subscriber, targets: &[String], profiles: &[Prof
     }
 }
 
+/// They are reached there from now on. `own`: they say so themselves; what was there before stays whose it is.
+pub(crate) fn set(subscriber: &mut Subscriber, targets: Vec<String>, own: bool) {
+    let before = std::mem::replace(&mut subscriber.targets, targets);
+    let is_own = |target: &&String| match before.contains(target) {
+        true => subscriber.own_targets.contains(target),
+        false => own,
+    };
+    subscriber.own_targets = subscriber.targets.iter().filter(is_own).cloned().collect();
+}
+
 fn no_target(place: usize) -> StoreError {
     StoreError::NotFound {
         what: "target",
@@ -177,12 +187,13 @@ impl Access {
         if self.own_name().is_some() {
             may_have(&before, &targets, profiles)?;
         }
+        let own = self.own_name().is_some();
         let acting = self.acting_so(what, user, user, detail);
         let changed = acting.try_change_subscriber(user, move |now| {
             if now.targets != before.targets || !is_as_seen(&TargetsView::from(&*now)) {
                 return Err(StoreError::Changed);
             }
-            now.targets = targets;
+            set(now, targets, own);
             Ok(())
         });
         Ok((&changed?.0).into())

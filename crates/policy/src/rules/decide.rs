@@ -93,6 +93,8 @@ pub struct Decided {
     pub no_message: bool,
     /// The targets are those of a rule, for the reason that this SIP status tells (RFC 4458 §2.2); nobody is forwarded twice.
     pub forwarded_for: Option<u16>,
+    /// The places of rules that forward where the subscriber may not have callers sent now ([`Plan::bind`]).
+    pub barred: Vec<u32>,
     /// When nobody takes the call; a reason that is not here leaves all as it is.
     pub missed: Vec<OnMissed>,
 }

@@ -168,6 +168,9 @@ pub struct Rule {
     pub on: Vec<Dates>,
     /// What it decides.
     pub outcome: Outcome,
+    /// The subscriber has set it themselves: it forwards no further than they may ([`Subscriber::may_send`](crate::Subscriber)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// Why a rule is refused.

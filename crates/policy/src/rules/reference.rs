@@ -67,6 +67,7 @@ fn rule(rng: &mut StdRng) -> Rule {
             greeting: pick(rng, &choices).clone(),
             message: *pick(rng, &[None, Some(true), Some(false)]),
         },
+        own: false,
     }
 }
 

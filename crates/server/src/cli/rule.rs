@@ -173,6 +173,7 @@ impl Add {
                 greeting: self.greeting.map(choice),
                 message: self.message.map(|word| word == YesNo::Yes),
             },
+            own: false,
         })
     }
 }

@@ -123,8 +123,11 @@ struct Shown {
     kept: kept::Kept,
 }
 
-fn read(access: &Access, user: &str, thought: Option<(Thought, Profile)>) -> Result<Shown, Refusal> {
-    let probed = thought.map(|(thought, profile)| access.explain(user, &thought, &profile));
+fn read(access: &Access, user: &str, thought: Option<(Thought, Vec<Profile>)>) -> Result<Shown, Refusal> {
+    let probed = thought.and_then(|(thought, profiles)| {
+        let profile = profiles.first()?;
+        Some(access.explain(user, &thought, profile, &profiles))
+    });
     Ok(Shown {
         subscriber: access.subscriber(user)?,
         rules: access.rules_as_they_are(user)?,
@@ -190,7 +193,7 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
         None => None,
         Some(thought) => {
             let profiles = web.profiles().await.map_err(|problem| failed(&problem))?;
-            profiles.into_iter().next().map(|profile| (thought, profile))
+            Some((thought, profiles))
         }
     };
     let asked = user.to_owned();

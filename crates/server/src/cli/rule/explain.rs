@@ -45,7 +45,7 @@ pub fn perform(asked: &Asked, context: &Context) -> Result<(), Failure> {
         }),
         why: asked.why.iter().copied().map(Why::from).collect(),
     };
-    let explained = context.access()?.explain(user, &thought, profile);
+    let explained = context.access()?.explain(user, &thought, profile, &profiles);
     let explained = explained.map_err(|refusal| match refusal {
         Refusal::Invalid { why, .. } => Failure::usage(why, "or write RFC 3339: 2026-12-24T14:30:00Z"),
         other => other.into(),
