@@ -135,6 +135,22 @@ fn a_message_left_over_a_bad_road_is_whole_and_in_step() {
         count("audio", "received") > 400 && count("video", "received") > 100,
         "{media:?}"
     );
+    // And when: in stretches of a second or so, within the call, as many as are counted in all but for a few at its end.
+    let began = call["started_at"].as_str().unwrap().to_owned();
+    let ended = call["ended_at"].as_str().unwrap().to_owned();
+    for kind in ["audio", "video"] {
+        let stream = media.iter().find(|stream| stream["kind"] == kind).unwrap();
+        let losses = stream["losses"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{kind}: {media:?}"));
+        let text = |loss: &Value, end: &str| loss[end].as_str().unwrap().to_owned();
+        for loss in losses {
+            let (from, until) = (text(loss, "from"), text(loss, "until"));
+            assert!(began <= from && from <= until && until <= ended, "{kind}: {loss}");
+        }
+        let sum: u64 = losses.iter().map(|loss| loss["packets"].as_u64().unwrap()).sum();
+        assert!(sum.abs_diff(count(kind, "lost")) <= 2, "{kind}: {sum} of {media:?}");
+    }
     assert!(
         (40..200).contains(&count("audio", "rtt_ms")),
         "there and back takes 40 ms and more: {media:?}"

@@ -1,13 +1,18 @@
 //! The only mapping between what `media` says and what `call` says.
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use segue_call::prompts::{Picture, Prompt};
-use segue_call::{ClipUse, LegId, MediaEvent, Source};
+use segue_call::{ClipUse, LegId, MediaEvent, Now, Source};
 use segue_mailbox::{RecordingManifest, RenditionProfile, StopCause};
-use segue_media::{Command, Event, Kind, LegKey, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
+use segue_media::{Command, Event, Kind, LegKey, Loss, RecordingStop, SwitchTo, Tally, Trust, cache::Cache};
 use segue_policy::MediaFrom;
-use segue_records::{MediaKind, StreamRecord};
+use segue_records::{LossRecord, MediaKind, StreamRecord, UnixMs};
 
 use crate::{clips::Renditions, prompts::PromptSet};
 
@@ -79,8 +84,20 @@ pub(crate) fn media_event(event: Event) -> Option<MediaEvent> {
     })
 }
 
-/// What was counted on an m-line as a record has it.
-pub(crate) fn stream_record(kind: Kind, tally: Tally) -> StreamRecord {
+/// What was counted on an m-line as a record has it; its moments are on the clock on the wall, as it is `now`.
+pub(crate) fn stream_record(now: Now, kind: Kind, tally: &Tally) -> StreamRecord {
+    let at = |moment: Instant| {
+        let ago = now.mono.saturating_duration_since(moment).as_millis();
+        UnixMs(now.wall.0.saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)))
+    };
+    let losses = |all: &[Loss]| {
+        let record = |loss: &Loss| LossRecord {
+            from: at(loss.from),
+            until: at(loss.until),
+            packets: loss.packets.into(),
+        };
+        all.iter().map(record).collect()
+    };
     StreamRecord {
         kind: match kind {
             Kind::Audio => MediaKind::Audio,
@@ -95,6 +112,8 @@ pub(crate) fn stream_record(kind: Kind, tally: Tally) -> StreamRecord {
         peer_lost: tally.peer_lost,
         peer_jitter_ms: tally.peer_jitter_ms,
         rtt_ms: tally.round_trip_ms,
+        losses: losses(&tally.losses),
+        peer_losses: losses(&tally.peer_losses),
     }
 }
 

@@ -343,10 +343,10 @@ impl Performer {
     fn noted(&mut self, note: Note) {
         match note {
             Note::Media(key, segue_media::Event::Tallied { leg, kind, tally }) => {
-                self.tallies.add(key, leg.0, stream_record(kind, tally));
+                self.tallies.add(key, leg.0, stream_record(now(), kind, &tally));
             }
             Note::Media(key, segue_media::Event::Counted { leg, kind, tally }) => {
-                self.counting.add(key, leg.0, stream_record(kind, tally));
+                self.counting.add(key, leg.0, stream_record(now(), kind, &tally));
             }
             Note::Media(key, segue_media::Event::AllCounted) => self.counting.done(key),
             Note::Media(key, event @ (segue_media::Event::Lost | segue_media::Event::Closed)) => {

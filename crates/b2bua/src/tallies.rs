@@ -132,6 +132,8 @@ mod tests {
             peer_lost: None,
             peer_jitter_ms: None,
             rtt_ms: None,
+            losses: Vec::new(),
+            peer_losses: Vec::new(),
         }
     }
 

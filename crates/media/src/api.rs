@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Dura
 
 use segue_sdp::{Kind, Stream};
 
-use crate::{cache::Cache, transcode::TranscodeLink};
+use crate::{cache::Cache, path::losses::Loss, transcode::TranscodeLink};
 
 /// A session, numbered by its owner: one per call.
 pub type SessionKey = u64;
@@ -225,7 +225,7 @@ pub enum RecordingStop {
 }
 
 /// What was counted on one m-line of a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     /// RTP packets of the peer, doubles left out.
     pub received: u64,
@@ -245,6 +245,10 @@ pub struct Tally {
     pub peer_jitter_ms: Option<u64>,
     /// The way there and back, by the last report that told (RFC 3550 §6.4.1).
     pub round_trip_ms: Option<u64>,
+    /// When packets of the peer were lost, in the order of time.
+    pub losses: Vec<Loss>,
+    /// When packets to the peer were lost, as its reports say: from one to the next.
+    pub peer_losses: Vec<Loss>,
 }
 
 /// What happened in a session.

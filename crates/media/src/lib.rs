@@ -27,6 +27,7 @@ pub use api::{
     Trust,
 };
 pub use media::{Events, Media};
+pub use path::losses::{LOSSES_MAX, Loss};
 pub use path::{amr, g722, h264, opus, srtp, vp8};
 pub use segue_sdp::Kind;
 pub use stats::{LATENESS_US, Stats};

@@ -222,7 +222,7 @@ pub struct LegRecord {
 }
 
 /// One m-line of a leg, counted by us and, where it sent reports, by the peer (RFC 3550 §6.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamRecord {
     /// Which m-line.
     pub kind: MediaKind,
@@ -244,6 +244,23 @@ pub struct StreamRecord {
     pub peer_jitter_ms: Option<u64>,
     /// The way to the peer and back, milliseconds.
     pub rtt_ms: Option<u64>,
+    /// When packets of the peer were lost, in the order of time; a stretch is a second, or longer where there were many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossRecord>,
+    /// When packets to the peer were lost: between two of its reports, about 5 s apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peer_losses: Vec<LossRecord>,
+}
+
+/// Packets that were lost within a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossRecord {
+    /// What came before them came then.
+    pub from: UnixMs,
+    /// What came after them came then.
+    pub until: UnixMs,
+    /// How many.
+    pub packets: u64,
 }
 
 /// Which way a message went.

@@ -12,7 +12,8 @@ mod registration;
 mod written;
 
 pub use call_record::{
-    CallRecord, CallResult, LadderStep, LegRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord, SwitchRecord,
+    CallRecord, CallResult, LadderStep, LegRecord, LossRecord, MediaKind, PhaseName, RuleRecord, Sent, StreamRecord,
+    SwitchRecord,
 };
 pub use event::{CallBackFacts, Event, Happening, MessageFacts, NoticeOutcome, RegistrationFacts};
 pub use live::LiveCall;

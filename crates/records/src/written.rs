@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{CallRecord, LegRecord, RuleRecord, SwitchRecord, UnixMs};
+use crate::{CallRecord, LegRecord, LossRecord, RuleRecord, StreamRecord, SwitchRecord, UnixMs};
 
 /// The columns of the CSV, in order.
 pub const COLUMNS: [&str; 32] = [
@@ -88,7 +88,7 @@ impl CallRecord {
                 .collect();
             if let Some(shown) = shown.as_object_mut() {
                 shown.insert("ladder".to_owned(), Value::Array(ladder));
-                shown.insert("media".to_owned(), json!(leg.media));
+                shown.insert("media".to_owned(), leg.media.iter().map(media).collect());
             }
         }
         let switches = value.get_mut("switches").and_then(Value::as_array_mut);
@@ -158,6 +158,18 @@ impl CallRecord {
 /// The first line of the CSV, without its end.
 pub fn csv_header() -> String {
     COLUMNS.join(",")
+}
+
+/// What was counted on a stream, with the moments of its losses as people read them.
+fn media(stream: &StreamRecord) -> Value {
+    let loss = |loss: &LossRecord| json!({"from": loss.from.rfc3339(), "until": loss.until.rfc3339(), "packets": loss.packets});
+    let mut value = json!(stream);
+    for (name, losses) in [("losses", &stream.losses), ("peer_losses", &stream.peer_losses)] {
+        if let Some(shown) = value.get_mut(name) {
+            *shown = losses.iter().map(loss).collect();
+        }
+    }
+    value
 }
 
 /// A number as it is, absent: nothing.

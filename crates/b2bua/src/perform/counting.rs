@@ -49,7 +49,7 @@ impl Counting {
         for (mut live, answer) in waiting {
             for (leg, stream) in &streams {
                 if let Some(leg) = live.record.legs.get_mut(*leg) {
-                    leg.media.push(*stream);
+                    leg.media.push(stream.clone());
                 }
             }
             // Who does not wait any more needs no answer.
@@ -116,6 +116,8 @@ mod tests {
             peer_lost: None,
             peer_jitter_ms: None,
             rtt_ms: None,
+            losses: Vec::new(),
+            peer_losses: Vec::new(),
         }
     }
 

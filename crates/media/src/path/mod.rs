@@ -8,6 +8,7 @@ pub mod h264;
 pub mod keyframe;
 pub mod keys;
 pub mod latch;
+pub mod losses;
 pub mod opus;
 pub mod out;
 pub mod player;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rtcp_types::ReportBlock;
 
-use super::{out::units, rtp::Packet};
+use super::{losses::Losses, out::units, rtp::Packet};
 
 const MAX_DROPOUT: u16 = 3_000;
 const MAX_MISORDER: u16 = 100;
@@ -71,6 +71,10 @@ pub struct Reception {
     before: Received,
     /// The last sender report of the present source.
     pub sender_clock: Option<SenderClock>,
+    /// When the newest packet of the present source came.
+    newest_at: Option<Instant>,
+    /// When packets were lost.
+    pub losses: Losses,
 }
 
 #[derive(Debug, Clone)]
@@ -109,6 +113,7 @@ impl Reception {
             slot => {
                 let old = slot.replace(Source::new(packet, transit));
                 self.sender_clock = None;
+                self.newest_at = Some(at);
                 let Some(old) = old else {
                     return placed(Arrival::InOrder);
                 };
@@ -116,17 +121,27 @@ impl Reception {
                 return placed(Arrival::Restarted);
             }
         };
+        let before = source.newest;
         let (arrival, lost) = source.place(packet.sequence);
         match arrival {
             Arrival::Restarted => {
                 self.before = source.add_to(self.before);
                 *source = Source::new(packet, transit);
+                self.newest_at = Some(at);
                 return placed(arrival);
             }
             // A double would hide a loss in the reports, and a stray is of no source yet.
             Arrival::Doubled | Arrival::Stray => return placed(arrival),
-            Arrival::Late => source.late = source.late.wrapping_add(1),
-            Arrival::InOrder | Arrival::AfterGap => {}
+            Arrival::Late => {
+                source.late = source.late.wrapping_add(1);
+                self.losses.came_late();
+            }
+            Arrival::AfterGap => {
+                let missing = packet.sequence.wrapping_sub(before).saturating_sub(1);
+                let since = self.newest_at.replace(at).unwrap_or(at);
+                self.losses.note(since, at, missing.into());
+            }
+            Arrival::InOrder => self.newest_at = Some(at),
         }
         source.received = source.received.wrapping_add(1);
         if !timed {
@@ -341,6 +356,7 @@ mod tests {
         assert_eq!(peer.sends(1, 13, 60), Arrival::InOrder);
         let received = peer.reception.received();
         assert_eq!((received.packets, received.lost, received.late), (4, 0, 1));
+        assert!(peer.reception.losses.all().is_empty(), "none was lost");
     }
 
     #[test]
@@ -353,6 +369,27 @@ mod tests {
         // 11 came in time, 15 did not; of 20 to 23 the first is past the limit with 24, the others with those after it.
         assert_eq!(lost, [18, 24, 25, 26]);
         assert_eq!(peer.reception.received().lost, 5);
+        // Each came a millisecond after the one before it.
+        let losses: Vec<_> = peer.reception.losses.all().iter().map(|loss| loss.packets).collect();
+        assert_eq!(losses, [5], "all of them in one stretch");
+    }
+
+    #[test]
+    fn a_road_that_was_cut_is_told_from_the_last_packet_before_to_the_first_after() {
+        let mut peer = Peer::new();
+        for (sequence, at_ms) in [(10, 0), (11, 20), (161, 3_020), (162, 3_040), (400, 9_000)] {
+            peer.sends(1, sequence, at_ms);
+        }
+        // The source begins again: what it did not send is not lost.
+        peer.sends(2, 5, 9_020);
+        peer.sends(2, 6, 20_000);
+        let at = |at: Instant| at.saturating_duration_since(peer.epoch).as_millis();
+        let losses = peer.reception.losses.all().iter();
+        let told: Vec<_> = losses
+            .map(|loss| (at(loss.from), at(loss.until), loss.packets))
+            .collect();
+        assert_eq!(told, [(20, 3_020, 149), (3_040, 9_000, 237)]);
+        assert_eq!(peer.reception.received().lost, 386);
     }
 
     #[test]

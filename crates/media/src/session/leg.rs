@@ -11,8 +11,8 @@ use segue_sdp::{Codec, Direction, Kind, Stream};
 use crate::{
     LegKey, Tally, Trust,
     path::{
-        dtmf::DtmfWatch, keys::KeySender, latch::Latch, out::OutStream, player::Piece, reception::Reception,
-        relay::Relay, rtcp::PeerReport, rtp::Wire, srtp::Sealer, srtp::Srtp, vp8::Descriptor,
+        dtmf::DtmfWatch, keys::KeySender, latch::Latch, losses::Losses, out::OutStream, player::Piece,
+        reception::Reception, relay::Relay, rtcp::PeerReport, rtp::Wire, srtp::Sealer, srtp::Srtp, vp8::Descriptor,
     },
 };
 
@@ -20,6 +20,8 @@ use super::{BATCH_MAX, Sink};
 
 /// Between two reports of one stream, before they are spread.
 const REPORT_EVERY_MS: f64 = 5_000.0;
+/// What a peer's first report is about, at most.
+const REPORT_SPAN: Duration = Duration::from_secs(5);
 /// Timer reconsideration would make intervals shorter by this (RFC 3550 §6.3.1).
 const COMPENSATION: f64 = 1.21828;
 
@@ -65,6 +67,9 @@ pub struct LegStream {
     pub has_reported: bool,
     /// What the peer said last of what it gets, and how long the way there and back took.
     peer_report: Option<PeerReport>,
+    /// When that came, and when it told of losses.
+    peer_reported_at: Option<Instant>,
+    peer_losses: Losses,
     round_trip: Option<Duration>,
     /// Packets of a player that left more than 5 ms late.
     pub sent_late: u64,
@@ -183,6 +188,8 @@ impl LegStream {
             reported: None,
             has_reported: false,
             peer_report: None,
+            peer_reported_at: None,
+            peer_losses: Losses::default(),
             round_trip: None,
             sent_late: 0,
             fir_sequence: 0,
@@ -279,7 +286,11 @@ impl LegStream {
         let Some(report) = report else {
             return;
         };
-        self.peer_report = Some(report);
+        let before = self.peer_report.replace(report).map_or(0, |before| before.lost);
+        // The first tells of all that has been sent to it; reports are 5 s apart.
+        let since = self.peer_reported_at.replace(now);
+        let since = since.or_else(|| now.checked_sub(REPORT_SPAN)).unwrap_or(now);
+        self.peer_losses.note(since, now, report.lost.saturating_sub(before));
         // Only of our last one the moment is known: its NTP time may be a relayed source's.
         if let Some((_, at)) = self.reported.filter(|(middle, _)| *middle == report.last_report) {
             let held = Duration::from_micros(u64::from(report.since_last_report).saturating_mul(1_000_000) >> 16);
@@ -313,6 +324,8 @@ impl LegStream {
             peer_lost: self.peer_report.map(|report| report.lost.into()),
             peer_jitter_ms: self.peer_report.map(|report| ms(report.jitter)),
             round_trip_ms: self.round_trip.map(|time| time.as_millis() as u64),
+            losses: self.reception.losses.all().to_vec(),
+            peer_losses: self.peer_losses.all().to_vec(),
         })
     }
 

@@ -175,6 +175,8 @@ mod tests {
             peer_lost: None,
             peer_jitter_ms: None,
             rtt_ms: None,
+            losses: Vec::new(),
+            peer_losses: Vec::new(),
         }
     }
 
@@ -198,6 +200,8 @@ mod tests {
             peer_lost: Some(2),
             peer_jitter_ms: Some(3),
             rtt_ms: Some(120),
+            losses: Vec::new(),
+            peer_losses: Vec::new(),
             ..stream(MediaKind::Audio)
         };
         let record = CallRecord {

@@ -41,6 +41,8 @@ fn call(id: &str, at: i64) -> CallRecord {
             peer_lost: Some(1),
             peer_jitter_ms: Some(2),
             rtt_ms: (number > 0).then_some(31),
+            losses: Vec::new(),
+            peer_losses: Vec::new(),
         }],
     };
     CallRecord {

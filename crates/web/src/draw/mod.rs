@@ -6,6 +6,7 @@ mod bars;
 mod hold;
 mod ladder;
 mod lines;
+mod losses;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! What stands in the drawings.
 
-use segue_records::{CallRecord, LadderStep, LegRecord, MediaKind, Sent, StreamRecord, SwitchRecord, UnixMs};
+use segue_records::{
+    CallRecord, LadderStep, LegRecord, LossRecord, MediaKind, Sent, StreamRecord, SwitchRecord, UnixMs,
+};
 
 use super::*;
 
@@ -48,6 +50,8 @@ pub(super) fn call() -> CallRecord {
         peer_lost: Some(1),
         peer_jitter_ms: Some(2),
         rtt_ms: None,
+        losses: Vec::new(),
+        peer_losses: Vec::new(),
     };
     CallRecord {
         from: "sip:ann@192.0.2.1".to_owned(),
@@ -167,7 +171,50 @@ fn each_source_lasts_until_the_next_of_its_stream() {
         place(&drawn, told);
     }
     // 20 s on 720 px: sound of the callee from 9.01 s on.
-    assert!(drawn.contains("<rect x=\"394.4\""), "{drawn}");
+    assert!(drawn.contains("<rect x=\"408.4\""), "{drawn}");
+}
+
+#[test]
+fn what_was_lost_stands_on_the_lane_where_it_was_and_in_words() {
+    let loss = |from: i64, until: i64, packets| LossRecord {
+        from: at(from),
+        until: at(until),
+        packets,
+    };
+    let mut call = call();
+    let whole = timeline(&call, at(0)).into_string();
+    place(&whole, "Packets were lost; when is not known.");
+    assert!(
+        !whole.contains("class=\"loss\"") && !whole.contains("sound sent"),
+        "{whole}"
+    );
+
+    let stream = call.legs[0].media[0].clone();
+    (call.legs[0].media[0].lost, call.legs[0].media[0].peer_lost) = (0, None);
+    place(
+        &timeline(&call, at(0)).into_string(),
+        "No packets are known to be lost.",
+    );
+    call.legs[0].media[0].losses = vec![loss(15_000, 15_500, 12)];
+    call.legs[0].media[0].peer_losses = vec![loss(5_000, 10_000, 4)];
+    call.legs[1].media = vec![StreamRecord {
+        kind: MediaKind::Video,
+        losses: vec![loss(10_000, 12_000, 1)],
+        ..stream
+    }];
+    let drawn = timeline(&call, at(0)).into_string();
+    for told in [
+        "<title>4 packets lost as the caller reports, 5.000 s to 10.000 s</title><rect x=\"264\" y=\"67\" width=\"180\"",
+        "<title>1 packet lost from callee 1 to Segue, 10.000 s to 12.000 s</title><rect x=\"444\" y=\"41\" width=\"72\"",
+        // What came from the caller has a lane of its own.
+        ">sound sent<",
+        "<title>12 packets lost from the caller to Segue, 15.000 s to 15.500 s</title><rect x=\"624\" y=\"93\" width=\"18\"",
+        "Lost, in red where it was: 1 packet from callee 1 to Segue; 4 packets as the caller reports; 12 packets from the caller to Segue.",
+        "<td>from the caller to Segue</td><td class=\"number bad\">12 packets</td>",
+    ] {
+        place(&drawn, told);
+    }
+    assert!(!drawn.contains("picture sent") && !drawn.contains("style="), "{drawn}");
 }
 
 #[test]

@@ -3,29 +3,55 @@
 use maud::{Markup, html};
 use segue_records::{CallRecord, MediaKind, SwitchRecord, UnixMs};
 
-use super::{after, along, length, step};
+use super::{
+    after, along, length,
+    losses::{self, Lost},
+    step,
+};
 
-const LEFT: f64 = 70.0;
+const LEFT: f64 = 84.0;
 const WIDTH: f64 = 720.0;
 const LANE: f64 = 26.0;
 const TOP: f64 = 30.0;
 
-/// Which source played when on each of A's streams, the gap before each, and the moments of the call. `until`: now, for a
-/// call that is up.
+/// Which source played when on each of A's streams, the gap before each, what was lost and when, and the moments of the call.
+/// `until`: now, for a call that is up.
 pub fn timeline(call: &CallRecord, until: UnixMs) -> Markup {
     let start = call.started_at;
     let end = call.ended_at.unwrap_or(until);
     let span = since(start, end);
     let x = |at: UnixMs| LEFT + along(since(start, at), span, WIDTH);
     let lanes = [("picture", MediaKind::Video), ("sound", MediaKind::Audio)];
+    let lost = losses::all(call);
+    // What A and the callee said to each other past this has lanes of its own where some of it is missing.
+    let sent = [("picture sent", MediaKind::Video), ("sound sent", MediaKind::Audio)];
+    let sent: Vec<_> = sent
+        .into_iter()
+        .filter(|(_, kind)| {
+            lost.iter()
+                .any(|lost| lost.kind == *kind && !lost.way.concerns_caller())
+        })
+        .collect();
     let marks = marks(call);
-    let bottom = TOP + LANE * 2.0 + 14.0;
+    let bottom = TOP + LANE * (lanes.len() + sent.len()) as f64 + 14.0;
     let height = bottom + 24.0 + 16.0 * marks.len() as f64;
+    let lacks = |kind, concerns_caller, y: f64| {
+        let here = |lost: &&Lost<'_>| lost.kind == kind && lost.way.concerns_caller() == concerns_caller;
+        html! {
+            @for lost in lost.iter().filter(here) {
+                @let from = x(lost.loss.from);
+                g class="loss" {
+                    title { (lost.told(start)) }
+                    rect x=(from) y=(y + LANE - 15.0) width=((x(lost.loss.until) - from).max(2.0)) height="9" {}
+                }
+            }
+        }
+    };
     let ticks = step(span / 1000, 8).saturating_mul(1000);
     html! {
         div class="drawing" tabindex="0" role="group" aria-label="What the caller saw and heard, drawn" {
             svg class="timeline" viewBox={ "0 0 " (LEFT + WIDTH + 40.0) " " (height) } width=(LEFT + WIDTH + 40.0) height=(height)
-                role="img" aria-label="What the caller saw and heard, and when; the table below has the same" {
+                role="img" aria-label={ "What the caller saw and heard, and when; " (losses::sum(call, &lost)) " The tables below have the same." } {
                 @for tick in (0..=span).step_by(usize::try_from(ticks).unwrap_or(usize::MAX)) {
                     @let at = LEFT + along(tick, span, WIDTH);
                     line class="tick" x1=(at) x2=(at) y1=(TOP - 6.0) y2=(bottom) {}
@@ -45,6 +71,13 @@ pub fn timeline(call: &CallRecord, until: UnixMs) -> Markup {
                             }
                         }
                     }
+                    (lacks(kind, true, y))
+                }
+                @for (lane, (name, kind)) in (2_u8..).zip(sent.iter().copied()) {
+                    @let y = TOP + LANE * f64::from(lane);
+                    text class="lane" x="4" y=(y + 15.0) { (name) }
+                    g class="source other" { rect x=(LEFT) y=(y) width=(WIDTH) height=(LANE - 6.0) {} }
+                    (lacks(kind, false, y))
                 }
                 @for (row, (at, what)) in (0_u8..).zip(&marks) {
                     @let y = bottom + 14.0 + 16.0 * f64::from(row);
@@ -58,6 +91,7 @@ pub fn timeline(call: &CallRecord, until: UnixMs) -> Markup {
                 }
             }
         }
+        p class="missing" { (losses::sum(call, &lost)) }
         details {
             summary { "The same as a table" }
             table class="timeline-table" {
@@ -76,6 +110,7 @@ pub fn timeline(call: &CallRecord, until: UnixMs) -> Markup {
                     }
                 }
             }
+            @if !lost.is_empty() { (losses::table(start, &lost)) }
         }
     }
 }

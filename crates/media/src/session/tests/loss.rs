@@ -61,7 +61,7 @@ impl Scene {
         let events = self.memory.events.iter();
         events
             .filter_map(|event| match event {
-                Event::Tallied { leg, kind, tally } => Some(((leg.0, *kind), *tally)),
+                Event::Tallied { leg, kind, tally } => Some(((leg.0, *kind), tally.clone())),
                 _ => None,
             })
             .collect()
@@ -160,7 +160,7 @@ fn a_relayed_stream_keeps_its_gaps_and_what_is_missed_is_asked_for_by_its_sender
         assert_eq!(scene.got(A).last(), Some(&(offset.wrapping_add(wanted[0]), wanted[0])));
 
         scene.say(Command::Close);
-        let tally = scene.tallies()[&(B.0, Kind::Video)];
+        let tally = &scene.tallies()[&(B.0, Kind::Video)];
         let counted = (tally.received + tally.lost, tally.lost);
         // What was lost at the very end nobody can know.
         let end = u64::from(999 - arrived.last().unwrap());

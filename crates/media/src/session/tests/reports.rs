@@ -92,7 +92,7 @@ fn the_way_there_and_back_is_measured_by_our_last_report_and_told_with_a_goodbye
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::Counted { leg, kind, tally } => Some(((leg.0, *kind), *tally)),
+            Event::Counted { leg, kind, tally } => Some(((leg.0, *kind), tally.clone())),
             _ => None,
         })
         .collect();
@@ -100,8 +100,10 @@ fn the_way_there_and_back_is_measured_by_our_last_report_and_told_with_a_goodbye
     assert!(scene.tallies().is_empty(), "nothing has ended");
     scene.say(Command::Close);
     assert_eq!(so_far, scene.tallies().into_iter().collect::<Vec<_>>(), "as at the end");
-    let tally = scene.tallies()[&(A.0, Kind::Audio)];
+    let tally = &scene.tallies()[&(A.0, Kind::Audio)];
     assert_eq!((tally.peer_lost, tally.peer_jitter_ms), (Some(4), Some(10)));
+    let missed: u32 = tally.peer_losses.iter().map(|loss| loss.packets).sum();
+    assert_eq!(missed, 4, "{tally:?}");
     assert!((39..=41).contains(&tally.round_trip_ms.unwrap()), "{tally:?}");
     assert_eq!(scene.memory.events.last(), Some(&Event::Closed));
     // On the streams that ever said anything: for video, requests for key frames.
