@@ -105,7 +105,7 @@ fn facts(record: &CallRecord, live: Option<&LiveCall>, now: UnixMs) -> Markup {
             @for (number, leg) in record.legs.iter().enumerate() {
                 dt { @if number == 0 { "Caller's Call-ID" } @else { "Callee " (number) } }
                 dd {
-                    @if number > 0 { (leg.target) ", " }
+                    @if number > 0 { (layout::address(&leg.target)) ", " }
                     code { (leg.sip_call_id) }
                     @if let Some(status) = leg.status.filter(|_| number > 0) { ", " (status) }
                 }

@@ -6,15 +6,16 @@ use segue_records::UnixMs;
 use super::{percent, plain};
 use crate::{
     draw::{self, Line},
-    load::{LoadHistoryView, LoadSample, SAMPLES_MAX},
+    load::{LoadHistoryView, LoadSample},
     pages::layout,
 };
 
 const MINUTE_MS: i64 = 60_000;
 
 pub(super) fn hour(history: &LoadHistoryView) -> Markup {
-    let span_ms = history.every_ms.saturating_mul(SAMPLES_MAX as u64);
     let last = history.samples.last().map_or(0, |sample| sample.at_ms.0);
+    let first = history.samples.first().map_or(last, |sample| sample.at_ms.0);
+    let span_ms = span(u64::try_from(last.saturating_sub(first)).unwrap_or(0));
     let line = |name, class, value: fn(&LoadSample) -> u64| Line {
         name,
         class,
@@ -51,6 +52,13 @@ pub(super) fn hour(history: &LoadHistoryView) -> Markup {
             div #minutes { (table(&minutes(&history.samples))) }
         }
     }
+}
+
+/// How far back the charts go: not much further than there is something to show, and an hour at most.
+fn span(measured_ms: u64) -> u64 {
+    let spans = [5, 15, 30, 60].map(|minutes: u64| minutes.saturating_mul(60_000));
+    let enough = spans.into_iter().find(|span| measured_ms <= *span);
+    enough.unwrap_or(3_600_000)
 }
 
 /// What was in one minute.
