@@ -1,8 +1,12 @@
 //! Clips on their way in.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use segue_mailbox::RenditionProfile;
 use segue_policy::Subscriber;
-use segue_store::{Deed, Role, Store, StoreError, UPLOAD_KEPT_MS, Upload, UploadState};
+use segue_store::{
+    Deed, NewClip, NewRendition, Role, Store, StoreError, UPLOAD_KEPT_MS, UPLOADED_MAX, UPLOADS_MAX, Upload,
+    UploadState,
+};
 
 fn store(dir: &std::path::Path) -> Store {
     let store = Store::open_server(dir).unwrap();
@@ -89,4 +93,107 @@ fn what_comes_byte_by_byte_has_an_end() {
     store.touch_upload("a1", false, end).unwrap();
     store.sweep_uploads(end + 1).unwrap();
     assert!(matches!(store.upload("a1"), Err(StoreError::NotFound { .. })));
+}
+
+/// Uploads by names of operators, who are bound by all that are under way alone where each has its own name.
+fn try_begin(store: &Store, id: &str, by: &str, owner: Option<&str>, bytes: u64) -> Result<Upload, StoreError> {
+    let deed = Deed {
+        name: by.to_owned(),
+        role: Role::Operator,
+        by: "session".to_owned(),
+        source: String::new(),
+        what: "clip.upload".to_owned(),
+        object: format!("clip-{id}"),
+        owner: owner.map(str::to_owned),
+        detail: String::new(),
+    };
+    store.begin_upload(id, deed, bytes, 1_000)
+}
+
+fn files(store: &Store) -> usize {
+    std::fs::read_dir(store.data_dir().join("uploads")).unwrap().count()
+}
+
+#[test]
+fn of_all_names_together_no_more_are_under_way_than_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    for n in 0..UPLOADS_MAX {
+        try_begin(&store, &format!("u{n}"), &format!("op{}", n / 4), None, 1).unwrap();
+    }
+    let refused = try_begin(&store, "more", "another", None, 1).unwrap_err();
+    assert!(refused.to_string().contains("too many"), "{refused}");
+    assert_eq!(
+        files(&store),
+        usize::try_from(UPLOADS_MAX).unwrap(),
+        "nothing of it is left"
+    );
+    store.refuse_upload("u0", "no clip", "", 2_000).unwrap();
+    try_begin(&store, "more", "another", None, 1).unwrap();
+}
+
+fn clip(name: &str) -> NewClip {
+    NewClip {
+        name: name.to_owned(),
+        duration_ms: 1_000,
+        renditions: vec![NewRendition {
+            profile: RenditionProfile::Pcmu,
+            profile_level_id: None,
+            cache: vec![1; 100],
+        }],
+        poster: None,
+    }
+}
+
+#[test]
+fn a_subscriber_has_so_many_clips_and_replaces_one_of_them_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    for n in 0..UPLOADED_MAX {
+        let id = format!("c{n}");
+        let upload = try_begin(&store, &id, "root", Some("bob"), 1).unwrap();
+        store
+            .finish_upload(&upload, clip(&format!("clip-{id}")), 2_000)
+            .unwrap();
+    }
+    let refused = try_begin(&store, "more", "root", Some("bob"), 1).unwrap_err();
+    assert!(refused.to_string().contains("there may be 20"), "{refused}");
+    try_begin(&store, "hers", "root", Some("eve"), 1).unwrap();
+    // One that was begun before is asked again when it is a clip.
+    let mut late = try_begin(&store, "late", "root", Some("eve"), 1).unwrap();
+    late.deed.owner = Some("bob".to_owned());
+    let refused = store.finish_upload(&late, clip("clip-late"), 2_000).unwrap_err();
+    assert!(refused.to_string().contains("there may be 20"), "{refused}");
+    assert!(store.clip("clip-late").is_err());
+    let deed = Deed {
+        object: "clip-c0".to_owned(),
+        ..late.deed.clone()
+    };
+    store.begin_upload("again", deed, 1, 3_000).unwrap();
+    store.remove_clip("clip-c1").unwrap();
+    try_begin(&store, "more", "root", Some("bob"), 1).unwrap();
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_beside_what_is_left_for_messages_is_not_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let disk = rustix::fs::statvfs(dir.path()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    // Half of what must stay free would go.
+    let too_long = free.saturating_sub(128 * 1024 * 1024);
+    assert!(matches!(
+        try_begin(&store, "long", "root", None, too_long),
+        Err(StoreError::Full)
+    ));
+    assert_eq!((store.uploads().unwrap().len(), files(&store)), (0, 0));
+    // What was promised to others counts, though none of it has come.
+    let half = free / 2;
+    try_begin(&store, "a", "root", None, half).unwrap();
+    assert!(matches!(
+        try_begin(&store, "b", "root", None, free),
+        Err(StoreError::Full)
+    ));
+    store.remove_upload("a").unwrap();
+    try_begin(&store, "b", "root", None, half).unwrap();
 }

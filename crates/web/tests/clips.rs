@@ -1,6 +1,8 @@
 //! Clips and greetings by the API: uploads that are resumed, what becomes of them, who may.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "clips/edges.rs"]
+mod edges;
 mod fixture;
 
 use std::time::{Duration, Instant};
