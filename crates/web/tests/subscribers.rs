@@ -427,7 +427,7 @@ async fn a_subscriber_is_put_as_a_whole_new_or_in_place_of_what_was_seen() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_not_known_is_refused_within_others_too() {
+async fn a_member_that_is_not_known_or_cannot_be_read_is_refused_within_others_too() {
     let office = Office::open().await;
     let root = office.browser("root").await;
     for (change, member) in [
@@ -438,6 +438,20 @@ async fn a_member_that_is_not_known_is_refused_within_others_too() {
         (
             json!({ "dnd": true, "notify": { "mial": "x" } }),
             "notify: it has no member \"mial\"",
+        ),
+        (
+            json!({ "dnd": true, "caps": { "busy_at": 1, "calls_at_once": "two" } }),
+            "caps: calls_at_once: ",
+        ),
+        (
+            json!({ "dnd": true, "caps": { "minutes_per_day": -1 } }),
+            "caps: minutes_per_day: ",
+        ),
+        (json!({ "dnd": true, "caps": 7 }), "caps: an object is needed"),
+        (json!({ "dnd": true, "notify": { "by": "mail" } }), "notify: by: "),
+        (
+            json!({ "dnd": true, "notify": { "language": "tlh" } }),
+            "notify: language: ",
         ),
     ] {
         let problem = root

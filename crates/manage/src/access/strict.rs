@@ -1,4 +1,4 @@
-//! Members that nobody knows are refused within what is given, too: a slip of the pen changes nothing.
+//! Members that nobody knows, or that cannot be read, are refused by name within what is given, too: a slip of the pen changes nothing.
 
 use std::marker::PhantomData;
 
@@ -11,44 +11,64 @@ use serde_json::{Map, Value};
 
 use crate::Refusal;
 
-/// A value, and the first of the members given that it has not.
+/// Longest text of what is wrong, characters.
+const WRONG_MAX: usize = 200;
+
+/// A value, and what is wrong with it as it was given.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Strict<T> {
-    /// The value.
+    /// The value; where something is wrong, nobody's.
     pub value: T,
-    unknown: Option<String>,
+    wrong: Option<String>,
 }
 
 impl<T> From<T> for Strict<T> {
     fn from(value: T) -> Strict<T> {
-        Strict { value, unknown: None }
+        Strict { value, wrong: None }
     }
 }
 
 impl<T: DeserializeOwned> Strict<T> {
     /// Error: [`Refusal::Invalid`] that names the member.
     pub(crate) fn check(&self, field: &'static str) -> Result<(), Refusal> {
-        match &self.unknown {
+        match &self.wrong {
             None => Ok(()),
-            Some(unknown) => {
-                let known = members_of::<T>().join(", ");
-                Err(Refusal::invalid(
-                    field,
-                    format!("it has no member {unknown:?}; there are {known}"),
-                ))
-            }
+            Some(wrong) => Err(Refusal::invalid(
+                field,
+                wrong.chars().take(WRONG_MAX).collect::<String>(),
+            )),
         }
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Strict<T> {
+/// The value, or what is wrong with it by the member's name. Each member can be left out.
+fn read<T: DeserializeOwned>(given: Value) -> Result<T, String> {
+    let known = members_of::<T>();
+    let Value::Object(given) = given else {
+        return Err(format!("an object is needed; its members are {}", known.join(", ")));
+    };
+    if let Some(unknown) = given.keys().find(|name| !known.contains(&name.as_str())) {
+        let unknown: String = unknown.chars().take(40).collect();
+        return Err(format!("it has no member {unknown:?}; there are {}", known.join(", ")));
+    }
+    for (name, value) in &given {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if let Err(why) = T::deserialize(Value::Object(alone)) {
+            return Err(format!("{name}: {why}"));
+        }
+    }
+    T::deserialize(Value::Object(given)).map_err(|why| why.to_string())
+}
+
+impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Strict<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Strict<T>, D::Error> {
-        let given = Map::<String, Value>::deserialize(deserializer)?;
-        let known = members_of::<T>();
-        let unknown = given.keys().find(|name| !known.contains(&name.as_str()));
-        Ok(Strict {
-            unknown: unknown.map(|name| name.chars().take(40).collect()),
-            value: T::deserialize(Value::Object(given)).map_err(D::Error::custom)?,
+        let given = Value::deserialize(deserializer)?;
+        Ok(match read(given) {
+            Ok(value) => Strict { value, wrong: None },
+            Err(wrong) => Strict {
+                value: T::default(),
+                wrong: Some(wrong),
+            },
         })
     }
 }
@@ -100,6 +120,18 @@ mod tests {
         let why = caps.check("caps").unwrap_err().to_string();
         assert!(why.starts_with("caps: it has no member \"calls_at_ones\""), "{why}");
         assert!(members_of::<Notify>().contains(&"message_to"));
-        assert!(serde_json::from_str::<Strict<Notify>>("7").is_err());
+        for (given, wrong) in [
+            ("7", "notify: an object is needed"),
+            (r#"{"by": "mail"}"#, "notify: by: invalid type"),
+            (
+                r#"{"mail": "a@b.example", "attach": "some"}"#,
+                "notify: attach: unknown variant",
+            ),
+        ] {
+            let given: Strict<Notify> = serde_json::from_str(given).unwrap();
+            let why = given.check("notify").unwrap_err().to_string();
+            assert!(why.starts_with(wrong), "{why}");
+            assert_eq!(given.value, Notify::default());
+        }
     }
 }
