@@ -153,8 +153,22 @@ impl Manage {
         Ok(Begun {
             secret,
             expires_at_ms: begun.expires_at_ms,
-            device: None,
+            device: self.known_by_link(&whose, from, now_ms)?,
         })
+    }
+
+    /// Whom an operator has sent a link is known as who has the password is; without a password there is nothing to try.
+    fn known_by_link(&self, name: &str, from: &From, now_ms: i64) -> Result<Option<String>, Refusal> {
+        let Some(kept) = self.store.password_of(name)? else {
+            return Ok(None);
+        };
+        let known = from.device.as_ref();
+        let device = match known.and_then(|said| Device::said(said, name, &kept, now_ms)) {
+            // What it has tried still counts.
+            Some(device) => device.again(now_ms),
+            None => Device::new(now_ms)?,
+        };
+        Ok(Some(device.text(name, &kept)))
     }
 
     /// By a session, which is thereby used. Error: [`Refusal::NotLoggedIn`].

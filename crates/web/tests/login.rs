@@ -421,3 +421,57 @@ async fn with_another_password_no_browser_is_known_any_more() {
     let headers = [("Cookie", known.as_str())];
     nobody.send("POST", AT, Some(&new), &headers).await.problem(429);
 }
+
+#[tokio::test]
+async fn who_has_come_by_a_link_is_not_kept_out_by_others_who_guess_either() {
+    const AT: &str = "/api/v1/session";
+    let office = Office::open().await;
+    let nobody = office.nobody();
+    let link = |within_ms| {
+        let made = office.command().login_link("bob", Role::Subscriber, within_ms).unwrap();
+        format!("/login/link/{}", made.text())
+    };
+    let kind = ("Content-Type", "application/x-www-form-urlencoded");
+    let come = |headers: Vec<(&'static str, String)>, link: String| {
+        let nobody = nobody.clone();
+        async move {
+            let mut all = vec![kind];
+            all.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
+            nobody.bytes("POST", &link, b"", &all).await
+        }
+    };
+    let first = come(Vec::new(), link(60_000)).await;
+    assert_eq!(first.status, 303, "{}", first.text());
+    let known = device(&first);
+    let (right, wrong) = (
+        json!({ "name": "bob", "password": PASSWORD }),
+        json!({ "name": "bob", "password": "wrong horse" }),
+    );
+    for _ in 0..10 {
+        nobody.send("POST", AT, Some(&wrong), &[]).await.problem(401);
+    }
+    nobody.send("POST", AT, Some(&right), &[]).await.problem(429);
+    let by = |known: &str, body: &serde_json::Value| {
+        let (nobody, known, body) = (nobody.clone(), known.to_owned(), body.clone());
+        async move {
+            nobody
+                .send("POST", AT, Some(&body), &[("Cookie", known.as_str())])
+                .await
+        }
+    };
+    assert_eq!(by(&known, &right).await.status, 200);
+    // Another link gives no further tries.
+    for _ in 0..10 {
+        by(&known, &wrong).await.problem(401);
+    }
+    let again = come(vec![("Cookie", known.clone())], link(60_000)).await;
+    by(&device(&again), &right).await.problem(429);
+    // Who has no password has none to be guessed.
+    office.command().set_password("bob", Role::Subscriber, None).unwrap();
+    let plain = come(Vec::new(), link(60_000)).await;
+    assert!(
+        plain.status == 303 && !plain.head.contains("segue-device="),
+        "{}",
+        plain.head
+    );
+}
