@@ -256,7 +256,6 @@ const BESIDE_ACCESS: &[(&str, &str)] = &[
     ("doctor/notices.rs", "the same"),
     ("doctor/targets.rs", "the same"),
     ("group.rs", "not moved yet"),
-    ("trunk.rs", "not moved yet"),
 ];
 
 #[test]

@@ -22,6 +22,7 @@ pub mod subscribers;
 pub mod system;
 pub mod targets;
 pub mod tokens;
+pub mod trunk_settings;
 pub mod trunks;
 pub mod uploads;
 

@@ -51,6 +51,8 @@ pub use access::{
     system::StorageView,
     targets::{TargetGiven, TargetView, TargetsView},
     tokens::{NewToken, TokenMade, TokenView},
+    trunk_settings::TrunkSettings,
+    trunks::{TrunkChange, TrunkGiven, TrunkView, Trunking},
     uploads::{NewUpload, UploadView},
 };
 pub use audit::DeedView;

@@ -191,6 +191,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         data_dir: config.data_dir.clone(),
         in_force: told.in_force.clone(),
     };
+    let trunking = told.in_force.clone();
     let told = Arc::new(told);
     let (lives, takes) = (Arc::clone(&told), told);
     let started = Instant::now();
@@ -204,6 +205,7 @@ pub fn site(config: &Config, told: Told) -> Site {
         metrics: Box::new(move || metrics::text(&registry)),
         trunks: Box::new(move || trunks::page(&gauges.trunks())),
         seals: Arc::new(seals),
+        trunking: Arc::new(trunking),
         profiles: Box::new(move || Some(profiles.profiles())),
         in_force: Box::new(move || in_force.shown()),
         reload: Box::new(move || asks.ask()),
@@ -346,7 +348,6 @@ fn kept_for<T: Clone>(how_long: Duration, ask: impl Fn() -> T) -> impl Fn() -> T
 mod tests {
     use std::{cell::Cell, fs};
 
-    use segue_b2bua::Limits;
     use segue_manage::Seals;
 
     use super::*;
@@ -366,7 +367,7 @@ mod tests {
             fs::write(profiles.join("1.toml"), text).unwrap();
             load_files(&config).unwrap()
         };
-        let in_force = InForce::new(files("first"), Limits::default());
+        let in_force = InForce::new(files("first"), Config::default());
         let seals = SealsOf {
             data_dir: dir.path().join("data"),
             in_force: in_force.clone(),
@@ -379,7 +380,7 @@ mod tests {
         assert_eq!(realms(), ["first"]);
         let second = files("second");
         assert_eq!(realms(), ["first"], "nobody has had them read again");
-        in_force.take(second, Limits::default());
+        in_force.take(second, Config::default());
         assert_eq!(realms(), ["second"]);
     }
 

@@ -1,4 +1,4 @@
-//! The profiles and limits that calls meet now, whatever the files say meanwhile; and how pages and API ask for them to be read again.
+//! Configuration and profiles that calls meet now, whatever the files say meanwhile; and how pages and API ask for them to be read again.
 
 use std::{
     future::Future,
@@ -7,37 +7,47 @@ use std::{
 };
 
 use segue_b2bua::Limits;
-use segue_policy::{PROFILE_KEYS, Profile};
+use segue_policy::{PROFILE_KEYS, Profile, Trunk, TrunkError};
 use segue_records::UnixMs;
 use segue_web::{KeyShown, ProfileShown, ProfilesShown, Reloaded};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{cli::now_ms, config::ProfileFile};
+use crate::{
+    check,
+    cli::now_ms,
+    config::{Config, ProfileFile},
+    passwords,
+};
 
 /// Who may ask at once.
 const ASKS_MAX: usize = 4;
 
-/// The profiles in force. Cheap to clone.
+/// What is in force. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct InForce(Arc<Mutex<Now>>);
+pub struct InForce(Arc<Mutex<Arc<Now>>>);
 
 #[derive(Debug)]
 struct Now {
     files: Vec<ProfileFile>,
-    limits: Limits,
+    config: Config,
     since: UnixMs,
 }
 
 impl InForce {
     /// These, from now on.
-    pub fn new(files: Vec<ProfileFile>, limits: Limits) -> InForce {
+    pub fn new(files: Vec<ProfileFile>, config: Config) -> InForce {
         let since = UnixMs(now_ms());
-        InForce(Arc::new(Mutex::new(Now { files, limits, since })))
+        InForce(Arc::new(Mutex::new(Arc::new(Now { files, config, since }))))
     }
 
-    fn now(&self) -> MutexGuard<'_, Now> {
+    fn held(&self) -> MutexGuard<'_, Arc<Now>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody is kept waiting by who looks at it.
+    fn now(&self) -> Arc<Now> {
+        Arc::clone(&self.held())
     }
 
     /// The profiles, in the order in which they are asked.
@@ -47,18 +57,18 @@ impl InForce {
 
     /// How many calls there may be.
     pub fn limits(&self) -> Limits {
-        self.now().limits
+        self.now().config.limits()
     }
 
     /// From now on these; what has changed, in words.
-    pub fn take(&self, files: Vec<ProfileFile>, limits: Limits) -> Vec<String> {
-        let mut now = self.now();
+    pub fn take(&self, files: Vec<ProfileFile>, config: Config) -> Vec<String> {
+        let mut now = self.held();
         let changed = changes(&now.files, &files);
-        *now = Now {
+        *now = Arc::new(Now {
             files,
-            limits,
+            config,
             since: UnixMs(now_ms()),
-        };
+        });
         changed
     }
 
@@ -70,6 +80,22 @@ impl InForce {
             since: now.since.rfc3339(),
             profiles: now.files.iter().map(|file| shown(file, &default)).collect(),
         }
+    }
+}
+
+/// By the configuration and the profiles that calls meet now.
+impl segue_manage::Trunking for InForce {
+    fn stands_at(&self, name: &str) -> Option<String> {
+        check::configured_trunk(&self.now().config, name)
+    }
+
+    fn fits(&self, trunk: &Trunk) -> Result<(), TrunkError> {
+        let now = self.now();
+        check::trunk_fits(&now.config, &now.files, trunk)
+    }
+
+    fn seal(&self, trunk: &str, password: &str) -> Result<Vec<u8>, String> {
+        passwords::seal_for_trunk(&self.now().config.data_dir, trunk, password)
     }
 }
 
@@ -157,7 +183,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::config::{Config, load_files};
+    use crate::config::load_files;
 
     fn files(dir: &Path, all: &[(&str, &str)]) -> Vec<ProfileFile> {
         let profiles = dir.join("p");
@@ -176,7 +202,7 @@ mod tests {
         const A: &str = "name = \"a\"\nsources = [\"10.0.0.0/8\"]\n";
         const B: &str = "name = \"b\"\nsources = [\"192.0.2.0/24\"]\n";
         let dir = tempfile::tempdir().unwrap();
-        let in_force = InForce::new(files(dir.path(), &[("1.toml", A), ("2.toml", B)]), Limits::default());
+        let in_force = InForce::new(files(dir.path(), &[("1.toml", A), ("2.toml", B)]), Config::default());
         let shown = in_force.shown();
         assert_eq!(shown.profiles.len(), 2);
         let first = &shown.profiles[0];
@@ -190,12 +216,12 @@ mod tests {
         assert!(PROFILE_KEYS.iter().all(|(key, _)| default.get(key).is_some()));
 
         let same = files(dir.path(), &[("1.toml", A), ("2.toml", B)]);
-        assert!(in_force.take(same, Limits::default()).is_empty());
+        assert!(in_force.take(same, Config::default()).is_empty());
         let other = format!("{A}hold_ms = 4000\n");
         let c = B.replace("\"b\"", "\"c\"");
         let changed = in_force.take(
             files(dir.path(), &[("1.toml", &other), ("2.toml", &c)]),
-            Limits::default(),
+            Config::default(),
         );
         assert_eq!(
             changed,
@@ -208,7 +234,7 @@ mod tests {
         assert_eq!(in_force.profiles()[0].hold_ms, 4_000);
         let swapped = in_force.take(
             files(dir.path(), &[("1.toml", &c), ("2.toml", &other)]),
-            Limits::default(),
+            Config::default(),
         );
         assert_eq!(swapped, ["profiles are asked in another order"]);
     }

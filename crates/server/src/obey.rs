@@ -153,7 +153,7 @@ fn tell_reloaded(reloaded: Reloaded, config: &mut Config, in_force: &InForce) ->
     let became = segue_web::Reloaded {
         taken: true,
         refused: None,
-        changed: changed.chain(in_force.take(profiles, new.limits())).collect(),
+        changed: changed.chain(in_force.take(profiles, new.clone())).collect(),
         waiting: waiting.into_iter().map(str::to_owned).collect(),
         warnings: warnings.iter().map(ToString::to_string).collect(),
     };

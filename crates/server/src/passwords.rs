@@ -14,7 +14,7 @@ use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     rand::{SecureRandom, SystemRandom},
 };
-use segue_b2bua::Unseal;
+use segue_b2bua::{TRUNK_REALM, Unseal, trunk_key};
 use segue_policy::{Auth, Profile};
 use segue_sip::Hashes;
 use segue_store::Store;
@@ -131,6 +131,14 @@ fn make(path: &Path, random: &SystemRandom) -> Result<(), Failure> {
         });
     let _ = fs::remove_file(&beside);
     written.map_err(|e| failed(e.to_string()))
+}
+
+/// A trunk's password, sealed as it is given to its servers. Error: why it is none.
+pub fn seal_for_trunk(data_dir: &Path, trunk: &str, password: &str) -> Result<Vec<u8>, String> {
+    let password = checked("it", password).map_err(|failure| failure.message)?;
+    let sealer = Sealer::of(data_dir).map_err(|failure| failure.message)?;
+    let sealed = sealer.seal_text(&trunk_key(trunk), TRUNK_REALM, password);
+    sealed.ok_or_else(|| "no random numbers are to be had".to_owned())
 }
 
 /// The realms in which subscribers prove who they are: of the profiles that take registrations or ask callers for credentials.

@@ -207,7 +207,7 @@ async fn serve(config: Config, given: Given, log: Log, ready_file: Option<&Path>
         data_dir: std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone()),
         pid: std::process::id(),
     };
-    let in_force = InForce::new(profiles, config.limits());
+    let in_force = InForce::new(profiles, config.clone());
     let (asks, asked) = Asks::new();
     let preparer = Preparer::start(store.clone(), pool.clone(), now_ms)
         .map_err(|e| system("the thread of the uploads cannot start", &e))?;

@@ -129,6 +129,7 @@ impl StoreError {
                 "notice" => "see 'segue notice list'".to_owned(),
                 "rule" => "see 'segue rule list USER'".to_owned(),
                 "target" => "see 'segue subscriber show USER'".to_owned(),
+                "trunk" => "see 'segue trunk list'; 'segue trunk add' makes one".to_owned(),
                 "contact" | "contact group" => "see 'segue contact list USER'".to_owned(),
                 _ => "see 'segue call list'".to_owned(),
             },

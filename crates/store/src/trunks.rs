@@ -1,6 +1,7 @@
 //! Trunks that commands have added: their settings as JSON, their passwords sealed; and those that are to be asked anew at once.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use segue_policy::TRUNKS_MAX;
 
 use crate::{Store, StoreError};
 
@@ -30,13 +31,7 @@ impl Store {
         self.read(|db| {
             let version = version(db)?;
             let mut all = db.prepare_cached("SELECT name, settings, sealed FROM trunk ORDER BY name")?;
-            let trunks = all.query_map([], |row| {
-                Ok(KeptTrunk {
-                    name: row.get(0)?,
-                    settings: row.get(1)?,
-                    sealed: row.get(2)?,
-                })
-            })?;
+            let trunks = all.query_map([], kept)?;
             Ok(KeptTrunks {
                 version,
                 trunks: trunks.collect::<Result<_, _>>()?,
@@ -49,27 +44,39 @@ impl Store {
         self.read(version)
     }
 
-    /// Keeps a trunk. Errors: [`StoreError::Refused`] where it is new and there is one of its name, [`StoreError::NotFound`] where it is
-    /// not new and there is none.
-    pub fn put_trunk(&self, trunk: KeptTrunk, is_new: bool) -> Result<(), StoreError> {
+    /// One of them. Error: [`StoreError::NotFound`].
+    pub fn trunk(&self, name: &str) -> Result<KeptTrunk, StoreError> {
+        self.read(|db| one(db, name)?.ok_or_else(|| StoreError::not_found("trunk", name)))
+    }
+
+    /// Keeps a trunk. Error: [`StoreError::Refused`] where there is one of its name, or as many as a server may have.
+    pub fn add_trunk(&self, trunk: KeptTrunk) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let known: i64 = tx
-                .prepare_cached("SELECT count(*) FROM trunk WHERE name = ?")?
-                .query_row([&trunk.name], |row| row.get(0))?;
-            match (is_new, known) {
-                (true, 1..) => {
-                    return Err(StoreError::Refused {
-                        why: format!("trunk '{}' exists already", trunk.name),
-                        fix: format!("change it by 'segue trunk set {}', or choose another name", trunk.name),
-                    });
-                }
-                (false, 0) => return Err(StoreError::not_found("trunk", &trunk.name)),
-                _ => {}
+            if one(tx, &trunk.name)?.is_some() {
+                return Err(StoreError::Refused {
+                    why: format!("trunk '{}' exists already", trunk.name),
+                    fix: format!("change it by 'segue trunk set {}', or choose another name", trunk.name),
+                });
             }
-            let put = "INSERT OR REPLACE INTO trunk (name, settings, sealed) VALUES (?, ?, ?)";
-            tx.prepare_cached(put)?
-                .execute(params![trunk.name, trunk.settings, trunk.sealed])?;
-            Ok(())
+            let count: i64 = tx
+                .prepare_cached("SELECT count(*) FROM trunk")?
+                .query_row([], |row| row.get(0))?;
+            if usize::try_from(count).is_ok_and(|count| count >= TRUNKS_MAX) {
+                return Err(StoreError::Refused {
+                    why: format!("there are {TRUNKS_MAX} trunks, as many as there may be"),
+                    fix: "remove one first".to_owned(),
+                });
+            }
+            put(tx, &trunk)
+        })
+    }
+
+    /// Has a trunk be another one of its name, if it still is what it was. Errors: [`StoreError::NotFound`], [`StoreError::Changed`].
+    pub fn replace_trunk(&self, before: KeptTrunk, after: KeptTrunk) -> Result<(), StoreError> {
+        self.write(move |tx| match one(tx, &before.name)? {
+            None => Err(StoreError::not_found("trunk", &before.name)),
+            Some(now) if now != before || after.name != before.name => Err(StoreError::Changed),
+            Some(_) => put(tx, &after),
         })
     }
 
@@ -116,6 +123,25 @@ impl Store {
     }
 }
 
+fn one(db: &Connection, name: &str) -> Result<Option<KeptTrunk>, StoreError> {
+    let mut found = db.prepare_cached("SELECT name, settings, sealed FROM trunk WHERE name = ?")?;
+    Ok(found.query_row([name], kept).optional()?)
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptTrunk> {
+    Ok(KeptTrunk {
+        name: row.get(0)?,
+        settings: row.get(1)?,
+        sealed: row.get(2)?,
+    })
+}
+
+fn put(tx: &Connection, trunk: &KeptTrunk) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT OR REPLACE INTO trunk (name, settings, sealed) VALUES (?, ?, ?)")?
+        .execute(params![trunk.name, trunk.settings, trunk.sealed])?;
+    Ok(())
+}
+
 fn version(db: &Connection) -> Result<i64, StoreError> {
     let mut version = db.prepare_cached("SELECT version FROM trunks WHERE id = 0")?;
     Ok(version.query_row([], |row| row.get(0))?)
@@ -135,20 +161,43 @@ mod tests {
             sealed: Some(vec![1, 2]),
         };
         let first = store.trunks_version().unwrap();
-        store.put_trunk(trunk("{}"), true).unwrap();
-        assert!(matches!(
-            store.put_trunk(trunk("{}"), true),
-            Err(StoreError::Refused { .. })
-        ));
-        store.put_trunk(trunk("{\"a\":1}"), false).unwrap();
+        store.add_trunk(trunk("{}")).unwrap();
+        assert!(matches!(store.add_trunk(trunk("{}")), Err(StoreError::Refused { .. })));
+        store.replace_trunk(trunk("{}"), trunk("{\"a\":1}")).unwrap();
+        let late = store.replace_trunk(trunk("{}"), trunk("{\"b\":1}"));
+        assert_eq!(late, Err(StoreError::Changed), "somebody was faster");
+        assert_eq!(store.trunk("main").unwrap(), trunk("{\"a\":1}"));
         let kept = store.trunks().unwrap();
         assert_eq!(kept.trunks, [trunk("{\"a\":1}")]);
         assert!(kept.version > first && kept.version == store.trunks_version().unwrap());
         store.remove_trunk("main").unwrap();
         assert!(store.trunks_version().unwrap() > kept.version);
-        for gone in [store.remove_trunk("main"), store.put_trunk(trunk("{}"), false)] {
+        let gone = [
+            store.remove_trunk("main"),
+            store.replace_trunk(trunk("{}"), trunk("{}")),
+            store.trunk("main").map(drop),
+        ];
+        for gone in gone {
             assert!(matches!(gone, Err(StoreError::NotFound { .. })));
         }
+    }
+
+    #[test]
+    fn there_are_no_more_trunks_than_a_server_may_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let trunk = |number: usize| KeptTrunk {
+            name: format!("t{number}"),
+            settings: "{}".into(),
+            sealed: None,
+        };
+        for number in 0..TRUNKS_MAX {
+            store.add_trunk(trunk(number)).unwrap();
+        }
+        let more = store.add_trunk(trunk(TRUNKS_MAX)).unwrap_err();
+        assert!(more.to_string().contains("as many as there may be"), "{more}");
+        store.remove_trunk("t0").unwrap();
+        store.add_trunk(trunk(TRUNKS_MAX)).unwrap();
     }
 
     #[test]

@@ -106,6 +106,8 @@ pub struct Site {
     pub profiles: Box<dyn Fn() -> Option<Vec<segue_policy::Profile>> + Send + Sync>,
     /// Seals what subscribers prove themselves by.
     pub seals: std::sync::Arc<dyn segue_manage::Seals>,
+    /// What is configured of trunks, and what fits it.
+    pub trunking: std::sync::Arc<dyn segue_manage::Trunking>,
     /// The same as people see them.
     pub in_force: Box<dyn Fn() -> ProfilesShown + Send + Sync>,
     /// Has configuration and profiles read again; `None`: not now.

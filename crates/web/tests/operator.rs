@@ -269,7 +269,7 @@ async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
         settings: "{}".to_owned(),
         sealed: Some(b"secret".to_vec()),
     };
-    office.store.put_trunk(added, true).unwrap();
+    office.store.add_trunk(added).unwrap();
     let root = office.program("root", Role::Operator, &["system:write"]);
     assert_eq!(root.get("/api/v1/trunks/main").await.json()["calls"], 1);
     root.get("/api/v1/trunks/none").await.problem(404);
@@ -279,7 +279,8 @@ async fn a_trunk_is_asked_at_once_and_one_that_was_added_is_removed() {
     assert_eq!(root.change("DELETE", "/api/v1/trunks/added", None).await.status, 204);
     root.change("DELETE", "/api/v1/trunks/added", None).await.problem(404);
     // One of the configuration is changed there.
-    root.change("DELETE", "/api/v1/trunks/main", None).await.problem(404);
+    let at = root.change("DELETE", "/api/v1/trunks/main", None).await.problem(409);
+    assert!(at["detail"].as_str().unwrap().contains("segue.toml:3:8"), "{at}");
     let deeds = office.store.audit(Some(("root", Role::Operator)), None, 10).unwrap();
     let put_down: Vec<&str> = deeds.iter().map(|done| done.deed.what.as_str()).collect();
     assert!(put_down.starts_with(&["trunk.remove", "trunk.test"]), "{put_down:?}");

@@ -28,6 +28,7 @@ fn site(status: &'static str, reasons: &'static [&'static str]) -> Site {
         trunks: Box::new(|| serde_json::json!([{ "name": "main" }])),
         profiles: Box::new(|| None),
         seals: std::sync::Arc::new(Unsealed),
+        trunking: std::sync::Arc::new(Unsealed),
         in_force: Box::new(ProfilesShown::default),
         reload: Box::new(|| Box::pin(std::future::ready(None))),
         load: std::sync::Arc::new(LoadView::default),
@@ -54,6 +55,20 @@ impl segue_manage::Seals for Unsealed {
     fn pin(&self, _: &str, digits: &str) -> Result<Vec<u8>, String> {
         let pin = segue_policy::Pin::chosen(digits).map_err(|wrong| wrong.to_string())?;
         Ok(pin.digits().as_bytes().to_vec())
+    }
+}
+
+impl segue_manage::Trunking for Unsealed {
+    fn stands_at(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn fits(&self, _: &segue_policy::Trunk) -> Result<(), segue_policy::TrunkError> {
+        Ok(())
+    }
+
+    fn seal(&self, _: &str, password: &str) -> Result<Vec<u8>, String> {
+        Ok(password.as_bytes().to_vec())
     }
 }
 

@@ -10,6 +10,7 @@ mod sockets;
 mod trunks;
 
 pub use profiles::is_here;
+pub use trunks::{configured as configured_trunk, fits as trunk_fits};
 
 use std::{fmt, sync::Arc};
 
@@ -37,11 +38,6 @@ pub struct Checked {
     pub notices: Settings,
     /// What works, and hardly as it is meant.
     pub warnings: Vec<Warning>,
-}
-
-/// Whether a trunk may be added by a command to what is configured.
-pub fn added_trunk(config: &Config, trunk: &Trunk) -> Result<(), Failure> {
-    trunks::added(config, &load_files(config)?, trunk)
 }
 
 /// Something that works, and hardly as it is meant.
@@ -95,9 +91,8 @@ pub fn check(config: &Config, now_ms: i64) -> Result<Checked, Failure> {
     let secrets = secrets::load(&profiles, config.profiles_dir.as_deref())?;
     let trunks = secrets::of_trunks(&config.trunks)?;
     let added = kept_trunks::of(config)?;
-    let added: Vec<&Trunk> = added.iter().map(|added| &added.trunk).collect();
     warnings.extend(trunks::check(config, &profiles, &added)?);
-    let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).chain(added).collect();
+    let all: Vec<&Trunk> = trunks.iter().map(|setup| &setup.trunk).chain(&added).collect();
     warnings.extend(profiles::admit(&profiles, &all)?);
     warnings.extend(securing::check(config, &profiles));
     warnings.extend(help::check(&profiles, &all));

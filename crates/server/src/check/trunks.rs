@@ -1,6 +1,6 @@
 //! Trunks: those that profiles name are there, and none leads back here.
 
-use segue_policy::{ANY_TRUNK, NextHops, Trunk};
+use segue_policy::{ANY_TRUNK, NextHops, Trunk, TrunkError};
 use segue_sip_wire::Uri;
 
 use super::{Warning, profiles::is_here};
@@ -9,37 +9,55 @@ use crate::{
     failure::Failure,
 };
 
-/// One that a command adds, or has added: no other has its name, its profile is there, and it does not lead back here.
-pub(super) fn added(config: &Config, profiles: &[ProfileFile], trunk: &Trunk) -> Result<(), Failure> {
-    let name = &trunk.name;
-    if let Some(table) = config.trunks.iter().find(|table| table.trunk.name == *name) {
-        let message = format!(
-            "{}: the trunk {name:?} was added by a command as well",
-            table.at("name")
-        );
-        let fix = format!("give it another name, take it out there, or 'segue trunk remove {name}'");
-        return Err(Failure::refused("bad_configuration", message, fix));
-    }
-    if !trunk.profile.is_empty() && !profiles.iter().any(|file| file.profile.name == trunk.profile) {
-        let message = format!("trunk {name}: there is no profile {:?}", trunk.profile);
-        let fix = "name the profile that is to hold for calls from it; 'segue config check' reads them";
-        return Err(Failure::refused("bad_trunk", message, fix));
+/// Where a trunk of this name stands in the configuration.
+pub fn configured(config: &Config, name: &str) -> Option<String> {
+    let mut tables = config.trunks.iter();
+    tables
+        .find(|table| table.trunk.name == name)
+        .map(|table| table.at("name"))
+}
+
+/// Whether one that is added fits what is configured: its profile is there, and it does not lead back here.
+pub fn fits(config: &Config, profiles: &[ProfileFile], trunk: &Trunk) -> Result<(), TrunkError> {
+    let wrong = |key, why| Err(TrunkError { key, why });
+    let known = || profiles.iter().map(|file| file.profile.name.as_str());
+    let name = &trunk.profile;
+    if !name.is_empty() && !known().any(|known| known == name) {
+        let fix = match nearest(name, known()) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => "name the profile that is to hold for calls from it".to_owned(),
+        };
+        return wrong("profile", format!("there is no profile {name:?}; {fix}"));
     }
     let mut servers = trunk
         .servers
         .iter()
         .filter_map(|server| server.uri.uri().parse::<Uri>().ok());
     match servers.find(|uri| is_here(config, uri)) {
-        Some(uri) => {
-            let message = format!("trunk {name}: {uri} is this server itself");
-            Err(Failure::refused("bad_trunk", message, "name the provider's servers"))
-        }
+        Some(uri) => wrong(
+            "servers",
+            format!("{uri} is this server itself; name the provider's servers"),
+        ),
         None => Ok(()),
     }
 }
 
+/// One that was added: no other has its name, and it still fits.
+fn added(config: &Config, profiles: &[ProfileFile], trunk: &Trunk) -> Result<(), Failure> {
+    let name = &trunk.name;
+    if let Some(at) = configured(config, name) {
+        let message = format!("{at}: the trunk {name:?} was added by a command as well");
+        let fix = format!("give it another name, take it out there, or 'segue trunk remove {name}'");
+        return Err(Failure::refused("bad_configuration", message, fix));
+    }
+    fits(config, profiles, trunk).map_err(|TrunkError { key, why }| {
+        let fix = format!("put it right with 'segue trunk set {name}', or 'segue trunk remove {name}'");
+        Failure::refused("bad_trunk", format!("trunk {name}: {key}: {why}"), fix)
+    })
+}
+
 /// `also`: those that commands have added.
-pub(super) fn check(config: &Config, profiles: &[ProfileFile], also: &[&Trunk]) -> Result<Vec<Warning>, Failure> {
+pub(super) fn check(config: &Config, profiles: &[ProfileFile], also: &[Trunk]) -> Result<Vec<Warning>, Failure> {
     for trunk in also {
         added(config, profiles, trunk)?;
     }

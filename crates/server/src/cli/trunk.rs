@@ -1,18 +1,11 @@
 //! `segue trunk`: the trunks of the running server, and those that commands add, change and remove.
 
 use clap::Subcommand as ClapSubcommand;
-use segue_b2bua::{TRUNK_REALM, trunk_key};
-use segue_policy::Trunk;
-use segue_store::KeptTrunk;
+use segue_manage::{TrunkChange, TrunkGiven, TrunkView};
 use serde_json::{Value, json};
 
 use super::{Context, beside, output::Row};
-use crate::{
-    check,
-    failure::Failure,
-    kept_trunks,
-    passwords::{self, Sealer},
-};
+use crate::{config::load_files, failure::Failure, in_force::InForce, passwords};
 
 mod asking;
 mod options;
@@ -62,7 +55,9 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Add { name, options } => add(&name, &options, context),
         Command::Set { name, options } => set(&name, &options, context),
         Command::Remove { name } => {
-            context.access()?.remove_trunk(&name)?;
+            // It goes also where a profile cannot be read.
+            let host = InForce::new(Vec::new(), context.config.clone());
+            context.access()?.remove_trunk(&name, &host)?;
             passwords::wait_for_server(&context.config.data_dir);
             let said = json!({"name": name, "removed": true});
             context.out.object(&said, || format!("removed the trunk {name}"))
@@ -72,67 +67,45 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
 }
 
 fn add(name: &str, options: &Options, context: &Context) -> Result<(), Failure> {
-    let trunk = Trunk {
+    let (password, settings) = options.given()?;
+    let given = TrunkGiven {
         name: name.to_owned(),
-        ..Trunk::default()
+        password,
+        settings,
     };
-    let trunk = options.apply(&trunk)?;
-    check::added_trunk(&context.config, &trunk)?;
-    let store = context.new_store()?;
-    keep(&store, trunk, None, options, true, context)
+    let host = configured(context)?;
+    let added = context
+        .new_access()?
+        .add_trunk(given, &host)
+        .map_err(options::refused)?;
+    say(added, context, || {
+        format!("added the trunk {name}; next_hop = \"trunk:{name}\" or \"trunk:*\" in a profile sends calls there")
+    })
 }
 
 fn set(name: &str, options: &Options, context: &Context) -> Result<(), Failure> {
-    let store = context.store()?;
-    let mut all = kept_trunks::read(&store)?.into_iter();
-    let Some(before) = all.find(|added| added.trunk.name == name) else {
-        let fix = match context.config.trunks.iter().find(|table| table.trunk.name == name) {
-            Some(table) => format!("it stands in segue.toml, at {}: change it there", table.at("name")),
-            None => "see 'segue trunk list'; 'segue trunk add' makes one".to_owned(),
-        };
-        return Err(Failure::not_found(format!("no command has added a trunk {name}"), fix));
-    };
-    let trunk = options.apply(&before.trunk)?;
-    check::added_trunk(&context.config, &trunk)?;
-    keep(&store, trunk, before.sealed, options, false, context)
+    let (password, settings) = options.given()?;
+    let change = TrunkChange { password, settings };
+    let host = configured(context)?;
+    let changed = context.access()?.change_trunk(name, change, &host, |_| true);
+    say(changed.map_err(options::refused)?, context, || {
+        format!("changed the trunk {name}")
+    })
 }
 
-fn keep(
-    store: &segue_store::Store,
-    trunk: Trunk,
-    before: Option<Vec<u8>>,
-    options: &Options,
-    is_new: bool,
-    context: &Context,
-) -> Result<(), Failure> {
-    let sealed = match &options.password_file {
-        _ if options.forgets_password() => None,
-        None => before,
-        Some(file) => {
-            let password = passwords::secret_line("--password-file", file)?;
-            let sealer = Sealer::of(&context.config.data_dir)?;
-            let failed = || Failure::refused("system", "no random numbers are to be had", "see 'segue doctor'");
-            let sealed = sealer.seal_text(&trunk_key(&trunk.name), TRUNK_REALM, password);
-            Some(sealed.ok_or_else(failed)?)
-        }
-    };
-    let settings =
-        serde_json::to_string(&trunk).map_err(|e| Failure::refused("bad_trunk", e.to_string(), "report this"))?;
-    let name = trunk.name.clone();
-    let kept = KeptTrunk {
-        name: name.clone(),
-        settings,
-        sealed,
-    };
-    store.put_trunk(kept, is_new)?;
+/// By the files as they are: what a running server has read of them says no more of what fits.
+fn configured(context: &Context) -> Result<InForce, Failure> {
+    Ok(InForce::new(load_files(&context.config)?, context.config.clone()))
+}
+
+fn say(trunk: TrunkView, context: &Context, words: impl FnOnce() -> String) -> Result<(), Failure> {
     passwords::wait_for_server(&context.config.data_dir);
-    let said = serde_json::to_value(&trunk).unwrap_or(Value::Null);
-    context.out.object(&said, || match is_new {
-        true => {
-            format!("added the trunk {name}; next_hop = \"trunk:{name}\" or \"trunk:*\" in a profile sends calls there")
-        }
-        false => format!("changed the trunk {name}"),
-    })
+    let mut said = trunk.settings;
+    if let Some(members) = said.as_object_mut() {
+        members.insert("name".to_owned(), trunk.name.into());
+        members.insert("has_password".to_owned(), trunk.has_password.into());
+    }
+    context.out.object(&said, words)
 }
 
 /// These trunks as a table.

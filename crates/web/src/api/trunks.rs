@@ -58,8 +58,10 @@ async fn show(who: Who, State(web): State<Web>, Path(trunk): Path<String>) -> Re
     params(("trunk" = String, Path, description = "Its name")),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem))
 )]
-async fn remove(who: Who, Path(trunk): Path<String>) -> Result<StatusCode, Problem> {
-    who.ask(move |access| access.remove_trunk(&trunk)).await?;
+async fn remove(who: Who, State(web): State<Web>, Path(trunk): Path<String>) -> Result<StatusCode, Problem> {
+    let host = web.site().trunking.clone();
+    who.ask(move |access| access.remove_trunk(&trunk, host.as_ref()))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

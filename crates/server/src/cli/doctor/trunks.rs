@@ -11,8 +11,8 @@ const NAME: &str = "trunks";
 pub(super) fn checks(config: &Config) -> Vec<Check> {
     // One that cannot be read has a row elsewhere.
     let added = kept_trunks::of(config).unwrap_or_default();
-    let added = added.iter().map(|added| &added.trunk);
-    let all: Vec<&Trunk> = config.trunks.iter().map(|table| &table.trunk).chain(added).collect();
+    let configured = config.trunks.iter().map(|table| &table.trunk);
+    let all: Vec<&Trunk> = configured.chain(&added).collect();
     if all.is_empty() {
         return vec![Check::ok(NAME, "none")];
     }

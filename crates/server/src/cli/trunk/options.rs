@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use segue_policy::{TRUNK_KEYS, Trunk};
-use toml::{Table, Value};
+use segue_manage::{Refusal, TrunkSettings, Typed};
+use serde_json::Value;
 
 use crate::{
     cli::value::{DurationMs, OnOff},
     failure::Failure,
+    passwords,
 };
 
 /// What each key takes when it is taken back.
@@ -30,7 +31,7 @@ pub struct Options {
     user: Option<String>,
     /// A file (mode 600) with the password alone; '-': the standard input; 'none': no credentials
     #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
+    password_file: Option<PathBuf>,
     /// The realm of these credentials [default: the first that the registrar names]
     #[arg(long, value_name = "REALM")]
     realm: Option<String>,
@@ -85,116 +86,82 @@ pub struct Options {
 }
 
 impl Options {
-    /// The trunk with these changes.
-    ///
-    /// # Errors
-    /// A value makes no sense: its option, and what it wants.
-    pub fn apply(&self, trunk: &Trunk) -> Result<Trunk, Failure> {
-        let broken = |why: String| Failure::refused("bad_trunk", why, "see docs/trunks.md");
-        let mut table = Table::try_from(trunk).map_err(|e| broken(e.to_string()))?;
-        let defaults = Table::try_from(Trunk::default()).map_err(|e| broken(e.to_string()))?;
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                let cleared = value.as_str() == Some(NONE) || value.as_array().is_some_and(|all| is_none(all));
-                let value = match (cleared, defaults.get(key)) {
-                    (true, Some(default)) => default.clone(),
-                    _ => value,
-                };
-                table.insert(key.to_owned(), value);
-            }
+    /// The password and the settings that these change. Error: the file is not what it should be.
+    pub fn given(&self) -> Result<(Option<Typed>, TrunkSettings), Failure> {
+        let password = match &self.password_file {
+            None => None,
+            Some(file) if file.as_os_str() == NONE => Some(Typed(String::new())),
+            Some(file) => Some(Typed(passwords::secret_line("--password-file", file)?)),
         };
-        let text = |value: &Option<String>| value.clone().map(Value::String);
-        let list = |all: &[String]| {
-            let all: Vec<Value> = all.iter().cloned().map(Value::String).collect();
-            (!all.is_empty()).then_some(Value::Array(all))
+        // It is the server as well, and registered with, where nothing else is said.
+        let registers = self.registrar.as_deref().map(|uri| uri != NONE);
+        let on = |value: Option<OnOff>| value.map(|value| value == OnOff::On);
+        let seconds = |time: DurationMs| u32::try_from(time.0 / 1_000).unwrap_or(u32::MAX);
+        let settings = TrunkSettings {
+            servers: listed(&self.address).map(|all| all.into_iter().map(Value::String).collect()),
+            registrar: or_default(self.registrar.as_ref(), ""),
+            register: on(self.register).or(registers),
+            digest_user: or_default(self.user.as_ref(), ""),
+            digest_realm: or_default(self.realm.as_ref(), ""),
+            user: or_default(self.account.as_ref(), ""),
+            domain: or_default(self.domain.as_ref(), ""),
+            contact_user: or_default(self.contact_user.as_ref(), ""),
+            expires_s: self.expires.map(seconds),
+            profile: or_default(self.profile.as_ref(), ""),
+            callee: or_default(self.callee.as_ref(), "auto"),
+            identity: or_default(self.identity.as_ref(), "auto"),
+            main_number: or_default(self.main_number.as_ref(), ""),
+            allow: listed(&self.allow),
+            deny: listed(&self.deny),
+            strip: or_default(self.strip.as_ref(), ""),
+            number_format: or_default(self.number_format.as_ref(), "as_dialled"),
+            add: or_default(self.add.as_ref(), ""),
+            emergency: on(self.emergency),
+            calls_max: self.calls_max,
+            ping_ms: self.ping.map(|time| time.0),
+            ..TrunkSettings::default()
         };
-        let number = |value: u64| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
-        let yes = |value: Option<OnOff>| value.map(|value| Value::Boolean(value == OnOff::On));
-        // It is the only server, unless others are named.
-        if self.registrar.is_some() && self.address.is_empty() && !trunk.servers.is_empty() {
-            let old = trunk.registrar.as_ref();
-            let is_registrar = trunk.servers.iter().all(|server| Some(&server.uri) == old);
-            if is_registrar {
-                table_servers(&mut set);
-            }
-        }
-        set("servers", list(&self.address));
-        set("registrar", text(&self.registrar));
-        let registers = self.registrar.as_deref().map(|uri| Value::Boolean(uri != NONE));
-        set("register", yes(self.register).or(registers));
-        set("digest_user", text(&self.user));
-        set("digest_realm", text(&self.realm));
-        set("user", text(&self.account));
-        set("domain", text(&self.domain));
-        set("contact_user", text(&self.contact_user));
-        set("expires_s", self.expires.map(|time| number(time.0 / 1_000)));
-        set("profile", text(&self.profile));
-        set("callee", text(&self.callee));
-        set("identity", text(&self.identity));
-        set("main_number", text(&self.main_number));
-        set("allow", list(&self.allow));
-        set("deny", list(&self.deny));
-        set("strip", text(&self.strip));
-        set("number_format", text(&self.number_format));
-        set("add", text(&self.add));
-        set("emergency", yes(self.emergency));
-        set("calls_max", self.calls_max.map(|calls| number(calls.into())));
-        set("ping_ms", self.ping.map(|time| number(time.0)));
-        if let Some(file) = &self.password_file {
-            let secret = match file.as_os_str() == NONE {
-                true => "",
-                false => crate::kept_trunks::SEALED,
-            };
-            set("digest_secret", Some(Value::String(secret.to_owned())));
-        }
-        read(table)
-    }
-
-    /// Whether the password is to be forgotten.
-    pub fn forgets_password(&self) -> bool {
-        self.password_file.as_ref().is_some_and(|file| file.as_os_str() == NONE)
+        Ok((password, settings))
     }
 }
 
-fn table_servers(set: &mut impl FnMut(&str, Option<Value>)) {
-    set("servers", Some(Value::Array(vec![Value::String(NONE.to_owned())])));
+/// `none` is what holds where nothing is said.
+fn or_default(value: Option<&String>, default: &str) -> Option<String> {
+    let word = |value: &String| if value == NONE { default } else { value }.to_owned();
+    value.map(word)
 }
 
-fn is_none(all: &[Value]) -> bool {
-    matches!(all, [one] if one.as_str() == Some(NONE))
-}
-
-fn read(table: Table) -> Result<Trunk, Failure> {
-    // One key after the other: whoever reads all at once cannot say which is wrong.
-    for (key, value) in &table {
-        let alone = Table::from_iter([(key.clone(), value.clone())]);
-        alone.try_into::<Trunk>().map_err(|e| wrong(key, e.message().trim()))?;
+fn listed(all: &[String]) -> Option<Vec<String>> {
+    match all {
+        [] => None,
+        [one] if one == NONE => Some(Vec::new()),
+        all => Some(all.to_vec()),
     }
-    let trunk: Trunk = table.try_into().map_err(|e: toml::de::Error| wrong("", e.message()))?;
-    let trunk = trunk.completed();
-    trunk.check().map_err(|e| wrong(e.key, &e.why))?;
-    Ok(trunk)
 }
 
-fn wrong(key: &str, why: &str) -> Failure {
-    let option = match key {
+/// What was refused, by the option that says it.
+pub fn refused(refusal: Refusal) -> Failure {
+    let Refusal::Invalid { field, why } = refusal else {
+        return refusal.into();
+    };
+    let option = match field {
         "servers" => "address",
         "digest_user" => "user",
         "digest_realm" => "realm",
-        "digest_secret" => "password-file",
+        "password" => "password-file",
         "user" => "account",
         "expires_s" => "expires",
         "ping_ms" => "ping",
         key => key,
     };
-    let option = option.replace('_', "-");
-    let wants = TRUNK_KEYS
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map(|(_, wants)| *wants);
-    Failure::refused(
-        "bad_trunk",
-        format!("--{option}: {why}"),
-        format!("give {}", wants.unwrap_or("what docs/trunks.md says")),
-    )
+    let option = match option {
+        "name" => "NAME".to_owned(),
+        option => format!("--{}", option.replace('_', "-")),
+    };
+    let (why, fix) = match (why.split_once("; give "), why.split_once("; ")) {
+        (Some((why, wants)), _) => (why, format!("give {wants}")),
+        (None, Some((why, fix))) => (why, fix.to_owned()),
+        (None, None) => (why.as_str(), "see docs/trunks.md".to_owned()),
+    };
+    Failure::refused("bad_trunk", format!("{option}: {why}"), fix)
 }
