@@ -161,7 +161,15 @@ fn as_operator(page: &mut Page, segue: &Segue) {
     assert!(page.texts("svg.timeline .source text").contains(&"callee".to_owned()));
     // The ladder ends below the window.
     see_all(page, "call");
-    for name in ["system", "subscribers", "load", "notices", "profiles", "audit"] {
+    for name in [
+        "system",
+        "subscribers",
+        "trunks",
+        "load",
+        "notices",
+        "profiles",
+        "audit",
+    ] {
         assert_eq!(page.goto(&at(segue, &format!("/operator/{name}"))), 200);
         page.wait_for("h1");
         see(page, name, false);

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, UdpSocket},
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::Path,
     sync::{
@@ -11,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use segue_tests::{
@@ -19,7 +20,7 @@ use segue_tests::{
     sipp::{Over, Sipp},
     wait::until,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -246,5 +247,73 @@ fn a_trunk_that_asks_for_credentials_gets_its_own() {
         (&main["calls_since_start"], &main["servers"][0]["state"]),
         (&1.into(), &"unchecked".into())
     );
+    assert!(!segue.log_text().contains("sesame"));
+}
+
+/// A change by the API: its status and what it answers.
+fn change(segue: &Segue, token: &str, (method, path): (&str, &str), body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let request = format!(
+        "{method} /api/v1{path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(segue.http()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    (
+        head[9..12].parse().unwrap(),
+        serde_json::from_str(body).unwrap_or_default(),
+    )
+}
+
+#[test]
+fn a_trunk_that_is_added_by_the_api_is_asked_within_a_second_and_so_is_what_it_is_changed_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (Server::start("127.0.0.1:0"), Server::start("127.0.0.1:0"));
+    let segue = segue(folder.path(), "servers = [\"192.0.2.1\"]\nping_ms = 0");
+    segue.cli(&["admin", "create", "root"]);
+    let made = segue.cli(&["token", "create", "root", "--operator", "--scope", "system:write"]);
+    let token = made["token"].as_str().unwrap();
+    let added = |settings: Value| {
+        let given = json!({ "name": "second", "password": "open sesame", "settings": settings });
+        change(&segue, token, ("POST", "/trunks"), &given)
+    };
+    let (status, said) =
+        added(json!({ "servers": ["192.0.2.2"], "profile": "caller", "digest_user": "u", "digest_realm": "r" }));
+    assert_eq!(status, 422, "{said}");
+    let detail = said["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("did you mean \"callers\"?"),
+        "by the profiles in force: {said}"
+    );
+    let (status, said) = change(&segue, token, ("PATCH", "/trunks/main"), &json!({}));
+    assert_eq!(status, 409, "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("segue.toml:"), "{said}");
+
+    let has_it_and_it_is_up = |server: SocketAddr| {
+        let since = Instant::now();
+        let of_it = || {
+            let trunks: Value = serde_json::from_str(&segue.get("/trunks").1).ok()?;
+            let second = trunks.as_array()?.iter().find(|trunk| trunk["name"] == "second")?;
+            let first = second["servers"].get(0)?.clone();
+            (first["address"] == format!("{server}/UDP")).then_some(first)
+        };
+        until("the server to have it", LONG, of_it);
+        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        until("it to be up", LONG, || (of_it()?["state"] == "up").then_some(()));
+    };
+    let (status, said) = added(json!({
+        "servers": [one.at.to_string()], "profile": "callers", "digest_user": "u", "digest_realm": "r", "ping_up": 1,
+    }));
+    assert_eq!((status, &said["has_password"]), (201, &json!(true)), "{said}");
+    // It would not be there if its password could not be opened.
+    has_it_and_it_is_up(one.at);
+    let moved = json!({ "settings": { "servers": [two.at.to_string()] } });
+    let (status, said) = change(&segue, token, ("PATCH", "/trunks/second"), &moved);
+    assert_eq!(status, 200, "{said}");
+    has_it_and_it_is_up(two.at);
     assert!(!segue.log_text().contains("sesame"));
 }

@@ -25,6 +25,7 @@ mod settings;
 mod subscribers;
 mod system;
 mod tokens;
+mod trunks;
 
 use axum::{
     Router,
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(profiles::routes())
         .merge(system::routes())
         .merge(tokens::routes())
+        .merge(trunks::routes())
 }
 
 /// What went wrong, as a page.

@@ -44,6 +44,8 @@ fn body(operation: &str) -> Option<Value> {
         "add_subscriber" => json!({ "user": "mallory" }),
         "import_subscribers" => json!([{ "user": "mallory" }]),
         "put_subscriber" => json!({ "settings": { "dnd": true } }),
+        "add_trunk" => json!({ "name": "mallory", "settings": { "servers": ["192.0.2.66"] } }),
+        "change_trunk" => json!({ "settings": { "servers": ["192.0.2.66"] } }),
         "add_group" => json!({ "group": "mallory", "members": ["eve"] }),
         "set_group" => json!({ "members": ["bob"] }),
         "set_phone_password" => json!({ "password": "guessed" }),
