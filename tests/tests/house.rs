@@ -255,7 +255,6 @@ const BESIDE_ACCESS: &[(&str, &str)] = &[
     ),
     ("doctor/notices.rs", "the same"),
     ("doctor/targets.rs", "the same"),
-    ("group.rs", "not moved yet"),
 ];
 
 #[test]

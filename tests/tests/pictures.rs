@@ -164,6 +164,7 @@ fn as_operator(page: &mut Page, segue: &Segue) {
     for name in [
         "system",
         "subscribers",
+        "groups",
         "trunks",
         "load",
         "notices",

@@ -10,6 +10,7 @@ use segue_policy::Subscriber;
 use crate::{
     NewSubscriber, Store, StoreError,
     blobs::{BlobId, Blobs},
+    subscribers,
 };
 
 /// Members of one group.
@@ -67,6 +68,43 @@ impl Store {
                 join(tx, &group, member)?;
             }
             of(tx, group)
+        })
+    }
+
+    /// Removes a group that is as `is_so` wants it, as a subscriber is removed ([`Store::remove_subscriber`]): what its members have stays
+    /// theirs, and so does what came to the group's own mailbox while it had none, until it is deleted.
+    ///
+    /// Errors: [`StoreError::NotFound`]; [`StoreError::Refused`] for a subscriber without members; [`StoreError::Changed`].
+    pub fn remove_group_if(
+        &self,
+        group: &str,
+        is_so: impl FnOnce(&Group) -> bool + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let group = group.to_owned();
+        let blobs = self.inner.blobs.clone();
+        self.write(move |tx| {
+            is_subscriber(tx, &group)?;
+            let now = of(tx, group)?;
+            if !is_so(&now) {
+                return Err(StoreError::Changed);
+            }
+            let name = now.name;
+            if now.members.is_empty() {
+                return Err(StoreError::Refused {
+                    why: format!("'{name}' has no members: it is a subscriber like any other"),
+                    fix: format!("remove it as one: 'segue subscriber remove {name}'"),
+                });
+            }
+            subscribers::remove(tx, &blobs, &name)
+        })
+    }
+
+    /// The groups whose messages a subscriber gets, by name.
+    pub fn groups_of(&self, member: &str) -> Result<Vec<String>, StoreError> {
+        self.read(|db| {
+            let mut all = db.prepare_cached("SELECT team FROM member WHERE subscriber = ? ORDER BY team")?;
+            let names = all.query_map([member], |row| row.get(0))?;
+            Ok(names.collect::<Result<_, _>>()?)
         })
     }
 

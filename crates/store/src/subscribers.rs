@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use segue_mailbox::ClipInfo;
 use segue_policy::{AnswerAt, HoldOn, Language, Ring, Rule, Rules, Subscriber, TargetBy, Zone};
 
-use crate::{Deed, Store, StoreError, audit, clips, looking::Sought, names, pins, registrations, rules};
+use crate::{Deed, Store, StoreError, audit, blobs::Blobs, clips, looking::Sought, names, pins, registrations, rules};
 
 const COLUMNS: &str = "user, clip, hold_ms, no_answer_ms, greeting, ring, ring_ms, answer_at, hold_on, target_by, dnd, hours, zone, notify, \
      menu, language, caps";
@@ -306,27 +306,32 @@ impl Store {
             if !is_so(&now) {
                 return Err(StoreError::Changed);
             }
-            // What they have recorded themselves must not become everybody's; unless somebody else shows it already.
-            let own = tx
-                .prepare_cached(
-                    "SELECT clip.id FROM clip JOIN own_clip ON own_clip.clip = clip.name
-                     WHERE own_clip.subscriber = ?1
-                         AND NOT EXISTS (SELECT 1 FROM subscriber s WHERE s.user <> ?1 AND clip.name IN (s.clip, s.greeting))
-                         AND NOT EXISTS (SELECT 1 FROM rule r WHERE r.subscriber <> ?1 AND clip.name IN (r.clip, r.greeting))",
-                )?
-                .query_map([&user], |row| row.get::<_, i64>(0))?
-                .collect::<Result<Vec<_>, _>>()?;
-            tx.prepare_cached("DELETE FROM subscriber WHERE user = ?")?
-                .execute([&user])?;
-            for clip in own {
-                clips::delete_clip(tx, &blobs, clip)?;
-            }
-            names::remove(tx, &user)?;
-            tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
-                .execute([&user])?;
-            Ok(())
+            remove(tx, &blobs, &user)
         })
     }
+}
+
+/// Takes a subscriber away with what is theirs alone; their messages stay.
+pub(crate) fn remove(tx: &Connection, blobs: &Blobs, user: &str) -> Result<(), StoreError> {
+    // What they have recorded themselves must not become everybody's; unless somebody else shows it already.
+    let own = tx
+        .prepare_cached(
+            "SELECT clip.id FROM clip JOIN own_clip ON own_clip.clip = clip.name
+             WHERE own_clip.subscriber = ?1
+                 AND NOT EXISTS (SELECT 1 FROM subscriber s WHERE s.user <> ?1 AND clip.name IN (s.clip, s.greeting))
+                 AND NOT EXISTS (SELECT 1 FROM rule r WHERE r.subscriber <> ?1 AND clip.name IN (r.clip, r.greeting))",
+        )?
+        .query_map([user], |row| row.get::<_, i64>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
+    tx.prepare_cached("DELETE FROM subscriber WHERE user = ?")?
+        .execute([user])?;
+    for clip in own {
+        clips::delete_clip(tx, blobs, clip)?;
+    }
+    names::remove(tx, user)?;
+    tx.prepare_cached("DELETE FROM retention WHERE mailbox = ?")?
+        .execute([user])?;
+    Ok(())
 }
 
 fn one(db: &Connection, user: &str) -> Result<Option<Subscriber>, StoreError> {

@@ -14,6 +14,7 @@ mod call;
 mod calls;
 mod clips;
 mod field;
+mod groups;
 pub(crate) mod layout;
 mod load;
 mod login;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<Web> {
         .merge(clips::routes())
         .merge(settings::routes())
         .merge(subscribers::routes())
+        .merge(groups::routes())
         .merge(notify::routes())
         .merge(notices::routes())
         .merge(load::routes())

@@ -93,6 +93,29 @@ impl Access {
         Ok((&set).into())
     }
 
+    /// Removes a group that has members, as a subscriber is removed: with its rules, contacts and logins. What its members have stays
+    /// theirs; says how many messages of its own mailbox stay until they are deleted.
+    ///
+    /// # Errors
+    /// Who asks is no operator; it is not there, or has no members; [`Refusal::Changed`].
+    pub fn remove_team(
+        &self,
+        group: &str,
+        is_as_seen: impl FnOnce(&TeamView) -> bool + Send + 'static,
+    ) -> Result<usize, Refusal> {
+        self.may_change_groups()?;
+        let acting = self.acting("group.remove", group, Some(group));
+        acting.remove_group_if(group, move |now| is_as_seen(&now.into()))?;
+        Ok(self.store().messages(group)?.len())
+    }
+
+    /// The groups whose messages a subscriber gets, by name.
+    pub fn teams_of(&self, user: &str) -> Result<Vec<String>, Refusal> {
+        self.need(Scope::SettingsRead)?;
+        self.owned_user(user)?;
+        Ok(self.store().groups_of(user)?)
+    }
+
     /// Lets a subscriber get a group's messages from now on; `false`: they do already.
     pub fn join_team(&self, group: &str, user: &str) -> Result<bool, Refusal> {
         self.may_change_groups()?;

@@ -1,7 +1,7 @@
-//! `segue group add|list|member`: subscribers whose messages are for several others.
+//! `segue group add|list|remove|member`: subscribers whose messages are for several others.
 
 use clap::Subcommand as ClapSubcommand;
-use segue_manage::TeamGiven;
+use segue_manage::{PageAsked, TeamGiven, TeamView};
 use serde_json::json;
 
 use super::{Context, output::Row, value::User};
@@ -19,6 +19,11 @@ pub enum Command {
     },
     /// List groups and their members
     List,
+    /// Remove a group; its members keep the messages that they have
+    Remove {
+        /// The group
+        name: User,
+    },
     /// Who is in a group
     #[command(subcommand)]
     Member(Member),
@@ -58,13 +63,23 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             })
         }
         Command::List => {
-            let row = |group: segue_store::Group| Row {
-                value: json!({"group": group.name, "members": group.members}),
-                cells: vec![group.name, group.members.join(", ")],
+            let row = |team: TeamView| Row {
+                value: json!({"group": team.group, "members": team.members}),
+                cells: vec![team.group, team.members.join(", ")],
             };
-            let rows = context.store()?.groups()?.into_iter().map(row).collect();
+            let rows = all(context)?.into_iter().map(row).collect();
             let nothing = "no group has members; add one with 'segue group add sales --member ann --member bob'";
             context.out.rows(rows, &["GROUP", "MEMBERS"], nothing)
+        }
+        Command::Remove { name: User(name) } => {
+            let kept = context.access()?.remove_team(&name, |_| true)?;
+            let said = json!({"group": name, "removed": true, "messages_kept": kept});
+            context.out.object(&said, || match kept {
+                0 => format!("removed {name}; its members keep the messages that they have"),
+                kept => format!(
+                    "removed {name}; its members keep the messages that they have, and {kept} of its own mailbox stay until deleted"
+                ),
+            })
         }
         Command::Member(Member::Add {
             group: User(group),
@@ -86,6 +101,20 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
             context
                 .out
                 .object(&said, || format!("{user} gets no more messages for {group}"))
+        }
+    }
+}
+
+/// All of them, page by page.
+fn all(context: &Context) -> Result<Vec<TeamView>, Failure> {
+    let access = context.access()?;
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = access.teams(&PageAsked { cursor, limit: None })?;
+        all.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(all);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Groups: subscribers whose messages are for several others.
 
 use axum::{
+    Json,
     extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use segue_manage::{Page, PageAsked, TeamGiven, TeamView};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,7 +22,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
-        .routes(routes!(show, set))
+        .routes(routes!(show, set, remove))
 }
 
 /// List the groups that have members (docs/groups.md); for operators
@@ -88,4 +89,27 @@ async fn set(
 ) -> Result<Response, Problem> {
     let set = who.ask(move |access| access.set_team(&group, given.members, move |now| seen.may_change(now)));
     Seen::default().answer(&set.await?)
+}
+
+/// What stays of a group that is removed.
+#[derive(Debug, Serialize, ToSchema)]
+struct TeamRemoved {
+    /// Messages of its own mailbox, from when it had no members, that stay until they are deleted.
+    messages_kept: usize,
+}
+
+/// Remove a group with its rules, contacts and logins; its members keep the messages that they have; for operators
+#[utoipa::path(
+    delete, path = "/groups/{group}", tag = "system", operation_id = "remove_group",
+    params(("group" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, body = TeamRemoved), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It has no members, and is removed as a subscriber"),
+        (status = 412, body = Problem, description = "It is not what If-Match says")
+    )
+)]
+async fn remove(who: Who, Path(group): Path<String>, seen: Seen) -> Result<Json<TeamRemoved>, Problem> {
+    let removed = who.ask(move |access| access.remove_team(&group, move |now| seen.may_change(now)));
+    let messages_kept = removed.await?;
+    Ok(Json(TeamRemoved { messages_kept }))
 }

@@ -14,9 +14,10 @@ const EVERYBODYS: [(&str, &str); 3] = [
     ("/settings", "Settings"),
 ];
 /// Where operators get besides.
-const OPERATORS: [(&str, &str); 7] = [
+const OPERATORS: [(&str, &str); 8] = [
     ("/operator/calls", "Calls"),
     ("/operator/subscribers", "Subscribers"),
+    ("/operator/groups", "Groups"),
     ("/operator/trunks", "Trunks"),
     ("/operator/load", "Load"),
     ("/operator/notices", "Notices"),

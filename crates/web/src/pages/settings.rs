@@ -18,8 +18,8 @@ use axum::{
 use maud::{Markup, html};
 use segue_mailbox::Limit;
 use segue_manage::{
-    Access, At, ContactView, Explained, GroupView, Refusal, RuleView, SubscriberChange, SubscriberView, TargetsView,
-    Thought,
+    Access, At, ContactView, Explained, GroupView, Refusal, RuleView, Scope, SubscriberChange, SubscriberView,
+    TargetsView, Thought,
 };
 use segue_policy::{Profile, Rule};
 use segue_store::Role;
@@ -121,6 +121,10 @@ struct Shown {
     targets: TargetsView,
     probed: Option<Result<Explained, Refusal>>,
     kept: kept::Kept,
+    /// Groups whose messages are theirs, too.
+    teams: Vec<String>,
+    /// Whom their own are for, where they are a group; for operators.
+    members: Vec<String>,
 }
 
 fn read(access: &Access, user: &str, thought: Option<(Thought, Vec<Profile>)>) -> Result<Shown, Refusal> {
@@ -141,6 +145,11 @@ fn read(access: &Access, user: &str, thought: Option<(Thought, Vec<Profile>)>) -
             other => other.transpose()?.map(Ok),
         },
         kept: kept::read(access, user)?,
+        teams: access.teams_of(user)?,
+        members: match access.need(Scope::SystemRead) {
+            Ok(()) => access.team(user)?.members,
+            Err(_) => Vec::new(),
+        },
     })
 }
 
@@ -237,6 +246,7 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             (disturb(&shown.subscriber, user, &csrf))
             p { a href={ "/settings/notices?user=" (given::encoded(user)) } { "How you are told of messages and missed calls" } }
             p { a href="/settings/tokens" { "Tokens by which programs act for you" } }
+            (in_groups(&shown.teams, &shown.members, is_operator))
             h2 { "What callers meet" }
             (rules::list(&shown.rules, &around, wrong))
             (rules::form(rule.as_ref(), &around, &known, wrong))
@@ -251,6 +261,17 @@ async fn page(who: &Who, web: &Web, user: &str, view: &View, drafts: Drafts) -> 
             (kept::section(&shown.kept, &csrf))
         },
     ))
+}
+
+/// Whose messages they get besides, and whom theirs are for.
+fn in_groups(teams: &[String], members: &[String], is_operator: bool) -> Markup {
+    html! {
+        @if !teams.is_empty() {
+            p #groups { @if is_operator { "Gets the messages for " } @else { "You get the messages for " } (teams.join(", ")) ", too." }
+        }
+        @if !members.is_empty() { p #members { "A group: its messages are for " (members.join(", ")) "." } }
+        @if is_operator { p { a href="/operator/groups" { "Groups, and who is in them" } } }
+    }
 }
 
 fn choose(user: Option<&str>) -> Markup {
