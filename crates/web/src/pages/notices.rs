@@ -129,7 +129,7 @@ fn rows(notices: &Page<NoticeView>, view: &View, csrf: &Markup) -> Markup {
                     tr {
                         td { time datetime=(one.created_at) { (one.created_at) } }
                         td { (one.user) br; "by " (one.channel) }
-                        td {
+                        td.whole {
                             @match &one.call_id {
                                 Some(call) => { a href={ "/operator/calls/" (given::encoded(call)) } { (one.event) } },
                                 None => { (one.event) },

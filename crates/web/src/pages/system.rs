@@ -147,7 +147,7 @@ fn trunks(trunks: &Value, csrf: &Markup) -> Markup {
                     @for server in trunk.get("servers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
                         tr {
                             td { (text(trunk, "name")) }
-                            td { (text(server, "uri")) " " (text(server, "address")) }
+                            td.whole { (text(server, "uri")) " " (text(server, "address")) }
                             td { span class={ "badge result " @if text(server, "state") == "up" { "good" } @else { "gone" } } { (text(server, "state")) } }
                             td { (text(server, "last_answer")) }
                             td.number { (text(server, "rtt_ms")) @if !server["rtt_ms"].is_null() { " ms" } }

@@ -169,7 +169,7 @@ fn row(csrf: &Markup, known: &Known) -> Markup {
     html! {
         tr {
             td { (name) }
-            td {
+            td.whole {
                 @match servers {
                     None => "the server has it in a moment",
                     Some(servers) => @for server in servers {
