@@ -17,6 +17,8 @@ use segue_tests::{
 };
 use serde_json::Value;
 
+#[path = "pages/account.rs"]
+mod account;
 #[path = "pages/list.rs"]
 mod list;
 #[path = "pages/operator.rs"]

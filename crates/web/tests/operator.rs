@@ -190,7 +190,9 @@ async fn phones_storage_and_deeds_are_shown_a_subscriber_sees_its_own_phones() {
     root.get("/api/v1/registrations?cursor=Ym9i").await.problem(422);
     let own = bob.get("/api/v1/registrations").await.json()["items"].clone();
     assert_eq!((own.as_array().unwrap().len(), &own[0]["user"]), (1, &"bob".into()));
-    assert_eq!((&own[0]["q"], &own[0]["expires_in_s"]), (&1.0.into(), &90.into()));
+    assert_eq!(own[0]["q"], 1.0);
+    let left = own[0]["expires_in_s"].as_u64().unwrap();
+    assert!((60..=90).contains(&left), "{left}: a busy machine takes its time");
     bob.get("/api/v1/registrations?user=eve").await.problem(404);
 
     let audit = root.get("/operator/audit?name=bob").await.text();
