@@ -80,17 +80,21 @@ impl Store {
         })
     }
 
-    /// Forgets a trunk. Error: [`StoreError::NotFound`].
-    pub fn remove_trunk(&self, name: &str) -> Result<(), StoreError> {
+    /// Forgets a trunk, if it is as it is wanted. Errors: [`StoreError::NotFound`], [`StoreError::Changed`].
+    pub fn remove_trunk_if(
+        &self,
+        name: &str,
+        is_so: impl FnOnce(&KeptTrunk) -> bool + Send + 'static,
+    ) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.write(move |tx| {
-            let gone = tx
-                .prepare_cached("DELETE FROM trunk WHERE name = ?")?
-                .execute([&name])?;
-            match gone {
-                0 => Err(StoreError::not_found("trunk", &name)),
-                _ => Ok(()),
+            let now = one(tx, &name)?.ok_or_else(|| StoreError::not_found("trunk", &name))?;
+            if !is_so(&now) {
+                return Err(StoreError::Changed);
             }
+            tx.prepare_cached("DELETE FROM trunk WHERE name = ?")?
+                .execute([&name])?;
+            Ok(())
         })
     }
 
@@ -170,10 +174,13 @@ mod tests {
         let kept = store.trunks().unwrap();
         assert_eq!(kept.trunks, [trunk("{\"a\":1}")]);
         assert!(kept.version > first && kept.version == store.trunks_version().unwrap());
-        store.remove_trunk("main").unwrap();
+        let before = trunk("{}");
+        let stale = store.remove_trunk_if("main", move |now| *now == before);
+        assert_eq!(stale, Err(StoreError::Changed));
+        store.remove_trunk_if("main", |_| true).unwrap();
         assert!(store.trunks_version().unwrap() > kept.version);
         let gone = [
-            store.remove_trunk("main"),
+            store.remove_trunk_if("main", |_| true),
             store.replace_trunk(trunk("{}"), trunk("{}")),
             store.trunk("main").map(drop),
         ];
@@ -196,7 +203,7 @@ mod tests {
         }
         let more = store.add_trunk(trunk(TRUNKS_MAX)).unwrap_err();
         assert!(more.to_string().contains("as many as there may be"), "{more}");
-        store.remove_trunk("t0").unwrap();
+        store.remove_trunk_if("t0", |_| true).unwrap();
         store.add_trunk(trunk(TRUNKS_MAX)).unwrap();
     }
 

@@ -368,6 +368,7 @@ async fn calls_between_two_moments_and_to_one_subscriber_are_listed_page_by_page
     );
     assert_eq!(ids(format!("until={}&q=127.0.0.1", moment(35))).await.0, ["01C"]);
     root.get("/api/v1/calls?since=yesterday").await.problem(422);
+    root.get("/api/v1/calls?cursor=MTox").await.problem(422);
     root.get("/api/v1/calls?until=2026-03-01T12:00:00Z&cursor=eA")
         .await
         .problem(422);
@@ -413,6 +414,7 @@ async fn calls_are_exported_as_the_files_of_records_have_them() {
     assert_eq!((ids.len(), &ids[0]), (107, &"01A0990".into()));
     root.get("/api/v1/calls/export?form=xml").await.problem(400);
     root.get("/api/v1/calls/export?until=now").await.problem(422);
+    root.get("/api/v1/calls/export?q=bob").await.problem(422);
     office
         .browser("bob")
         .await

@@ -172,6 +172,19 @@ async fn a_subscriber_forwards_no_further_than_a_phone_calls() {
     let up = json!({ "place": 1 });
     assert_eq!(bob.change("PATCH", &format!("{RULES}/2"), Some(&up)).await.status, 200);
     assert_eq!(bob.change("DELETE", &format!("{RULES}/1"), None).await.status, 204);
+    // Whose a forward is stays, whoever mends something else of it: it is asked again at each call.
+    let is_own = || office.store.rules_of("bob").unwrap().rules[0].own;
+    assert!(is_own());
+    let busy = json!({ "why": ["busy"], "then": "forward", "forward": "tel:+4930999" });
+    assert_eq!(root.change("PUT", &format!("{RULES}/1"), Some(&busy)).await.status, 200);
+    assert!(is_own(), "an operator said when, not where");
+    assert_eq!(
+        root.change("PUT", &format!("{RULES}/1"), Some(&to("tel:+1900555")))
+            .await
+            .status,
+        200
+    );
+    assert!(!is_own());
 }
 
 #[tokio::test]

@@ -87,6 +87,8 @@ async fn an_operator_adds_a_trunk_changes_what_they_have_seen_of_it_and_removes_
     assert_eq!(changed.json()["has_password"], false, "{}", changed.text());
     assert_eq!(office.store.trunk("provider").unwrap().sealed, None);
 
+    let stale = [("If-Match", "\"0\"")];
+    root.change_with("DELETE", ONE, None, &stale).await.problem(412);
     assert_eq!(root.change("DELETE", ONE, None).await.status, 204);
     root.get(ONE).await.problem(404);
     let audit = office.store.audit(Some(("root", Role::Operator)), None, 100).unwrap();

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use crate::{Access, Refusal, Scope, SubscriberChange, SubscriberView};
 
-/// Most subscribers that are added at once by programs.
-pub const IMPORTED_MAX: usize = 500;
+/// Most subscribers that are added at once by programs: the check of each PIN that is set takes its turn before those of callers.
+pub const IMPORTED_MAX: usize = 100;
 
 /// What somebody typed and nobody shall read again.
 #[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]

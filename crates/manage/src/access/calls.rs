@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::{Access, Page, PageAsked, Refusal, Scope, written};
 
 /// Records that are read at once where all are wanted: the store may hold more than fits into memory.
-const AT_ONCE: u32 = 500;
+const AT_ONCE: u32 = 50;
 
 /// Which calls.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -74,6 +74,12 @@ impl TryFrom<&CallQuery> for CallsWanted {
     type Error = Refusal;
 
     fn try_from(query: &CallQuery) -> Result<CallsWanted, Refusal> {
+        if query.text().is_some() {
+            return Err(Refusal::invalid(
+                "q",
+                "all records are not searched: name a user or moments",
+            ));
+        }
         let (since_ms, until_ms) = query.between()?;
         Ok(CallsWanted::new(
             since_ms.unwrap_or(i64::MIN),
@@ -137,6 +143,12 @@ impl Access {
             ));
         }
         let before = page.after()?;
+        if before.as_ref().is_some_and(|id| id.contains(':')) {
+            return Err(Refusal::invalid(
+                "cursor",
+                "it is the 'next' of a page by moments or of a user",
+            ));
+        }
         let found = self
             .store()
             .calls_page(before.as_deref(), limit.saturating_add(1), asked.text())?;

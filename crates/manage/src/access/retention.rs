@@ -390,8 +390,8 @@ impl Access {
         }
     }
 
-    /// Applies the rules now, as the server does every minute, or for an operator as if it were another moment (Unix milliseconds): to one
-    /// mailbox, or to all of them.
+    /// Applies the rules now, or for an operator as if it were another moment (Unix milliseconds): to one mailbox, or to all of them. The
+    /// server does so every minute by a clock that it watches; whoever calls this vouches for theirs, so that the API has it not.
     ///
     /// # Errors
     /// As [`Access::foresee_change_at`]; a subscriber names a moment.

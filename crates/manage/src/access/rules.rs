@@ -279,7 +279,9 @@ impl Access {
         let acting = self.acting_so("rule.set", &place.to_string(), user, told::rule(&rule));
         let whose = user.to_owned();
         change(&acting, user, is_as_seen, move |rules| {
-            take(rules, place)?;
+            let before = take(rules, place)?;
+            // Who mends something else of it does not answer for where a subscriber has it lead.
+            rule.own |= before.own && before.outcome.then == rule.outcome.then;
             let to = to.unwrap_or(place);
             put(rules, &whose, to, rule)?;
             Ok(to)

@@ -163,13 +163,19 @@ impl Access {
         Ok(self.acting("trunk.test", name, None).ask_trunk(name)?)
     }
 
-    /// Removes a trunk that was added; what was registered is taken back, calls go on.
+    /// Removes a trunk that was added, if it is as `is_as_seen` wants it; what was registered is taken back, calls go on.
     ///
     /// # Errors
-    /// Who asks is no operator; it is not there; it stands in the configuration alone.
-    pub fn remove_trunk(&self, name: &str, host: &dyn Trunking) -> Result<(), Refusal> {
+    /// Who asks is no operator; it is not there; it stands in the configuration alone; [`Refusal::Changed`].
+    pub fn remove_trunk(
+        &self,
+        name: &str,
+        host: &dyn Trunking,
+        is_as_seen: impl FnOnce(&TrunkView) -> bool + Send + 'static,
+    ) -> Result<(), Refusal> {
         self.need(Scope::SystemWrite)?;
-        let removed = self.acting("trunk.remove", name, None).remove_trunk(name);
+        let acting = self.acting("trunk.remove", name, None);
+        let removed = acting.remove_trunk_if(name, move |now| is_as_seen(&now.into()));
         // One of both is taken from here: that mends it.
         if matches!(removed, Err(StoreError::NotFound { .. })) {
             stands_nowhere(name, host)?;

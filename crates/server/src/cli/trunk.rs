@@ -57,7 +57,7 @@ pub fn perform(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Remove { name } => {
             // It goes also where a profile cannot be read.
             let host = InForce::new(Vec::new(), context.config.clone());
-            context.access()?.remove_trunk(&name, &host)?;
+            context.access()?.remove_trunk(&name, &host, |_| true)?;
             passwords::wait_for_server(&context.config.data_dir);
             let said = json!({"name": name, "removed": true});
             context.out.object(&said, || format!("removed the trunk {name}"))

@@ -64,7 +64,7 @@ struct FormAsked {
     form: Written,
 }
 
-/// Save the records of ended calls as files of records have them, the oldest first; `q` is not looked for (docs/records.md)
+/// Save the records of ended calls as files of records have them, the oldest first; `q` is refused (docs/records.md)
 #[utoipa::path(
     get, path = "/calls/export", tag = "calls", operation_id = "export_calls",
     params(CallQuery, FormAsked),

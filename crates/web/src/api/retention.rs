@@ -2,8 +2,7 @@
 
 use axum::{Json, extract::Path, response::Response};
 use segue_manage::{
-    AuditView, ChangeForeseen, ForeseenView, Refusal, RetentionChange, RetentionChanged, RetentionRun, RetentionView,
-    written,
+    AuditView, ChangeForeseen, ForeseenView, Refusal, RetentionChange, RetentionChanged, RetentionView, written,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -21,8 +20,6 @@ pub(super) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(show, change))
         .routes(routes!(preview, preview_change))
-        .routes(routes!(run))
-        .routes(routes!(run_all))
         .routes(routes!(audit))
 }
 
@@ -85,33 +82,6 @@ async fn change(
 async fn preview(who: Who, Path(user): Path<String>, at: Asked<At>, seen: Seen) -> Result<Response, Problem> {
     let at_ms = at.0.ms()?;
     seen.answer(&who.ask(move |access| access.foresee_retention(&user, at_ms)).await?)
-}
-
-/// Apply the rules of a mailbox now, as the server does every minute; for operators also as if it were another moment
-#[utoipa::path(
-    post, path = "/subscribers/{user}/retention/run", tag = "retention", operation_id = "run_retention",
-    params(("user" = String, Path, description = "The subscriber"), At),
-    responses(
-        (status = 200, body = RetentionRun), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 422, body = Problem)
-    )
-)]
-async fn run(who: Who, Path(user): Path<String>, at: Asked<At>) -> Result<Json<RetentionRun>, Problem> {
-    let at_ms = at.0.ms()?;
-    Ok(Json(
-        who.ask(move |access| access.run_retention(Some(&user), at_ms)).await?,
-    ))
-}
-
-/// The same of all mailboxes for operators, else of one's own
-#[utoipa::path(
-    post, path = "/retention/run", tag = "retention", operation_id = "run_all_retention",
-    params(At),
-    responses((status = 200, body = RetentionRun), (status = 403, body = Problem), (status = 422, body = Problem))
-)]
-async fn run_all(who: Who, at: Asked<At>) -> Result<Json<RetentionRun>, Problem> {
-    let at_ms = at.0.ms()?;
-    Ok(Json(who.ask(move |access| access.run_retention(None, at_ms)).await?))
 }
 
 /// Say what a change of the rules would do now, and what would then be to come; changes nothing

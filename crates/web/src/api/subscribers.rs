@@ -75,7 +75,7 @@ struct SubscribersAdded {
     users: Vec<String>,
 }
 
-/// Add several subscribers, 500 at most: all of them, or none; for operators
+/// Add several subscribers, 100 at most: all of them, or none; for operators
 #[utoipa::path(
     post, path = "/subscribers/import", tags = ["subscribers", "system"], operation_id = "import_subscribers",
     request_body = Vec<SubscriberGiven>,

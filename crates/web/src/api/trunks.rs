@@ -169,12 +169,18 @@ async fn change(
     params(("trunk" = String, Path, description = "Its name")),
     responses(
         (status = 204), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It stands in segue.toml, and is taken out there")
+        (status = 409, body = Problem, description = "It stands in segue.toml, and is taken out there"),
+        (status = 412, body = Problem, description = "It is not what If-Match says")
     )
 )]
-async fn remove(who: Who, State(web): State<Web>, Path(trunk): Path<String>) -> Result<StatusCode, Problem> {
+async fn remove(
+    who: Who,
+    State(web): State<Web>,
+    Path(trunk): Path<String>,
+    seen: Seen,
+) -> Result<StatusCode, Problem> {
     let host = web.site().trunking.clone();
-    who.ask(move |access| access.remove_trunk(&trunk, host.as_ref()))
+    who.ask(move |access| access.remove_trunk(&trunk, host.as_ref(), move |now| seen.may_change(now)))
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

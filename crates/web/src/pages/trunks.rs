@@ -23,7 +23,7 @@ use crate::{
     given::{self, Asked},
     portal::Web,
     problem::Problem,
-    seen::Seen,
+    seen::{Seen, tag_of},
     who::{Posted, Visitor, Who},
 };
 use draft::{CHOICES, Draft, FIRST, MORE};
@@ -187,6 +187,7 @@ fn row(csrf: &Markup, known: &Known) -> Markup {
                     input type="hidden" name="name" value=(name);
                     button type="submit" name="act" value="test" aria-label={ "Ask now: the trunk " (name) } { "Ask now" }
                     @if let Some(added) = &known.added {
+                        input type="hidden" name="seen" value=(tag_of(added));
                         @if !added.settings.is_null() && known.at.is_none() {
                             a href={ (PAGE) "?edit=" (given::encoded(name)) "#trunk" } aria-label={ "Change " (name) } { "Change" }
                         }
@@ -252,7 +253,10 @@ fn perform(access: &Access, form: &Pairs, host: &dyn Trunking) -> Result<(), Ref
                 .change_trunk(&draft.name, change, host, move |now| seen.may_change(now))
                 .map(drop)
         }
-        ("remove", _) => access.remove_trunk(&draft.name, host),
+        ("remove", _) => {
+            let seen = Seen::of_form(&draft.seen);
+            access.remove_trunk(&draft.name, host, move |now| seen.may_change(now))
+        }
         _ => Err(Refusal::Invalid {
             field: "act",
             why: "there is no such button".to_owned(),
