@@ -279,7 +279,14 @@ async fn a_trunk_is_added_changed_and_removed_on_its_page() {
         "{}",
         main.text()
     );
-    assert_eq!(root.form(PAGE, "act=remove&name=provider").await.status, 303);
+    let stale = format!("act=remove&seen=%22{seen}%22&name=provider");
+    assert_eq!(root.form(PAGE, &stale).await.status, 412, "it was changed since");
+    let list = root.get(PAGE).await.text();
+    let (_, row) = list.split_once("<tbody>").unwrap();
+    let now = row.split("name=\"seen\" value=\"&quot;").nth(1).unwrap();
+    let (now, _) = now.split_once("&quot;").unwrap();
+    let remove = format!("act=remove&seen=%22{now}%22&name=provider");
+    assert_eq!(root.form(PAGE, &remove).await.status, 303);
     assert!(office.store.trunks().unwrap().trunks.is_empty());
 
     let bob = office.browser("bob").await;
